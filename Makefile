@@ -1,0 +1,67 @@
+# Everything runs in .venv, which `make install` makes and every other target makes when it is missing or out of date.
+# Needs make and a Python of 3.11 or later; choose one with `make install PYTHON=python3.13`.
+
+PORT ?= 8080
+PROFILE ?= default
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+INSTALLED := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test lint format bench docs clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with Palaver, its extras and the tools
+	@echo "$(VENV) is ready"
+
+run: $(INSTALLED) ## Serve the HTTP API and the inspector on 127.0.0.1 (PORT=8080)
+	$(BIN)/palaver serve --host 127.0.0.1 --port $(PORT)
+
+test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
+	$(PY) -m pytest -n auto --hypothesis-profile=$(PROFILE) $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## Check style, format and types, and change nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(INSTALLED) ## Mend style and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(INSTALLED) ## Run the benchmarks and print their figures
+	$(PY) -m bench
+
+docs: $(INSTALLED) ## Check the documentation: its code runs, its links lead somewhere
+	$(PY) -m pytest tests/docs $(PYTEST_ARGS)
+
+clean: ## Remove .venv and everything else that can be made again
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A candidate is run, not only looked for: shims of version managers exist for versions that are not installed.
+# A .venv without a working pip is what is left where the venv module was incomplete; it is made anew.
+$(INSTALLED): pyproject.toml
+	@set -e; \
+	if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+		for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+			if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "Palaver needs Python 3.11 or later; tried: $(or $(PYTHON),python3 and python3.14 to python3.11)." >&2; \
+			echo "Install one, or name one: make install PYTHON=/path/to/python3.13" >&2; exit 1; \
+		fi; \
+		echo "Making $(VENV) with $$found ($$("$$found" --version))"; \
+		"$$found" -m venv --clear $(VENV); \
+	fi
+	$(PY) -m pip install --quiet --editable '.[server,prices,dev]'
+	@touch $@
