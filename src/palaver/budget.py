@@ -1,0 +1,91 @@
+"""How much a window may hold, and how far back that reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from palaver.exchanges import Exchange
+from palaver.model import Message
+from palaver.tokens import estimate_tokens
+
+__all__ = ["Budget", "fill", "fits", "leave_free"]
+
+
+class Budget(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How much a window may hold. Everything in it counts, the instructions, the summary and made-up results too.
+
+    Only the newest message of the user may go beyond. Raises ValueError for a limit below 1.
+    """
+
+    max_messages: int = 500
+    max_tokens: int | None = None
+    """By `Message.tokens`, estimated where nobody counted."""
+    max_turns: int | None = None
+    """Messages of the user."""
+
+    def __post_init__(self) -> None:
+        for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
+            if value is not None and value < 1:
+                raise ValueError(f"a window's {name} is at least 1, not {value!r}; leave it out for no such limit")
+
+
+def leave_free(limit: int, front: int) -> int:
+    """What a sticky window fills when it has to move: three quarters; half the rest where the front takes most."""
+    return max(limit * 3 // 4, front + (limit - front) // 2)
+
+
+def fits(budget: Budget, messages: Sequence[Message]) -> bool:
+    """Whether the budget has room for all of these."""
+    for limit, size in zip(_limits(budget), _sizes(budget, messages), strict=True):
+        if limit is not None and size > limit:
+            return False
+    return True
+
+
+def fill(
+    budget: Budget,
+    lead: Sequence[Message],
+    exchanges: Sequence[Exchange],
+    low: int,
+    newest: int | None,
+    *,
+    lowered: bool = False,
+) -> tuple[int, bool]:
+    """Index of the oldest exchange, from `low` on, that fits with all newer ones; and whether an older one did not.
+
+    `lead` stands in front, and the exchange at `newest` is in whether it fits or not. `lowered`: see `leave_free`.
+    """
+    used = _sizes(budget, lead)
+    limits = _limits(budget)
+    if lowered:
+        limits = [limit and leave_free(limit, front) for limit, front in zip(limits, used, strict=True)]
+    if newest is not None:
+        used = [a + b for a, b in zip(used, _sizes(budget, exchanges[newest].messages), strict=True)]
+    counted = limits[1] is not None or limits[2] is not None
+    for index in range(len(exchanges) - 1, low - 1, -1):
+        if index == newest:
+            continue
+        if not counted:
+            used[0] += len(exchanges[index].messages)
+            if used[0] > (limits[0] or 0):
+                return index + 1, True
+            continue
+        for place, size in enumerate(_sizes(budget, exchanges[index].messages)):
+            limit = limits[place]
+            used[place] += size
+            if limit is not None and used[place] > limit:
+                return index + 1, True
+    return low, False
+
+
+def _limits(budget: Budget) -> list[int | None]:
+    return [budget.max_messages, budget.max_tokens, budget.max_turns]
+
+
+def _sizes(budget: Budget, messages: Sequence[Message]) -> list[int]:
+    """What these messages take of each limit; nothing of those that are not set."""
+    tokens = 0 if budget.max_tokens is None else sum(map(estimate_tokens, messages))
+    turns = 0 if budget.max_turns is None else sum(message.role == "user" for message in messages)
+    return [len(messages), tokens, turns]

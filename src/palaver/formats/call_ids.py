@@ -1,0 +1,130 @@
+"""Call ids that a wire accepts: every call gets one, and every result the one that its call got."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from palaver.formats.wire import Notes, is_object
+from palaver.model import ToolCall, ToolResult
+
+__all__ = ["Answered", "CallIds"]
+
+
+class Answered(NamedTuple):
+    """The call that a result answers: its id in the payload and its name."""
+
+    wire_id: str
+    name: str
+
+
+class _Open:
+    __slots__ = ("answered", "late_id", "name", "slot", "wire_id")
+
+    def __init__(self, name: str, wire_id: str) -> None:
+        self.name = name
+        self.wire_id = wire_id
+        self.answered = False
+        self.late_id = ""
+        self.slot: dict[str, Any] | None = None
+
+
+class CallIds:
+    """One walk over a payload, in order: `calls` for each message with calls, `answer` for each result.
+
+    A result answers the newest earlier call with its id that has no answer yet; without an id, the newest one with
+    its name. Within one message the calls are answered in their order.
+    """
+
+    __slots__ = ("_last", "_limit", "_open")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._last: list[_Open] = []
+        self._open: dict[tuple[str, str], list[list[_Open]]] = {}
+
+    def calls(self, calls: Sequence[ToolCall], *, label: str, notes: Notes, native: bool) -> list[str]:
+        """Ids for the calls of one message: not empty, unique in it, and not over the limit.
+
+        `label` goes into the ids that are made up; give one that stays the same from payload to payload. A `native`
+        message is left as it came where that can work: its ids may be long, and its empty ids stay empty until a
+        result needs one; `late` then says where to put it.
+        """
+        taken = {call.call_id for call in calls}
+        used: set[str] = set()
+        ids: list[str] = []
+        for index, call in enumerate(calls):
+            wire_id = call.call_id
+            if not wire_id:
+                wire_id = "" if native else self._free(f"call_{label}_{index}", taken)
+                if wire_id:
+                    notes.add("call_id_made", f"the call of {call.name!r} has no id; it got {wire_id!r}")
+            elif wire_id in used:
+                wire_id = self._free(wire_id, taken)
+                notes.add("call_id_made_unique", f"the call id {call.call_id!r} occurs twice; one became {wire_id!r}")
+            elif not native and len(wire_id) > self._limit:
+                wire_id = self.short(wire_id)
+                notes.add("call_id_shortened", f"the call id {call.call_id!r} is too long; it became {wire_id!r}")
+            used.add(call.call_id)
+            taken.add(wire_id)
+            ids.append(wire_id)
+        self.opened(calls, ids)
+        for index, entry in enumerate(self._last):
+            entry.late_id = entry.wire_id or self._free(f"call_{label}_{index}", taken)
+        return ids
+
+    def opened(self, calls: Sequence[ToolCall], ids: Sequence[str]) -> None:
+        """Note that these calls wait for an answer under these ids; an empty id is one that the wire does not spell."""
+        groups: dict[tuple[str, str], list[_Open]] = {}
+        self._last = []
+        for call, wire_id in zip(calls, ids, strict=True):
+            entry = _Open(call.name, wire_id)
+            self._last.append(entry)
+            for key in (("id", call.call_id), ("name", call.name), ("any", "")):
+                if key != ("id", ""):
+                    groups.setdefault(key, []).append(entry)
+        for key, group in groups.items():
+            group.reverse()
+            self._open.setdefault(key, []).append(group)
+
+    def late(self, slots: Sequence[Any]) -> None:
+        """Where the calls of the last message stand in the payload; their `id` is set when a result needs it."""
+        for entry, slot in zip(self._last, slots, strict=True):
+            if not entry.wire_id and is_object(slot):
+                entry.slot = slot
+
+    def answer(self, result: ToolResult, notes: Notes) -> Answered | None:
+        """The call that this result answers; None where none waits for it."""
+        key = ("id", result.call_id) if result.call_id else ("name", result.name) if result.name else ("any", "")
+        groups = self._open.get(key, [])
+        while groups:
+            group = groups[-1]
+            while group:
+                entry = group.pop()
+                if not entry.answered:
+                    entry.answered = True
+                    return self._answered(entry, notes)
+            groups.pop()
+        return None
+
+    def _answered(self, entry: _Open, notes: Notes) -> Answered:
+        if entry.slot is not None:
+            entry.wire_id = entry.slot["id"] = entry.late_id
+            notes.add("call_id_made", f"the call of {entry.name!r} had no id; it got {entry.wire_id!r}")
+        return Answered(entry.wire_id, entry.name)
+
+    def short(self, call_id: str) -> str:
+        """The id itself, or within the limit: its beginning and a digest, the same for the same id."""
+        if len(call_id) <= self._limit:
+            return call_id
+        digest = hashlib.sha256(call_id.encode()).hexdigest()[:24]
+        return f"{call_id[: self._limit - 25]}_{digest}"
+
+    def _free(self, wanted: str, taken: set[str]) -> str:
+        number = 2
+        found = wanted if wanted not in taken else f"{wanted}_2"
+        while found in taken or len(found) > self._limit:
+            number += 1
+            found = f"{self.short(wanted)[: self._limit - 8]}_{number}"
+        return found

@@ -1,0 +1,139 @@
+"""OpenAI Chat Completions, and the providers that speak it with keys of their own (DeepSeek, Groq, OpenRouter).
+
+How this wire's spellings are kept: reasoning is a ThinkingPart (`reasoning_content`, or `reasoning` with that word in
+the layout, `both` where it came under both keys), a refusal is text whose extra has `"type": "refusal"`, a legacy
+`function_call` is a tool call without an id and role `function` a result without one. `Message.layout` is a set of
+words: `absent` (no content key), `list` (content is a list), `reasoning`, `both`. What has no such reading is kept
+whole in `extra` under the layout `verbatim <fingerprint>`, and given back for as long as the message says what it said.
+Parsing checks itself: a message whose typed form would not come back exactly is kept whole too.
+
+Of other wires, `extra` stays behind unlisted: it tells how that wire spelled things (item ids, cache hints).
+A result's `is_error` has no key here; its text has to say it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palaver.codec import json_text
+from palaver.errors import InvalidMessage
+from palaver.formats.openai_chat_parts import WIRE, parse_call, parse_part, without
+from palaver.formats.openai_chat_spelling import render, spell
+from palaver.formats.wire import Notes, entries, fingerprint, is_array, is_object, leftover, plain
+from palaver.model import (
+    AudioPart,
+    Message,
+    Part,
+    ResultPart,
+    Role,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    ToolResult,
+)
+
+__all__ = ["parse", "render"]
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "developer",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+
+
+def parse(messages: object, *, system: object = None) -> list[Message]:
+    """The messages of a request or a response. A `system` prompt given apart becomes the first one."""
+    out: list[Message] = []
+    if system is not None:
+        out.append(_parse({"role": "system", "content": plain(system, "system")}, "system"))
+    for index, entry in enumerate(entries(messages)):
+        where = f"messages[{index}]"
+        raw = plain(entry, where)
+        if not is_object(raw):
+            raise InvalidMessage(f"{where} is a {type(entry).__name__}; a message is an object with role and content")
+        out.append(_parse(raw, where))
+    return out
+
+
+def _parse(raw: dict[str, Any], where: str) -> Message:
+    role = raw.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        said = "has no role" if role is None else f"has the role {role!r}"
+        raise InvalidMessage(f"{where} {said}; openai_chat knows {', '.join(_ROLES)}")
+    message = _typed(raw, where)
+    if spell(message, Notes()) == raw:
+        return message
+    return message.replace(extra=json_text(raw, where), layout=f"verbatim {fingerprint(message)}")
+
+
+def _typed(raw: dict[str, Any], where: str) -> Message:
+    """The common meaning of a message, as far as it has one."""
+    role = _ROLES[raw["role"]]
+    rest = without(raw, "role", "content")
+    words: list[str] = []
+    content: tuple[ResultPart, ...] = ()
+    said = raw.get("content")
+    if "content" not in raw:
+        words.append("absent")
+    elif isinstance(said, str):
+        content = (TextPart(text=said),)
+    elif is_array(said):
+        words.append("list")
+        content = tuple(parse_part(entry, f"{where}.content[{index}]") for index, entry in enumerate(said))
+    parts: tuple[Part, ...] = content
+    name = rest.get("name") if isinstance(rest.get("name"), str) else None
+    if name is not None:
+        del rest["name"]
+    if role == "tool":
+        call_id = rest.pop("tool_call_id") if isinstance(rest.get("tool_call_id"), str) else ""
+        parts = (ToolResult(call_id=call_id, name=name, parts=content),)
+        name = None
+    elif role == "assistant":
+        parts = (*_thinking(rest, words), *content, *_beside_content(rest, where, words), *_calls(rest, where))
+    extra = leftover(rest, where)
+    return Message(role=role, parts=parts, name=name, wire=WIRE, layout=" ".join(words) or None, extra=extra)
+
+
+def _thinking(rest: dict[str, Any], words: list[str]) -> tuple[ThinkingPart, ...]:
+    long, short = rest.get("reasoning_content"), rest.get("reasoning")
+    if isinstance(long, str):
+        del rest["reasoning_content"]
+        if long == short:
+            del rest["reasoning"]
+            words.append("both")
+        return (ThinkingPart(text=long),)
+    if isinstance(short, str):
+        del rest["reasoning"]
+        words.append("reasoning")
+        return (ThinkingPart(text=short),)
+    return ()
+
+
+def _beside_content(rest: dict[str, Any], where: str, words: list[str]) -> list[Part]:
+    """A refusal and a spoken answer, which stand beside the content."""
+    parts: list[Part] = []
+    if isinstance(rest.get("refusal"), str) and "list" not in words:
+        parts.append(TextPart(text=rest.pop("refusal"), extra='{"type":"refusal"}'))
+    audio = rest.get("audio")
+    if is_object(audio) and isinstance(audio.get("id"), str):
+        data = audio.get("data") if isinstance(audio.get("data"), str) else None
+        kept = without(audio, "id") if data is None else without(audio, "id", "data")
+        parts.append(AudioPart(file_id=audio["id"], data=data, extra=leftover(kept, where)))
+        del rest["audio"]
+    return parts
+
+
+def _calls(rest: dict[str, Any], where: str) -> list[ToolCall]:
+    calls = rest.get("tool_calls")
+    if is_array(calls) and calls:
+        del rest["tool_calls"]
+        return [parse_call(call, f"{where}.tool_calls[{index}]") for index, call in enumerate(calls)]
+    legacy = rest.get("function_call")
+    if is_object(legacy) and isinstance(legacy.get("name"), str) and isinstance(legacy.get("arguments"), str):
+        del rest["function_call"]
+        extra = leftover(without(legacy, "name", "arguments"), where)
+        return [ToolCall(name=legacy["name"], arguments=legacy["arguments"], extra=extra)]
+    return []

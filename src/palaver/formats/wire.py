@@ -1,0 +1,205 @@
+"""What the wire formats share: the rendered payload, its list of repairs, and plain JSON values at the door."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
+
+import msgspec
+
+from palaver.codec import json_text
+from palaver.errors import InvalidMessage
+from palaver.model import Message
+
+__all__ = [
+    "Notes",
+    "Rendered",
+    "Repair",
+    "RepairKind",
+    "entries",
+    "fingerprint",
+    "is_array",
+    "is_object",
+    "leftover",
+    "merged",
+    "plain",
+]
+
+RepairKind: TypeAlias = Literal[
+    "call_id_made",
+    "call_id_made_unique",
+    "call_id_shortened",
+    "media_left_out",
+    "message_left_out",
+    "name_changed",
+    "name_left_out",
+    "name_missing",
+    "opaque_left_out",
+    "part_left_out",
+    "result_left_out",
+    "thinking_left_out",
+]
+
+
+class Repair(msgspec.Struct, frozen=True):
+    """One thing that a payload says otherwise than the messages it was made from.
+
+    `seq` is the message's position in its session (0: not stored yet); `detail` names its place in the list too.
+    """
+
+    kind: RepairKind
+    seq: int
+    detail: str
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A payload, ready for a provider: plain JSON values that share nothing with the messages."""
+
+    system: Any
+    """The system prompt of a wire that has it apart; None where it is among the messages."""
+    messages: list[Any]
+    repairs: tuple[Repair, ...] = ()
+    """Every change that was made to what the messages say, in their order."""
+
+
+class Notes:
+    """Collects the repairs of one rendering; `at` says which message they belong to."""
+
+    __slots__ = ("_found", "_seq", "where")
+
+    def __init__(self) -> None:
+        self._found: list[Repair] = []
+        self._seq = 0
+        self.where = "messages[0]"
+
+    def at(self, index: int, seq: int) -> None:
+        """The next notes are about the message at this index."""
+        self._seq = seq
+        self.where = f"messages[{index}]"
+
+    def add(self, kind: RepairKind, detail: str) -> None:
+        """Note one repair of the current message."""
+        self._found.append(Repair(kind, self._seq, f"{self.where}: {detail}"))
+
+    def repairs(self) -> tuple[Repair, ...]:
+        """All that was noted."""
+        return tuple(self._found)
+
+
+class _UnfitError(Exception):
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.path: list[str] = []
+
+
+MAX_DEPTH = 150
+"""Deepest nesting in a wire message; below what the codec can read back on every supported Python."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def plain(value: object, where: str) -> Any:
+    """A copy of a value as plain JSON: dicts, lists, strings, numbers, booleans, None.
+
+    Mappings, tuples and SDK objects (anything with `model_dump`) count as what they stand for, at any depth.
+    Raises InvalidMessage, naming the place, for what JSON text could not give back exactly: NaN, a lone
+    surrogate, a key that is no string, other objects, nesting deeper than 150 levels.
+    """
+    try:
+        return _plain(value, 0)
+    except _UnfitError as exc:
+        raise InvalidMessage(f"{where}{''.join(exc.path)} {exc.reason}") from None
+
+
+def _plain(value: object, depth: int) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        if not value.isascii() and _SURROGATE.search(value):
+            raise _UnfitError("holds a lone surrogate (half a character); clean it with palaver.clean_text")
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _UnfitError(f"is {value}, which JSON cannot hold; give a finite number or None")
+        return float(value)
+    if depth >= MAX_DEPTH:
+        raise _UnfitError(f"is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return _plain_object(cast("Mapping[object, object]", value), depth)
+    if isinstance(value, (list, tuple)):
+        return _plain_array(cast("Iterable[object]", value), depth)
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return _plain(dump(exclude_unset=True), depth)
+    raise _UnfitError(f"is a {type(value).__name__}, not JSON; give dicts, lists, strings, numbers or None")
+
+
+def _plain_object(value: Mapping[object, object], depth: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, child in value.items():
+        if not isinstance(key, str):
+            raise _UnfitError(f"has the key {key!r}, which is not a string; JSON keys are strings")
+        try:
+            out[_plain(key, depth)] = _plain(child, depth + 1)
+        except _UnfitError as exc:
+            exc.path.insert(0, f".{key.encode(errors='replace').decode()}")
+            raise
+    return out
+
+
+def _plain_array(value: Iterable[object], depth: int) -> list[Any]:
+    out: list[Any] = []
+    for index, child in enumerate(value):
+        try:
+            out.append(_plain(child, depth + 1))
+        except _UnfitError as exc:
+            exc.path.insert(0, f"[{index}]")
+            raise
+    return out
+
+
+def entries(messages: object) -> Iterable[object]:
+    """The messages of a payload, one by one; a single message counts as a list of one."""
+    if isinstance(messages, Mapping) or hasattr(messages, "model_dump"):
+        return (cast("Any", messages),)
+    if isinstance(messages, Iterable) and not isinstance(messages, (str, bytes)):
+        return cast("Iterable[object]", messages)
+    raise InvalidMessage(f"messages is a {type(messages).__name__}; give a list of messages")
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a plain value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a plain value is a JSON array."""
+    return isinstance(value, list)
+
+
+def leftover(value: Mapping[str, Any], where: str) -> str | None:
+    """JSON text for an `extra` field: the keys that no field holds; None where there are none."""
+    return json_text(value, where) if value else None
+
+
+def merged(typed: dict[str, Any], extra: str | None) -> dict[str, Any]:
+    """`typed` with the keys that `extra` kept beside it; what a field says wins, objects are merged one level deep."""
+    if extra is not None:
+        for key, kept in json.loads(extra).items():
+            if is_object(kept) and is_object(typed.get(key)):
+                typed[key] = {**kept, **typed[key]}
+            else:
+                typed.setdefault(key, kept)
+    return typed
+
+
+def fingerprint(message: Message) -> str:
+    """Twelve hex digits of what a message says, to tell later whether it still says it."""
+    said = msgspec.json.encode((message.role, message.name, message.parts))
+    return hashlib.blake2b(said, digest_size=6).hexdigest()

@@ -1,0 +1,84 @@
+"""What a session looks like from outside: the frozen values that reads return."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from palaver.keys import Origin
+from palaver.model import Usage
+
+__all__ = ["Hold", "LineageKind", "Notice", "SessionInfo", "Summary"]
+
+LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Work that keeps a session from being reset, until it is released or `until` has passed."""
+
+    name: str
+    until: datetime
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to say about a reset: one text for the model, one for the person (None: say nothing to them)."""
+
+    for_model: str
+    for_user: str | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A compaction: `text` stands for every message through `through_seq`."""
+
+    id: int
+    text: str
+    from_seq: int
+    through_seq: int
+    previous: int | None = None
+    stale: bool = False
+    created_at: datetime | None = None
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One conversation, as it was when it was read. Times are aware UTC; counts are of live messages."""
+
+    id: str
+    owner: str | None = None
+    keys: tuple[str, ...] = ()
+    """The keys that point at this session, oldest first; empty when the session has ended."""
+    title: str | None = None
+    preview: str | None = None
+    """Beginning of the first thing that a person wrote, at most 120 characters."""
+    origin: Origin | None = None
+    created_at: datetime
+    last_active_at: datetime
+    """When the newest message was stored; the creation time where there is none. Only real messages move it."""
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    parent: str | None = None
+    """Session id that this one follows."""
+    parent_kind: LineageKind | None = None
+    rev: int = 0
+    """Version of the session: +1 for every change a reader could notice, appends apart."""
+    last_seq: int = 0
+    """Highest position ever given out; never goes back."""
+    message_count: int = 0
+    archived: bool = False
+    pinned: bool = False
+    hidden: bool = False
+    deleted_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    """Holds that had not expired when this was read."""
+    turn_running: bool = False
+    reset_reason: str | None = None
+    """Why the reset that made this session happened; None where no reset made it."""
+    metadata: dict[str, Any] = {}  # msgspec gives every value its own copy
+    usage: Usage | None = None
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the session, appends included."""
+        return f"{self.rev}.{self.last_seq}"

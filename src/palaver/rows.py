@@ -1,0 +1,244 @@
+"""What a store keeps, as frozen values: the rows that operations read and write."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from palaver.model import Message, Role
+
+__all__ = [
+    "Binding",
+    "ChangeKind",
+    "CompactionRow",
+    "CutRow",
+    "Draft",
+    "Head",
+    "Holder",
+    "Kind",
+    "SessionRow",
+    "StoredMessage",
+    "TurnRow",
+    "TurnState",
+    "UsageRow",
+    "kind_of",
+]
+
+
+class Kind(enum.IntFlag):
+    """What a store must know of a message without decoding it."""
+
+    SYSTEM = 1
+    DEVELOPER = 2
+    USER = 3
+    ASSISTANT = 4
+    TOOL = 5
+    ROLE = 7
+    """Mask of the role."""
+    UNSEEN = 8
+    """Hidden or a command: never replayed to a model."""
+    COPY = 16
+    """Copied from another session: counts neither in usage nor in search."""
+
+
+_ROLES: dict[Role, int] = {"system": 1, "developer": 2, "user": 3, "assistant": 4, "tool": 5}
+ROLE_MASK = 7
+USER_KIND = 3
+UNSEEN = 8
+
+
+def kind_of(message: Message) -> int:
+    """The `Kind` of a message, as the plain number that stores keep."""
+    kind = _ROLES[message.role]
+    if message.flags and ("hidden" in message.flags or "command" in message.flags):
+        kind |= UNSEEN
+    if message.copied_from is not None:
+        kind |= 16
+    return kind
+
+
+class Draft(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A message on its way into a store: encoded, without the position and the time that it gets there."""
+
+    body: msgspec.Raw
+    """JSON, so that an operation written as JSON shows its messages and not base64."""
+    kind: int
+    id: str | None = None
+    dated: bool = False
+    """Whether the body holds a creation time already; else it gets the time of the operation."""
+
+
+class StoredMessage(msgspec.Struct, frozen=True, gc=False):
+    """One row of a transcript."""
+
+    seq: int
+    kind: int
+    back: int
+    """How far back the newest replayable user message at or before this one is; -1: there is none."""
+    turn: int
+    """How far back the first message of this message's turn is, plus 1; 0: it belongs to no turn."""
+    body: bytes
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A session, without what every append moves (see Head)."""
+
+    number: int = 0
+    """The store's own number; never reused."""
+    id: str
+    owner: str = ""
+    created_at: int
+    rev: int = 0
+    explicit: bool = False
+    """Made on purpose: stored before its first message, swept after an hour without one."""
+    parent: str | None = None
+    parent_kind: str | None = None
+    reset_reason: str | None = None
+    notice: str | None = None
+    """JSON of the Notice that the first turn shall show; None once it was shown."""
+    origin: str | None = None
+    """JSON of the Origin that the session began with."""
+    title: str | None = None
+    preview: str | None = None
+    metadata: str | None = None
+    """JSON object."""
+    tags: tuple[str, ...] = ()
+    holds: tuple[tuple[str, int], ...] = ()
+    """Name and end (microseconds) of each hold."""
+    archived: bool = False
+    pinned: bool = False
+    hidden: bool = False
+    ended_at: int | None = None
+    end_reason: str | None = None
+    deleted_at: int | None = None
+    leading_seq: int = 0
+    """The session begins with system or developer messages through this position."""
+    cut_count: int = 0
+    compaction: int = 0
+    """Id of the newest compaction that is not stale; 0: none."""
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Where a session stands: what every append moves."""
+
+    last_seq: int = 0
+    message_count: int = 0
+    last_active: int = 0
+    """Microseconds of the newest message; the creation time where there is none."""
+    user_seq: int = 0
+    """Position of the newest replayable user message; 0: there is none."""
+
+
+class Binding(msgspec.Struct, frozen=True, gc=False):
+    """What a key points at."""
+
+    session: int
+    previous: int = 0
+    """The session that it pointed at before; 0: none."""
+    since: int = 0
+
+
+class Holder(msgspec.Struct, frozen=True, gc=False):
+    """The process that holds a lease."""
+
+    host: str
+    pid: int
+    started: str
+    """When the process started, as its system tells it: a pid alone is reused."""
+
+
+TurnState: TypeAlias = Literal["running", "finished", "interrupted", "rolled_back"]
+
+
+class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One turn: from the message that began it to the reply."""
+
+    session: int
+    first_seq: int
+    state: TurnState = "running"
+    token: str = ""
+    holder: Holder | None = None
+    expires_at: int = 0
+    began_at: int = 0
+    ended_at: int | None = None
+    end_seq: int = 0
+    """Position of the turn's last message, once it has ended."""
+    anchor: int = 0
+    """Where the window began: the next turn's window begins there too, while it fits."""
+    reason: str | None = None
+    session_is_new: bool = False
+    first_contact: bool = False
+    taken: tuple[int, ...] = ()
+    """Positions of the messages that had waited and that this turn took along."""
+    notice: str | None = None
+    """JSON of the notice that this turn shows."""
+
+
+class CutRow(msgspec.Struct, frozen=True, gc=False):
+    """A range of positions that is no longer live."""
+
+    id: int
+    from_seq: int
+    through_seq: int
+    kind: str
+    """rollback, rewind, clear, delete, replace, truncate, or purge (whose messages are gone)."""
+    rev: int
+    last_seq: int
+    """The session's last position when it was made: redo is possible while nothing came after."""
+    lifted: bool = False
+    """Undone: what it covered is live again."""
+
+
+class CompactionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A summary of everything from `from_seq` through `through_seq`."""
+
+    id: int
+    text: str
+    from_seq: int
+    through_seq: int
+    previous: int = 0
+    stale: int = 0
+    """Id of the cut that changed what it covers; 0: it still holds."""
+    created_at: int = 0
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one session used on one (UTC) day with one model."""
+
+    session: int
+    day: int
+    """Days since 1970-01-01."""
+    model: str = ""
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    prompt_tokens: int = 0
+    """Size of the last prompt."""
+    cost: int = 0
+    """Billionths of a US dollar."""
+    updated_at: int = 0
+
+
+class ChangeKind(enum.IntEnum):
+    """What an operation did, for the change feed. Numbers are stored: never change one."""
+
+    APPENDED = 1
+    TURN_BEGUN = 2
+    TURN_FINISHED = 3
+    TURN_INTERRUPTED = 4
+    TURN_ROLLED_BACK = 5
+    CREATED = 6
+    RESET = 7
+    BOUND = 8
+    ENDED = 9
+    COMPACTED = 10
+    CUT = 11
+    PURGED = 12
+    INFO = 13
+    HELD = 14
+    USAGE = 15
