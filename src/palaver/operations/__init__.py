@@ -1,0 +1,51 @@
+"""Every write that Palaver knows, as frozen values that say themselves what they require and do.
+
+    Append, RecordUsage                      messages
+    Begin, Renew, Finish                     turns
+    Create, Rotate, Bind, SetInfo, Hold      sessions and keys
+    Cut, Purge, Compact                      ranges
+
+A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.ledger import Ledger
+from palaver.operations.messages import Append, RecordUsage
+from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
+from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew
+
+AnyOperation: TypeAlias = (
+    Append | Begin | Bind | Compact | Create | Cut | Finish | Hold | Purge | RecordUsage | Renew | Rotate | SetInfo
+)
+"""What a store may be asked to do, as a type that operations written as JSON are read back by."""
+
+__all__ = [
+    "AnyOperation",
+    "Append",
+    "Appended",
+    "Begin",
+    "Begun",
+    "Bind",
+    "Compact",
+    "Create",
+    "Cut",
+    "Finish",
+    "Finished",
+    "Hold",
+    "KeyMoved",
+    "Lease",
+    "Ledger",
+    "NewSession",
+    "Operation",
+    "Purge",
+    "RecordUsage",
+    "Renew",
+    "Rotate",
+    "Rotated",
+    "SetInfo",
+]

@@ -1,0 +1,216 @@
+"""What all operations share: finding the session, numbering messages, closing turns.
+
+An operation is a frozen value. What it requires and does is its `apply`, written once and run by every store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from palaver import codec
+from palaver.errors import SessionConflict, SessionEnded, SessionNotFound
+from palaver.model import Usage
+from palaver.operations.ledger import Ledger
+from palaver.rows import (
+    ROLE_MASK,
+    UNSEEN,
+    USER_KIND,
+    Draft,
+    Head,
+    SessionRow,
+    StoredMessage,
+    TurnRow,
+    TurnState,
+    UsageRow,
+)
+from palaver.times import SECOND
+
+__all__ = [
+    "Appended",
+    "KeyMoved",
+    "Operation",
+    "add_usage",
+    "append",
+    "bump",
+    "close_turn",
+    "open_session",
+    "require_rev",
+]
+
+PREVIEW_LENGTH = 120
+_DAY = 86_400 * SECOND
+_LEADING = 2  # system and developer are kinds 1 and 2
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="op"):
+    """A write, as a value. `at` is the time of the caller's clock, in microseconds."""
+
+    at: int
+
+    messages_carried: ClassVar[bool] = False
+
+    def apply(self, ledger: Ledger) -> Any:
+        """Do it, or raise a PalaverError and have done nothing."""
+        raise NotImplementedError
+
+
+class KeyMoved(SessionConflict):
+    """The key points elsewhere than the caller read: read it again and retry. Managers do."""
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """Where messages came to stand. `seqs` are in the order they were given; a duplicate has its first position."""
+
+    seqs: tuple[int, ...]
+    last_seq: int
+    fresh: bool = True
+    """Whether anything was stored that was not there before."""
+    session_id: str = ""
+    """Where: the session may have been made, or found by its key, on the way."""
+
+
+def open_session(ledger: Ledger, session_id: str, owner: str | None, *, writing: bool = False) -> SessionRow:
+    """The session's row, or SessionNotFound for an unknown, deleted or foreign one; SessionEnded if `writing`."""
+    row = ledger.find(session_id)
+    if row is None or row.deleted_at is not None or (owner is not None and row.owner != owner):
+        msg = f"no session {session_id!r}: check the id and the owner"
+        raise SessionNotFound(msg)
+    if writing and row.ended_at is not None:
+        msg = f"session {session_id!r} has ended ({row.end_reason}): resume it to write to it"
+        raise SessionEnded(msg)
+    return row
+
+
+def require_rev(row: SessionRow, expected: int | None) -> None:
+    """SessionConflict unless the session has the version that the caller saw."""
+    if expected is not None and expected != row.rev:
+        msg = f"session {row.id!r} has rev {row.rev}, not {expected}: read it again and retry"
+        raise SessionConflict(msg, expected=expected, actual=row.rev)
+
+
+def bump(ledger: Ledger, row: SessionRow, **changes: Any) -> SessionRow:
+    """Store the row with these changes and the next version, and return it."""
+    row = msgspec.structs.replace(row, rev=row.rev + 1, **changes)
+    ledger.put_session(row)
+    return row
+
+
+def append(
+    ledger: Ledger,
+    row: SessionRow,
+    drafts: Sequence[Draft],
+    at: int,
+    *,
+    turn: int = 0,
+) -> Appended:
+    """Give each draft the next position; one whose id is stored already keeps that position.
+
+    `turn` is the first position of the turn that the messages belong to; 0: none, -1: the turn that the first of
+    them begins. Raises SessionConflict for a known id with other content.
+    """
+    number = row.number
+    head = ledger.head(number)
+    first = seq = head.last_seq
+    user_seq = head.user_seq
+    time = codec.time_text(at)
+    leading = row.leading_seq
+    preview: str | None = None
+    seqs: list[int] = []
+    for draft in drafts:
+        if draft.id is not None:
+            known = ledger.message_seq(number, draft.id)
+            if known is not None:
+                _require_same(ledger, row, known, draft)
+                seqs.append(known)
+                continue
+        seq += 1
+        kind = draft.kind
+        role = kind & ROLE_MASK
+        if role == USER_KIND and not kind & UNSEEN:
+            user_seq = seq
+            if row.preview is None and preview is None:
+                preview = _preview(draft)
+        elif role <= _LEADING and (leading == seq - 1 or (head.message_count == 0 and seq == first + 1)):
+            leading = seq
+        start = seq if turn < 0 else turn
+        turn = start
+        ledger.add_message(
+            number,
+            StoredMessage(
+                seq,
+                kind,
+                seq - user_seq if user_seq else -1,
+                seq - start + 1 if start else 0,
+                codec.stamp(draft, seq, time),
+            ),
+        )
+        if draft.id is not None:
+            ledger.put_message_id(number, draft.id, seq)
+        seqs.append(seq)
+    fresh = seq - first
+    if fresh:
+        last_active = max(head.last_active, at)
+        ledger.put_head(number, Head(seq, head.message_count + fresh, last_active, user_seq))
+        if preview is not None or leading != row.leading_seq:
+            ledger.put_session(msgspec.structs.replace(row, preview=row.preview or preview, leading_seq=leading))
+    return Appended(tuple(seqs), seq, fresh > 0, row.id)
+
+
+def _require_same(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:
+    stored = ledger.message(row.number, seq)
+    if stored is None:  # purged: the number and the id are all that is left, and it does not come back
+        return
+    if not codec.same_content(codec.decode(stored.body), codec.decode(draft.body)):
+        msg = (
+            f"session {row.id!r} holds another message with id {draft.id!r}, at seq {seq}: "
+            "an id names one content; edit that message, or give the new one its own id"
+        )
+        raise SessionConflict(msg, expected=draft.id, actual=seq)
+
+
+def _preview(draft: Draft) -> str:
+    text = " ".join(codec.decode(draft.body).text.split())
+    return text[:PREVIEW_LENGTH]
+
+
+def close_turn(ledger: Ledger, turn: TurnRow, state: TurnState, at: int, **changes: Any) -> TurnRow:
+    """Store the turn as ended and give up its lease."""
+    turn = msgspec.structs.replace(
+        turn,
+        state=state,
+        holder=None,
+        expires_at=0,
+        ended_at=at,
+        end_seq=ledger.head(turn.session).last_seq,
+        **changes,
+    )
+    ledger.put_turn(turn)
+    return turn
+
+
+def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
+    """Add to what the session used that day with that model."""
+    day = at // _DAY
+    model = usage.model or ""
+    was = ledger.usage(row.number, day, model) or UsageRow(session=row.number, day=day, model=model)
+    cost = int(usage.cost * 10**9) if usage.cost is not None else 0
+    prompt = usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens
+    ledger.put_usage(
+        UsageRow(
+            session=was.session,
+            day=day,
+            model=model,
+            calls=was.calls + 1,
+            input_tokens=was.input_tokens + usage.input_tokens,
+            output_tokens=was.output_tokens + usage.output_tokens,
+            cached_tokens=was.cached_tokens + usage.cached_tokens,
+            cache_write_tokens=was.cache_write_tokens + usage.cache_write_tokens,
+            reasoning_tokens=was.reasoning_tokens + usage.reasoning_tokens,
+            prompt_tokens=prompt,
+            cost=was.cost + cost,
+            updated_at=at,
+        )
+    )

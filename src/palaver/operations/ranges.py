@@ -1,0 +1,171 @@
+"""Ranges of positions: cuts that hide messages, purges that remove them, compactions that stand for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver.errors import SessionConflict
+from palaver.operations.base import Operation, bump, open_session, require_rev
+from palaver.operations.ledger import Ledger
+from palaver.rows import ChangeKind, CompactionRow, CutRow, Head, SessionRow
+
+__all__ = ["Compact", "Cut", "Purge", "cut_range", "merged", "newest_user"]
+
+
+class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
+    """Make the positions from `from_seq` through `through_seq` no longer live. They stay stored.
+
+    Raises SessionConflict if the session has not the version in `expected_rev`.
+    """
+
+    owner: str | None = None
+    session_id: str
+    from_seq: int
+    through_seq: int
+    kind: str
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = open_session(ledger, self.session_id, self.owner, writing=True)
+        require_rev(row, self.expected_rev)
+        row = cut_range(ledger, row, self.from_seq, self.through_seq, self.kind)
+        ledger.add_change(row.number, row.rev, ChangeKind.CUT, self.from_seq, self.through_seq)
+        return row
+
+
+class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
+    """Remove the messages of a range for good. Their numbers are never given out again.
+
+    Returns how many messages were removed. An ended session can be purged.
+    """
+
+    owner: str | None = None
+    session_id: str
+    from_seq: int
+    through_seq: int
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> int:
+        row = open_session(ledger, self.session_id, self.owner)
+        require_rev(row, self.expected_rev)
+        through = min(self.through_seq, ledger.head(row.number).last_seq)
+        row = cut_range(ledger, row, self.from_seq, through, "purge")
+        gone = ledger.purge_messages(row.number, self.from_seq, through)
+        if row.preview is not None:
+            row = bump(ledger, row, preview=None)  # it quotes a message that may be among the purged
+        ledger.add_change(row.number, row.rev, ChangeKind.PURGED, self.from_seq, through)
+        return gone
+
+
+class Compact(Operation, frozen=True, kw_only=True, tag="compact"):
+    """Let a summary stand for everything through `through_seq` in windows. The messages stay.
+
+    Compare-and-set: SessionConflict unless `expected` is the id of the newest summary that is not stale (0: none),
+    unless `through_seq` lies beyond that summary and inside the transcript, and before the running turn.
+    Returns the new summary's id.
+    """
+
+    owner: str | None = None
+    session_id: str
+    through_seq: int
+    text: str
+    expected: int = 0
+
+    def apply(self, ledger: Ledger) -> CompactionRow:
+        row = open_session(ledger, self.session_id, self.owner, writing=True)
+        number = row.number
+        rows = ledger.compactions(number)
+        if row.compaction != self.expected:
+            msg = f"session {row.id!r} was compacted meanwhile: its summary is {row.compaction}, not {self.expected}"
+            raise SessionConflict(msg, expected=self.expected, actual=row.compaction)
+        previous = next((c for c in rows if c.id == row.compaction), None)
+        covered = previous.through_seq if previous is not None else 0
+        last = ledger.head(number).last_seq
+        turn = ledger.last_turn(number)
+        limit = turn.first_seq - 1 if turn is not None and turn.state == "running" else last
+        if not covered <= self.through_seq <= limit or (self.through_seq == covered and previous is not None):
+            msg = (
+                f"a summary of session {row.id!r} may end at seq {covered + 1} to {limit}, not {self.through_seq}: "
+                "it begins where the one before ends, and leaves the running turn alone"
+            )
+            raise SessionConflict(msg, expected=self.through_seq, actual=limit)
+        new = CompactionRow(
+            id=max((c.id for c in rows), default=0) + 1,
+            text=self.text,
+            from_seq=1,
+            through_seq=self.through_seq,
+            previous=self.expected,
+            created_at=self.at,
+        )
+        ledger.put_compactions(number, (*rows, new))
+        row = bump(ledger, row, compaction=new.id)
+        ledger.add_change(number, row.rev, ChangeKind.COMPACTED, 1, self.through_seq)
+        return new
+
+
+def cut_range(ledger: Ledger, row: SessionRow, from_seq: int, through_seq: int, kind: str) -> SessionRow:
+    """Record a cut, and set right what depends on what is live: the count, the newest user message, the summary."""
+    number = row.number
+    head = ledger.head(number)
+    through_seq = min(through_seq, head.last_seq)
+    if not 1 <= from_seq <= through_seq:
+        msg = f"session {row.id!r} has positions 1 to {head.last_seq}; {from_seq} to {through_seq} is no range of them"
+        raise SessionConflict(msg, expected=(from_seq, through_seq), actual=head.last_seq)
+    cuts = ledger.cuts(number)
+    covered = sum(
+        min(hi, through_seq) - max(lo, from_seq) + 1 for lo, hi in merged(cuts) if lo <= through_seq and hi >= from_seq
+    )
+    new = CutRow(len(cuts) + 1, from_seq, through_seq, kind, row.rev + 1, head.last_seq)
+    cuts = (*cuts, new)
+    ledger.put_cuts(number, cuts)
+    count = head.message_count - (through_seq - from_seq + 1 - covered)
+    ledger.put_head(
+        number,
+        Head(head.last_seq, count, head.last_active, newest_user(ledger, number, head.user_seq, merged(cuts))),
+    )
+    compaction = row.compaction
+    rows = ledger.compactions(number)
+    if rows and any(not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq for c in rows):
+        rows = tuple(
+            _stale(c, new.id) if not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq else c
+            for c in rows
+        )
+        ledger.put_compactions(number, rows)
+        compaction = max((c.id for c in rows if not c.stale), default=0)
+    return bump(ledger, row, cut_count=len(cuts), compaction=compaction)
+
+
+def _stale(row: CompactionRow, cut: int) -> CompactionRow:
+    return msgspec.structs.replace(row, stale=cut)
+
+
+def merged(cuts: tuple[CutRow, ...]) -> list[tuple[int, int]]:
+    """The ranges that are not live, disjoint and ascending."""
+    out: list[tuple[int, int]] = []
+    for lo, hi in sorted((c.from_seq, c.through_seq) for c in cuts if not c.lifted):
+        if out and lo <= out[-1][1] + 1:
+            if hi > out[-1][1]:
+                out[-1] = (out[-1][0], hi)
+        else:
+            out.append((lo, hi))
+    return out
+
+
+def newest_user(ledger: Ledger, number: int, seq: int, dead: list[tuple[int, int]]) -> int:
+    """The newest live replayable user message at or before `seq`; 0: none. One step per range that is in the way."""
+    while seq > 0:
+        for lo, hi in reversed(dead):
+            if lo <= seq <= hi:
+                seq = lo - 1
+                break
+        else:
+            stored = ledger.message(number, seq)
+            if stored is None:
+                seq -= 1
+            elif stored.back < 0:
+                return 0
+            elif stored.back == 0:
+                return seq
+            else:
+                seq -= stored.back
+    return 0

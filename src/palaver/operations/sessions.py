@@ -1,0 +1,252 @@
+"""Operations on sessions and on the keys that point at them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver import codec
+from palaver.errors import InvalidMessage, SessionConflict
+from palaver.operations.base import KeyMoved, Operation, append, bump, close_turn, open_session, require_rev
+from palaver.operations.ledger import Ledger
+from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
+
+__all__ = ["Bind", "Create", "Hold", "NewSession", "Rotate", "Rotated", "SetInfo", "add_session", "bind"]
+
+
+class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A session to make. JSON texts where the row has JSON texts."""
+
+    id: str
+    explicit: bool = False
+    origin: str | None = None
+    title: str | None = None
+    metadata: str | None = None
+    parent: str | None = None
+    parent_kind: str | None = None
+    reset_reason: str | None = None
+    notice: str | None = None
+    carried: tuple[Draft, ...] = ()
+    """Copies of messages of the parent, which the session begins with."""
+    summary: str | None = None
+    """The parent's summary, where it is carried over."""
+
+
+class Create(Operation, frozen=True, kw_only=True, tag="create"):
+    """Make a session on purpose, under a key or under none.
+
+    With a key that already points at a session: SessionConflict, whose `actual` is that session's id.
+    A caller's own `alias` for it must be new to the owner too.
+    """
+
+    owner: str | None = None
+    key: str | None = None
+    alias: str | None = None
+    new: NewSession
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        owner = self.owner or ""
+        if self.key is not None:
+            bound = ledger.binding(owner, self.key)
+            if bound is not None:
+                actual = ledger.session(bound.session).id
+                msg = f"key {self.key!r} points at session {actual!r} already: get it, or reset the key"
+                raise SessionConflict(msg, expected=None, actual=actual)
+        row = add_session(ledger, self.new, owner, self.at)
+        if self.key is not None:
+            bind(ledger, owner, self.key, row, self.at)
+        if self.alias is not None:
+            known = ledger.alias(owner, self.alias)
+            if known is not None:
+                actual = ledger.session(known).id
+                msg = f"alias {self.alias!r} names session {actual!r} already: choose another, or get that session"
+                raise SessionConflict(msg, expected=None, actual=actual)
+            ledger.put_alias(owner, self.alias, row.number)
+        return ledger.session(row.number)
+
+
+class Rotated(msgspec.Struct, frozen=True, gc=False):
+    """A reset: the session that was left, and the new one."""
+
+    left: str | None
+    session: str
+
+
+class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
+    """Point a key, or all keys of its session, at a new session. The old one stays, linked as the parent.
+
+    It ends with its last key. A turn that runs in a session that ends is closed as interrupted. Raises
+    SessionConflict unless the key (or, without a key, some key) still points at `session_id`.
+    """
+
+    owner: str | None = None
+    key: str | None = None
+    session_id: str | None = None
+    all_keys: bool = False
+    new: NewSession
+    unless_message: str | None = None
+    """Do nothing if the session holds a message with this id: it is a redelivery, which must not reset anything."""
+
+    def apply(self, ledger: Ledger) -> Rotated:
+        old = self._old(ledger)
+        if old is not None and self._redelivered(ledger, old):
+            return Rotated(None, old.id)
+        owner = (self.owner or "") if old is None else old.owner
+        keys: tuple[tuple[str, str], ...]
+        if old is None:
+            keys = ((owner, self.key or ""),)
+        elif self.all_keys or self.key is None:
+            keys = ledger.keys(old.number)
+        else:
+            keys = ((owner, self.key),)
+        row = add_session(ledger, self.new, owner, self.at)
+        for _, key in keys:
+            bind(ledger, owner, key, row, self.at, reason="reset")
+        ledger.add_change(row.number, row.rev, ChangeKind.RESET)
+        return Rotated(old.id if old is not None else None, row.id)
+
+    def _redelivered(self, ledger: Ledger, old: SessionRow) -> bool:
+        return self.unless_message is not None and ledger.message_seq(old.number, self.unless_message) is not None
+
+    def _old(self, ledger: Ledger) -> SessionRow | None:
+        if self.key is None:
+            row = open_session(ledger, self.session_id or "", self.owner, writing=True)
+            if not ledger.keys(row.number):
+                msg = f"no key points at session {row.id!r}: there is nothing to reset"
+                raise SessionConflict(msg)
+            return row
+        binding = ledger.binding(self.owner or "", self.key)
+        actual = ledger.session(binding.session) if binding is not None else None
+        if (actual.id if actual is not None else None) != self.session_id:
+            found = actual.id if actual is not None else None
+            msg = f"key {self.key!r} points at session {found!r}, not {self.session_id!r}: read it again and retry"
+            raise KeyMoved(msg, expected=self.session_id, actual=found)
+        return actual
+
+
+class Bind(Operation, frozen=True, kw_only=True, tag="bind"):
+    """Point a key at a session that exists: resume it on this channel. An ended session is reopened.
+
+    The session that the key leaves ends if that was its last key. Nothing happens if the key points there already.
+    """
+
+    owner: str | None = None
+    key: str
+    session_id: str
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = open_session(ledger, self.session_id, self.owner)
+        bound = ledger.binding(row.owner, self.key)
+        if bound is not None and bound.session == row.number and row.ended_at is None:
+            return row
+        row = bump(ledger, row, ended_at=None, end_reason=None)
+        bind(ledger, row.owner, self.key, row, self.at, reason="switch")
+        ledger.add_change(row.number, row.rev, ChangeKind.BOUND)
+        return row
+
+
+class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
+    """Change what is kept about a session. `metadata` is a JSON object that is merged: a null removes its key."""
+
+    owner: str | None = None
+    session_id: str
+    metadata: str | None = None
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = open_session(ledger, self.session_id, self.owner)
+        require_rev(row, self.expected_rev)
+        if self.metadata is not None:
+            kept: dict[str, object] = msgspec.json.decode(row.metadata or "{}")
+            for name, value in msgspec.json.decode(self.metadata, type=dict[str, object]).items():
+                if value is None:
+                    kept.pop(name, None)
+                else:
+                    kept[name] = value
+            row = bump(ledger, row, metadata=codec.json_text(kept, "metadata") if kept else None)
+            ledger.add_change(row.number, row.rev, ChangeKind.INFO)
+        return row
+
+
+class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
+    """Keep a session from being reset until a time, or (`until` None) release the hold of that name.
+
+    Holds that have expired are dropped on the way, so none lasts for ever.
+    """
+
+    owner: str | None = None
+    session_id: str
+    name: str
+    until: int | None
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = open_session(ledger, self.session_id, self.owner)
+        if not self.name:
+            msg = "a hold needs a name: it is what releases it"
+            raise InvalidMessage(msg)
+        holds = {name: until for name, until in row.holds if until > self.at}
+        if self.until is None:
+            holds.pop(self.name, None)
+        else:
+            holds[self.name] = self.until
+        row = bump(ledger, row, holds=tuple(sorted(holds.items())))
+        ledger.add_change(row.number, row.rev, ChangeKind.HELD)
+        return row
+
+
+def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> SessionRow:
+    """Make a session. One with carried messages or a carried summary holds them from the start."""
+    if ledger.find(new.id) is not None:
+        msg = f"session id {new.id!r} is taken"
+        raise SessionConflict(msg, actual=new.id)
+    if new.title is not None:
+        known = ledger.titled(owner, new.title)
+        if known is not None:
+            actual = ledger.session(known).id
+            msg = f"title {new.title!r} is that of session {actual!r} already: choose another"
+            raise SessionConflict(msg, expected=None, actual=actual)
+    row = ledger.add_session(
+        SessionRow(
+            id=new.id,
+            owner=owner,
+            created_at=at,
+            explicit=new.explicit,
+            origin=new.origin,
+            title=new.title,
+            metadata=new.metadata,
+            parent=new.parent,
+            parent_kind=new.parent_kind,
+            reset_reason=new.reset_reason,
+            notice=new.notice,
+        ),
+        Head(last_active=at),
+    )
+    if new.summary is not None:
+        ledger.put_compactions(
+            row.number,
+            (CompactionRow(id=1, text=new.summary, from_seq=0, through_seq=0, created_at=at),),
+        )
+        row = msgspec.structs.replace(row, compaction=1)
+        ledger.put_session(row)
+    ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
+    if new.carried:
+        done = append(ledger, row, new.carried, at)
+        row = ledger.session(row.number)
+        ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, 1, done.last_seq)
+    return row
+
+
+def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> None:
+    """Point a key at a session; the one it leaves ends if that was its last key."""
+    bound = ledger.binding(owner, key)
+    if bound is not None and bound.session == row.number:
+        return
+    previous = bound.session if bound is not None else 0
+    ledger.put_binding(owner, key, Binding(row.number, previous, at))
+    if previous and not ledger.keys(previous):
+        left = ledger.session(previous)
+        turn = ledger.last_turn(previous)
+        if turn is not None and turn.state == "running":
+            close_turn(ledger, turn, "interrupted", at, reason=f"the session ended ({reason})")
+            ledger.add_change(previous, left.rev, ChangeKind.TURN_INTERRUPTED)
+        left = bump(ledger, left, ended_at=at, end_reason=reason)
+        ledger.add_change(previous, left.rev, ChangeKind.ENDED)

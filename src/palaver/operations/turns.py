@@ -1,0 +1,389 @@
+"""Operations of a turn: it begins with a message and a lease, grows, and ends in one of three ways."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from palaver import codec
+from palaver.errors import SessionBusy, SessionConflict, SessionNotFound, TurnLost
+from palaver.model import Usage
+from palaver.operations.base import Appended, KeyMoved, Operation, add_usage, append, bump, close_turn, open_session
+from palaver.operations.ledger import Ledger
+from palaver.operations.ranges import cut_range
+from palaver.operations.sessions import NewSession, add_session, bind
+from palaver.rows import ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
+from palaver.times import SECOND
+
+REDELIVERY = 24 * 3600 * SECOND
+
+__all__ = ["Begin", "Begun", "BegunKind", "Finish", "Finished", "Lease", "Renew", "held_turn", "is_held"]
+
+BegunKind: TypeAlias = Literal["begun", "taken_over", "replayed", "stored"]
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """The right to be the one turn that runs in a session, for a while."""
+
+    token: str
+    micros: int
+    """How long it lasts without being renewed."""
+    holder: Holder | None = None
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a Begin.
+
+    `begun`: a new turn. `taken_over`: an interrupted turn that this message had begun before goes on.
+    `replayed`: this message's turn is over, here it is. `stored`: another turn runs; the message is durable
+    and waits for it, or for the next one.
+    """
+
+    kind: BegunKind
+    session_id: str
+    seq: int
+    """Position of the message that was given, or of the first one that waited."""
+    turn: TurnRow | None = None
+    session_is_new: bool = False
+    first_contact: bool = False
+    notice: str | None = None
+    """JSON of the notice that this turn is the first to show."""
+    queued: tuple[int, ...] = ()
+    """Messages that had waited and that this turn takes along."""
+
+
+class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
+    """Store the message that begins a turn and take the lease, in one transaction.
+
+    By `key` (and `owner`): the key must still point at `session_id`, or be unbound where `create` says what to make;
+    else SessionConflict, and the caller reads again. Without a key: in that session.
+
+    A message id that is stored already begins nothing twice: see Begun. With no message, the turn begins with the
+    messages that wait; SessionConflict if there are none.
+
+    Raises SessionBusy while another turn holds the lease (unless `on_busy` is "store"), SessionEnded, SessionNotFound.
+    A lease that has expired, or whose process is gone, is no hindrance: that turn is closed as interrupted.
+    """
+
+    owner: str | None = None
+    key: str | None = None
+    session_id: str | None = None
+    create: NewSession | None = None
+    """What to make where the key points at nothing."""
+    message: Draft | None = None
+    lease: Lease
+    on_busy: Literal["raise", "store"] = "raise"
+
+    def apply(self, ledger: Ledger) -> Begun:
+        mine = self._mine(ledger)
+        if mine is not None:
+            return mine
+        row, previous, first_contact = self._session(ledger)
+        if self.message is not None and self.message.id is not None:
+            known = self._known(ledger, row, previous, self.message, self.message.id)
+            if known is not None:
+                return known
+        running = ledger.last_turn(row.number)
+        if running is not None and running.state == "running":
+            if is_held(ledger, running, self.at):
+                return self._busy(ledger, row)
+            interrupt(ledger, row, running, self.at)
+        return self._begin(ledger, row, first_contact=first_contact)
+
+    def _mine(self, ledger: Ledger) -> Begun | None:
+        """The turn that this very operation began before, where its answer was lost."""
+        row: SessionRow | None
+        if self.key is not None:
+            binding = ledger.binding(self.owner or "", self.key)
+            row = ledger.session(binding.session) if binding is not None else None
+        else:
+            row = ledger.find(self.session_id or "")
+        turn = ledger.last_turn(row.number) if row is not None else None
+        if row is None or turn is None or turn.state != "running" or turn.token != self.lease.token:
+            return None
+        return _begun("begun", row, turn.first_seq if not turn.taken else self._own_seq(ledger, row, turn), turn)
+
+    def _own_seq(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> int:
+        """Position of the message that was given to a turn which also took waiting ones along."""
+        return min(ledger.turn_seqs(turn), default=turn.first_seq) if row.number == turn.session else turn.first_seq
+
+    def _session(self, ledger: Ledger) -> tuple[SessionRow, int, bool]:
+        """The session, the number of the one the key pointed to before, and whether the key is new."""
+        if self.key is None:
+            return open_session(ledger, self.session_id or "", self.owner, writing=True), 0, False
+        owner = self.owner or ""
+        binding = ledger.binding(owner, self.key)
+        if binding is None:
+            if self.create is None:
+                msg = f"key {self.key!r} points at no session any more: read it again and retry"
+                raise KeyMoved(msg, expected=self.session_id, actual=None)
+            row = add_session(ledger, self.create, owner, self.at)
+            bind(ledger, owner, self.key, row, self.at)
+            return row, 0, True
+        row = ledger.session(binding.session)
+        if row.id != self.session_id:
+            msg = f"key {self.key!r} points at session {row.id!r}, not {self.session_id!r}: read it again and retry"
+            raise KeyMoved(msg, expected=self.session_id, actual=row.id)
+        if row.deleted_at is not None:
+            msg = f"session {row.id!r} was deleted: reset the key to begin a new one"
+            raise SessionNotFound(msg)
+        # Platforms redeliver within hours; after a day the session before is not asked any more.
+        recent = self.at - binding.since < REDELIVERY
+        return row, binding.previous if recent else 0, False
+
+    def _known(self, ledger: Ledger, row: SessionRow, previous: int, draft: Draft, message_id: str) -> Begun | None:
+        """What to answer if the message is stored already, in this session or in the one before."""
+        seq = ledger.message_seq(row.number, message_id)
+        if seq is not None:
+            append(ledger, row, (draft,), self.at)  # the same id: checks the content and stores nothing
+            if any(
+                c.kind == "rollback" and not c.lifted and c.from_seq <= seq <= c.through_seq
+                for c in ledger.cuts(row.number)
+            ):
+                ledger.put_message_id(row.number, message_id, None)  # as if it had never come: it may begin anew
+                return None
+            return self._again(ledger, row, seq)
+        if previous:
+            seq = ledger.message_seq(previous, message_id)
+            old = ledger.session(previous)
+            turn = _turn_of(ledger, old, seq) if seq is not None else None
+            if seq is not None and turn is not None and turn.state == "finished":
+                append(ledger, old, (draft,), self.at)
+                return _begun("replayed", old, seq, turn)
+        return None
+
+    def _again(self, ledger: Ledger, row: SessionRow, seq: int) -> Begun:
+        turn = _turn_of(ledger, row, seq)
+        last = ledger.last_turn(row.number)
+        held = last is not None and last.state == "running" and is_held(ledger, last, self.at)
+        if turn is not None and turn.state == "finished":
+            return _begun("replayed", row, seq, turn)
+        if held:
+            if self.on_busy == "raise" or turn is not None:
+                raise _busy_error(row)
+            return _begun("stored", row, seq)
+        if last is not None and (turn is None or turn.first_seq != last.first_seq):
+            if last.first_seq >= seq:  # the conversation has gone on since
+                return _begun("replayed", row, seq, turn)
+            if last.state == "running":
+                interrupt(ledger, row, last, self.at)
+        if turn is None:
+            return self._begin(ledger, row, adopted=seq)
+        turn = self._leased(ledger, turn)
+        ledger.put_turn(turn)
+        ledger.add_change(row.number, row.rev, ChangeKind.TURN_BEGUN)
+        return _begun("taken_over", row, seq, turn)
+
+    def _busy(self, ledger: Ledger, row: SessionRow) -> Begun:
+        if self.on_busy == "raise" or self.message is None:
+            raise _busy_error(row)
+        at = append(ledger, row, (self.message,), self.at)
+        ledger.put_queued(row.number, (*ledger.queued(row.number), *at.seqs))
+        ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, at.last_seq, at.last_seq)
+        return Begun(kind="stored", session_id=row.id, seq=at.last_seq)
+
+    def _begin(
+        self, ledger: Ledger, row: SessionRow, *, adopted: int | None = None, first_contact: bool = False
+    ) -> Begun:
+        number = row.number
+        queued = ledger.queued(number)
+        before = ledger.last_turn(number)
+        new = ledger.head(number).message_count == 0
+        if adopted is not None:
+            seq = adopted
+            queued = tuple(sorted({*queued, seq}))
+        elif self.message is not None:
+            seq = append(ledger, row, (self.message,), self.at, turn=min(queued, default=-1)).seqs[0]
+        elif queued:
+            seq = queued[0]
+        else:
+            msg = f"session {row.id!r} has no message waiting: begin the turn with one"
+            raise SessionConflict(msg)
+        row = ledger.session(number)
+        turn = self._leased(
+            ledger,
+            TurnRow(
+                session=number,
+                first_seq=min((seq, *queued)),
+                began_at=self.at,
+                anchor=before.anchor if before is not None else 0,
+                session_is_new=new,
+                first_contact=first_contact,
+                taken=queued,
+                notice=row.notice,
+            ),
+        )
+        ledger.put_turn(turn)
+        if queued:
+            ledger.put_queued(number, ())
+        if row.notice is not None:
+            ledger.put_session(msgspec.structs.replace(row, notice=None))
+        ledger.add_change(number, row.rev, ChangeKind.TURN_BEGUN, seq, seq)
+        return _begun("begun", row, seq, turn)
+
+    def _leased(self, ledger: Ledger, turn: TurnRow) -> TurnRow:
+        return msgspec.structs.replace(
+            turn,
+            state="running",
+            token=self.lease.token,
+            holder=self.lease.holder,
+            expires_at=ledger.now(self.at) + self.lease.micros,
+            ended_at=None,
+            end_seq=0,
+            reason=None,
+        )
+
+
+def _begun(kind: BegunKind, row: SessionRow, seq: int, turn: TurnRow | None = None) -> Begun:
+    if turn is None:
+        return Begun(kind=kind, session_id=row.id, seq=seq)
+    return Begun(
+        kind=kind,
+        session_id=row.id,
+        seq=seq,
+        turn=turn,
+        session_is_new=turn.session_is_new,
+        first_contact=turn.first_contact,
+        notice=turn.notice if kind != "replayed" else None,
+        queued=tuple(s for s in turn.taken if s != seq),
+    )
+
+
+class Renew(Operation, frozen=True, kw_only=True, tag="renew"):
+    """Make the lease last `micros` from now. Raises TurnLost if another holds it or the turn has ended.
+
+    That a lease was made longer need not survive a crash: its holder would not either.
+    """
+
+    owner: str | None = None
+    session_id: str
+    token: str
+    micros: int
+
+    def apply(self, ledger: Ledger) -> None:
+        row = open_session(ledger, self.session_id, self.owner)
+        turn = held_turn(ledger, row, self.token)
+        ledger.put_turn(msgspec.structs.replace(turn, expires_at=ledger.now(self.at) + self.micros))
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """Where the last messages of a turn came to stand, and what waits for the next one."""
+
+    appended: Appended
+    waiting: tuple[int, ...] = ()
+
+
+class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
+    """Store the last messages and end the turn.
+
+    `finished`; `interrupted`: what happened stays; `rolled_back`: the turn's own messages are cut, and what others
+    stored meanwhile stays.
+
+    Doing it twice with one token is doing it once. Raises TurnLost if the lease is another's.
+    """
+
+    owner: str | None = None
+    session_id: str
+    token: str
+    first_seq: int = 0
+    """Where the turn began; 0: it is the newest one."""
+    state: TurnState = "finished"
+    messages: tuple[Draft, ...] = ()
+    usage: Usage | None = None
+    anchor: int = 0
+    reason: str | None = None
+
+    def apply(self, ledger: Ledger) -> Finished:
+        row = open_session(ledger, self.session_id, self.owner)
+        number = row.number
+        mine = ledger.turn(number, self.first_seq) if self.first_seq else ledger.last_turn(number)
+        if mine is not None and mine.token == self.token and mine.state == self.state:
+            return Finished(self._again(ledger, row, mine), ledger.queued(number))
+        turn = held_turn(ledger, row, self.token)
+        done = append(ledger, row, self.messages, self.at, turn=turn.first_seq)
+        row = ledger.session(number)
+        if self.usage is not None:
+            add_usage(ledger, row, self.usage, self.at)
+            if not done.fresh:  # else the new messages tell a reader that something has changed
+                row = bump(ledger, row)
+        close_turn(ledger, turn, self.state, self.at, anchor=self.anchor or turn.anchor, reason=self.reason)
+        first = done.last_seq - len(done.seqs) + 1 if done.fresh else 0
+        if self.state == "rolled_back":
+            row, first = self._roll_back(ledger, row, turn)
+        ledger.add_change(number, row.rev, _ENDS[self.state], first, done.last_seq if first else 0)
+        return Finished(done, ledger.queued(number))
+
+    def _again(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> Appended:
+        """The same end once more: nothing is stored; the positions are those of the turn's last messages."""
+        count = len(self.messages)
+        first = turn.end_seq - count + 1
+        for offset, draft in enumerate(self.messages):
+            stored = ledger.message(row.number, first + offset)
+            if stored is None or not codec.same_content(codec.decode(stored.body), codec.decode(draft.body)):
+                msg = f"the turn at seq {turn.first_seq} of session {row.id!r} was finished with another reply"
+                raise SessionConflict(msg)
+        return Appended(tuple(range(first, first + count)), turn.end_seq, fresh=False, session_id=row.id)
+
+    def _roll_back(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> tuple[SessionRow, int]:
+        """Cut what the turn stored; the messages it took from the queue wait again."""
+        for first, last in _runs(ledger.turn_seqs(turn)):
+            row = cut_range(ledger, row, first, last, "rollback")
+        if turn.taken:
+            ledger.put_queued(row.number, tuple(sorted({*turn.taken, *ledger.queued(row.number)})))
+        return row, turn.first_seq
+
+
+def _runs(seqs: list[int]) -> list[tuple[int, int]]:
+    """Ascending positions as ranges without gaps."""
+    out: list[tuple[int, int]] = []
+    for seq in seqs:
+        if out and seq == out[-1][1] + 1:
+            out[-1] = (out[-1][0], seq)
+        else:
+            out.append((seq, seq))
+    return out
+
+
+_ENDS: dict[TurnState, ChangeKind] = {
+    "finished": ChangeKind.TURN_FINISHED,
+    "interrupted": ChangeKind.TURN_INTERRUPTED,
+    "rolled_back": ChangeKind.TURN_ROLLED_BACK,
+}
+
+
+def _turn_of(ledger: Ledger, row: SessionRow, seq: int) -> TurnRow | None:
+    """The turn that a message began, was taken along by, or belongs to; None: it waits, or came outside of turns."""
+    stored = ledger.message(row.number, seq)
+    turn: TurnRow | None = None
+    if stored is not None and stored.turn:
+        turn = ledger.turn(row.number, seq - stored.turn + 1)
+    else:
+        before = ledger.turn_before(row.number, seq)
+        if before is not None and (before.first_seq == seq or seq in before.taken):
+            turn = before
+    return turn if turn is not None and turn.state != "rolled_back" else None
+
+
+def is_held(ledger: Ledger, turn: TurnRow, at: int) -> bool:
+    """Whether a running turn's lease still keeps others out."""
+    return turn.expires_at > ledger.now(at) and ledger.alive(turn.holder)
+
+
+def held_turn(ledger: Ledger, row: SessionRow, token: str) -> TurnRow:
+    """The turn whose lease has this token, or TurnLost. An expired lease that nobody took is still held."""
+    turn = ledger.last_turn(row.number)
+    if turn is None or turn.state != "running" or turn.token != token or row.ended_at is not None:
+        msg = f"the lease on session {row.id!r} is held by another turn, or this turn has ended"
+        raise TurnLost(msg)
+    return turn
+
+
+def interrupt(ledger: Ledger, row: SessionRow, turn: TurnRow, at: int, reason: str = "its lease ran out") -> None:
+    """Close a turn that its holder has left."""
+    close_turn(ledger, turn, "interrupted", at, reason=reason)
+    ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
+
+
+def _busy_error(row: SessionRow) -> SessionBusy:
+    return SessionBusy(f'a turn is running in session {row.id!r}: wait for it, or begin with on_busy="store"')

@@ -1,0 +1,239 @@
+"""The contract that every store keeps. These docstrings are the specification; `palaver.testing` is its test.
+
+A store is blocking and thread-safe. It has one write method, `commit`, and the reads below; everything that a
+session *means* (legality, resets, context) is decided above it, and everything that an operation requires and does is
+in `palaver.operations`. Reads see every commit that returned before they began.
+
+Times and ids come with the operations; the only clock a store may read is one it judges leases of other machines by.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import msgspec
+
+from palaver.errors import PalaverError
+from palaver.info import SessionInfo
+from palaver.model import Message, Usage
+from palaver.operations import Operation
+from palaver.rows import TurnRow
+from palaver.window import Tail
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "Change",
+    "Finding",
+    "OpenTurn",
+    "SessionQuery",
+    "Stats",
+    "Store",
+    "UsageLine",
+]
+
+CONTRACT_VERSION = 1
+
+Result: TypeAlias = Any
+
+
+class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which sessions to list. Newest activity first."""
+
+    owner: str | None = None
+    """None: of all owners."""
+    limit: int = 50
+    after: str | None = None
+    """Session id that the page before ended with."""
+    active_since: datetime | None = None
+    include_archived: bool = False
+    include_ended: bool = True
+    include_empty: bool = False
+    include_hidden: bool = False
+
+
+class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A turn that began and has not ended."""
+
+    session_id: str
+    owner: str
+    first_seq: int
+    began_at: datetime
+    expires_at: datetime
+    alive: bool
+    """Whether its lease still holds. False: its process died or let the lease run out; the next turn closes it."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One committed operation, without content."""
+
+    cursor: str
+    """Opaque: ask for what came after it."""
+    session_id: str
+    rev: int
+    kind: str
+    from_seq: int = 0
+    through_seq: int = 0
+
+
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a session used on one UTC day with one model."""
+
+    session_id: str
+    owner: str
+    day: str
+    """ISO date."""
+    model: str
+    calls: int
+    usage: Usage
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store holds."""
+
+    store: str
+    sessions: int
+    messages: int
+    open_turns: int
+    owners: int
+    size_bytes: int
+    usage: Usage
+    schema: int
+    codec: int
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that `check` found wrong."""
+
+    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "store"]
+    where: str
+    detail: str
+
+
+class Store(ABC):
+    """Where conversations are kept. See the module's docstring."""
+
+    name: str
+    """What to call it in messages: its URL without secrets."""
+    local: bool = True
+    """Whether short reads and commits take well under a millisecond, so that an event loop may wait for them."""
+
+    # ------------------------------------------------------------------ writing
+    @abstractmethod
+    def commit(self, operations: Sequence[Operation]) -> list[Result | PalaverError]:
+        """Do each operation, in order, and answer for each.
+
+        The answer is what the operation's `apply` returned, or the PalaverError that it raised: one that raised has
+        changed nothing, and does not hinder the others. Each operation is atomic; when this returns, every
+        successful one is on disk; after a crash meanwhile, any first part of them may be there. May be
+        called from any number of threads; calls are committed together where that saves a sync.
+
+        Raises StoreError, whose `outcome` says what became of the operations, if they failed as a whole:
+        StoreFull, StoreBusy (too much waits, or another process kept the lock too long), StoreUnavailable,
+        StoreClosed.
+        """
+
+    # ------------------------------------------------------------------ reading
+    @property
+    def committing(self) -> bool:
+        """Whether a commit is under way: another would wait for it."""
+        return False
+
+    @property
+    def commit_seconds(self) -> float:
+        """Moving average of how long a commit takes."""
+        return 0.0
+
+    @abstractmethod
+    def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
+        """The session that a key points at; None if there is none. `keys` and `usage` are not filled in."""
+
+    @abstractmethod
+    def named(self, owner: str | None, alias: str) -> str | None:
+        """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
+
+    @abstractmethod
+    def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
+        """All about one session. Raises SessionNotFound for an unknown, deleted or foreign one."""
+
+    @abstractmethod
+    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        """What a window is made of: leading instructions, newest summary, and the newest live messages.
+
+        The newest `limit` live messages that no summary covers (all of them if there are fewer), and the newest
+        replayable user message, wherever it is. One bounded read in one snapshot: its cost follows from `limit` and
+        the number of cuts, never from the session's length. A message that cannot be decoded is left out and named
+        in `Tail.corrupt`.
+        """
+
+    @abstractmethod
+    def page(
+        self,
+        session_id: str,
+        owner: str | None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+        live: bool = True,
+    ) -> list[Message]:
+        """Messages with `after` < seq < `before`, in order: the first `limit` of them, or the last with `newest`.
+
+        `live` False: also those that a cut covers. Raises CorruptRecord for one that cannot be decoded.
+        """
+
+    @abstractmethod
+    def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
+        """The turn that began at this position, or the newest one; None if there is none."""
+
+    @abstractmethod
+    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+        """Messages that were stored while a turn ran and that no turn has taken yet."""
+
+    @abstractmethod
+    def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
+        """Sessions, newest activity first (to the second). `usage` is not filled in."""
+
+    @abstractmethod
+    def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
+        """Turns that have not ended, oldest first."""
+
+    @abstractmethod
+    def changes(
+        self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
+    ) -> list[Change]:
+        """Committed operations after a cursor, in order within each session; None: from the beginning.
+
+        Every committed change once, none skipped. Raises CursorExpired if the feed was pruned past the cursor.
+        """
+
+    @abstractmethod
+    def usage(
+        self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None
+    ) -> list[UsageLine]:
+        """What was used, by session, day and model; oldest day first."""
+
+    @abstractmethod
+    def stats(self, owner: str | None) -> Stats:
+        """How much the store holds."""
+
+    @abstractmethod
+    def check(self) -> list[Finding]:
+        """Everything that can be found wrong, without changing anything. An empty list: all is well."""
+
+    # ------------------------------------------------------------------ life
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is under way, release everything, and refuse what comes later with StoreClosed. Idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

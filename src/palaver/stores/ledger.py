@@ -1,0 +1,334 @@
+"""The ledger that stores share: rows read once, changes kept apart until the store writes them, and taken back.
+
+A store says how rows are loaded; what an operation puts is kept here until the store flushes it, so that an operation
+that fails leaves nothing, without a savepoint in the database: its changes are undone in memory, every
+counter included, and were never written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from palaver.errors import PalaverError
+from palaver.operations import Ledger, Operation
+from palaver.rows import (
+    Binding,
+    ChangeKind,
+    CompactionRow,
+    CutRow,
+    Head,
+    Holder,
+    SessionRow,
+    StoredMessage,
+    TurnRow,
+    UsageRow,
+)
+from palaver.stores import holders
+
+__all__ = ["CachedLedger", "ChangeRow", "Table"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+ChangeRow = tuple[int, int, int, int, int]
+"""Session number, rev, kind, first and last position."""
+
+_ABSENT: Any = object()
+_CACHED_ROWS = 50_000
+
+
+class Table(Generic[K, V]):
+    """Rows by key: loaded when first asked for, dirty once put."""
+
+    __slots__ = ("dirty", "load", "rows", "undo")
+
+    def __init__(self, load: Callable[[K], V | None], undo: list[tuple[Table[Any, Any], Any, Any, bool]]) -> None:
+        self.rows: dict[K, V | None] = {}
+        self.dirty: dict[K, None] = {}
+        self.load = load
+        self.undo = undo
+
+    def get(self, key: K) -> V | None:
+        try:
+            return self.rows[key]
+        except KeyError:
+            row = self.rows[key] = self.load(key)
+            return row
+
+    def put(self, key: K, row: V | None) -> None:
+        self.undo.append((self, key, self.rows.get(key, _ABSENT), key in self.dirty))
+        self.rows[key] = row
+        self.dirty[key] = None
+
+    def changed(self) -> Iterable[tuple[K, V | None]]:
+        rows = self.rows
+        return [(key, rows[key]) for key in self.dirty]
+
+    def take_back(self, key: K, row: V | None, *, dirty: bool) -> None:
+        if row is _ABSENT:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = row
+        if not dirty:
+            self.dirty.pop(key, None)
+
+
+class CachedLedger(Ledger, ABC):
+    """A `Ledger` over tables. Subclasses load rows; the store flushes `changed()` rows and calls `flushed`."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Table[Any, Any], Any, Any, bool]] = []
+        table = self._table
+        self.sessions: Table[int, SessionRow] = table(self._load_session)
+        self.numbers: Table[str, int] = table(self._load_number)
+        self.heads: Table[int, Head] = table(self._load_head)
+        self.bindings: Table[tuple[str, str], Binding] = table(self._load_binding)
+        self.bound: Table[int, tuple[tuple[str, str], ...]] = table(self._load_keys)
+        self.aliases: Table[tuple[str, str], int] = table(self._load_alias)
+        self.titles: Table[tuple[str, str], int] = table(self._load_titled)
+        self.messages: Table[tuple[int, int], StoredMessage] = table(self._load_message)
+        self.message_ids: Table[tuple[int, str], int] = table(self._load_message_seq)
+        self.turns: Table[tuple[int, int], TurnRow] = table(self._load_turn)
+        self.last_turns: Table[int, int] = table(self._load_last_turn)
+        self.queues: Table[int, tuple[int, ...]] = table(self._load_queue)
+        self.cut_lists: Table[int, tuple[CutRow, ...]] = table(self._load_cuts)
+        self.compaction_lists: Table[int, tuple[CompactionRow, ...]] = table(self._load_compactions)
+        self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
+        self.changes: list[ChangeRow] = []
+        self.purges: list[tuple[int, int, int]] = []
+
+    def _table(self, load: Callable[[K], V | None]) -> Table[K, V]:
+        made = Table(load, self._undo)
+        self._tables = (*getattr(self, "_tables", ()), made)
+        return made
+
+    # ------------------------------------------------------------------ running operations
+    def run(self, operations: Sequence[Operation]) -> list[Any]:
+        """Apply each operation; one that raises a PalaverError is undone and answered by the error."""
+        results: list[Any] = []
+        for operation in operations:
+            mark = len(self._undo), len(self.changes), len(self.purges)
+            try:
+                results.append(operation.apply(self))
+            except PalaverError as error:
+                self._take_back(*mark)
+                results.append(error.with_traceback(None))
+        return results
+
+    def _take_back(self, undo: int, changes: int, purges: int) -> None:
+        while len(self._undo) > undo:
+            table, key, row, dirty = self._undo.pop()
+            table.take_back(key, row, dirty=dirty)
+        del self.changes[changes:]
+        del self.purges[purges:]
+
+    def abandon(self) -> None:
+        """Take back everything since the last flush."""
+        self._take_back(0, 0, 0)
+
+    def flushed(self) -> None:
+        """What was dirty is stored now."""
+        self._undo.clear()
+        self.changes.clear()
+        self.purges.clear()
+        for table in self._tables:
+            table.dirty.clear()
+
+    def trim(self) -> None:
+        """Forget what later operations will hardly ask for, so that memory stays bounded."""
+        self.messages.rows.clear()
+        self.message_ids.rows.clear()
+        if sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget everything: somebody else wrote, or a commit failed."""
+        self._undo.clear()
+        self.changes.clear()
+        self.purges.clear()
+        for table in self._tables:
+            table.rows.clear()
+            table.dirty.clear()
+
+    # ------------------------------------------------------------------ the Ledger protocol
+    def now(self, at: int) -> int:
+        return at
+
+    def alive(self, holder: Holder | None) -> bool:
+        return holders.alive(holder)
+
+    def find(self, session_id: str) -> SessionRow | None:
+        number = self.numbers.get(session_id)
+        return self.sessions.get(number) if number is not None else None
+
+    def session(self, number: int) -> SessionRow:
+        row = self.sessions.get(number)
+        if row is None:
+            raise KeyError(number)
+        return row
+
+    @abstractmethod
+    def next_number(self) -> int:
+        """A session number that was never given out before."""
+
+    def add_session(self, row: SessionRow, head: Head) -> SessionRow:
+        row = msgspec.structs.replace(row, number=self.next_number())
+        self.sessions.put(row.number, row)
+        self.numbers.put(row.id, row.number)
+        if row.title is not None:
+            self.titles.put((row.owner, row.title), row.number)
+        self.heads.put(row.number, head)
+        self.bound.put(row.number, ())
+        self.last_turns.put(row.number, 0)
+        self.queues.rows[row.number] = ()
+        self.cut_lists.rows[row.number] = ()
+        self.compaction_lists.rows[row.number] = ()
+        return row
+
+    def put_session(self, row: SessionRow) -> None:
+        self.sessions.put(row.number, row)
+
+    def head(self, number: int) -> Head:
+        return self.heads.get(number) or Head()
+
+    def put_head(self, number: int, head: Head) -> None:
+        self.heads.put(number, head)
+
+    def binding(self, owner: str, key: str) -> Binding | None:
+        return self.bindings.get((owner, key))
+
+    def put_binding(self, owner: str, key: str, binding: Binding) -> None:
+        was = self.bindings.get((owner, key))
+        if was is not None:
+            self.bound.put(was.session, tuple(k for k in self.keys(was.session) if k != (owner, key)))
+        self.bound.put(binding.session, (*self.keys(binding.session), (owner, key)))
+        self.bindings.put((owner, key), binding)
+
+    def keys(self, number: int) -> tuple[tuple[str, str], ...]:
+        return self.bound.get(number) or ()
+
+    def alias(self, owner: str, alias: str) -> int | None:
+        return self.aliases.get((owner, alias))
+
+    def put_alias(self, owner: str, alias: str, number: int) -> None:
+        self.aliases.put((owner, alias), number)
+
+    def titled(self, owner: str, title: str) -> int | None:
+        return self.titles.get((owner, title))
+
+    def message_seq(self, number: int, message_id: str) -> int | None:
+        return self.message_ids.get((number, message_id))
+
+    def put_message_id(self, number: int, message_id: str, seq: int | None) -> None:
+        self.message_ids.put((number, message_id), seq)
+
+    def message(self, number: int, seq: int) -> StoredMessage | None:
+        return self.messages.get((number, seq))
+
+    def add_message(self, number: int, message: StoredMessage) -> None:
+        self.messages.put((number, message.seq), message)
+
+    def purge_messages(self, number: int, from_seq: int, through_seq: int) -> int:
+        gone = self._count_messages(number, from_seq, through_seq)
+        for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
+            if key in self.messages.dirty:
+                gone += 1
+            self.messages.put(key, None)
+        self.purges.append((number, from_seq, through_seq))
+        return gone
+
+    def turn(self, number: int, first_seq: int) -> TurnRow | None:
+        return self.turns.get((number, first_seq))
+
+    def last_turn(self, number: int) -> TurnRow | None:
+        first = self.last_turns.get(number)
+        return self.turns.get((number, first)) if first else None
+
+    def turn_before(self, number: int, seq: int) -> TurnRow | None:
+        last = self.last_turns.get(number) or 0
+        if not last:
+            return None
+        first = last if last <= seq else self._first_turn_before(number, seq)
+        return self.turns.get((number, first)) if first else None
+
+    def turn_seqs(self, turn: TurnRow) -> list[int]:
+        number, first = turn.session, turn.first_seq
+        fresh = [
+            seq
+            for (n, seq), m in self.messages.changed()
+            if n == number and m is not None and m.turn and seq - m.turn + 1 == first
+        ]
+        return sorted({*self._load_turn_seqs(number, first, self.head(number).last_seq), *fresh})
+
+    def put_turn(self, row: TurnRow) -> None:
+        self.turns.put((row.session, row.first_seq), row)
+        if row.first_seq > (self.last_turns.get(row.session) or 0):
+            self.last_turns.put(row.session, row.first_seq)
+
+    def queued(self, number: int) -> tuple[int, ...]:
+        return self.queues.get(number) or ()
+
+    def put_queued(self, number: int, seqs: tuple[int, ...]) -> None:
+        self.queues.put(number, seqs)
+
+    def cuts(self, number: int) -> tuple[CutRow, ...]:
+        return self.cut_lists.get(number) or ()
+
+    def put_cuts(self, number: int, cuts: tuple[CutRow, ...]) -> None:
+        self.cut_lists.put(number, cuts)
+
+    def compactions(self, number: int) -> tuple[CompactionRow, ...]:
+        return self.compaction_lists.get(number) or ()
+
+    def put_compactions(self, number: int, rows: tuple[CompactionRow, ...]) -> None:
+        self.compaction_lists.put(number, rows)
+
+    def usage(self, number: int, day: int, model: str) -> UsageRow | None:
+        return self.usage_rows.get((number, day, model))
+
+    def put_usage(self, row: UsageRow) -> None:
+        self.usage_rows.put((row.session, row.day, row.model), row)
+
+    def add_change(self, number: int, rev: int, kind: ChangeKind, from_seq: int = 0, through_seq: int = 0) -> None:
+        self.changes.append((number, rev, int(kind), from_seq, through_seq))
+
+    # ------------------------------------------------------------------ what a store loads
+    @abstractmethod
+    def _load_session(self, number: int) -> SessionRow | None: ...
+    @abstractmethod
+    def _load_number(self, session_id: str) -> int | None: ...
+    @abstractmethod
+    def _load_head(self, number: int) -> Head | None: ...
+    @abstractmethod
+    def _load_binding(self, key: tuple[str, str]) -> Binding | None: ...
+    @abstractmethod
+    def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None: ...
+    @abstractmethod
+    def _load_alias(self, key: tuple[str, str]) -> int | None: ...
+    @abstractmethod
+    def _load_titled(self, key: tuple[str, str]) -> int | None: ...
+    @abstractmethod
+    def _first_turn_before(self, number: int, seq: int) -> int: ...
+    @abstractmethod
+    def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]: ...
+    @abstractmethod
+    def _load_message(self, key: tuple[int, int]) -> StoredMessage | None: ...
+    @abstractmethod
+    def _load_message_seq(self, key: tuple[int, str]) -> int | None: ...
+    @abstractmethod
+    def _load_turn(self, key: tuple[int, int]) -> TurnRow | None: ...
+    @abstractmethod
+    def _load_last_turn(self, number: int) -> int | None: ...
+    @abstractmethod
+    def _load_queue(self, number: int) -> tuple[int, ...] | None: ...
+    @abstractmethod
+    def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None: ...
+    @abstractmethod
+    def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None: ...
+    @abstractmethod
+    def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None: ...
+    @abstractmethod
+    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int: ...

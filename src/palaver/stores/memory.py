@@ -1,0 +1,409 @@
+"""The memory store: dicts behind a lock. The reference that the others are held against, and the incognito store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from palaver import codec
+from palaver.codec import CODEC_VERSION
+from palaver.errors import CursorExpired, SessionNotFound, StoreClosed
+from palaver.info import SessionInfo
+from palaver.model import Message, Usage
+from palaver.operations import Operation
+from palaver.operations.ranges import merged
+from palaver.rows import (
+    Binding,
+    ChangeKind,
+    CompactionRow,
+    CutRow,
+    Head,
+    SessionRow,
+    StoredMessage,
+    TurnRow,
+    UsageRow,
+)
+from palaver.stores import views
+from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.ledger import CachedLedger, ChangeRow
+from palaver.stores.tails import TailRow, live_ranges, read_tail
+from palaver.times import SECOND, from_micros, to_micros
+from palaver.window import Tail
+
+__all__ = ["MemoryStore"]
+
+
+class _Ledger(CachedLedger):
+    """Its tables are the store itself: there is nothing to load, and nothing is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = 0
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _load_session(self, number: int) -> SessionRow | None:
+        return None
+
+    def _load_number(self, session_id: str) -> int | None:
+        return None
+
+    def _load_head(self, number: int) -> Head | None:
+        return None
+
+    def _load_binding(self, key: tuple[str, str]) -> Binding | None:
+        return None
+
+    def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
+        return None
+
+    def _load_alias(self, key: tuple[str, str]) -> int | None:
+        return None
+
+    def _load_titled(self, key: tuple[str, str]) -> int | None:
+        return None
+
+    def _first_turn_before(self, number: int, seq: int) -> int:
+        return max((first for n, first in self.turns.rows if n == number and first <= seq), default=0)
+
+    def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]:
+        out: list[int] = []
+        for seq in range(first_seq, last_seq + 1):
+            m = self.messages.rows.get((number, seq))
+            if m is not None and m.turn and seq - m.turn + 1 == first_seq:
+                out.append(seq)
+        return out
+
+    def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
+        return None
+
+    def _load_message_seq(self, key: tuple[int, str]) -> int | None:
+        return None
+
+    def _load_turn(self, key: tuple[int, int]) -> TurnRow | None:
+        return None
+
+    def _load_last_turn(self, number: int) -> int | None:
+        return None
+
+    def _load_queue(self, number: int) -> tuple[int, ...] | None:
+        return None
+
+    def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None:
+        return None
+
+    def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None:
+        return None
+
+    def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None:
+        return None
+
+    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int:
+        rows, dirty = self.messages.rows, self.messages.dirty
+        return sum(
+            rows.get((number, seq)) is not None and (number, seq) not in dirty
+            for seq in range(from_seq, through_seq + 1)
+        )
+
+
+class MemoryStore(Store):
+    """See `palaver.stores.base.Store`. Nothing outlives the process: durable means that the lock was released."""
+
+    name = "memory://"
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._ledger = _Ledger()
+        self._changes: list[ChangeRow] = []
+        self._closed = False
+
+    @contextmanager
+    def _open(self) -> Generator[_Ledger]:
+        with self._lock:
+            if self._closed:
+                msg = f"{self.name} is closed: open it again"
+                raise StoreClosed(msg)
+            yield self._ledger
+
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        with self._open() as ledger:
+            try:
+                results = ledger.run(operations)
+            except BaseException:
+                ledger.abandon()
+                raise
+            for key in [k for k, m in ledger.messages.changed() if m is None]:
+                del ledger.messages.rows[key]
+            for number, low, high in ledger.purges:
+                for seq in range(low, high + 1):
+                    ledger.messages.rows.pop((number, seq), None)
+            self._changes.extend(ledger.changes)
+            ledger.flushed()
+            return results
+
+    # ------------------------------------------------------------------ one session
+    def _found(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
+        row = ledger.find(session_id)
+        if row is None or row.deleted_at is not None or (owner is not None and row.owner != owner):
+            msg = f"no session {session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        return row
+
+    def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
+        with self._open() as ledger:
+            binding = ledger.binding(owner, key)
+            if binding is None:
+                return None
+            number = binding.session
+            return views.info(ledger.session(number), ledger.head(number), now, turn=ledger.last_turn(number))
+
+    def named(self, owner: str | None, alias: str) -> str | None:
+        with self._open() as ledger:
+            number = ledger.alias(owner or "", alias)
+            return ledger.session(number).id if number is not None else None
+
+    def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
+        with self._open() as ledger:
+            row = self._found(ledger, session_id, owner)
+            used = [u for u in ledger.usage_rows.rows.values() if u is not None and u.session == row.number]
+            return views.info(
+                row,
+                ledger.head(row.number),
+                now,
+                turn=ledger.last_turn(row.number),
+                keys=tuple(k for _, k in ledger.keys(row.number)),
+                usage=views.usage_total(used),
+            )
+
+    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        with self._open() as ledger:
+            row = self._found(ledger, session_id, owner)
+            number = row.number
+            compaction = next((c for c in ledger.compactions(number) if c.id == row.compaction), None)
+            turn = ledger.last_turn(number)
+            return read_tail(
+                self,
+                row,
+                ledger.head(number),
+                ledger.cuts(number),
+                views.summary(compaction) if compaction is not None else None,
+                limit=limit,
+                anchor=turn.anchor if turn is not None else 0,
+                running_from=turn.first_seq if turn is not None and views.held(turn, now) else None,
+            )
+
+    def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        return self._some(number, range(high, low - 1, -1), limit)
+
+    def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        return self._some(number, range(low, high + 1), limit)
+
+    def _some(self, number: int, seqs: range, limit: int) -> list[TailRow]:
+        rows = self._ledger.messages.rows
+        out: list[TailRow] = []
+        for seq in seqs:
+            if len(out) >= limit:
+                break
+            m = rows.get((number, seq))
+            if m is not None:
+                out.append((seq, m.kind, m.back, m.body))
+        return out
+
+    def one(self, number: int, seq: int) -> StoredMessage | None:
+        return self._ledger.messages.rows.get((number, seq))
+
+    def page(
+        self,
+        session_id: str,
+        owner: str | None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+        live: bool = True,
+    ) -> list[Message]:
+        with self._open() as ledger:
+            row = self._found(ledger, session_id, owner)
+            last = ledger.head(row.number).last_seq
+            high = last if before is None else min(before - 1, last)
+            ranges = live_ranges(merged(ledger.cuts(row.number)) if live else [], after + 1, high)
+            rows: list[TailRow] = []
+            for low, top in reversed(ranges) if newest else ranges:
+                read = self.newest if newest else self.oldest
+                rows.extend(read(row.number, low, top, limit - len(rows)))
+            if newest:
+                rows.reverse()
+            return [codec.decode(r[3], store=self.name, location=f"session {row.id} seq {r[0]}") for r in rows]
+
+    def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            return ledger.last_turn(number) if first_seq is None else ledger.turns.rows.get((number, first_seq))
+
+    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            found = [ledger.message(number, seq) for seq in ledger.queued(number)]
+            return [codec.decode(m.body, store=self.name) for m in found if m is not None]
+
+    # ------------------------------------------------------------------ many sessions
+    def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
+        with self._open() as ledger:
+            order = (1 << 62, 1 << 62)
+            if query.after is not None:
+                before = self._found(ledger, query.after, query.owner)
+                order = ledger.head(before.number).last_active, before.number
+            since = to_micros(query.active_since) if query.active_since is not None else -(1 << 62)
+            found: list[tuple[int, int]] = []
+            for number, row in ledger.sessions.rows.items():
+                if row is None:
+                    continue
+                head = ledger.head(number)
+                if (
+                    (query.owner is None or row.owner == query.owner)
+                    and since <= head.last_active
+                    and (head.last_active, number) < order
+                    and row.deleted_at is None
+                    and (query.include_archived or not row.archived)
+                    and (query.include_hidden or not row.hidden)
+                    and (query.include_ended or row.ended_at is None)
+                    and (query.include_empty or head.last_seq > 0)
+                ):
+                    found.append((head.last_active, number))
+            found.sort(reverse=True)
+            return [
+                views.info(ledger.session(n), ledger.head(n), now, keys=tuple(k for _, k in ledger.keys(n)))
+                for _, n in found[: query.limit]
+            ]
+
+    def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
+        with self._open() as ledger:
+            out: list[OpenTurn] = []
+            for turn in ledger.turns.rows.values():
+                if turn is None or turn.state != "running":
+                    continue
+                row = ledger.session(turn.session)
+                if row.deleted_at is None and (owner is None or row.owner == owner):
+                    out.append(
+                        OpenTurn(
+                            session_id=row.id,
+                            owner=row.owner,
+                            first_seq=turn.first_seq,
+                            began_at=from_micros(turn.began_at),
+                            expires_at=from_micros(turn.expires_at),
+                            alive=views.held(turn, now),
+                        )
+                    )
+            return sorted(out, key=lambda t: t.began_at)
+
+    def changes(
+        self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
+    ) -> list[Change]:
+        with self._open() as ledger:
+            try:
+                start = int(after, 16) if after is not None else 0
+            except ValueError:
+                msg = f"{after!r} is no cursor of this store: take one from an event"
+                raise CursorExpired(msg) from None
+            out: list[Change] = []
+            for position in range(start, len(self._changes)):
+                number, rev, kind, low, high = self._changes[position]
+                row = ledger.session(number)
+                if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
+                    out.append(
+                        Change(
+                            cursor=f"{position + 1:x}",
+                            session_id=row.id,
+                            rev=rev,
+                            kind=ChangeKind(kind).name.lower(),
+                            from_seq=low,
+                            through_seq=high,
+                        )
+                    )
+                    if len(out) >= limit:
+                        break
+            return out
+
+    def usage(
+        self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None
+    ) -> list[UsageLine]:
+        day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
+        with self._open() as ledger:
+            out: list[UsageLine] = []
+            for used in sorted(self._used(), key=lambda u: (u.day, u.session, u.model)):
+                row = ledger.session(used.session)
+                if (
+                    used.day >= day
+                    and (owner is None or row.owner == owner)
+                    and (session_id is None or row.id == session_id)
+                ):
+                    total = views.usage_total([used]) or Usage()
+                    out.append(
+                        UsageLine(
+                            session_id=row.id,
+                            owner=row.owner,
+                            day=views.day_text(used.day),
+                            model=used.model,
+                            calls=used.calls,
+                            usage=total,
+                        )
+                    )
+            return out
+
+    def _used(self) -> list[UsageRow]:
+        return [u for u in self._ledger.usage_rows.rows.values() if u is not None]
+
+    # ------------------------------------------------------------------ the whole store
+    def stats(self, owner: str | None) -> Stats:
+        with self._open() as ledger:
+            rows = [
+                r
+                for r in ledger.sessions.rows.values()
+                if r is not None and r.deleted_at is None and (owner is None or r.owner == owner)
+            ]
+            numbers = {r.number for r in rows}
+            total = views.usage_total(u for u in self._used() if u.session in numbers) or Usage()
+            return Stats(
+                store=self.name,
+                sessions=len(rows),
+                messages=sum(ledger.head(r.number).message_count for r in rows),
+                open_turns=sum(
+                    t is not None and t.state == "running" and t.session in numbers for t in ledger.turns.rows.values()
+                ),
+                owners=len({r.owner for r in rows}),
+                size_bytes=sum(len(m.body) for m in ledger.messages.rows.values() if m is not None),
+                usage=Usage(
+                    input_tokens=total.input_tokens,
+                    output_tokens=total.output_tokens,
+                    cached_tokens=total.cached_tokens,
+                    cache_write_tokens=total.cache_write_tokens,
+                    reasoning_tokens=total.reasoning_tokens,
+                    cost=total.cost,
+                ),
+                schema=0,
+                codec=CODEC_VERSION,
+            )
+
+    def check(self) -> list[Finding]:
+        with self._open() as ledger:
+            out: list[Finding] = []
+            for number, row in ledger.sessions.rows.items():
+                if row is None:
+                    continue
+                head = ledger.head(number)
+                ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
+                count = sum((number, s) in ledger.messages.rows for low, top in ranges for s in range(low, top + 1))
+                if count != head.message_count:
+                    detail = f"it counts {head.message_count} messages and holds {count}"
+                    out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
+            return out
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True

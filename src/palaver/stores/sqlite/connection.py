@@ -1,0 +1,208 @@
+"""Opening SQLite files: who may, how safely, and which schema they have."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from palaver.codec import CODEC_VERSION
+from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.filesystem import filesystem_type, is_network
+from palaver.stores.sqlite.queries import migrations
+from palaver.stores.sqlite.statements import Statements
+
+__all__ = ["APPLICATION_ID", "Opener"]
+
+APPLICATION_ID = 0x50414C41  # "PALA", in the file's header
+CACHE_KIB = 8_000
+_FIRST_WAIT = 0.000_2
+_LONGEST_WAIT = 0.005
+
+
+class Opener:
+    """How to open one database file.
+
+    `exclusive`: one process only, with a rollback journal: safe on a network file system.
+    `read_only`: never writes, and refuses to.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        name: str,
+        timeout: float = 30.0,
+        read_only: bool = False,
+        exclusive: bool = False,
+        vfs: str | None = None,
+    ) -> None:
+        self.path = os.path.abspath(path)  # noqa: PTH100 - keeps a symbolic link as it is, which SQLite resolves
+        self.name = name
+        self.timeout = timeout
+        self.read_only = read_only
+        self.exclusive = exclusive
+        self.vfs = vfs
+
+    def prepare(self) -> None:
+        """Make the directory and the file, for this user alone, or say why it cannot be."""
+        kind = filesystem_type(os.path.dirname(self.path))  # noqa: PTH120
+        if is_network(kind) and not self.exclusive:
+            msg = (
+                f"{self.name} lies on a network file system ({kind}), where SQLite's locks cannot be trusted. "
+                "Keep it on a local disk, use PostgreSQL, or, if only one process will ever use the file, "
+                "open it with ?exclusive=1"
+            )
+            raise StoreUnavailable(msg)
+        path = Path(self.path)
+        try:
+            if self.read_only:
+                path.stat()
+                return
+            if not path.parent.exists():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)  # SQLite gives -wal and -shm the same mode
+            os.close(fd)
+        except PermissionError:
+            if path.exists():
+                return  # a file that can only be read; SQLite finds out
+            raise StoreUnavailable(f"{self.name}: no permission to make the file there") from None
+        except OSError as exc:
+            msg = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.path}"
+            raise StoreUnavailable(msg) from exc
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreUnavailable(f"{self.name}: this is not a regular file")
+
+    def writer(self) -> apsw.Connection:
+        """A connection that writes durably, with the schema of this version."""
+        connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
+        sql = Statements(connection)
+        try:
+            self._check_schema(connection)
+            if connection.readonly("main"):
+                return connection
+            if self.exclusive:
+                sql.pragma("PRAGMA locking_mode=EXCLUSIVE")
+                sql.pragma("PRAGMA journal_mode=DELETE")
+            else:
+                self._enable_wal(connection)
+            sql.pragma("PRAGMA synchronous=FULL")
+            sql.pragma("PRAGMA journal_size_limit=67108864")
+            self._migrate(connection)
+        except apsw.Error as exc:
+            connection.close()
+            raise translate(exc, self.name) from exc
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def reader(self) -> apsw.Connection:
+        """A connection that can only read."""
+        try:
+            connection = self._connect(apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE)
+            Statements(connection).pragma("PRAGMA query_only=1")
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
+        return connection
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(
+                self.path,
+                flags=apsw.SQLITE_OPEN_READONLY if self.read_only else flags,
+                vfs=self.vfs,
+                statementcachesize=200,
+            )
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
+        connection.set_busy_handler(self._waiter())
+        Statements(connection).pragma(f"PRAGMA cache_size=-{CACHE_KIB}")
+        return connection
+
+    def _waiter(self) -> Callable[[int], bool]:
+        """Wait for another process's lock: at first shorter than a commit, never longer than 5 ms, with jitter.
+
+        SQLite's own handler sleeps up to 100 ms between tries and so loses every race against a busy process.
+        """
+        deadline = 0.0
+
+        def wait(tries: int) -> bool:
+            nonlocal deadline
+            now = time.monotonic()
+            if tries == 0:
+                deadline = now + self.timeout
+            if now >= deadline:
+                return False
+            longest = min(_LONGEST_WAIT, _FIRST_WAIT * (tries + 1))
+            time.sleep(random.uniform(_FIRST_WAIT / 2, longest))  # noqa: S311 - jitter, not a secret
+            return True
+
+        return wait
+
+    def _enable_wal(self, connection: apsw.Connection) -> None:
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                mode = Statements(connection).pragma("PRAGMA journal_mode=WAL")
+            except apsw.BusyError:  # SQLite does not call the busy handler while it changes the mode
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter, not a secret
+                continue
+            if mode != "wal":
+                msg = f"{self.name}: this file system has no WAL mode ({mode}); keep the file on a local disk"
+                raise StoreUnavailable(msg)
+            return
+
+    def _check_schema(self, connection: apsw.Connection) -> None:
+        version = _number(connection, "PRAGMA user_version")
+        application = _number(connection, "PRAGMA application_id")
+        tables = _number(connection, "SELECT count(*) FROM sqlite_master")
+        if application != APPLICATION_ID and (tables or version):
+            msg = f"{self.name} is the SQLite database of another program; choose another path"
+            raise StoreUnavailable(msg)
+        known = len(migrations())
+        if version > known:
+            msg = (
+                f"{self.name} has schema {version}; this version of Palaver knows up to {known}: "
+                "upgrade Palaver (the file was left as it is)"
+            )
+            raise SchemaMismatch(msg, found=version, supported=known)
+        if connection.readonly("main") and version < known:
+            msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
+            raise SchemaMismatch(msg, found=version, supported=known)
+        if version:
+            codec = _number(connection, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'codec'")
+            if codec > CODEC_VERSION:
+                msg = (
+                    f"{self.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
+                )
+                raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        if _number(connection, "PRAGMA user_version") == len(migrations()):
+            return
+        sql = Statements(connection)
+        for number, script in enumerate(migrations(), 1):
+            sql.script("BEGIN IMMEDIATE")
+            try:
+                if _number(connection, "PRAGMA user_version") < number:  # another process may have been faster
+                    sql.script(script)
+                    sql.script(f"PRAGMA application_id={APPLICATION_ID}")
+                    sql.script(f"PRAGMA user_version={number}")
+                sql.script("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    sql.script("ROLLBACK")
+                raise
+
+
+def _number(connection: apsw.Connection, statement: str) -> int:
+    return int(Statements(connection).pragma(statement) or 0)

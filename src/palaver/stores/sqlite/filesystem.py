@@ -1,0 +1,80 @@
+"""Whether a path lies on a file system that SQLite's WAL mode must not be used on.
+
+WAL needs memory that all processes on the file share, and locks that work. Network file systems have neither
+(SQLite, "Use Of WAL Mode Over A Network Filesystem").
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["NETWORK_TYPES", "filesystem_type", "is_network"]
+
+NETWORK_TYPES = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ncpfs",
+        "ncp",
+        "coda",
+        "ceph",
+        "lustre",
+        "glusterfs",
+        "gfs",
+        "gfs2",
+        "ocfs2",
+        "beegfs",
+        "orangefs",
+        "pvfs2",
+        "9p",
+        "acfs",
+        "gpfs",
+        "davfs",
+        "virtiofs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.ceph",
+        "fuse.davfs2",
+        "fuse.smbnetfs",
+        "fuse.curlftpfs",
+        "fuse.goofys",
+        "fuse.juicefs",
+    }
+)
+
+
+def filesystem_type(path: str, mounts: str | None = None) -> str | None:
+    """The type of the file system under a path, as Linux names it; None where the system does not tell.
+
+    `mounts` is the text of /proc/self/mountinfo.
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+        except OSError:
+            return None
+    target = os.path.realpath(path)
+    best, found = -1, None
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(), after.split()
+        if len(fields) < 5 or not kinds:
+            continue
+        point = fields[4].encode().decode("unicode_escape")  # spaces are written \040
+        if len(point) >= best and (target == point or target.startswith(point.rstrip("/") + "/")):
+            best, found = len(point), kinds[0]
+    return found
+
+
+def is_network(kind: str | None) -> bool:
+    """Whether WAL is unsafe on that type."""
+    return kind in NETWORK_TYPES

@@ -1,0 +1,440 @@
+"""Rows of the SQLite store: loaded through the writing connection, flushed before its COMMIT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from palaver import codec
+from palaver.rows import (
+    Binding,
+    CompactionRow,
+    CutRow,
+    Head,
+    Holder,
+    SessionRow,
+    StoredMessage,
+    TurnRow,
+    TurnState,
+    UsageRow,
+)
+from palaver.stores.ledger import CachedLedger
+from palaver.stores.sqlite.statements import Statements
+from palaver.times import SECOND, to_micros
+
+__all__ = ["SqliteLedger", "compaction_row", "cut_row", "head_row", "newer_head", "session_row", "turn_row"]
+
+LAST = 0xFFFFFFFF
+SESSION_COLUMNS = 25
+_tags = msgspec.json.Decoder(tuple[str, ...])
+_holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
+_taken = msgspec.json.Decoder(tuple[int, ...])
+_holder = msgspec.json.Decoder(Holder)
+_encode = msgspec.json.encode
+
+
+def session_row(row: tuple[Any, ...]) -> SessionRow:
+    """A row of `sessions`, in the order of the queries."""
+    return SessionRow(
+        number=row[0],
+        id=row[1],
+        owner=row[2],
+        created_at=row[3],
+        rev=row[4],
+        explicit=row[5] != 0,
+        parent=row[6],
+        parent_kind=row[7],
+        reset_reason=row[8],
+        notice=row[9],
+        origin=row[10],
+        title=row[11],
+        preview=row[12],
+        metadata=row[13],
+        tags=_tags.decode(row[14]) if row[14] is not None else (),
+        holds=_holds.decode(row[15]) if row[15] is not None else (),
+        archived=row[16] != 0,
+        pinned=row[17] != 0,
+        hidden=row[18] != 0,
+        ended_at=row[19],
+        end_reason=row[20],
+        deleted_at=row[21],
+        leading_seq=row[22],
+        cut_count=row[23],
+        compaction=row[24],
+    )
+
+
+def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
+    return (
+        row.number,
+        row.id,
+        row.owner,
+        row.created_at,
+        row.rev,
+        row.explicit,
+        row.parent,
+        row.parent_kind,
+        row.reset_reason,
+        row.notice,
+        row.origin,
+        row.title,
+        row.preview,
+        row.metadata,
+        _encode(row.tags).decode() if row.tags else None,
+        _encode(row.holds).decode() if row.holds else None,
+        row.archived,
+        row.pinned,
+        row.hidden,
+        row.ended_at,
+        row.end_reason,
+        row.deleted_at,
+        row.leading_seq,
+        row.cut_count,
+        row.compaction,
+        head.last_seq,
+        head.message_count,
+        head.last_active,
+        head.user_seq,
+    )
+
+
+def head_row(row: tuple[Any, ...]) -> Head:
+    """last_seq, message_count, last_active, user_seq."""
+    return Head(row[0], row[1], row[2], row[3])
+
+
+def newer_head(head: Head, newest: tuple[Any, ...] | None) -> Head:
+    """The head completed by the newest message, which the session's row may not know of yet."""
+    if newest is None:
+        return head
+    seq = newest[0] & LAST
+    at = codec.decode(newest[2]).created_at
+    last_active = head.last_active
+    if at is not None:
+        # The row is rewritten when a second has passed; a message that brought a time of its own proves nothing.
+        last_active = min(max(last_active, to_micros(at)), last_active + SECOND)
+    back = newest[1]
+    return Head(seq, head.message_count + seq - head.last_seq, last_active, seq - back if back >= 0 else 0)
+
+
+def turn_row(row: tuple[Any, ...]) -> TurnRow:
+    """A row of `turns`."""
+    state: TurnState = row[1]
+    return TurnRow(
+        session=row[0] >> 32,
+        first_seq=row[0] & LAST,
+        state=state,
+        token=row[2],
+        holder=_holder.decode(row[3]) if row[3] is not None else None,
+        expires_at=row[4],
+        began_at=row[5],
+        ended_at=row[6],
+        end_seq=row[7],
+        anchor=row[8],
+        reason=row[9],
+        session_is_new=row[10] != 0,
+        first_contact=row[11] != 0,
+        taken=_taken.decode(row[12]) if row[12] is not None else (),
+        notice=row[13],
+    )
+
+
+def cut_row(row: tuple[Any, ...]) -> CutRow:
+    """A row of `cuts`."""
+    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0)
+
+
+def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
+    """A row of `compactions`."""
+    return CompactionRow(
+        id=row[0],
+        text=row[1],
+        from_seq=row[2],
+        through_seq=row[3],
+        previous=row[4],
+        stale=row[5],
+        created_at=row[6],
+    )
+
+
+class SqliteLedger(CachedLedger):
+    """The `Ledger` of one writing connection."""
+
+    def __init__(self, sql: Statements) -> None:
+        super().__init__()
+        self._sql = sql
+        self._saved: dict[int, int] = {}
+        """When each session's row was last written, in the operations' microseconds."""
+        self._stored_lists: dict[tuple[str, int], tuple[Any, ...]] = {}
+        self._next_number: int | None = None
+        self._position: int | None = None
+
+    def forget(self) -> None:
+        super().forget()
+        self._saved.clear()
+        self._stored_lists.clear()
+        self._next_number = None
+        self._position = None
+
+    def next_number(self) -> int:
+        number = self._next_number
+        if number is None:
+            row = self._sql.one("highest_number")
+            number = int(row[0]) + 1 if row is not None else 1
+        self._next_number = number + 1
+        return number
+
+    # ------------------------------------------------------------------ writing
+    @property
+    def changed(self) -> bool:
+        """Whether anything waits to be flushed."""
+        return bool(self._undo or self.changes or self.purges)
+
+    def flush(self) -> None:
+        """Write everything that operations put. The caller commits."""
+        run = self._sql.run
+        for number, low, high in self.purges:
+            base = number << 32
+            span = (base | low, base | high)
+            for name in ("purge_messages", "purge_versions", "purge_queue"):
+                run(name, span)
+        new = [
+            (number << 32 | seq, m.kind, m.back, m.turn, m.body)
+            for (number, seq), m in self.messages.changed()
+            if m is not None
+        ]
+        if len(new) == 1:
+            run("put_message", new[0])
+        elif new:
+            self._sql.many("put_message", new)
+        self._flush_sessions()
+        self._flush_turns()
+        for (number, message_id), seq in self.message_ids.changed():
+            if seq is None:
+                run("drop_message_id", (number, message_id))
+            else:
+                run("put_message_id", (number, message_id, seq))
+        for (owner, key), binding in self.bindings.changed():
+            if binding is not None:
+                run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
+        for (owner, alias), to in self.aliases.changed():
+            run("put_alias", (owner, alias, to))
+        self._flush_lists()
+        for row in self.usage_rows.changed():
+            run("put_usage", _usage_values(row[1]))
+        self._flush_changes()
+
+    def _flush_sessions(self) -> None:
+        run = self._sql.run
+        for number, row in self.sessions.changed():
+            if row is not None:
+                head = self.head(number)
+                run("put_session", session_values(row, head))
+                self._saved[number] = head.last_active
+        for number, moved in self.heads.changed():
+            if moved is None or number in self.sessions.dirty:
+                continue
+            # Rewriting the row costs a page per append; once a second is enough, since reads complete it.
+            saved = self._saved.get(number)
+            if saved is None or abs(moved.last_active - saved) >= SECOND or self._shrunk(number):
+                run("put_head", (moved.last_seq, moved.message_count, moved.last_active, moved.user_seq, number))
+                self._saved[number] = moved.last_active
+
+    def _shrunk(self, number: int) -> bool:
+        """Whether messages were purged: then the row alone knows how far the session had come."""
+        return any(p[0] == number for p in self.purges)
+
+    def _flush_turns(self) -> None:
+        for (number, first), turn in self.turns.changed():
+            if turn is not None:
+                self._sql.run(
+                    "put_turn",
+                    (
+                        number << 32 | first,
+                        turn.state,
+                        turn.token,
+                        _encode(turn.holder).decode() if turn.holder is not None else None,
+                        turn.expires_at,
+                        turn.began_at,
+                        turn.ended_at,
+                        turn.end_seq,
+                        turn.anchor,
+                        turn.reason,
+                        turn.session_is_new,
+                        turn.first_contact,
+                        _encode(turn.taken).decode() if turn.taken else None,
+                        turn.notice,
+                    ),
+                )
+
+    def _flush_lists(self) -> None:
+        run = self._sql.run
+        for number, seqs in self.queues.changed():
+            base = number << 32
+            was = self._stored_lists.get(("queue", number), ())
+            now = seqs or ()
+            for seq in was:
+                if seq not in now:
+                    run("drop_queued", (base | seq,))
+            for seq in now:
+                run("put_queued", (base | seq,))
+            self._stored_lists["queue", number] = now
+        for number, cuts in self.cut_lists.changed():
+            known = set(self._stored_lists.get(("cuts", number), ()))
+            for cut in cuts or ():
+                if cut not in known:
+                    values = (number, *msgspec.structs.astuple(cut))
+                    run("put_cut", values)
+            self._stored_lists["cuts", number] = cuts or ()
+        for number, rows in self.compaction_lists.changed():
+            known = set(self._stored_lists.get(("compactions", number), ()))
+            for row in rows or ():
+                if row not in known:
+                    run(
+                        "put_compaction",
+                        (
+                            number,
+                            row.id,
+                            row.text,
+                            row.from_seq,
+                            row.through_seq,
+                            row.previous,
+                            row.stale,
+                            row.created_at,
+                        ),
+                    )
+            self._stored_lists["compactions", number] = rows or ()
+
+    def _flush_changes(self) -> None:
+        if not self.changes:
+            return
+        if self._position is None:
+            row = self._sql.one("highest_change")
+            self._position = int(row[0]) if row is not None else 0
+        position = self._position
+        rows = [(position + i, *change) for i, change in enumerate(self.changes, 1)]
+        if len(rows) == 1:
+            self._sql.run("put_change", rows[0])
+        else:
+            self._sql.many("put_change", rows)
+        self._position = position + len(rows)
+
+    # ------------------------------------------------------------------ loading
+    def _one(self, name: str, *values: Any) -> tuple[Any, ...] | None:
+        return self._sql.one(name, values)
+
+    def _load_session(self, number: int) -> SessionRow | None:
+        row = self._one("session", number)
+        return session_row(row) if row is not None else None
+
+    def _load_number(self, session_id: str) -> int | None:
+        row = self._one("number_by_id", session_id)
+        return row[0] if row is not None else None
+
+    def _load_head(self, number: int) -> Head | None:
+        row = self._one("head", number)
+        if row is None:
+            return None
+        head = head_row(row)
+        self._saved[number] = head.last_active
+        base = number << 32
+        return newer_head(head, self._one("newest_after", base | head.last_seq, base | LAST))
+
+    def _load_binding(self, key: tuple[str, str]) -> Binding | None:
+        row = self._one("binding", *key)
+        return Binding(*row) if row is not None else None
+
+    def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
+        return tuple(self._sql.all("keys_of", (number,)))
+
+    def _load_alias(self, key: tuple[str, str]) -> int | None:
+        row = self._one("alias", *key)
+        return row[0] if row is not None else None
+
+    def _load_titled(self, key: tuple[str, str]) -> int | None:
+        row = self._one("titled", *key)
+        return row[0] if row is not None else None
+
+    def _first_turn_before(self, number: int, seq: int) -> int:
+        row = self._one("last_turn", number << 32, number << 32 | min(seq, LAST))
+        return row[0] & LAST if row is not None and row[0] is not None else 0
+
+    def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]:
+        base = number << 32
+        return [r[0] for r in self._sql.all("turn_seqs", (base | first_seq, base | last_seq, first_seq))]
+
+    def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
+        row = self._one("message", key[0] << 32 | key[1])
+        return StoredMessage(key[1], *row) if row is not None else None
+
+    def _load_message_seq(self, key: tuple[int, str]) -> int | None:
+        row = self._one("message_seq", *key)
+        return row[0] if row is not None else None
+
+    def _load_turn(self, key: tuple[int, int]) -> TurnRow | None:
+        row = self._one("turn", key[0] << 32 | key[1])
+        return turn_row(row) if row is not None else None
+
+    def _load_last_turn(self, number: int) -> int | None:
+        row = self._one("last_turn", number << 32, number << 32 | LAST)
+        return row[0] & LAST if row is not None and row[0] is not None else 0
+
+    def _load_queue(self, number: int) -> tuple[int, ...] | None:
+        rows = self._sql.all("queue", (number << 32, number << 32 | LAST))
+        seqs = tuple(r[0] for r in rows)
+        self._stored_lists["queue", number] = seqs
+        return seqs
+
+    def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None:
+        cuts = tuple(cut_row(r) for r in self._sql.all("cuts", (number,)))
+        self._stored_lists["cuts", number] = cuts
+        return cuts
+
+    def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None:
+        rows = tuple(compaction_row(r) for r in self._sql.all("compactions", (number,)))
+        self._stored_lists["compactions", number] = rows
+        return rows
+
+    def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None:
+        row = self._one("usage_row", *key)
+        if row is None:
+            return None
+        return UsageRow(
+            session=key[0],
+            day=key[1],
+            model=key[2],
+            calls=row[0],
+            input_tokens=row[1],
+            output_tokens=row[2],
+            cached_tokens=row[3],
+            cache_write_tokens=row[4],
+            reasoning_tokens=row[5],
+            prompt_tokens=row[6],
+            cost=row[7],
+            updated_at=row[8],
+        )
+
+    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int:
+        row = self._one("count_messages", number << 32 | from_seq, number << 32 | through_seq)
+        return row[0] if row is not None else 0
+
+
+def _usage_values(row: UsageRow | None) -> tuple[Any, ...]:
+    if row is None:  # usage is only ever added to
+        msg = "usage rows are not removed"
+        raise AssertionError(msg)
+    return (
+        row.session,
+        row.day,
+        row.model,
+        row.calls,
+        row.input_tokens,
+        row.output_tokens,
+        row.cached_tokens,
+        row.cache_write_tokens,
+        row.reasoning_tokens,
+        row.prompt_tokens,
+        row.cost,
+        row.updated_at,
+    )

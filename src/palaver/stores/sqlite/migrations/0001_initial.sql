@@ -1,0 +1,165 @@
+-- One row per session. `last_seq`, `message_count`, `last_active` and `user_seq` are rewritten at most once a second
+-- and are completed from `messages` when they are read.
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused
+    id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    created_at INTEGER NOT NULL,  -- microseconds since 1970, as all times here
+    last_active INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    message_count INTEGER NOT NULL,
+    user_seq INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    explicit INTEGER NOT NULL,
+    parent TEXT,
+    parent_kind TEXT,
+    reset_reason TEXT,
+    notice TEXT,
+    origin TEXT,
+    title TEXT,
+    preview TEXT,
+    metadata TEXT,
+    tags TEXT,
+    holds TEXT,
+    archived INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
+    hidden INTEGER NOT NULL,
+    ended_at INTEGER,
+    end_reason TEXT,
+    deleted_at INTEGER,
+    leading_seq INTEGER NOT NULL,
+    cut_count INTEGER NOT NULL,
+    compaction INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX sessions_id ON sessions (id);
+CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
+CREATE INDEX sessions_owner ON sessions (owner, last_active DESC, number DESC);
+CREATE UNIQUE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
+
+-- id = session number << 32 | seq: a session's messages lie side by side, and a position needs no second index.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    back INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+
+-- Only ids that callers gave: they are idempotency keys.
+CREATE TABLE message_ids (
+    session INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (session, id)
+) STRICT, WITHOUT ROWID;
+
+-- Earlier content of edited messages.
+CREATE TABLE versions (
+    message INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    edited_at INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (message, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    session INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_session ON keys (session, since);
+
+CREATE TABLE aliases (
+    owner TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    session INTEGER NOT NULL,
+    PRIMARY KEY (owner, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX aliases_session ON aliases (session);
+
+-- id = session number << 32 | first seq.
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    token TEXT NOT NULL,
+    holder TEXT,
+    expires_at INTEGER NOT NULL,
+    began_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    end_seq INTEGER NOT NULL,
+    anchor INTEGER NOT NULL,
+    reason TEXT,
+    session_is_new INTEGER NOT NULL,
+    first_contact INTEGER NOT NULL,
+    taken TEXT,  -- JSON array of positions that had waited
+    notice TEXT
+) STRICT;
+CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
+
+-- Messages that came while a turn ran; id as in messages.
+CREATE TABLE queue (id INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE cuts (
+    session INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    from_seq INTEGER NOT NULL,
+    through_seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    rev INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    lifted INTEGER NOT NULL,
+    PRIMARY KEY (session, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE compactions (
+    session INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    from_seq INTEGER NOT NULL,
+    through_seq INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    stale INTEGER NOT NULL,  -- id of the cut that changed what it covers; 0: it holds
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (session, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage (
+    session INTEGER NOT NULL,
+    day INTEGER NOT NULL,  -- days since 1970
+    model TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    cost INTEGER NOT NULL,  -- billionths of a US dollar
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (session, day, model)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_day ON usage (day);
+
+-- The journal behind the change feed: no content. Positions are never reused (see meta.pruned).
+CREATE TABLE changes (
+    position INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    from_seq INTEGER NOT NULL,
+    through_seq INTEGER NOT NULL
+) STRICT;
+
+-- Records that could not be decoded, as they were found.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY,
+    location TEXT NOT NULL UNIQUE,
+    found_at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');

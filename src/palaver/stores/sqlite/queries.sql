@@ -1,0 +1,308 @@
+-- Every statement that the SQLite store runs, by name. `:low` and `:high` are the ids of a session's first and last
+-- possible message (number << 32, and the same with all lower bits set).
+
+-- name: session
+-- One session, by its number.
+SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
+       preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
+       cut_count, compaction
+FROM sessions WHERE number = ?;
+
+-- name: session_by_id
+-- One session with its head and its newest turn, by its public id.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
+       t.session_is_new, t.first_contact, t.taken, t.notice
+FROM sessions s
+LEFT JOIN turns t ON t.id = (
+    SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
+)
+WHERE s.id = ?;
+
+-- name: session_by_key
+-- The session that a key points at, with its head and its newest turn.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
+       t.session_is_new, t.first_contact, t.taken, t.notice
+FROM keys k
+JOIN sessions s ON s.number = k.session
+LEFT JOIN turns t ON t.id = (
+    SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
+)
+WHERE k.owner = ? AND k.key = ?;
+
+-- name: list_all
+-- A page of sessions of all owners, newest activity first; :empty_before drops explicit empty ones older than that.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_active
+WHERE (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND s.deleted_at IS NULL
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
+-- name: list_owner
+-- The same for one owner.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_owner
+WHERE s.owner = :owner
+  AND (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND s.deleted_at IS NULL
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
+-- name: titled
+SELECT number FROM sessions WHERE owner = ? AND title = ?;
+
+-- name: turn_seqs
+-- What a turn stored itself: `turn` is how far back it began, plus 1.
+SELECT id & 4294967295 FROM messages WHERE id BETWEEN ? AND ? AND turn = (id & 4294967295) - ? + 1 ORDER BY id;
+
+-- name: number_by_id
+SELECT number FROM sessions WHERE id = ?;
+
+-- name: highest_number
+-- AUTOINCREMENT's own record, which deleting sessions does not lower.
+SELECT seq FROM sqlite_sequence WHERE name = 'sessions';
+
+-- name: head
+SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number = ?;
+
+-- name: newest_after
+-- The newest message after a known one: what the session's row does not yet know of.
+SELECT id, back, body FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1;
+
+-- name: put_session
+INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
+    title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
+    cut_count, compaction, last_seq, message_count, last_active, user_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
+    origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
+    tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
+    hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
+    deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
+    compaction = excluded.compaction, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    last_active = excluded.last_active, user_seq = excluded.user_seq;
+
+-- name: put_head
+UPDATE sessions SET last_seq = ?, message_count = ?, last_active = ?, user_seq = ? WHERE number = ?;
+
+-- name: binding
+SELECT session, previous, since FROM keys WHERE owner = ? AND key = ?;
+
+-- name: keys_of
+SELECT owner, key FROM keys WHERE session = ? ORDER BY since, key;
+
+-- name: keys_of_many
+-- Keys of the sessions in a JSON array of numbers.
+SELECT k.session, k.key FROM json_each(?) n JOIN keys k ON k.session = n.value ORDER BY k.session, k.since, k.key;
+
+-- name: put_binding
+INSERT INTO keys (owner, key, session, previous, since) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (owner, key) DO UPDATE SET session = excluded.session, previous = excluded.previous,
+    since = excluded.since;
+
+-- name: alias
+SELECT session FROM aliases WHERE owner = ? AND alias = ?;
+
+-- name: alias_to_id
+SELECT s.id FROM aliases a JOIN sessions s ON s.number = a.session WHERE a.owner = ? AND a.alias = ?;
+
+-- name: put_alias
+INSERT INTO aliases (owner, alias, session) VALUES (?, ?, ?)
+ON CONFLICT (owner, alias) DO UPDATE SET session = excluded.session;
+
+-- name: message
+SELECT kind, back, turn, body FROM messages WHERE id = ?;
+
+-- name: put_message
+INSERT INTO messages (id, kind, back, turn, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: newest_messages
+SELECT id, kind, back, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
+
+-- name: oldest_messages
+SELECT id, kind, back, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+
+-- name: bodies
+SELECT body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+
+-- name: count_messages
+SELECT count(*) FROM messages WHERE id BETWEEN ? AND ?;
+
+-- name: purge_messages
+DELETE FROM messages WHERE id BETWEEN ? AND ?;
+
+-- name: purge_versions
+DELETE FROM versions WHERE message BETWEEN ? AND ?;
+
+-- name: purge_queue
+DELETE FROM queue WHERE id BETWEEN ? AND ?;
+
+-- name: message_seq
+SELECT seq FROM message_ids WHERE session = ? AND id = ?;
+
+-- name: put_message_id
+INSERT INTO message_ids (session, id, seq) VALUES (?, ?, ?)
+ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;
+
+-- name: drop_message_id
+DELETE FROM message_ids WHERE session = ? AND id = ?;
+
+-- name: turn
+SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
+       notice
+FROM turns WHERE id = ?;
+
+-- name: last_turn
+SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?;
+
+-- name: put_turn
+INSERT INTO turns (id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new,
+    first_contact, taken, notice)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, holder = excluded.holder,
+    expires_at = excluded.expires_at, began_at = excluded.began_at, ended_at = excluded.ended_at,
+    end_seq = excluded.end_seq, anchor = excluded.anchor, reason = excluded.reason,
+    taken = excluded.taken, notice = excluded.notice;
+
+-- name: running_turns
+SELECT t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
+       t.session_is_new, t.first_contact, t.taken, t.notice, s.id, s.owner
+FROM turns t JOIN sessions s ON s.number = t.id >> 32
+WHERE t.state = 'running' AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
+ORDER BY t.began_at;
+
+-- name: queue
+SELECT id & 4294967295 FROM queue WHERE id BETWEEN ? AND ? ORDER BY id;
+
+-- name: put_queued
+INSERT OR IGNORE INTO queue (id) VALUES (?);
+
+-- name: drop_queued
+DELETE FROM queue WHERE id = ?;
+
+-- name: cuts
+SELECT id, from_seq, through_seq, kind, rev, last_seq, lifted FROM cuts WHERE session = ? ORDER BY id;
+
+-- name: put_cut
+INSERT OR REPLACE INTO cuts (session, id, from_seq, through_seq, kind, rev, last_seq, lifted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: compactions
+SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM compactions WHERE session = ? ORDER BY id;
+
+-- name: compaction
+SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM compactions WHERE session = ? AND id = ?;
+
+-- name: put_compaction
+INSERT OR REPLACE INTO compactions (session, id, summary, from_seq, through_seq, previous, stale, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: usage_row
+SELECT calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, prompt_tokens, cost,
+       updated_at
+FROM usage WHERE session = ? AND day = ? AND model = ?;
+
+-- name: put_usage
+INSERT OR REPLACE INTO usage (session, day, model, calls, input_tokens, output_tokens, cached_tokens,
+    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: usage_of_session
+SELECT day, model, calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
+       prompt_tokens, cost, updated_at
+FROM usage WHERE session = ? ORDER BY day, model;
+
+-- name: usage_lines
+SELECT s.id, s.owner, u.day, u.model, u.calls, u.input_tokens, u.output_tokens, u.cached_tokens, u.cache_write_tokens,
+       u.reasoning_tokens, u.prompt_tokens, u.cost
+FROM usage u JOIN sessions s ON s.number = u.session
+WHERE u.day >= :day AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
+ORDER BY u.day, s.number, u.model;
+
+-- name: highest_change
+SELECT max((SELECT coalesce(max(position), 0) FROM changes), (SELECT CAST(value AS INTEGER) FROM meta
+    WHERE name = 'pruned'));
+
+-- name: put_change
+INSERT INTO changes (position, session, rev, kind, from_seq, through_seq) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: changes
+SELECT c.position, s.id, c.rev, c.kind, c.from_seq, c.through_seq
+FROM changes c JOIN sessions s ON s.number = c.session
+WHERE c.position > :after AND (s.id = :session OR :session IS NULL) AND (s.owner = :owner OR :owner IS NULL)
+ORDER BY c.position LIMIT :limit;
+
+-- name: meta
+SELECT value FROM meta WHERE name = ?;
+
+-- name: totals
+-- Counts of live, stored sessions; each session's count is completed from its messages.
+SELECT count(*), count(DISTINCT s.owner),
+       coalesce(sum(s.message_count + coalesce((
+           SELECT max(m.id) & 4294967295 FROM messages m
+           WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295)), s.last_seq)
+           - s.last_seq), 0)
+FROM sessions s WHERE s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL);
+
+-- name: usage_totals
+SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cached_tokens), 0),
+       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
+FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
+
+-- name: check_orphans
+-- Messages of no session.
+SELECT m.id FROM messages m WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = m.id >> 32) LIMIT 100;
+
+-- name: check_sessions
+SELECT number, id, owner, parent, message_count, last_seq FROM sessions ORDER BY number;
+
+-- name: check_keys
+-- Keys that point at no session, or at one that has ended.
+SELECT k.owner, k.key, s.id FROM keys k LEFT JOIN sessions s ON s.number = k.session
+WHERE s.number IS NULL OR s.ended_at IS NOT NULL LIMIT 100;
+
+-- name: check_bodies
+SELECT id, kind, body FROM messages WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: quarantined
+SELECT location FROM quarantine WHERE location = ?;
+
+-- name: put_quarantine
+INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);
+
+-- name: integrity
+PRAGMA integrity_check(20);
+
+-- name: data_version
+-- Changes when any other connection has written.
+PRAGMA data_version;

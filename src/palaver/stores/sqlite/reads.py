@@ -1,0 +1,425 @@
+"""Reads of the SQLite store, each in one short snapshot on a connection that cannot write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from palaver import codec
+from palaver.errors import CorruptRecord, CursorExpired, SessionNotFound
+from palaver.info import SessionInfo
+from palaver.model import Message, Usage
+from palaver.operations.ranges import merged
+from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow, kind_of
+from palaver.stores import views
+from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.sqlite.ledger import (
+    LAST,
+    SESSION_COLUMNS,
+    compaction_row,
+    cut_row,
+    head_row,
+    newer_head,
+    session_row,
+    turn_row,
+)
+from palaver.stores.sqlite.queries import migrations
+from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.tails import TailRow, live_ranges, read_tail
+from palaver.times import SECOND, from_micros, to_micros
+from palaver.window import Tail
+
+__all__ = ["Reads"]
+
+_TURN = SESSION_COLUMNS + 4
+_CHECKED_AT_ONCE = 1_000
+
+
+class Reads:
+    """The reads, on one connection, used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection, name: str) -> None:
+        self._sql = Statements(connection)
+        self.name = name
+
+    def close(self) -> None:
+        self._sql.connection.close()
+
+    @contextmanager
+    def _snapshot(self) -> Generator[None]:
+        """Several statements that see one state."""
+        if self._sql.connection.in_transaction:
+            yield
+            return
+        self._sql.script("BEGIN")
+        try:
+            yield
+        finally:
+            self._sql.script("COMMIT")
+
+    # ------------------------------------------------------------------ one session
+    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+        row = self._sql.one("session_by_id", (session_id,))
+        if row is None or row[21] is not None or (owner is not None and row[2] != owner):
+            msg = f"no session {session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        return self._parse(row)
+
+    def _parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
+        session = session_row(row)
+        base = session.number << 32
+        head = head_row(row[SESSION_COLUMNS:])
+        newest = self._sql.one("newest_after", (base | head.last_seq, base | LAST))
+        turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
+        return session, newer_head(head, newest), turn
+
+    def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
+        with self._snapshot():
+            row = self._sql.one("session_by_key", (owner, key))
+            if row is None:
+                return None
+            session, head, turn = self._parse(row)
+            return views.info(session, head, now, turn=turn)
+
+    def named(self, owner: str | None, alias: str) -> str | None:
+        row = self._sql.one("alias_to_id", (owner or "", alias))
+        return row[0] if row is not None else None
+
+    def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
+        with self._snapshot():
+            session, head, turn = self._found(session_id, owner)
+            keys = self._sql.all("keys_of", (session.number,))
+            used = self._sql.all("usage_of_session", (session.number,))
+        return views.info(
+            session,
+            head,
+            now,
+            turn=turn,
+            keys=tuple(k for _, k in keys),
+            usage=views.usage_total(_usage_row(session.number, u) for u in used),
+        )
+
+    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        with self._snapshot():
+            session, head, turn = self._found(session_id, owner)
+            number = session.number
+            summary = None
+            if session.compaction:
+                row = self._sql.one("compaction", (number, session.compaction))
+                summary = views.summary(compaction_row(row)) if row is not None else None
+            running = turn is not None and turn.state == "running" and views.held(turn, now)
+            return read_tail(
+                self,
+                session,
+                head,
+                self._cuts(session),
+                summary,
+                limit=limit,
+                anchor=turn.anchor if turn is not None else 0,
+                running_from=turn.first_seq if turn is not None and running else None,
+            )
+
+    def _cuts(self, session: SessionRow) -> tuple[CutRow, ...]:
+        if not session.cut_count:
+            return ()
+        return tuple(cut_row(r) for r in self._sql.all("cuts", (session.number,)))
+
+    def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        base = number << 32
+        rows = self._sql.all("newest_messages", (base | low, base | high, limit))
+        return [(r[0] & LAST, r[1], r[2], r[3]) for r in rows]
+
+    def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        base = number << 32
+        rows = self._sql.all("oldest_messages", (base | low, base | high, limit))
+        return [(r[0] & LAST, r[1], r[2], r[3]) for r in rows]
+
+    def one(self, number: int, seq: int) -> StoredMessage | None:
+        row = self._sql.one("message", (number << 32 | seq,))
+        return StoredMessage(seq, *row) if row is not None else None
+
+    def page(
+        self,
+        session_id: str,
+        owner: str | None,
+        *,
+        after: int,
+        before: int | None,
+        limit: int,
+        newest: bool,
+        live: bool,
+    ) -> list[Message]:
+        with self._snapshot():
+            session, head, _ = self._found(session_id, owner)
+            high = head.last_seq if before is None else min(before - 1, head.last_seq)
+            dead = merged(self._cuts(session)) if live else []
+            ranges = live_ranges(dead, after + 1, high)
+            base = session.number << 32
+            bodies: list[bytes] = []
+            if newest:
+                for low, top in reversed(ranges):
+                    bodies.extend(r[3] for r in self.newest(session.number, low, top, limit - len(bodies)))
+                    if len(bodies) >= limit:
+                        break
+                bodies.reverse()
+            else:
+                for low, top in ranges:
+                    rows = self._sql.all("bodies", (base | low, base | top, limit - len(bodies)))
+                    bodies.extend(r[0] for r in rows)
+                    if len(bodies) >= limit:
+                        break
+        try:
+            return codec.decode_many(bodies)
+        except CorruptRecord:
+            return [codec.decode(b, store=self.name, location=f"session {session_id} near {_seq(b)}") for b in bodies]
+
+    def turn(self, session_id: str, owner: str | None, first_seq: int | None) -> TurnRow | None:
+        with self._snapshot():
+            session, _, turn = self._found(session_id, owner)
+            if first_seq is None:
+                return turn
+            row = self._sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
+            return turn_row(row) if row is not None else None
+
+    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+        with self._snapshot():
+            session, _, _ = self._found(session_id, owner)
+            base = session.number << 32
+            seqs = self._sql.all("queue", (base, base | LAST))
+            bodies = [self._sql.one("message", (base | s[0],)) for s in seqs]
+        return codec.decode_many([b[3] for b in bodies if b is not None])
+
+    # ------------------------------------------------------------------ many sessions
+    def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
+        with self._snapshot():
+            active, number = _FURTHEST, _FURTHEST
+            if query.after is not None:
+                session, head, _ = self._found(query.after, query.owner)
+                stored = self._sql.one("head", (session.number,))
+                active, number = stored[2] if stored is not None else head.last_active, session.number
+            values: dict[str, Any] = {
+                "active": active,
+                "number": number,
+                "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
+                "archived": query.include_archived,
+                "hidden": query.include_hidden,
+                "ended": query.include_ended,
+                "empty": query.include_empty,
+                "limit": query.limit,
+            }
+            name = "list_all"
+            if query.owner is not None:
+                values["owner"] = query.owner
+                name = "list_owner"
+            rows = self._sql.all(name, values)
+            numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
+            keys: dict[int, list[str]] = {}
+            for owner_number, key in self._sql.all("keys_of_many", (numbers,)):
+                keys.setdefault(owner_number, []).append(key)
+        return [_listed(row, tuple(keys.get(row[0], ())), now) for row in rows]
+
+    def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
+        rows = self._sql.all("running_turns", {"owner": owner})
+        out: list[OpenTurn] = []
+        for row in rows:
+            turn = turn_row(row)
+            out.append(
+                OpenTurn(
+                    session_id=row[14],
+                    owner=row[15],
+                    first_seq=turn.first_seq,
+                    began_at=from_micros(turn.began_at),
+                    expires_at=from_micros(turn.expires_at),
+                    alive=views.held(turn, now),
+                )
+            )
+        return out
+
+    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
+        with self._snapshot():
+            position = _position(after) if after is not None else 0
+            pruned = self._sql.one("meta", ("pruned",))
+            if after is not None and pruned is not None and position < int(pruned[0]):
+                raise CursorExpired
+            rows = self._sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
+        return [
+            Change(
+                cursor=f"{r[0]:x}",
+                session_id=r[1],
+                rev=r[2],
+                kind=ChangeKind(r[3]).name.lower(),
+                from_seq=r[4],
+                through_seq=r[5],
+            )
+            for r in rows
+        ]
+
+    def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
+        day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
+        rows = self._sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
+        return [
+            UsageLine(
+                session_id=r[0],
+                owner=r[1],
+                day=views.day_text(r[2]),
+                model=r[3],
+                calls=r[4],
+                usage=Usage(
+                    input_tokens=r[5],
+                    output_tokens=r[6],
+                    cached_tokens=r[7],
+                    cache_write_tokens=r[8],
+                    reasoning_tokens=r[9],
+                    prompt_tokens=r[10],
+                    model=r[3] or None,
+                    cost=r[11] * views.NANO if r[11] else None,
+                ),
+            )
+            for r in rows
+        ]
+
+    # ------------------------------------------------------------------ the whole store
+    def stats(self, owner: str | None) -> Stats:
+        with self._snapshot():
+            sessions, owners, messages = self._sql.all("totals", {"owner": owner})[0]
+            used = self._sql.all("usage_totals", {"owner": owner})[0]
+            running = len(self._sql.all("running_turns", {"owner": owner}))
+            stored_codec = self._sql.all("meta", ("codec",))[0][0]
+        path = self._sql.connection.db_filename("main")
+        size = sum(os.stat(p).st_size for p in (path, f"{path}-wal") if os.path.exists(p))  # noqa: PTH110, PTH116
+        return Stats(
+            store=self.name,
+            sessions=sessions,
+            messages=messages,
+            open_turns=running,
+            owners=owners,
+            size_bytes=size,
+            usage=Usage(
+                input_tokens=used[0],
+                output_tokens=used[1],
+                cached_tokens=used[2],
+                cache_write_tokens=used[3],
+                reasoning_tokens=used[4],
+                cost=used[5] * views.NANO if used[5] else None,
+            ),
+            schema=len(migrations()),
+            codec=int(stored_codec),
+        )
+
+    def check(self) -> list[Finding]:
+        found = [
+            Finding(kind="store", where=self.name, detail=str(r[0])) for r in self._sql.all("integrity") if r[0] != "ok"
+        ]
+        found += self._check_bodies()
+        found += [
+            Finding(kind="orphan", where=f"message {r[0]}", detail="it belongs to no session")
+            for r in self._sql.all("check_orphans")
+        ]
+        found += [
+            Finding(
+                kind="orphan",
+                where=f"key {r[1]!r} of owner {r[0]!r}",
+                detail="it points at no session" if r[2] is None else f"it points at session {r[2]}, which has ended",
+            )
+            for r in self._sql.all("check_keys")
+        ]
+        return found + self._check_sessions()
+
+    def _check_bodies(self) -> list[Finding]:
+        found: list[Finding] = []
+        after = 0
+        while True:  # in pieces, so that no snapshot keeps the WAL from starting over
+            rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
+            if not rows:
+                return found
+            after = rows[-1][0]
+            for packed, kind, body in rows:
+                where = f"session number {packed >> 32}, seq {packed & LAST}"
+                try:
+                    message = codec.decode(body, store=self.name, location=where)
+                except CorruptRecord as exc:
+                    found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
+                    continue
+                if message.seq != packed & LAST or kind_of(message) != kind:
+                    found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
+
+    def _check_sessions(self) -> list[Finding]:
+        found: list[Finding] = []
+        sessions = self._sql.all("check_sessions")
+        parents = {row[1]: row[3] for row in sessions}
+        for number, session_id, _, parent, _, _ in sessions:
+            with self._snapshot():
+                row = self._sql.one("session_by_id", (session_id,))
+                if row is None:
+                    continue
+                session, head, _ = self._parse(row)
+                dead = merged(self._cuts(session))
+                count = sum(
+                    self._sql.all("count_messages", (number << 32 | low, number << 32 | high))[0][0]
+                    for low, high in live_ranges(dead, 1, LAST)
+                )
+            if count != head.message_count:
+                detail = f"it counts {head.message_count} messages and holds {count}"
+                found.append(Finding(kind="count", where=f"session {session_id}", detail=detail))
+            if parent is not None and parent not in parents:
+                found.append(
+                    Finding(kind="lineage", where=f"session {session_id}", detail=f"its parent {parent} is not stored")
+                )
+            seen = {session_id}
+            ancestor = parent
+            while ancestor is not None:
+                if ancestor in seen:
+                    found.append(
+                        Finding(kind="lineage", where=f"session {session_id}", detail="its parents form a circle")
+                    )
+                    break
+                seen.add(ancestor)
+                ancestor = parents.get(ancestor)
+        return found
+
+
+_FURTHEST = 1 << 62
+
+
+def _position(cursor: str) -> int:
+    try:
+        return int(cursor, 16)
+    except ValueError:
+        msg = f"{cursor!r} is no cursor of this store: take one from an event, or leave it out to begin at the start"
+        raise CursorExpired(msg) from None
+
+
+def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
+    session = session_row(row)
+    head = head_row(row[SESSION_COLUMNS:])
+    newest = row[SESSION_COLUMNS + 4]
+    if newest is not None:
+        seq = newest & LAST
+        head = Head(seq, head.message_count + seq - head.last_seq, head.last_active, head.user_seq)
+    return views.info(session, head, now, keys=keys)
+
+
+def _usage_row(number: int, row: Row) -> UsageRow:
+    return UsageRow(
+        session=number,
+        day=row[0],
+        model=row[1],
+        calls=row[2],
+        input_tokens=row[3],
+        output_tokens=row[4],
+        cached_tokens=row[5],
+        cache_write_tokens=row[6],
+        reasoning_tokens=row[7],
+        prompt_tokens=row[8],
+        cost=row[9],
+        updated_at=row[10],
+    )
+
+
+def _seq(body: bytes) -> str:
+    return f"seq {body[7:20].split(b',')[0].decode('ascii', 'replace')}"

@@ -1,0 +1,301 @@
+"""The SQLite store: one file, one writing connection per process, any number of processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from palaver.errors import StoreClosed, StoreError, StoreUnavailable
+from palaver.info import SessionInfo
+from palaver.model import Message
+from palaver.operations import Operation
+from palaver.rows import TurnRow
+from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.commit import GroupCommitter
+from palaver.stores.sqlite.connection import Opener
+from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.ledger import SqliteLedger
+from palaver.stores.sqlite.reads import Reads
+from palaver.stores.sqlite.statements import Row, Statements
+from palaver.window import Tail
+
+__all__ = ["SqliteStore"]
+
+CHECKPOINT_PAGES = 1_000
+"""When nothing waits, the WAL is copied into the database from this many pages on."""
+CHECKPOINT_PAGES_BUSY = 4_000
+"""The same while others wait."""
+MAX_WAL_PAGES = 16_000
+"""From here on readers are waited for, so that the WAL can start over: 64 MiB."""
+MAX_IDLE_READERS = 16
+
+
+class SqliteStore(Store):
+    """See `palaver.stores.base.Store`.
+
+    WAL and synchronous=FULL: what `commit` answered for has been synced. Several processes may use one file; a store
+    that a forked child inherits opens connections of its own. After a failed sync nothing more is
+    written: what the disk holds is then unknown until the file is opened again.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        timeout: float = 30.0,
+        read_only: bool = False,
+        exclusive: bool = False,
+        max_pages: int | None = None,
+        vfs: str | None = None,
+    ) -> None:
+        """Open the file, or make it.
+
+        `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. `exclusive`: one process,
+        on a network file system. `max_pages`: the file's greatest size, in pages of 4 KiB; beyond it is StoreFull.
+
+        Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
+        """
+        self.name = f"sqlite:///{path}"
+        self._opener = Opener(path, name=self.name, timeout=timeout, read_only=read_only, exclusive=exclusive, vfs=vfs)
+        self._max_pages = max_pages
+        self._closed = False
+        self._broken: StoreError | None = None
+        self._inherited: list[Any] = []
+        self._fork_lock = threading.Lock()
+        self._opener.prepare()
+        self._open()
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        self._writer = self._opener.writer()
+        self._writes = Statements(self._writer)
+        if self._max_pages is not None:
+            self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
+        self._writer.set_wal_hook(self._on_wal)
+        self._wal_pages = 0
+        self._data_version: Row | None = None
+        self._ledger = SqliteLedger(self._writes)
+        self._committer = GroupCommitter(self._run, self.name)
+        self._readers: deque[Reads] = deque()
+        self._exclusive_lock = threading.Lock()
+
+    # ------------------------------------------------------------------ writing
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        if self._pid != os.getpid():
+            self._reopen()
+        return self._committer.commit(operations)
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit is under way in this process."""
+        return self._committer.busy
+
+    @property
+    def commit_seconds(self) -> float:
+        """Moving average of how long a commit takes."""
+        return self._committer.average
+
+    def _run(self, operations: list[Operation]) -> list[Any]:
+        if self._broken is not None:
+            raise StoreUnavailable(str(self._broken)) from self._broken
+        connection, writes, ledger = self._writer, self._writes, self._ledger
+        outcome: Any = "not_written"
+        if connection.readonly("main"):
+            raise translate(apsw.ReadOnlyError("attempt to write a readonly database"), self.name)
+        try:
+            writes.script("BEGIN IMMEDIATE")
+            version = writes.one("data_version")
+            if version != self._data_version:  # somebody else has written: what was remembered may be wrong
+                ledger.forget()
+                self._data_version = version
+            results = ledger.run(operations)
+            if not ledger.changed:
+                writes.script("ROLLBACK")
+                return results
+            ledger.flush()
+            outcome = "unknown"
+            writes.script("COMMIT")
+        except BaseException as exc:
+            ledger.forget()
+            self._roll_back()
+            if not isinstance(exc, apsw.Error):
+                raise
+            error = translate(exc, self.name, outcome)
+            if isinstance(exc, apsw.IOError):
+                # A failed sync may have dropped pages that a second sync would report as safe.
+                self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
+            raise error from exc
+        ledger.flushed()
+        ledger.trim()
+        if self._wal_pages >= CHECKPOINT_PAGES:
+            self._checkpoint()
+        return results
+
+    def _roll_back(self) -> None:
+        """SQLite has already rolled back on its own after a full disk or an I/O error."""
+        if self._writer.in_transaction:
+            try:
+                self._writes.script("ROLLBACK")
+            except apsw.Error as exc:
+                self._broken = translate(exc, self.name)
+
+    def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again."""
+        if self._wal_pages < CHECKPOINT_PAGES_BUSY and self._committer.waiting:
+            return
+        mode = apsw.SQLITE_CHECKPOINT_PASSIVE
+        if self._wal_pages >= MAX_WAL_PAGES:
+            mode = apsw.SQLITE_CHECKPOINT_RESTART
+        self._wal_pages = 0
+        try:
+            self._writer.wal_checkpoint(mode=mode)
+        except (apsw.BusyError, apsw.LockedError, apsw.FullError):
+            return
+        except apsw.Error as exc:
+            # As after a failed commit: what is on disk is not known any more.
+            self._broken = translate(exc, self.name)
+
+    # ------------------------------------------------------------------ reading
+    @contextmanager
+    def _reading(self) -> Generator[Reads]:
+        if self._pid != os.getpid():
+            self._reopen()
+        self._require_open()
+        if self._opener.exclusive:
+            with self._exclusive_lock, self._on_writer() as reads:
+                yield reads
+            return
+        try:
+            reads = self._readers.pop()
+        except IndexError:
+            reads = Reads(self._opener.reader(), self.name)
+        try:
+            yield reads
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            self._give_back(reads)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.name} is closed: open it again")
+
+    def _give_back(self, reads: Reads) -> None:
+        if self._closed or len(self._readers) >= MAX_IDLE_READERS:
+            reads.close()
+        else:
+            self._readers.append(reads)
+
+    @contextmanager
+    def _on_writer(self) -> Generator[Reads]:
+        """Exclusive locking leaves one connection: reads wait for commits and take turns with them."""
+        reads = Reads(self._writer, self.name)
+        try:
+            yield reads
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
+
+    def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
+        with self._reading() as r:
+            return r.current(owner, key, now)
+
+    def named(self, owner: str | None, alias: str) -> str | None:
+        with self._reading() as r:
+            return r.named(owner, alias)
+
+    def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
+        with self._reading() as r:
+            return r.info(session_id, owner, now)
+
+    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        with self._reading() as r:
+            return r.tail(session_id, owner, now, limit=limit)
+
+    def page(
+        self,
+        session_id: str,
+        owner: str | None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+        live: bool = True,
+    ) -> list[Message]:
+        with self._reading() as r:
+            return r.page(session_id, owner, after=after, before=before, limit=limit, newest=newest, live=live)
+
+    def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
+        with self._reading() as r:
+            return r.turn(session_id, owner, first_seq)
+
+    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+        with self._reading() as r:
+            return r.queued(session_id, owner)
+
+    def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
+        with self._reading() as r:
+            return r.sessions(query, now)
+
+    def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
+        with self._reading() as r:
+            return r.open_turns(owner, now)
+
+    def changes(
+        self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
+    ) -> list[Change]:
+        with self._reading() as r:
+            return r.changes(after, limit=limit, session_id=session_id, owner=owner)
+
+    def usage(
+        self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None
+    ) -> list[UsageLine]:
+        with self._reading() as r:
+            return r.usage(owner, session_id=session_id, since=since)
+
+    def stats(self, owner: str | None) -> Stats:
+        with self._reading() as r:
+            return r.stats(owner)
+
+    def check(self) -> list[Finding]:
+        with self._reading() as r:
+            return r.check()
+
+    # ------------------------------------------------------------------ life
+    def _reopen(self) -> None:
+        """Open connections of its own, in a forked child.
+
+        The parent's are kept unused: closing them here would disturb what they hold.
+        """
+        with self._fork_lock:
+            if self._pid == os.getpid():
+                return
+            self._inherited.append((self._writer, self._ledger, list(self._readers)))
+            self._broken = None
+            self._open()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        if self._pid != os.getpid():
+            self._closed = True
+            return
+        self._committer.close()
+        self._closed = True
+        while self._readers:
+            self._readers.pop().close()
+        try:
+            self._writer.close()
+        except apsw.Error as exc:
+            raise translate(exc, self.name, "unknown") from exc

@@ -1,0 +1,79 @@
+"""From a URL to a store."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from palaver.errors import StoreUnavailable
+from palaver.stores.base import Store
+
+__all__ = ["open_store"]
+
+_YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def open_store(url: str | os.PathLike[str]) -> Store:
+    """The store behind a URL; a bare path is SQLite.
+
+    `memory://` keeps nothing. `sqlite:///relative.db`, `sqlite:////absolute/path.db`, with `?timeout=SECONDS` to wait
+    for other processes, `?mode=ro` to refuse writing, `?exclusive=1` for one process on a network file system,
+    `?max_pages=N` as the largest size.
+
+    Raises ValueError for a URL that names no store or has a wrong option; StoreError where the store cannot be opened.
+    """
+    text = os.fspath(url)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return _sqlite(text, {})
+    parts = urlsplit(text)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    if scheme == "memory":
+        return _memory(text, options)
+    if scheme == "sqlite":
+        if parts.netloc:
+            raise ValueError(
+                f"{text!r} names a host; a SQLite URL has three slashes: sqlite:///{parts.netloc}{parts.path}"
+            )
+        path = unquote(parts.path[1:])
+        if not path:
+            raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
+        return _sqlite(path, options)
+    raise ValueError(
+        f"no store for {scheme}:// URLs; there are sqlite:///path and memory://, and a bare path is SQLite"
+    )
+
+
+def _memory(url: str, options: dict[str, str]) -> Store:
+    from palaver.stores.memory import MemoryStore
+
+    _reject(url, options)
+    return MemoryStore()
+
+
+def _sqlite(path: str, options: dict[str, str]) -> Store:
+    from palaver.stores.sqlite import SqliteStore
+
+    url = f"sqlite:///{path}"
+    known: dict[str, Any] = {}
+    try:
+        if "timeout" in options:
+            known["timeout"] = float(options.pop("timeout"))
+        if "max_pages" in options:
+            known["max_pages"] = int(options.pop("max_pages"))
+        if "exclusive" in options:
+            known["exclusive"] = _YES[options.pop("exclusive")]
+        if "mode" in options:
+            known["read_only"] = {"ro": True, "rw": False}[options.pop("mode")]
+    except (ValueError, KeyError) as exc:
+        raise ValueError(f"{url}: an option has a value that it cannot have: {exc}") from exc
+    _reject(url, options)
+    if path == ":memory:":
+        raise StoreUnavailable("a SQLite database in memory cannot be shared by threads; use memory://")
+    return SqliteStore(path, **known)
+
+
+def _reject(url: str, options: dict[str, str]) -> None:
+    if options:
+        raise ValueError(f"{url} has no option {', '.join(sorted(options))}")

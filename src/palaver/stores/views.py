@@ -1,0 +1,126 @@
+"""Rows made into the values that reads return. Shared by all stores, so that they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from palaver.info import Hold, LineageKind, SessionInfo
+from palaver.info import Summary as SummaryInfo
+from palaver.keys import Origin
+from palaver.model import Usage
+from palaver.rows import CompactionRow, Head, SessionRow, TurnRow, UsageRow
+from palaver.stores import holders
+from palaver.times import from_micros, to_micros
+
+__all__ = ["day_text", "held", "info", "summary", "usage_total"]
+
+_origin = msgspec.json.Decoder(Origin)
+_metadata = msgspec.json.Decoder(dict[str, Any])
+_EPOCH = date(1970, 1, 1)
+NANO = Decimal(10) ** -9
+
+
+def info(
+    row: SessionRow,
+    head: Head,
+    now: datetime,
+    *,
+    turn: TurnRow | None = None,
+    keys: tuple[str, ...] = (),
+    usage: Usage | None = None,
+) -> SessionInfo:
+    """A session as a reader sees it."""
+    return SessionInfo(
+        id=row.id,
+        owner=row.owner or None,
+        keys=keys,
+        title=row.title,
+        preview=row.preview,
+        origin=_origin.decode(row.origin) if row.origin is not None else None,
+        created_at=from_micros(row.created_at),
+        last_active_at=from_micros(head.last_active),
+        ended_at=from_micros(row.ended_at) if row.ended_at is not None else None,
+        end_reason=row.end_reason,
+        parent=row.parent,
+        parent_kind=cast("LineageKind | None", row.parent_kind),
+        rev=row.rev,
+        last_seq=head.last_seq,
+        message_count=head.message_count,
+        archived=row.archived,
+        pinned=row.pinned,
+        hidden=row.hidden,
+        deleted_at=from_micros(row.deleted_at) if row.deleted_at is not None else None,
+        tags=row.tags,
+        holds=_holds(row, now) if row.holds else (),
+        turn_running=held(turn, now),
+        reset_reason=row.reset_reason,
+        metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
+        usage=usage,
+    )
+
+
+def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:
+    at = to_micros(now)
+    return tuple(Hold(name=name, until=from_micros(until)) for name, until in row.holds if until > at)
+
+
+def held(turn: TurnRow | None, now: datetime) -> bool:
+    """Whether a turn runs and its lease still holds."""
+    return (
+        turn is not None and turn.state == "running" and turn.expires_at > to_micros(now) and holders.alive(turn.holder)
+    )
+
+
+def summary(row: CompactionRow) -> SummaryInfo:
+    """A stored compaction as windows and readers see it."""
+    return SummaryInfo(
+        id=row.id,
+        text=row.text,
+        from_seq=row.from_seq,
+        through_seq=row.through_seq,
+        previous=row.previous or None,
+        stale=row.stale != 0,
+        created_at=from_micros(row.created_at),
+    )
+
+
+def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
+    """The sum over days and models; the prompt size and the model are those of the latest. None: nothing recorded."""
+    total: list[int] = [0] * 6
+    newest: UsageRow | None = None
+    for row in rows:
+        for i, n in enumerate(
+            (
+                row.input_tokens,
+                row.output_tokens,
+                row.cached_tokens,
+                row.cache_write_tokens,
+                row.reasoning_tokens,
+                row.cost,
+            )
+        ):
+            total[i] += n
+        if newest is None or row.updated_at >= newest.updated_at:
+            newest = row
+    if newest is None:
+        return None
+    return Usage(
+        input_tokens=total[0],
+        output_tokens=total[1],
+        cached_tokens=total[2],
+        cache_write_tokens=total[3],
+        reasoning_tokens=total[4],
+        prompt_tokens=newest.prompt_tokens,
+        model=newest.model or None,
+        cost=total[5] * NANO if total[5] else None,
+    )
+
+
+def day_text(day: int) -> str:
+    """ISO date of a day number."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
