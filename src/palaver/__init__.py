@@ -1,0 +1,153 @@
+"""Palaver: the conversation-session layer for AI agents.
+
+    with palaver.open("sqlite:///chat.db") as sessions:
+        with sessions.begin_turn(palaver.Origin("telegram", chat_id="42"), palaver.user("Hi", id="tg-1")) as turn:
+            payload = turn.window.render("openai_chat")
+            turn.finish(palaver.assistant("Hello!"))
+
+`palaver.aopen` is the same with `await`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palaver.budget import Budget
+from palaver.codec import clean_text
+from palaver.delivery import Deployment, resolve_target
+from palaver.errors import (
+    CorruptRecord,
+    CursorExpired,
+    InvalidKey,
+    InvalidMessage,
+    Outcome,
+    PalaverError,
+    SchemaMismatch,
+    SessionBusy,
+    SessionConflict,
+    SessionEnded,
+    SessionNotFound,
+    StoreBusy,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+    TurnLost,
+    UnsupportedFormat,
+)
+from palaver.formats import Rendered, parse, render
+from palaver.info import Hold, Notice, SessionInfo, Summary
+from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
+from palaver.manager import SessionManager
+from palaver.model import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    Opaque,
+    Sender,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    ToolResult,
+    Usage,
+    assistant,
+    system,
+    tool,
+    user,
+)
+from palaver.opening import open
+from palaver.redact import Redaction
+from palaver.reset import ResetPolicy
+from palaver.session import Session
+from palaver.settings import Settings
+from palaver.turn import Turn
+from palaver.window import Tail, Window, WindowOptions, legal_window
+
+if TYPE_CHECKING:
+    from palaver.aio import AsyncSession, AsyncSessionManager, AsyncTurn, aopen
+
+__version__ = "0.1.0.dev0"
+
+_LAZY = ("AsyncSession", "AsyncSessionManager", "AsyncTurn", "aopen")
+"""They need asyncio, which costs more to import than all the rest."""
+
+__all__ = [
+    "AsyncSession",
+    "AsyncSessionManager",
+    "AsyncTurn",
+    "AudioPart",
+    "Budget",
+    "CorruptRecord",
+    "CursorExpired",
+    "Deployment",
+    "FilePart",
+    "Hold",
+    "ImagePart",
+    "InvalidKey",
+    "InvalidMessage",
+    "KeyPolicy",
+    "Message",
+    "Notice",
+    "Opaque",
+    "Origin",
+    "Outcome",
+    "PalaverError",
+    "Redaction",
+    "Rendered",
+    "ResetPolicy",
+    "SchemaMismatch",
+    "Sender",
+    "Session",
+    "SessionBusy",
+    "SessionConflict",
+    "SessionEnded",
+    "SessionInfo",
+    "SessionKey",
+    "SessionManager",
+    "SessionNotFound",
+    "Settings",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreUnavailable",
+    "Summary",
+    "Tail",
+    "TextPart",
+    "ThinkingPart",
+    "ToolCall",
+    "ToolResult",
+    "Turn",
+    "TurnLost",
+    "UnsupportedFormat",
+    "Usage",
+    "Window",
+    "WindowOptions",
+    "aopen",
+    "assistant",
+    "clean_text",
+    "legal_window",
+    "open",
+    "parse",
+    "parse_key",
+    "render",
+    "resolve_target",
+    "session_key",
+    "system",
+    "tool",
+    "user",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from palaver import aio
+
+        return getattr(aio, name)
+    msg = f"module 'palaver' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,432 @@
+"""The same surface with `await`: AsyncSessionManager, AsyncSession, AsyncTurn."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import os
+from collections.abc import Coroutine, Generator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from palaver.clock import Clock, utc_now
+from palaver.core import Core, Target
+from palaver.errors import StoreError, TurnLost
+from palaver.flows import sessions as flows
+from palaver.flows import turns as turn_flows
+from palaver.flows.turns import Began, OnBusy
+from palaver.handover import Handover
+from palaver.info import SessionInfo, Summary
+from palaver.manager import ManagerBase
+from palaver.model import Message, Usage
+from palaver.opening import core_of, settings_of
+from palaver.operations import Appended, NewSession
+from palaver.rows import TurnState
+from palaver.session import SessionBase, budget_of
+from palaver.settings import Settings
+from palaver.steps import call, long_call
+from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.urls import open_store
+from palaver.turn import TurnBase
+from palaver.window import Window
+
+__all__ = ["AsyncSession", "AsyncSessionManager", "AsyncTurn", "aopen"]
+
+C = TypeVar("C", bound="AsyncTurn | AsyncSessionManager")
+
+
+class Entering(Generic[C]):
+    """What can be awaited, or entered with `async with`, which also leaves it."""
+
+    def __init__(self, coming: Coroutine[Any, Any, C]) -> None:
+        self._coming = coming
+        self._come: C | None = None
+
+    def __await__(self) -> Generator[Any, Any, C]:
+        return self._coming.__await__()
+
+    async def __aenter__(self) -> C:
+        come = self._come = await self._coming
+        await come.__aenter__()
+        return come
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._come is not None:
+            await self._come.__aexit__(kind, error, trace)
+
+
+class AsyncTurn(TurnBase):
+    """A running turn. Use it in an `async with` block: leaving without `finish` closes it as interrupted.
+
+    In such a block the turn renews its lease by itself.
+    """
+
+    def __init__(self, core: Core, began: Began, lease: timedelta, handover: Handover) -> None:
+        super().__init__(core, began, lease)
+        self._handover = handover
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def append(self, *messages: Message) -> tuple[Message, ...]:
+        """See `Turn.append`."""
+        self._require_open(messages)
+        stored = await self._handover.drive(
+            turn_flows.append(self._core, self.session_id, self.token, self._lease, messages)
+        )
+        self._add(stored)
+        return stored
+
+    async def renew(self) -> None:
+        """See `Turn.renew`."""
+        self._require_open()
+        await self._handover.drive(turn_flows.renew(self._core, self.session_id, self.token, self._lease))
+
+    async def inbox(self) -> tuple[Message, ...]:
+        """See `Turn.inbox`."""
+        return self._take(await self._handover.drive(turn_flows.inbox(self._core, self.session_id)))
+
+    async def finish(self, *reply: Message, usage: Usage | None = None) -> Message | None:
+        """See `Turn.finish`."""
+        self._require_open(reply)
+        anchor = self.window.anchor or 0
+        stored, waiting = await self._handover.drive(
+            turn_flows.finish(
+                self._core, self.session_id, self.token, "finished", reply, usage, anchor, first_seq=self._first_seq
+            )
+        )
+        self._end("finished", stored, waiting)
+        return self._reply
+
+    async def fail(self, reason: str = "failed") -> None:
+        """See `Turn.fail`."""
+        await self._stop("interrupted", reason)
+
+    async def rollback(self) -> None:
+        """See `Turn.rollback`."""
+        await self._stop("rolled_back", "rolled back")
+
+    async def _stop(self, state: TurnState, reason: str) -> None:
+        self._require_open()
+        anchor = self.window.anchor or 0 if state == "interrupted" else 0
+        _, waiting = await self._handover.drive(
+            turn_flows.finish(
+                self._core, self.session_id, self.token, state, anchor=anchor, reason=reason, first_seq=self._first_seq
+            )
+        )
+        self._end(state, (), waiting)
+
+    async def _renew_for_ever(self) -> None:
+        """Renew when half the lease is gone. A lease that is lost is found by the turn's next append."""
+        while not self._closed:
+            await asyncio.sleep(self._lease.total_seconds() / 2)
+            try:
+                await self.renew()
+            except TurnLost:
+                return
+            except StoreError as error:
+                if not error.retryable:
+                    return
+
+    async def __aenter__(self) -> Self:
+        if not self._closed:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew_for_ever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        if self._closed:
+            return
+        try:
+            await self.fail("left without finish" if kind is None else f"left by {kind.__name__}")
+        except TurnLost:
+            if error is None:
+                raise
+
+
+class AsyncSession(SessionBase):
+    """The verbs of one conversation; see `Session`."""
+
+    def __init__(
+        self,
+        core: Core,
+        session_id: str,
+        handover: Handover,
+        key: str | None = None,
+        new: NewSession | None = None,
+    ) -> None:
+        super().__init__(core, session_id, key, new)
+        self._handover = handover
+
+    async def info(self) -> SessionInfo:
+        """See `Session.info`."""
+        return await self._handover.drive(self._info())
+
+    def begin_turn(
+        self,
+        message: Message | None = None,
+        *,
+        on_busy: OnBusy = "wait",
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Entering[AsyncTurn]:
+        """See `Session.begin_turn`. Await it, or enter it with `async with`."""
+
+        async def begin() -> AsyncTurn:
+            core = self._core
+            began = await self._handover.drive(
+                turn_flows.begin(
+                    core,
+                    self._key if self._new is not None else None,
+                    self.id,
+                    message,
+                    on_busy=on_busy,
+                    timeout=timeout,
+                    lease=lease,
+                    budget=budget_of(core, max_messages, max_tokens, max_turns),
+                )
+            )
+            self.id, self._new = began.session_id, None
+            return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
+
+        return Entering(begin())
+
+    async def append(self, *messages: Message, expected_seq: int | None = None) -> Appended:
+        """See `Session.append`."""
+        return await self._handover.drive(self._append(messages, expected_seq))
+
+    async def history(
+        self, *, max_messages: int | None = None, max_tokens: int | None = None, max_turns: int | None = None
+    ) -> Window:
+        """See `Session.history`."""
+        return await self._handover.drive(self._history(budget_of(self._core, max_messages, max_tokens, max_turns)))
+
+    async def messages(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+        live: bool = True,
+    ) -> list[Message]:
+        """See `Session.messages`."""
+        return await self._handover.drive(
+            self._messages(after=after, before=before, limit=limit, newest=newest, live=live)
+        )
+
+    async def reset(self) -> AsyncSession:
+        """See `Session.reset`."""
+        new = await self._handover.drive(flows.reset_session(self._core, self.id))
+        return AsyncSession(self._core, new, self._handover)
+
+    async def compact(
+        self, summary: str, *, through_seq: int, expected: int | None = None, usage: Usage | None = None
+    ) -> Summary:
+        """See `Session.compact`."""
+        return await self._handover.drive(
+            flows.compact(self._core, self.id, summary, through_seq=through_seq, expected=expected, usage=usage)
+        )
+
+    async def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
+        """See `Session.hold`."""
+        await self._handover.drive(flows.hold(self._core, self.id, name, span))
+
+    async def set_metadata(self, changes: Mapping[str, Any], *, expected_rev: int | None = None) -> None:
+        """See `Session.set_metadata`."""
+        await self._handover.drive(flows.set_metadata(self._core, self.id, changes, expected_rev))
+
+    async def record_usage(self, usage: Usage) -> None:
+        """See `Session.record_usage`."""
+        await self._handover.drive(flows.record_usage(self._core, self.id, usage))
+
+    async def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
+        """See `Session.purge`."""
+        return await self._handover.drive(flows.purge(self._core, self.id, from_seq, through_seq, expected_rev))
+
+
+class AsyncSessionManager(ManagerBase):
+    """All conversations in one store, for one event loop; see `SessionManager`."""
+
+    def __init__(self, core: Core, handover: Handover) -> None:
+        super().__init__(core)
+        self._handover = handover
+
+    def begin_turn(
+        self,
+        target: Target,
+        message: Message | None = None,
+        *,
+        on_busy: OnBusy = "wait",
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Entering[AsyncTurn]:
+        """See `SessionManager.begin_turn`. Await it, or enter it with `async with`."""
+
+        async def begin() -> AsyncTurn:
+            core = self._core
+            began = await self._handover.drive(
+                turn_flows.begin(
+                    core,
+                    target,
+                    None,
+                    message,
+                    on_busy=on_busy,
+                    timeout=timeout,
+                    lease=lease,
+                    budget=budget_of(core, max_messages, max_tokens, max_turns),
+                )
+            )
+            return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
+
+        return Entering(begin())
+
+    def turn(self, turn_id: str, *, max_messages: int | None = None) -> Entering[AsyncTurn]:
+        """See `SessionManager.turn`. Await it, or enter it with `async with`."""
+
+        async def get() -> AsyncTurn:
+            core = self._core
+            began = await self._handover.drive(
+                turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None))
+            )
+            return AsyncTurn(core, began, core.settings.lease, self._handover)
+
+        return Entering(get())
+
+    async def resolve(self, target: Target) -> AsyncSession:
+        """See `SessionManager.resolve`."""
+        return AsyncSession(self._core, await self._handover.drive(flows.find(self._core, target)), self._handover)
+
+    async def get(self, session_id: str) -> AsyncSession:
+        """See `SessionManager.get`."""
+        found = await self._handover.drive(flows.known(self._core, session_id))
+        return AsyncSession(self._core, found, self._handover)
+
+    async def get_or_create(self, target: Target) -> AsyncSession:
+        """See `SessionManager.get_or_create`."""
+        session_id, key, new = await self._handover.drive(self._bound(target))
+        return AsyncSession(self._core, session_id, self._handover, key, new)
+
+    async def create(
+        self,
+        target: Target | None = None,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """See `SessionManager.create`."""
+        made = await self._handover.drive(flows.create(self._core, target, alias=alias, title=title, metadata=metadata))
+        return AsyncSession(self._core, made, self._handover)
+
+    async def list(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        active_since: datetime | None = None,
+        include_archived: bool = False,
+        include_ended: bool = True,
+        include_empty: bool = False,
+        include_hidden: bool = False,
+    ) -> builtins.list[SessionInfo]:
+        """See `SessionManager.list`."""
+        query = self._query(
+            limit=limit,
+            after=after,
+            active_since=active_since,
+            include_archived=include_archived,
+            include_ended=include_ended,
+            include_empty=include_empty,
+            include_hidden=include_hidden,
+        )
+        return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
+
+    async def reset(self, target: Target) -> AsyncSession:
+        """See `SessionManager.reset`."""
+        new = await self._handover.drive(flows.reset_key(self._core, target))
+        return AsyncSession(self._core, new, self._handover)
+
+    async def resume(self, target: Target, session_id: str) -> AsyncSession:
+        """See `SessionManager.resume`."""
+        found = await self._handover.drive(flows.bind(self._core, target, session_id))
+        return AsyncSession(self._core, found, self._handover)
+
+    switch = resume
+
+    async def open_turns(self) -> builtins.list[OpenTurn]:
+        """See `SessionManager.open_turns`."""
+        core = self._core
+        return await self._handover.drive(call(core.store.open_turns, core.owner, core.now()))
+
+    async def events(
+        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
+    ) -> builtins.list[Change]:
+        """See `SessionManager.events`."""
+        core = self._core
+        return await self._handover.drive(
+            long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
+        )
+
+    async def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
+        """See `SessionManager.usage`."""
+        core = self._core
+        return await self._handover.drive(long_call(core.store.usage, core.owner, session_id=session_id, since=since))
+
+    async def stats(self) -> Stats:
+        """See `SessionManager.stats`."""
+        return await self._handover.drive(long_call(self._core.store.stats, self._core.owner))
+
+    async def check(self) -> builtins.list[Finding]:
+        """See `SessionManager.check`."""
+        return await self._handover.drive(long_call(self._core.store.check))
+
+    def for_owner(self, owner: str) -> AsyncSessionManager:
+        """See `SessionManager.for_owner`."""
+        if not owner:
+            msg = "an owner has a name; the manager itself is the view of all of them"
+            raise ValueError(msg)
+        return AsyncSessionManager(replace(self._core, owner=owner), self._handover)
+
+    async def close(self) -> None:
+        """See `SessionManager.close`."""
+        await self._handover.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def aopen(
+    url: str | os.PathLike[str] | Store,
+    *,
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    **fields: Any,
+) -> Entering[AsyncSessionManager]:
+    """Open a store for asyncio: enter the result with `async with`, or await it.
+
+    Arguments and errors are those of `palaver.open`.
+    """
+    made = settings_of(settings, fields)
+
+    async def enter() -> AsyncSessionManager:
+        store = url if isinstance(url, Store) else await asyncio.to_thread(open_store, url)
+        return AsyncSessionManager(core_of(store, made, clock), Handover(store))
+
+    return Entering(enter())

@@ -1,0 +1,57 @@
+"""What every verb of a manager works with: a store, settings, a clock, an owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from palaver import ids
+from palaver.clock import Clock, utc_now
+from palaver.ids import IdMaker
+from palaver.keys import Origin, explicit_key, session_key
+from palaver.operations import NewSession
+from palaver.settings import Settings
+from palaver.stores.base import Store
+from palaver.times import to_micros
+
+__all__ = ["Core", "Target"]
+
+Target = Origin | str
+"""Where a message belongs: an origin, or a session key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One store, seen by one owner (None: by the operator, who sees all)."""
+
+    store: Store
+    settings: Settings = field(default_factory=Settings)
+    owner: str | None = None
+    clock: Clock = utc_now
+    new_id: IdMaker = ids.session_id
+
+    @property
+    def key_owner(self) -> str:
+        """Whose keys and aliases are meant: the operator's own belong to nobody in particular."""
+        return self.owner or ""
+
+    def now(self) -> datetime:
+        """The present time."""
+        return self.clock()
+
+    def at(self) -> int:
+        """The present time, as operations carry it."""
+        return to_micros(self.clock())
+
+    def key(self, target: Target) -> str:
+        """The session key of an origin, or a caller's own key as it is. Raises InvalidKey."""
+        if isinstance(target, Origin):
+            return session_key(target, self.settings.key_policy)
+        return explicit_key(target)
+
+    def new_session(self, target: Target | None, at: datetime, **fields: object) -> NewSession:
+        """A session that is about to be made."""
+        origin = msgspec.json.encode(target).decode() if isinstance(target, Origin) else None
+        return msgspec.structs.replace(NewSession(id=self.new_id(at), origin=origin), **fields)

@@ -1,0 +1,273 @@
+"""What the verbs of one session, and of keys and collections, do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from palaver import codec
+from palaver.core import Core, Target
+from palaver.errors import InvalidMessage, SessionConflict, SessionNotFound
+from palaver.exchanges import group
+from palaver.flows.turns import successor
+from palaver.info import SessionInfo, Summary
+from palaver.model import Message, Usage
+from palaver.operations import (
+    Append,
+    Appended,
+    Bind,
+    Compact,
+    Create,
+    Hold,
+    KeyMoved,
+    NewSession,
+    Purge,
+    RecordUsage,
+    Rotate,
+    Rotated,
+    SetInfo,
+)
+from palaver.rows import CompactionRow, SessionRow
+from palaver.steps import Flow, call, commit, long_call, write
+from palaver.stores import views
+from palaver.times import to_micros
+
+__all__ = [
+    "append",
+    "bind",
+    "compact",
+    "create",
+    "find",
+    "hold",
+    "known",
+    "messages",
+    "purge",
+    "record_usage",
+    "reset_key",
+    "reset_session",
+    "set_metadata",
+]
+
+_TRIES = 50
+_AROUND = 200
+"""Messages read on either side of where a summary shall end, to see that no exchange is torn."""
+
+
+def find(core: Core, target: Target) -> Flow[str]:
+    """The id of the session that an origin or key points at, or SessionNotFound."""
+    key = core.key(target)
+    current = yield from call(core.store.current, core.key_owner, key, core.now())
+    if current is None:
+        msg = f"no session under key {key!r}: get_or_create makes one"
+        raise SessionNotFound(msg)
+    return current.id
+
+
+def known(core: Core, reference: str) -> Flow[str]:
+    """The id of the session with this id or alias, or SessionNotFound."""
+    try:
+        found = yield from call(core.store.info, reference, core.owner, core.now())
+    except SessionNotFound:
+        alias = yield from call(core.store.named, core.owner, reference)
+        if alias is None:
+            raise
+        return alias
+    return found.id
+
+
+def create(
+    core: Core,
+    target: Target | None,
+    *,
+    alias: str | None,
+    title: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> Flow[str]:
+    """Make a session on purpose; gives its id."""
+    new = core.new_session(
+        target,
+        core.now(),
+        explicit=True,
+        title=title,
+        metadata=codec.json_text(dict(metadata), "metadata") if metadata else None,
+    )
+    key = core.key(target) if target is not None else None
+    row: SessionRow = yield from write(Create(at=core.at(), owner=core.owner, key=key, alias=alias, new=new))
+    return row.id
+
+
+def append(
+    core: Core,
+    session_id: str,
+    items: Sequence[Message],
+    expected_seq: int | None,
+    key: str | None = None,
+    new: NewSession | None = None,
+) -> Flow[Appended]:
+    """Store messages at the end of a session."""
+    operation = Append(
+        at=core.at(),
+        owner=core.owner,
+        session_id=session_id,
+        key=key,
+        create=new,
+        messages=tuple([codec.draft(m) for m in items]),
+        expected_seq=expected_seq,
+    )
+    done: Appended = yield from write(operation)
+    return done
+
+
+def messages(
+    core: Core, session_id: str, *, after: int, before: int | None, limit: int, newest: bool, live: bool
+) -> Flow[list[Message]]:
+    """A page of the transcript."""
+    return (
+        yield from long_call(
+            core.store.page,
+            session_id,
+            core.owner,
+            after=after,
+            before=before,
+            limit=limit,
+            newest=newest,
+            live=live,
+        )
+    )
+
+
+def reset_key(core: Core, target: Target) -> Flow[str]:
+    """Point a key at a new session; gives its id."""
+    key = core.key(target)
+    for attempt in range(_TRIES):
+        now = core.now()
+        current = yield from call(core.store.current, core.key_owner, key, now)
+        if current is None:
+            new = core.new_session(target, now, explicit=True)
+        else:
+            new = yield from _fresh(core, target, current, now)
+        operation = Rotate(
+            at=core.at(),
+            owner=core.owner,
+            key=key,
+            session_id=current.id if current is not None else None,
+            new=new,
+        )
+        [outcome] = yield from commit(operation)
+        if isinstance(outcome, Rotated):
+            return outcome.session
+        if not isinstance(outcome, KeyMoved) or attempt == _TRIES - 1:
+            raise outcome
+    raise AssertionError
+
+
+def reset_session(core: Core, session_id: str) -> Flow[str]:
+    """Point all keys of a session at a new one; gives its id."""
+    now = core.now()
+    current = yield from call(core.store.info, session_id, core.owner, now)
+    new = yield from _fresh(core, None, current, now)
+    done: Rotated = yield from write(
+        Rotate(at=core.at(), owner=core.owner, session_id=session_id, all_keys=True, new=new)
+    )
+    return done.session
+
+
+def _fresh(core: Core, target: Target | None, current: SessionInfo, now: datetime) -> Flow[NewSession]:
+    new = yield from successor(core, target, current, "manual", now)
+    return msgspec.structs.replace(new, explicit=True)
+
+
+def bind(core: Core, target: Target, reference: str) -> Flow[str]:
+    """Point a key at a session that exists; gives its id."""
+    session_id = yield from known(core, reference)
+    row: SessionRow = yield from write(
+        Bind(at=core.at(), owner=core.owner, key=core.key(target), session_id=session_id)
+    )
+    return row.id
+
+
+def compact(
+    core: Core, session_id: str, summary: str, *, through_seq: int, expected: int | None, usage: Usage | None
+) -> Flow[Summary]:
+    """Let a summary stand for everything through `through_seq`."""
+    if not summary.strip():
+        msg = "the summary is empty: a session keeps its history until there is something to stand for it"
+        raise InvalidMessage(msg)
+    codec.json_text(summary, "summary")
+    if expected is None:
+        tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=1)
+        expected = tail.summary.id if tail.summary is not None else 0
+    around = yield from call(
+        core.store.page,
+        session_id,
+        core.owner,
+        after=max(0, through_seq - _AROUND),
+        before=through_seq + _AROUND + 1,
+        limit=2 * _AROUND,
+    )
+    for exchange in group(around):
+        first, last = exchange.first_seq, exchange.last_seq
+        if exchange.messages and first <= through_seq < last:
+            msg = (
+                f"seq {through_seq} lies inside an exchange of session {session_id!r} that goes from seq {first} "
+                f"to {last}: end the summary at {first - 1} or {last}"
+            )
+            raise SessionConflict(msg, expected=through_seq, actual=(first, last))
+    operations: list[Any] = [
+        Compact(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            through_seq=through_seq,
+            text=summary,
+            expected=expected,
+        )
+    ]
+    if usage is not None:  # the call was made and paid for, whether its summary is used or not
+        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=usage))
+    results = yield from commit(*operations)
+    if not isinstance(results[0], CompactionRow):
+        raise results[0]
+    return views.summary(results[0])
+
+
+def hold(core: Core, session_id: str, name: str, span: timedelta | None) -> Flow[None]:
+    """Keep a session from being reset for a while; None releases the hold."""
+    until = to_micros(core.now() + span) if span is not None else None
+    yield from write(Hold(at=core.at(), owner=core.owner, session_id=session_id, name=name, until=until))
+
+
+def set_metadata(core: Core, session_id: str, changes: Mapping[str, Any], expected_rev: int | None) -> Flow[None]:
+    """Merge changes into a session's metadata; None removes a key."""
+    yield from write(
+        SetInfo(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            metadata=codec.json_text(dict(changes), "metadata"),
+            expected_rev=expected_rev,
+        )
+    )
+
+
+def record_usage(core: Core, session_id: str, usage: Usage) -> Flow[None]:
+    """Add to what a session has used."""
+    yield from write(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=usage))
+
+
+def purge(core: Core, session_id: str, from_seq: int, through_seq: int, expected_rev: int | None) -> Flow[int]:
+    """Remove messages for good; gives how many."""
+    gone: int = yield from write(
+        Purge(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            from_seq=from_seq,
+            through_seq=through_seq,
+            expected_rev=expected_rev,
+        )
+    )
+    return gone

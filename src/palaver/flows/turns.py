@@ -1,0 +1,370 @@
+"""The flow of a turn: from an inbound message to a lease, a window and a context."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from palaver import codec, context, ids, reset
+from palaver.budget import Budget
+from palaver.core import Core, Target
+from palaver.errors import PalaverError, SessionBusy, SessionNotFound, TurnLost
+from palaver.flows.history import copies, widen
+from palaver.info import Notice, SessionInfo
+from palaver.keys import Origin
+from palaver.model import Message, Usage
+from palaver.operations import (
+    Append,
+    Appended,
+    Begin,
+    Begun,
+    Finish,
+    Finished,
+    KeyMoved,
+    Lease,
+    NewSession,
+    Renew,
+    Rotate,
+)
+from palaver.rows import TurnRow, TurnState
+from palaver.steps import Flow, Pause, call, commit, long_call, write
+from palaver.stores import holders
+from palaver.times import from_micros
+from palaver.window import Tail, Window
+
+__all__ = ["Began", "OnBusy", "append", "begin", "finish", "get", "inbox", "renew", "turn_id"]
+
+OnBusy: TypeAlias = Literal["wait", "raise", "store"]
+_TRIES = 50
+_SEQ_DIGITS = 10
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+
+
+class Began(msgspec.Struct, kw_only=True):
+    """What a turn starts from."""
+
+    kind: str
+    session_id: str
+    seq: int
+    origin: Origin | None
+    token: str = ""
+    turn: TurnRow | None = None
+    messages: tuple[Message, ...] = ()
+    """The message that began the turn, as stored, and those that had waited; of a replayed turn all of its messages."""
+    tail: Tail = Tail()
+    window: Window = Window()
+    budget: Budget = Budget()
+    context: str = ""
+    notice: Notice | None = None
+    session_is_new: bool = False
+    first_contact: bool = False
+
+
+def begin(
+    core: Core,
+    target: Target | None,
+    session_id: str | None,
+    message: Message | None,
+    *,
+    on_busy: OnBusy,
+    timeout: float | None,
+    lease: timedelta | None,
+    budget: Budget | None,
+) -> Flow[Began]:
+    """Begin a turn under a key (target) or in a session.
+
+    What another process changes between the read and the commit is found by the commit, which then did nothing, and
+    everything is read again.
+    """
+    draft = codec.draft(message) if message is not None else None
+    key = core.key(target) if target is not None else None
+    token = ids.token()
+    span = lease or core.settings.lease
+    micros = span // timedelta(microseconds=1)
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    pause = _SHORTEST_PAUSE
+    may_reset = True
+    tries = 0
+    while True:
+        now = core.now()
+        current: SessionInfo | None = None
+        rotation: Rotate | None = None
+        create: NewSession | None = None
+        if key is not None:
+            current = yield from call(core.store.current, core.key_owner, key, now)
+            if current is None:
+                create = yield from _first_session(core, target, now)
+            elif may_reset:
+                rotation = yield from _rotation(core, target, key, current, message, now)
+        begin_op = Begin(
+            at=core.at(),
+            owner=core.owner,
+            key=key,
+            session_id=rotation.new.id if rotation is not None else (current.id if current is not None else session_id),
+            create=create,
+            message=draft,
+            lease=Lease(token, micros, holders.current()),
+            on_busy="store" if on_busy == "store" else "raise",
+        )
+        outcomes = yield from commit(*([rotation] if rotation is not None else []), begin_op)
+        outcome = outcomes[-1]
+        if isinstance(outcome, Begun):
+            break
+        if isinstance(outcome, KeyMoved) and tries < _TRIES:
+            tries += 1
+            # A redelivered message resets nothing: its session is then still the key's.
+            may_reset = may_reset and (rotation is None or isinstance(outcomes[0], PalaverError))
+            continue
+        if isinstance(outcome, SessionBusy) and on_busy == "wait":
+            if deadline is not None and time.monotonic() >= deadline:
+                raise outcome
+            yield Pause(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            continue
+        raise outcome
+    origin = target if isinstance(target, Origin) else None
+    if outcome.kind in ("replayed", "stored"):
+        return (yield from _without_lease(core, outcome, origin))
+    try:
+        return (yield from _with_lease(core, outcome, origin, current, token, budget or core.settings.budget))
+    except BaseException as error:  # the lease must not outlive a turn that nobody got
+        yield from commit(
+            Finish(
+                at=core.at(),
+                owner=core.owner,
+                session_id=outcome.session_id,
+                token=token,
+                state="interrupted",
+                reason=f"it could not begin: {type(error).__name__}",
+            )
+        )
+        raise
+
+
+def _first_session(core: Core, target: Target | None, now: datetime) -> Flow[NewSession]:
+    """The session that a new key begins with; a new thread of a direct chat gets a copy of what the chat knows."""
+    if (
+        core.settings.seed_threads
+        and isinstance(target, Origin)
+        and target.chat_type == "dm"
+        and target.thread_id
+        and (target.chat_id or target.user_id)
+    ):
+        parent_key = core.key(msgspec.structs.replace(target, thread_id=None))
+        if parent_key != core.key(target):
+            parent = yield from call(core.store.current, core.key_owner, parent_key, now)
+            if parent is not None and parent.message_count:
+                carried = yield from copies(core, parent.id, core.settings.budget)
+                return core.new_session(target, now, parent=parent.id, parent_kind="thread", carried=carried)
+    return core.new_session(target, now)
+
+
+def _rotation(
+    core: Core, target: Target | None, key: str, current: SessionInfo, message: Message | None, now: datetime
+) -> Flow[Rotate | None]:
+    """The reset that the policy asks for before this message, or None."""
+    policy = core.settings.reset_policy
+    reason = reset.reset_reason(policy, current, now)
+    if reason is None:
+        return None
+    new = yield from successor(core, target, current, reason, now)
+    return Rotate(
+        at=core.at(),
+        owner=core.owner,
+        key=key,
+        session_id=current.id,
+        new=new,
+        unless_message=message.id if message is not None else None,
+    )
+
+
+def successor(
+    core: Core, target: Target | None, current: SessionInfo, reason: reset.ResetReason, now: datetime
+) -> Flow[NewSession]:
+    """The session that follows a reset: linked to its parent, with what the policy carries over and the notice."""
+    policy = core.settings.reset_policy
+    origin = target if isinstance(target, Origin) else current.origin
+    carry = policy.for_origin(current.origin).carry_over
+    carried: tuple[Any, ...] = ()
+    summary: str | None = None
+    if isinstance(carry, int):
+        carried = yield from copies(core, current.id, Budget(max_turns=carry))
+    elif carry == "summary":
+        tail = yield from call(core.store.tail, current.id, core.owner, now, limit=1)
+        summary = tail.summary.text if tail.summary is not None else None
+    told = reset.notice(reason, current, policy, origin or Origin.local())
+    return core.new_session(
+        origin,
+        now,
+        parent=current.id,
+        parent_kind="reset",
+        reset_reason=reason,
+        notice=msgspec.json.encode(told).decode() if told is not None else None,
+        carried=carried,
+        summary=summary,
+        metadata=None,
+    )
+
+
+def _with_lease(
+    core: Core, begun: Begun, origin: Origin | None, current: SessionInfo | None, token: str, budget: Budget
+) -> Flow[Began]:
+    tail, window = yield from widen(core, begun.session_id, budget, sticky=True)
+    if current is None or current.id != begun.session_id:
+        current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
+    origin = origin or current.origin
+    wanted = {begun.seq, *begun.queued}
+    return Began(
+        kind=begun.kind,
+        session_id=begun.session_id,
+        seq=begun.seq,
+        origin=origin,
+        token=token,
+        turn=begun.turn,
+        messages=tuple(m for m in tail.messages if m.seq in wanted),
+        tail=tail,
+        window=window,
+        budget=budget,
+        context=context.section(current, origin, core.settings.deployment) if origin is not None else "",
+        notice=msgspec.json.decode(begun.notice, type=Notice) if begun.notice is not None else None,
+        session_is_new=begun.session_is_new,
+        first_contact=begun.first_contact,
+    )
+
+
+def _without_lease(core: Core, begun: Begun, origin: Origin | None) -> Flow[Began]:
+    """A turn that is over, or a message that waits for the one that runs."""
+    turn = begun.turn
+    first = turn.first_seq if turn is not None else begun.seq
+    last = turn.end_seq if turn is not None and turn.end_seq else begun.seq
+    messages = yield from long_call(
+        core.store.page, begun.session_id, core.owner, after=first - 1, before=last + 1, limit=last - first + 1
+    )
+    return Began(
+        kind=begun.kind,
+        session_id=begun.session_id,
+        seq=begun.seq,
+        origin=origin,
+        turn=turn,
+        messages=tuple(messages),
+        session_is_new=turn.session_is_new if turn is not None else False,
+        first_contact=turn.first_contact if turn is not None else False,
+    )
+
+
+def turn_id(session_id: str, first_seq: int, token: str) -> str:
+    """What names a turn and, with its token, the right to go on with it."""
+    return f"{session_id}~{first_seq}~{token}"
+
+
+def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
+    """A turn by its id, in whatever state it is; another process may have begun it."""
+    session_id, _, rest = reference.partition("~")
+    first, _, token = rest.partition("~")
+    turn = None
+    if first.isdecimal() and len(first) <= _SEQ_DIGITS:
+        turn = yield from call(core.store.turn, session_id, core.owner, int(first))
+    if turn is None or turn.token != token:
+        msg = f"no turn {reference!r}: check the id; a turn that was taken over has another one"
+        raise SessionNotFound(msg)
+    running = turn.state == "running"
+    begun = Begun(
+        kind="begun" if running else "replayed",
+        session_id=session_id,
+        seq=turn.first_seq,
+        turn=turn,
+        session_is_new=turn.session_is_new,
+        first_contact=turn.first_contact,
+    )
+    if running:
+        return (yield from _with_lease(core, begun, None, None, token, budget or core.settings.budget))
+    return (yield from _without_lease(core, begun, None))
+
+
+def append(
+    core: Core, session_id: str, token: str, lease: timedelta, messages: Sequence[Message]
+) -> Flow[tuple[Message, ...]]:
+    """Store messages of a running turn, and give them back as stored."""
+    at = core.at()
+    operation = Append(
+        at=at,
+        owner=core.owner,
+        session_id=session_id,
+        messages=tuple([codec.draft(m) for m in messages]),
+        token=token,
+        lease_micros=lease // timedelta(microseconds=1),
+    )
+    done: Appended = yield from _or_unstored(operation, messages)
+    return as_stored(messages, done.seqs, at)
+
+
+def finish(
+    core: Core,
+    session_id: str,
+    token: str,
+    state: TurnState,
+    messages: Sequence[Message] = (),
+    usage: Usage | None = None,
+    anchor: int = 0,
+    reason: str | None = None,
+    first_seq: int = 0,
+) -> Flow[tuple[tuple[Message, ...], int]]:
+    """End a turn; gives its last messages as stored, and how many messages wait for the next turn."""
+    at = core.at()
+    operation = Finish(
+        at=at,
+        owner=core.owner,
+        session_id=session_id,
+        token=token,
+        state=state,
+        messages=tuple([codec.draft(m) for m in messages]),
+        usage=usage,
+        anchor=anchor,
+        reason=reason,
+        first_seq=first_seq,
+    )
+    done: Finished = yield from _or_unstored(operation, messages)
+    return as_stored(messages, done.appended.seqs, at), len(done.waiting)
+
+
+def _or_unstored(operation: Append | Finish, messages: Sequence[Message]) -> Flow[Any]:
+    try:
+        return (yield from write(operation))
+    except TurnLost as lost:
+        raise TurnLost(
+            f"{lost}; {len(messages)} message(s) were not stored: session.append takes them", unstored=messages
+        ) from None
+
+
+def renew(core: Core, session_id: str, token: str, lease: timedelta) -> Flow[None]:
+    """Make the lease last its full length from now."""
+    yield from write(
+        Renew(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            token=token,
+            micros=lease // timedelta(microseconds=1),
+        )
+    )
+
+
+def inbox(core: Core, session_id: str) -> Flow[tuple[Message, ...]]:
+    """Messages that came while the turn ran."""
+    messages = yield from call(core.store.queued, session_id, core.owner)
+    return tuple(messages)
+
+
+def as_stored(messages: Sequence[Message], seqs: Sequence[int], at: int) -> tuple[Message, ...]:
+    """The messages as a read would give them."""
+    when = from_micros(at)
+    return tuple(
+        [
+            msgspec.structs.replace(m, seq=seq, created_at=m.created_at or when)
+            for m, seq in zip(messages, seqs, strict=True)
+        ]
+    )

@@ -1,0 +1,211 @@
+"""Commits and reads for an event loop, without holding it up.
+
+Operations of one loop tick go to the store in one hand-over and come back with one wake-up per committed batch. A lone
+commit on a fast, idle store is done on the loop's own thread: that is quicker than a hop, and holds the loop for one
+sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from palaver.errors import StoreClosed
+from palaver.operations import Operation
+from palaver.steps import Call, Commit, Flow, Pause, Step
+from palaver.stores.base import Store
+
+__all__ = ["Handover"]
+
+T = TypeVar("T")
+INLINE_SECONDS = 300e-6
+"""A commit may hold the loop up while commits have taken less than this on average."""
+
+
+class _Request:
+    __slots__ = ("future", "operations")
+
+    def __init__(self, operations: Sequence[Operation], future: asyncio.Future[list[Any]]) -> None:
+        self.operations = operations
+        self.future = future
+
+
+class Handover:
+    """Drives flows on one event loop. Used from that loop's thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tick: list[_Request] = []
+        self._handed_over: set[asyncio.Future[list[Any]]] = set()
+        self._work: queue.SimpleQueue[list[_Request] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------------ flows
+    async def drive(self, flow: Flow[T]) -> T:
+        """Run a flow. A cancellation is thrown into it once the outcome of what was under way is known."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = await self._do(step)
+                except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _do(self, step: Step) -> Any:
+        if type(step) is Commit:
+            return await self.commit(step.operations)
+        if type(step) is Call:
+            if not step.long and self._store.local and self._store.commit_seconds < INLINE_SECONDS:
+                return step.run()
+            return await self.call(step.run)
+        if type(step) is Pause:
+            return await asyncio.sleep(step.seconds)
+        raise TypeError(step)
+
+    async def call(self, run: Any) -> Any:
+        """Run something that blocks in a thread, and wait for it even if cancelled meanwhile."""
+        future = asyncio.ensure_future(asyncio.to_thread(run))
+        return await _settled(future)
+
+    # ------------------------------------------------------------------ commits
+    async def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        """Commit operations.
+
+        Cancelled before they were handed over, they are not written; after, CancelledError comes when their outcome
+        is settled, so that a read then tells it.
+        """
+        if self._closed:
+            msg = f"{self._store.name} is closed: open it again"
+            raise StoreClosed(msg)
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            msg = "this manager belongs to another event loop: open one per loop"
+            raise RuntimeError(msg)
+        request = _Request(operations, loop.create_future())
+        self._tick.append(request)
+        if len(self._tick) == 1:
+            loop.call_soon(self._flush)
+        try:
+            return await asyncio.shield(request.future)
+        except asyncio.CancelledError:
+            if request in self._tick:
+                self._tick.remove(request)
+                request.future.cancel()
+                raise
+            if not request.future.cancelled():
+                await _settle(request.future)
+            raise
+
+    def _flush(self) -> None:
+        batch, self._tick = self._tick, []
+        if not batch:
+            return
+        store = self._store
+        if (
+            len(batch) == 1
+            and not self._handed_over
+            and store.local
+            and not store.committing
+            and store.commit_seconds < INLINE_SECONDS
+        ):
+            _answer(batch, *_commit(store, batch))
+            return
+        self._handed_over.update(request.future for request in batch)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="palaver-commit", daemon=True)
+            self._thread.start()
+        self._work.put(batch)
+
+    def _run(self) -> None:
+        """The committing thread: everything that was handed over since the last commit goes into the next."""
+        while True:
+            batch = self._work.get()
+            if batch is None:
+                return
+            stop = False
+            while True:
+                try:
+                    more = self._work.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    stop = True
+                    break
+                batch = batch + more
+            results, error = _commit(self._store, batch)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._done, batch, results, error)
+            if stop:
+                return
+
+    def _done(self, batch: list[_Request], results: list[Any], error: BaseException | None) -> None:
+        self._handed_over.difference_update(request.future for request in batch)
+        _answer(batch, results, error)
+
+    async def close(self) -> None:
+        """Let what was handed over be committed, then stop the thread and close the store."""
+        if self._closed:
+            return
+        self._closed = True
+        under_way = [request.future for request in self._tick]
+        under_way += self._handed_over
+        if under_way:
+            await asyncio.wait(under_way)
+        thread = self._thread
+        if thread is not None:
+            self._work.put(None)
+            await self.call(thread.join)
+        await self.call(self._store.close)
+
+
+def _commit(store: Store, batch: list[_Request]) -> tuple[list[Any], BaseException | None]:
+    try:
+        return store.commit([op for request in batch for op in request.operations]), None
+    except BaseException as error:  # noqa: BLE001 - it is answered to everybody who waits
+        return [], error
+
+
+def _answer(batch: list[_Request], results: list[Any], error: BaseException | None) -> None:
+    start = 0
+    for request in batch:
+        end = start + len(request.operations)
+        if request.future.done():
+            pass
+        elif error is not None:
+            request.future.set_exception(error)
+        else:
+            request.future.set_result(results[start:end])
+        start = end
+
+
+async def _settled(future: asyncio.Future[T]) -> T:
+    """The future's result; a cancellation is passed on only when the future is done."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not future.cancelled():
+            await _settle(future)
+        raise
+
+
+async def _settle(future: asyncio.Future[Any]) -> None:
+    """Wait until a future is done, however often the waiting task is cancelled."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue
+    if not future.cancelled():
+        future.exception()  # seen, so that nobody is warned of it

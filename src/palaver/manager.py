@@ -1,0 +1,238 @@
+"""The facade over one store: the verbs of the collection."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from palaver.core import Core, Target
+from palaver.flows import sessions as flows
+from palaver.flows import turns as turn_flows
+from palaver.flows.turns import OnBusy
+from palaver.info import SessionInfo
+from palaver.model import Message
+from palaver.session import Session, budget_of
+from palaver.steps import Flow, call, drive
+from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.turn import Turn
+
+__all__ = ["ManagerBase", "SessionManager"]
+
+
+class ManagerBase:
+    """What a manager is in both APIs."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @property
+    def owner(self) -> str | None:
+        """Whose sessions these are; None: the operator's view of all of them."""
+        return self._core.owner
+
+    def _bound(self, target: Target) -> Flow[tuple[str, str, Any]]:
+        """Id and key of the target's session, and what to make where there is none."""
+        core = self._core
+        key = core.key(target)
+        now = core.now()
+        current = yield from call(core.store.current, core.key_owner, key, now)
+        if current is not None:
+            return current.id, key, None
+        new = core.new_session(target, now)
+        return new.id, key, new
+
+    def _query(
+        self,
+        *,
+        limit: int,
+        after: str | None,
+        active_since: datetime | None,
+        include_archived: bool,
+        include_ended: bool,
+        include_empty: bool,
+        include_hidden: bool,
+    ) -> SessionQuery:
+        if limit < 1:
+            msg = f"limit is {limit}; ask for at least one session"
+            raise ValueError(msg)
+        return SessionQuery(
+            owner=self._core.owner,
+            limit=limit,
+            after=after,
+            active_since=active_since,
+            include_archived=include_archived,
+            include_ended=include_ended,
+            include_empty=include_empty,
+            include_hidden=include_hidden,
+        )
+
+    def __repr__(self) -> str:
+        owner = f" of owner {self.owner!r}" if self.owner is not None else ""
+        return f"<{type(self).__name__} {self._core.store.name}{owner}>"
+
+
+class SessionManager(ManagerBase):
+    """All conversations in one store. Safe to share between threads. Every method may raise StoreError."""
+
+    def begin_turn(
+        self,
+        target: Target,
+        message: Message | None = None,
+        *,
+        on_busy: OnBusy = "wait",
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Turn:
+        """Store a message under its origin (or key) and begin the turn that answers it.
+
+        The message is durable, and the turn holds the session, when this returns. Before that the reset policy may
+        have begun a new session. A message id that came before begins nothing twice: see `Turn.replayed` and
+        `Turn.taken_over`. Without a message, the turn answers those that wait.
+
+        While another turn runs in the session: `on_busy` "wait" waits up to `timeout` seconds (None: for ever) and
+        then raises SessionBusy, "raise" raises it at once, "store" stores the message for that turn's `inbox`, or
+        the next turn (`Turn.queued`). `lease` is how long the turn keeps the session without a sign of life. The
+        budgets are those of its window.
+
+        Raises InvalidKey, InvalidMessage, SessionConflict (a known id with other content), SessionNotFound.
+        """
+        core = self._core
+        began = drive(
+            core.store,
+            turn_flows.begin(
+                core,
+                target,
+                None,
+                message,
+                on_busy=on_busy,
+                timeout=timeout,
+                lease=lease,
+                budget=budget_of(core, max_messages, max_tokens, max_turns),
+            ),
+        )
+        return Turn(core, began, lease or core.settings.lease)
+
+    def turn(self, turn_id: str, *, max_messages: int | None = None) -> Turn:
+        """A turn by its `id`, to go on with it: here, or elsewhere after a crash of the process that began it.
+
+        One that has ended is given as a replayed turn. Raises SessionNotFound for an id of no turn, or of one that
+        another holder has taken over.
+        """
+        core = self._core
+        began = drive(core.store, turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None)))
+        return Turn(core, began, core.settings.lease)
+
+    def resolve(self, target: Target) -> Session:
+        """The session that an origin or key points at. Raises SessionNotFound; never makes or changes anything."""
+        return Session(self._core, drive(self._core.store, flows.find(self._core, target)))
+
+    def get(self, session_id: str) -> Session:
+        """The session with this id or alias. Raises SessionNotFound; never makes or changes anything."""
+        return Session(self._core, drive(self._core.store, flows.known(self._core, session_id)))
+
+    def get_or_create(self, target: Target) -> Session:
+        """The session under an origin or key; where there is none, one that is stored with its first message."""
+        session_id, key, new = drive(self._core.store, self._bound(target))
+        return Session(self._core, session_id, key, new)
+
+    def create(
+        self,
+        target: Target | None = None,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Make a session on purpose, under an origin or key or under none, with the caller's own id as an alias.
+
+        Raises SessionConflict if the key, the alias or the title is taken.
+        """
+        return Session(
+            self._core,
+            drive(self._core.store, flows.create(self._core, target, alias=alias, title=title, metadata=metadata)),
+        )
+
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        active_since: datetime | None = None,
+        include_archived: bool = False,
+        include_ended: bool = True,
+        include_empty: bool = False,
+        include_hidden: bool = False,
+    ) -> builtins.list[SessionInfo]:
+        """Sessions, newest activity first. `after` is the id that the page before ended with."""
+        query = self._query(
+            limit=limit,
+            after=after,
+            active_since=active_since,
+            include_archived=include_archived,
+            include_ended=include_ended,
+            include_empty=include_empty,
+            include_hidden=include_hidden,
+        )
+        return self._core.store.sessions(query, self._core.now())
+
+    def reset(self, target: Target) -> Session:
+        """Point this one key at a new session. The old one stays and can be resumed; it ends with its last key."""
+        return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
+
+    def resume(self, target: Target, session_id: str) -> Session:
+        """Point a key at a session that exists, by its id or alias, and reopen it if it had ended."""
+        return Session(self._core, drive(self._core.store, flows.bind(self._core, target, session_id)))
+
+    switch = resume
+
+    def open_turns(self) -> builtins.list[OpenTurn]:
+        """Turns that began and have not ended. Those that are not `alive` were interrupted, by a crash for instance."""
+        return self._core.store.open_turns(self._core.owner, self._core.now())
+
+    def events(
+        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
+    ) -> builtins.list[Change]:
+        """What happened after a cursor, in order within each session; None: from the beginning.
+
+        Every committed change once, none skipped. Raises CursorExpired.
+        """
+        core = self._core
+        return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
+
+    def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
+        """What was used, by session, UTC day and model."""
+        return self._core.store.usage(self._core.owner, session_id=session_id, since=since)
+
+    def stats(self) -> Stats:
+        """How much is stored."""
+        return self._core.store.stats(self._core.owner)
+
+    def check(self) -> builtins.list[Finding]:
+        """Everything that can be found wrong with the store; nothing is changed. Empty: all is well."""
+        return self._core.store.check()
+
+    def for_owner(self, owner: str) -> SessionManager:
+        """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""
+        if not owner:
+            msg = "an owner has a name; the manager itself is the view of all of them"
+            raise ValueError(msg)
+        return SessionManager(replace(self._core, owner=owner))
+
+    def close(self) -> None:
+        """Finish what is under way and release the store. Idempotent."""
+        self._core.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

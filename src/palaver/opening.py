@@ -1,0 +1,46 @@
+"""Opening a store as a manager."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from palaver.clock import Clock, utc_now
+from palaver.core import Core
+from palaver.manager import SessionManager
+from palaver.settings import Settings
+from palaver.stores.base import Store
+from palaver.stores.urls import open_store
+
+__all__ = ["core_of", "open", "settings_of"]
+
+
+def open(
+    url: str | os.PathLike[str] | Store,
+    *,
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    **fields: Any,
+) -> SessionManager:
+    """Open the store behind a URL, or take one that is open, as a SessionManager.
+
+    `sqlite:///path` (a bare path is SQLite), `memory://`. Settings come as one value or as its fields:
+    `key_policy`, `reset_policy`, `deployment`, `budget`, `window_options`, `lease`, `seed_threads`.
+
+    Raises ValueError for a URL or setting that cannot be, StoreError where the store cannot be opened.
+    """
+    made = settings_of(settings, fields)
+    return SessionManager(core_of(url if isinstance(url, Store) else open_store(url), made, clock))
+
+
+def settings_of(settings: Settings | None, fields: dict[str, Any]) -> Settings:
+    """One Settings value from either form."""
+    if settings is not None and fields:
+        msg = f"give settings= or its fields, not both: {', '.join(sorted(fields))}"
+        raise ValueError(msg)
+    return settings if settings is not None else Settings(**fields)
+
+
+def core_of(store: Store, settings: Settings, clock: Clock) -> Core:
+    """What a manager works with."""
+    return Core(store=store, settings=settings, clock=clock)

@@ -1,0 +1,198 @@
+"""A handle on one conversation: its id and its manager, and nothing that could go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from palaver.budget import Budget
+from palaver.core import Core
+from palaver.errors import SessionNotFound
+from palaver.flows import history
+from palaver.flows import sessions as flows
+from palaver.flows import turns as turn_flows
+from palaver.flows.turns import OnBusy
+from palaver.info import SessionInfo, Summary
+from palaver.model import Message, Usage
+from palaver.operations import Appended, NewSession
+from palaver.steps import Flow, call, drive
+from palaver.turn import Turn
+from palaver.window import Window
+
+__all__ = ["Session", "SessionBase", "budget_of"]
+
+
+def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
+    """The manager's budget with what is given instead."""
+    base = core.settings.budget
+    return Budget(
+        max_messages=base.max_messages if max_messages is None else max_messages,
+        max_tokens=base.max_tokens if max_tokens is None else max_tokens,
+        max_turns=base.max_turns if max_turns is None else max_turns,
+    )
+
+
+class SessionBase:
+    """What a handle is in both APIs."""
+
+    def __init__(self, core: Core, session_id: str, key: str | None = None, new: NewSession | None = None) -> None:
+        self._core = core
+        self.id = session_id
+        """The session's id. Of a session that is not stored yet: the id it will have, unless another process is
+        faster to store one under the same key."""
+        self._key = key
+        self._new = new
+
+    def _append(self, items: tuple[Message, ...], expected_seq: int | None) -> Flow[Appended]:
+        done = yield from flows.append(self._core, self.id, items, expected_seq, self._key, self._new)
+        self.id, self._new = done.session_id, None
+        return done
+
+    def _stored(self) -> Flow[bool]:
+        """Whether the session is stored; one that was made under the handle's key meanwhile is the session."""
+        if self._new is not None and self._key is not None:
+            core = self._core
+            current = yield from call(core.store.current, core.key_owner, self._key, core.now())
+            if current is None:
+                return False
+            self.id, self._new = current.id, None
+        return True
+
+    def _history(self, budget: Budget) -> Flow[Window]:
+        if not (yield from self._stored()):
+            return Window()
+        return (yield from history.read_window(self._core, self.id, budget))
+
+    def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[list[Message]]:
+        if not (yield from self._stored()):
+            return []
+        return (
+            yield from flows.messages(
+                self._core, self.id, after=after, before=before, limit=limit, newest=newest, live=live
+            )
+        )
+
+    def _info(self) -> Flow[SessionInfo]:
+        if not (yield from self._stored()):
+            msg = f"the session under key {self._key!r} is not stored: it has no message yet"
+            raise SessionNotFound(msg)
+        return (yield from call(self._core.store.info, self.id, self._core.owner, self._core.now()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionBase) and other.id == self.id and other._core.store is self._core.store
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+
+class Session(SessionBase):
+    """The verbs of one conversation. Every method raises SessionNotFound if the session is gone, and StoreError."""
+
+    def info(self) -> SessionInfo:
+        """All about the session, as it is now."""
+        return drive(self._core.store, self._info())
+
+    def begin_turn(
+        self,
+        message: Message | None = None,
+        *,
+        on_busy: OnBusy = "wait",
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Turn:
+        """Begin a turn in this session; see `SessionManager.begin_turn`. No policy resets it on the way."""
+        core = self._core
+        began = drive(
+            core.store,
+            turn_flows.begin(
+                core,
+                self._key if self._new is not None else None,
+                self.id,
+                message,
+                on_busy=on_busy,
+                timeout=timeout,
+                lease=lease,
+                budget=budget_of(core, max_messages, max_tokens, max_turns),
+            ),
+        )
+        self.id, self._new = began.session_id, None
+        return Turn(core, began, lease or core.settings.lease)
+
+    def append(self, *messages: Message, expected_seq: int | None = None) -> Appended:
+        """Store messages at the end, all or none; gives their positions.
+
+        A message whose id is stored already with the same content keeps its first position. `expected_seq` is the
+        last position that the caller has seen (0: none): SessionConflict if there is a later one. Raises
+        SessionConflict also for a known id with other content, SessionEnded, InvalidMessage.
+        """
+        return drive(self._core.store, self._append(messages, expected_seq))
+
+    def history(
+        self, *, max_messages: int | None = None, max_tokens: int | None = None, max_turns: int | None = None
+    ) -> Window:
+        """What a model may see: the newest part of the conversation that is legal and fits.
+
+        Budgets not given are the manager's (500 messages unless said otherwise).
+        """
+        return drive(self._core.store, self._history(budget_of(self._core, max_messages, max_tokens, max_turns)))
+
+    def messages(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+        live: bool = True,
+    ) -> list[Message]:
+        """The transcript: messages with after < seq < before, the first `limit` of them, or the last with `newest`.
+
+        `live` False: also messages that were undone or replaced. Raises CorruptRecord for one that cannot be decoded.
+        """
+        return drive(
+            self._core.store,
+            self._messages(after=after, before=before, limit=limit, newest=newest, live=live),
+        )
+
+    def reset(self) -> Session:
+        """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""
+        return Session(self._core, drive(self._core.store, flows.reset_session(self._core, self.id)))
+
+    def compact(
+        self, summary: str, *, through_seq: int, expected: int | None = None, usage: Usage | None = None
+    ) -> Summary:
+        """Let a summary stand for everything through `through_seq` in windows. The messages stay, and searchable.
+
+        `through_seq` ends an exchange outside a running turn. `expected` is the id of the summary that this one
+        continues (0: none): SessionConflict if there is another by now. `usage` is what making it used.
+        """
+        return drive(
+            self._core.store,
+            flows.compact(self._core, self.id, summary, through_seq=through_seq, expected=expected, usage=usage),
+        )
+
+    def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
+        """Keep the session from being reset while something works for it, for at most `span`; None releases it."""
+        drive(self._core.store, flows.hold(self._core, self.id, name, span))
+
+    def set_metadata(self, changes: Mapping[str, Any], *, expected_rev: int | None = None) -> None:
+        """Merge changes into the session's metadata; a None removes its key.
+
+        Raises SessionConflict if the session has not the version `expected_rev`, InvalidMessage for what is no JSON.
+        """
+        drive(self._core.store, flows.set_metadata(self._core, self.id, changes, expected_rev))
+
+    def record_usage(self, usage: Usage) -> None:
+        """Add to what the session has used, outside of a turn's finish."""
+        drive(self._core.store, flows.record_usage(self._core, self.id, usage))
+
+    def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
+        """Remove messages for good; gives how many. Their positions are never given out again."""
+        return drive(self._core.store, flows.purge(self._core, self.id, from_seq, through_seq, expected_rev))
