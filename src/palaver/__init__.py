@@ -36,7 +36,7 @@ from palaver.errors import (
     UnsupportedFormat,
 )
 from palaver.formats import Rendered, parse, render
-from palaver.info import Hold, Notice, SessionInfo, Summary
+from palaver.info import Hold, Notice, Page, SessionInfo, Summary
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -92,6 +92,7 @@ __all__ = [
     "Opaque",
     "Origin",
     "Outcome",
+    "Page",
     "PalaverError",
     "Redaction",
     "Rendered",

@@ -18,7 +18,7 @@ from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import Began, OnBusy
 from palaver.handover import Handover
-from palaver.info import SessionInfo, Summary
+from palaver.info import Page, SessionInfo, Summary
 from palaver.manager import ManagerBase
 from palaver.model import Message, Usage
 from palaver.opening import core_of, settings_of
@@ -217,7 +217,7 @@ class AsyncSession(SessionBase):
         limit: int = 100,
         newest: bool = False,
         live: bool = True,
-    ) -> list[Message]:
+    ) -> Page:
         """See `Session.messages`."""
         return await self._handover.drive(
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from palaver import ids
+from palaver.budget import Budget
 from palaver.clock import Clock, utc_now
 from palaver.ids import IdMaker
 from palaver.keys import Origin, explicit_key, session_key
@@ -15,6 +17,7 @@ from palaver.operations import NewSession
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.times import to_micros
+from palaver.window import Tail, Window
 
 __all__ = ["Core", "Target"]
 
@@ -31,6 +34,8 @@ class Core:
     owner: str | None = None
     clock: Clock = utc_now
     new_id: IdMaker = ids.session_id
+    windows: dict[str, tuple[Tail, Budget, bool, Window]] = field(default_factory=dict[str, Any])
+    """The window computed last of each session, with what it was computed from."""
 
     @property
     def key_owner(self) -> str:

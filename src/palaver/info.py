@@ -8,11 +8,17 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from palaver.keys import Origin
-from palaver.model import Usage
+from palaver.model import Message, Usage
 
-__all__ = ["Hold", "LineageKind", "Notice", "SessionInfo", "Summary"]
+__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "Summary"]
 
 LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
+
+
+class Page(list[Message]):
+    """Messages of a transcript, in order; and where those lie that could not be decoded and are missing here."""
+
+    corrupt: tuple[str, ...] = ()
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

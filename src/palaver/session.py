@@ -13,7 +13,7 @@ from palaver.flows import history
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
-from palaver.info import SessionInfo, Summary
+from palaver.info import Page, SessionInfo, Summary
 from palaver.model import Message, Usage
 from palaver.operations import Appended, NewSession
 from palaver.steps import Flow, call, drive
@@ -64,9 +64,9 @@ class SessionBase:
             return Window()
         return (yield from history.read_window(self._core, self.id, budget))
 
-    def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[list[Message]]:
+    def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[Page]:
         if not (yield from self._stored()):
-            return []
+            return Page()
         return (
             yield from flows.messages(
                 self._core, self.id, after=after, before=before, limit=limit, newest=newest, live=live
@@ -151,10 +151,10 @@ class Session(SessionBase):
         limit: int = 100,
         newest: bool = False,
         live: bool = True,
-    ) -> list[Message]:
+    ) -> Page:
         """The transcript: messages with after < seq < before, the first `limit` of them, or the last with `newest`.
 
-        `live` False: also messages that were undone or replaced. Raises CorruptRecord for one that cannot be decoded.
+        `live` False: also messages that were undone or replaced. One that cannot be decoded is named in `Page.corrupt`.
         """
         return drive(
             self._core.store,

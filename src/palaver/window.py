@@ -183,6 +183,8 @@ def _plain_window(tail: Tail, budget: Budget, *, sticky: bool) -> Window | None:
     start = _plain_start(messages, floor, look, low)
     if start < 0:
         return None
+    if look and tail.running_from is not None and messages[look].seq > tail.running_from:
+        return None  # further back, calls of the running turn may still wait
     lead = (*head, *_spoken(tail.summary))
     if (budget.max_turns is not None or budget.max_tokens is not None) and (
         (sticky and overflow) or not fits(budget, lead + messages[low:])

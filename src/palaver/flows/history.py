@@ -13,6 +13,7 @@ from palaver.window import Tail, Window, legal_window
 
 __all__ = ["SLACK", "copies", "read_window", "widen"]
 
+MAX_WINDOWS = 256
 SLACK = 8
 """Messages read beyond the budget: a result may stand behind others, and some messages are left out."""
 
@@ -32,10 +33,22 @@ def widen(core: Core, session_id: str, budget: Budget, *, sticky: bool) -> Flow[
     limit = budget.max_messages + SLACK
     while True:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
-        window = legal_window(tail, budget, sticky=sticky, options=core.settings.window_options)
+        window = _window(core, session_id, tail, budget, sticky=sticky)
         if not window.short:
             return tail, window
         limit *= 4
+
+
+def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: bool) -> Window:
+    """The window of a tail; where the store gave the very tail that it gave before, the window that followed then."""
+    known = core.windows.get(session_id)
+    if known is not None and known[0] is tail and known[1] == budget and known[2] is sticky:
+        return known[3]
+    window = legal_window(tail, budget, sticky=sticky, options=core.settings.window_options)
+    if len(core.windows) >= MAX_WINDOWS:
+        core.windows.clear()
+    core.windows[session_id] = tail, budget, sticky, window
+    return window
 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:

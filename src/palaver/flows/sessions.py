@@ -13,7 +13,7 @@ from palaver.core import Core, Target
 from palaver.errors import InvalidMessage, SessionConflict, SessionNotFound
 from palaver.exchanges import group
 from palaver.flows.turns import successor
-from palaver.info import SessionInfo, Summary
+from palaver.info import Page, SessionInfo, Summary
 from palaver.model import Message, Usage
 from palaver.operations import (
     Append,
@@ -123,7 +123,7 @@ def append(
 
 def messages(
     core: Core, session_id: str, *, after: int, before: int | None, limit: int, newest: bool, live: bool
-) -> Flow[list[Message]]:
+) -> Flow[Page]:
     """A page of the transcript."""
     return (
         yield from long_call(

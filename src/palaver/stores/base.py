@@ -18,8 +18,8 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.errors import PalaverError
-from palaver.info import SessionInfo
-from palaver.model import Message, Usage
+from palaver.info import Page, SessionInfo
+from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.rows import TurnRow
 from palaver.window import Tail
@@ -166,7 +166,7 @@ class Store(ABC):
         The newest `limit` live messages that no summary covers (all of them if there are fewer), and the newest
         replayable user message, wherever it is. One bounded read in one snapshot: its cost follows from `limit` and
         the number of cuts, never from the session's length. A message that cannot be decoded is left out and named
-        in `Tail.corrupt`.
+        in `Tail.corrupt`, and its bytes are kept aside as they were found.
         """
 
     @abstractmethod
@@ -180,10 +180,11 @@ class Store(ABC):
         limit: int = 100,
         newest: bool = False,
         live: bool = True,
-    ) -> list[Message]:
+    ) -> Page:
         """Messages with `after` < seq < `before`, in order: the first `limit` of them, or the last with `newest`.
 
-        `live` False: also those that a cut covers. Raises CorruptRecord for one that cannot be decoded.
+        `live` False: also those that a cut covers. One that cannot be decoded is left out, named in `Page.corrupt`,
+        and its bytes are kept aside as they were found.
         """
 
     @abstractmethod
@@ -191,7 +192,7 @@ class Store(ABC):
         """The turn that began at this position, or the newest one; None if there is none."""
 
     @abstractmethod
-    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+    def queued(self, session_id: str, owner: str | None) -> Page:
         """Messages that were stored while a turn ran and that no turn has taken yet."""
 
     @abstractmethod

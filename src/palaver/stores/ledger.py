@@ -99,6 +99,7 @@ class CachedLedger(Ledger, ABC):
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
+        self._trims = 0
 
     def _table(self, load: Callable[[K], V | None]) -> Table[K, V]:
         made = Table(load, self._undo)
@@ -141,7 +142,8 @@ class CachedLedger(Ledger, ABC):
         """Forget what later operations will hardly ask for, so that memory stays bounded."""
         self.messages.rows.clear()
         self.message_ids.rows.clear()
-        if sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
+        self._trims += 1
+        if self._trims % 64 == 0 and sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
             self.forget()
 
     def forget(self) -> None:

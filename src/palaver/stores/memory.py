@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CursorExpired, SessionNotFound, StoreClosed
-from palaver.info import SessionInfo
-from palaver.model import Message, Usage
+from palaver.info import Page, SessionInfo
+from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
 from palaver.rows import (
@@ -29,7 +28,7 @@ from palaver.rows import (
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
-from palaver.stores.tails import TailRow, live_ranges, read_tail
+from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -217,6 +216,9 @@ class MemoryStore(Store):
     def one(self, number: int, seq: int) -> StoredMessage | None:
         return self._ledger.messages.rows.get((number, seq))
 
+    def set_aside(self, location: str, body: bytes) -> None:
+        """Nothing in memory is damaged by a disk; what was put in is what is here."""
+
     def page(
         self,
         session_id: str,
@@ -227,7 +229,7 @@ class MemoryStore(Store):
         limit: int = 100,
         newest: bool = False,
         live: bool = True,
-    ) -> list[Message]:
+    ) -> Page:
         with self._open() as ledger:
             row = self._found(ledger, session_id, owner)
             last = ledger.head(row.number).last_seq
@@ -239,18 +241,18 @@ class MemoryStore(Store):
                 rows.extend(read(row.number, low, top, limit - len(rows)))
             if newest:
                 rows.reverse()
-            return [codec.decode(r[3], store=self.name, location=f"session {row.id} seq {r[0]}") for r in rows]
+            return decoded(self, row.id, [(r[0], r[3]) for r in rows])
 
     def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
         with self._open() as ledger:
             number = self._found(ledger, session_id, owner).number
             return ledger.last_turn(number) if first_seq is None else ledger.turns.rows.get((number, first_seq))
 
-    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+    def queued(self, session_id: str, owner: str | None) -> Page:
         with self._open() as ledger:
             number = self._found(ledger, session_id, owner).number
             found = [ledger.message(number, seq) for seq in ledger.queued(number)]
-            return [codec.decode(m.body, store=self.name) for m in found if m is not None]
+            return decoded(self, session_id, [(m.seq, m.body) for m in found if m is not None])
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

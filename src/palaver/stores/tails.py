@@ -7,13 +7,12 @@ from typing import Protocol, TypeAlias
 
 from palaver import codec
 from palaver.errors import CorruptRecord
-from palaver.info import Summary
-from palaver.model import Message
+from palaver.info import Page, Summary
 from palaver.operations.ranges import merged
 from palaver.rows import ROLE_MASK, UNSEEN, USER_KIND, CutRow, Head, SessionRow, StoredMessage
 from palaver.window import Tail
 
-__all__ = ["TailRow", "TailSource", "live_ranges", "read_tail"]
+__all__ = ["TailRow", "TailSource", "decoded", "live_ranges", "read_tail"]
 
 TailRow: TypeAlias = tuple[int, int, int, bytes]
 """seq, kind, back, body."""
@@ -36,6 +35,10 @@ class TailSource(Protocol):
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
         """One message."""
+        ...
+
+    def set_aside(self, location: str, body: bytes) -> None:
+        """Keep the bytes of a message that cannot be decoded, as they were found."""
         ...
 
 
@@ -71,21 +74,22 @@ def read_tail(
         found = _newest_user(source, number, rows[-1][0] if rows else head.last_seq, dead)
         if found is not None:
             rows.insert(0, found)
-    corrupt: list[str] = []
     leading: list[TailRow] = []
     if row.leading_seq:
         for low, high in live_ranges(dead, 1, row.leading_seq):
             leading.extend(source.oldest(number, low, high, _MAX_LEADING - len(leading)))
             if len(leading) >= _MAX_LEADING:
                 break
+    first = decoded(source, row.id, [(r[0], r[3]) for r in leading])
+    rest = decoded(source, row.id, [(r[0], r[3]) for r in rows])
     return Tail(
-        head=tuple(_messages(source, row, leading, corrupt)),
-        messages=tuple(_messages(source, row, rows, corrupt)),
+        head=tuple(first),
+        messages=tuple(rest),
         summary=summary,
-        anchor=anchor or None,
+        anchor=anchor if anchor and not any(low <= anchor <= high for low, high in dead) else None,
         running_from=running_from,
         complete=complete,
-        corrupt=tuple(corrupt),
+        corrupt=(*first.corrupt, *rest.corrupt),
     )
 
 
@@ -122,17 +126,21 @@ def _newest_user(source: TailSource, number: int, seq: int, dead: list[tuple[int
     return None
 
 
-def _messages(source: TailSource, row: SessionRow, rows: Sequence[TailRow], corrupt: list[str]) -> list[Message]:
+def decoded(source: TailSource, session_id: str, rows: Sequence[tuple[int, bytes]]) -> Page:
+    """The messages of stored bodies; those that cannot be decoded are reported to the source and named."""
     if not rows:
-        return []
+        return Page()
     try:
-        return codec.decode_many([r[3] for r in rows])
+        return Page(codec.decode_many([body for _, body in rows]))
     except CorruptRecord:
-        out: list[Message] = []
-        for seq, _, _, body in rows:
-            location = f"session {row.id} seq {seq}"
+        page = Page()
+        corrupt: list[str] = []
+        for seq, body in rows:
+            location = f"session {session_id} seq {seq}"
             try:
-                out.append(codec.decode(body, store=source.name, location=location))
+                page.append(codec.decode(body, store=source.name, location=location))
             except CorruptRecord:
                 corrupt.append(location)
-        return out
+                source.set_aside(location, body)
+        page.corrupt = tuple(corrupt)
+        return page

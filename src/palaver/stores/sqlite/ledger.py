@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from palaver import codec
+from palaver.operations import Ledger, Operation
 from palaver.rows import (
     Binding,
     CompactionRow,
@@ -23,7 +24,16 @@ from palaver.stores.ledger import CachedLedger
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND, to_micros
 
-__all__ = ["SqliteLedger", "compaction_row", "cut_row", "head_row", "newer_head", "session_row", "turn_row"]
+__all__ = [
+    "Quarantine",
+    "SqliteLedger",
+    "compaction_row",
+    "cut_row",
+    "head_row",
+    "newer_head",
+    "session_row",
+    "turn_row",
+]
 
 LAST = 0xFFFFFFFF
 SESSION_COLUMNS = 25
@@ -158,6 +168,17 @@ def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
     )
 
 
+class Quarantine(Operation, frozen=True, kw_only=True, tag="quarantine"):
+    """Keep the bytes of records that cannot be decoded, once each. The SQLite store's own business."""
+
+    found: dict[str, bytes]
+
+    def apply(self, ledger: Ledger) -> None:
+        if isinstance(ledger, SqliteLedger):
+            for location, body in self.found.items():
+                ledger.quarantined.append((location, self.at, body))
+
+
 class SqliteLedger(CachedLedger):
     """The `Ledger` of one writing connection."""
 
@@ -169,9 +190,11 @@ class SqliteLedger(CachedLedger):
         self._stored_lists: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._next_number: int | None = None
         self._position: int | None = None
+        self.quarantined: list[tuple[str, int, bytes]] = []
 
     def forget(self) -> None:
         super().forget()
+        self.quarantined.clear()
         self._saved.clear()
         self._stored_lists.clear()
         self._next_number = None
@@ -189,7 +212,7 @@ class SqliteLedger(CachedLedger):
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        return bool(self._undo or self.changes or self.purges)
+        return bool(self._undo or self.changes or self.purges or self.quarantined)
 
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
@@ -224,6 +247,9 @@ class SqliteLedger(CachedLedger):
         for row in self.usage_rows.changed():
             run("put_usage", _usage_values(row[1]))
         self._flush_changes()
+        if self.quarantined:
+            self._sql.many("put_quarantine", self.quarantined)
+            self.quarantined = []
 
     def _flush_sessions(self) -> None:
         run = self._sql.run

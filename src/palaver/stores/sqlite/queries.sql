@@ -37,6 +37,14 @@ LEFT JOIN turns t ON t.id = (
 )
 WHERE k.owner = ? AND k.key = ?;
 
+-- name: tail_state
+-- What tells whether a tail that was read before still holds: version, newest message, newest turn.
+SELECT s.rev, s.deleted_at, (SELECT max(m.id) FROM messages m WHERE m.id BETWEEN ? AND ?),
+       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
+       t.session_is_new, t.first_contact, t.taken, t.notice
+FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?)
+WHERE s.number = ?;
+
 -- name: list_all
 -- A page of sessions of all owners, newest activity first; :empty_before drops explicit empty ones older than that.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
@@ -153,7 +161,7 @@ SELECT id, kind, back, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id D
 SELECT id, kind, back, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
 
 -- name: bodies
-SELECT body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+SELECT id & 4294967295, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
 
 -- name: count_messages
 SELECT count(*) FROM messages WHERE id BETWEEN ? AND ?;
@@ -293,9 +301,6 @@ WHERE s.number IS NULL OR s.ended_at IS NOT NULL LIMIT 100;
 
 -- name: check_bodies
 SELECT id, kind, body FROM messages WHERE id > ? ORDER BY id LIMIT ?;
-
--- name: quarantined
-SELECT location FROM quarantine WHERE location = ?;
 
 -- name: put_quarantine
 INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);

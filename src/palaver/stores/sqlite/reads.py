@@ -6,14 +6,15 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
+import msgspec
 
 from palaver import codec
 from palaver.errors import CorruptRecord, CursorExpired, SessionNotFound
-from palaver.info import SessionInfo
-from palaver.model import Message, Usage
+from palaver.info import Page, SessionInfo
+from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow, kind_of
 from palaver.stores import views
@@ -30,22 +31,40 @@ from palaver.stores.sqlite.ledger import (
 )
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.statements import Row, Statements
-from palaver.stores.tails import TailRow, live_ranges, read_tail
+from palaver.stores.sqlite.tails import KeptTail, TailCache
+from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.window import Tail
 
-__all__ = ["Reads"]
+__all__ = ["Lines", "Reads"]
 
 _TURN = SESSION_COLUMNS + 4
+_HOLDS = 15
+MAX_LINES = 2_000
+
+Lines: TypeAlias = dict[int, tuple[tuple[Any, ...], SessionInfo]]
+"""Lines of lists given before, by session number, with what tells whether they still hold."""
+
 _CHECKED_AT_ONCE = 1_000
 
 
 class Reads:
     """The reads, on one connection, used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection, name: str) -> None:
+    def __init__(self, connection: apsw.Connection, name: str, tails: TailCache, lines: Lines) -> None:
         self._sql = Statements(connection)
         self.name = name
+        self._tails = tails
+        self._lines = lines
+        self._damaged: dict[str, bytes] = {}
+
+    def set_aside(self, location: str, body: bytes) -> None:
+        self._damaged[location] = body
+
+    def take_damaged(self) -> dict[str, bytes]:
+        """What could not be decoded since this was last asked, by location."""
+        damaged, self._damaged = self._damaged, {}
+        return damaged
 
     def close(self) -> None:
         self._sql.connection.close()
@@ -105,6 +124,11 @@ class Reads:
         )
 
     def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        kept = self._tails.get(session_id, limit)
+        if kept is not None:
+            tail = self._kept_tail(kept, session_id, owner, now, limit)
+            if tail is not None:
+                return tail
         with self._snapshot():
             session, head, turn = self._found(session_id, owner)
             number = session.number
@@ -112,8 +136,7 @@ class Reads:
             if session.compaction:
                 row = self._sql.one("compaction", (number, session.compaction))
                 summary = views.summary(compaction_row(row)) if row is not None else None
-            running = turn is not None and turn.state == "running" and views.held(turn, now)
-            return read_tail(
+            tail = read_tail(
                 self,
                 session,
                 head,
@@ -121,8 +144,39 @@ class Reads:
                 summary,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
-                running_from=turn.first_seq if turn is not None and running else None,
+                running_from=turn.first_seq if turn is not None and views.held(turn, now) else None,
             )
+        self._tails.put(session_id, limit, KeptTail(number, session.owner, session.rev, head.last_seq, tail))
+        return tail
+
+    def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
+        """The kept tail as it is now; None where the session has changed otherwise than by growing."""
+        base = kept.number << 32
+        state = self._sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
+        if state is None or state[0] != kept.rev or state[1] is not None:
+            return None
+        if owner is not None and owner != kept.owner:
+            return None
+        last = state[2] & LAST if state[2] is not None else 0
+        if last != kept.last_seq:
+            new = last - kept.last_seq
+            if not 0 < new <= limit:
+                return None
+            rows = self._sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
+            page = decoded(self, session_id, rows)
+            grown = kept.grown(tuple(page), last, limit) if len(page) == new else None
+            if grown is None:
+                return None
+            kept = grown
+            self._tails.put(session_id, limit, kept)
+        turn = turn_row(state[3:]) if state[3] is not None else None
+        anchor = (turn.anchor if turn is not None else 0) or None
+        running = turn.first_seq if turn is not None and views.held(turn, now) else None
+        tail = kept.tail
+        if tail.anchor != anchor or tail.running_from != running:
+            tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running)
+            self._tails.put(session_id, limit, KeptTail(kept.number, kept.owner, kept.rev, kept.last_seq, tail))
+        return tail
 
     def _cuts(self, session: SessionRow) -> tuple[CutRow, ...]:
         if not session.cut_count:
@@ -153,30 +207,27 @@ class Reads:
         limit: int,
         newest: bool,
         live: bool,
-    ) -> list[Message]:
+    ) -> Page:
         with self._snapshot():
             session, head, _ = self._found(session_id, owner)
             high = head.last_seq if before is None else min(before - 1, head.last_seq)
             dead = merged(self._cuts(session)) if live else []
             ranges = live_ranges(dead, after + 1, high)
             base = session.number << 32
-            bodies: list[bytes] = []
+            number = session.number
+            rows: list[tuple[int, bytes]] = []
             if newest:
                 for low, top in reversed(ranges):
-                    bodies.extend(r[3] for r in self.newest(session.number, low, top, limit - len(bodies)))
-                    if len(bodies) >= limit:
+                    rows.extend((r[0], r[3]) for r in self.newest(number, low, top, limit - len(rows)))
+                    if len(rows) >= limit:
                         break
-                bodies.reverse()
+                rows.reverse()
             else:
                 for low, top in ranges:
-                    rows = self._sql.all("bodies", (base | low, base | top, limit - len(bodies)))
-                    bodies.extend(r[0] for r in rows)
-                    if len(bodies) >= limit:
+                    rows.extend(self._sql.all("bodies", (base | low, base | top, limit - len(rows))))
+                    if len(rows) >= limit:
                         break
-        try:
-            return codec.decode_many(bodies)
-        except CorruptRecord:
-            return [codec.decode(b, store=self.name, location=f"session {session_id} near {_seq(b)}") for b in bodies]
+        return decoded(self, session_id, rows)
 
     def turn(self, session_id: str, owner: str | None, first_seq: int | None) -> TurnRow | None:
         with self._snapshot():
@@ -186,13 +237,13 @@ class Reads:
             row = self._sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
             return turn_row(row) if row is not None else None
 
-    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+    def queued(self, session_id: str, owner: str | None) -> Page:
         with self._snapshot():
             session, _, _ = self._found(session_id, owner)
             base = session.number << 32
             seqs = self._sql.all("queue", (base, base | LAST))
-            bodies = [self._sql.one("message", (base | s[0],)) for s in seqs]
-        return codec.decode_many([b[3] for b in bodies if b is not None])
+            rows = [(s[0], self._sql.one("message", (base | s[0],))) for s in seqs]
+        return decoded(self, session_id, [(seq, row[3]) for seq, row in rows if row is not None])
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -221,7 +272,21 @@ class Reads:
             keys: dict[int, list[str]] = {}
             for owner_number, key in self._sql.all("keys_of_many", (numbers,)):
                 keys.setdefault(owner_number, []).append(key)
-        return [_listed(row, tuple(keys.get(row[0], ())), now) for row in rows]
+        return [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
+
+    def _line(self, row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
+        """One line of a list; the one given before, where everything that it shows is as it was."""
+        newest = row[SESSION_COLUMNS + 4]
+        state = (row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
+        known = self._lines.get(row[0])
+        if known is not None and known[0] == state:
+            return known[1]
+        info = _listed(row, keys, now)
+        if not info.metadata and row[_HOLDS] is None:  # a reader may change the one, and time ends the other
+            if len(self._lines) >= MAX_LINES:
+                self._lines.clear()
+            self._lines[row[0]] = state, info
+        return info
 
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
         rows = self._sql.all("running_turns", {"owner": owner})
@@ -395,13 +460,17 @@ def _position(cursor: str) -> int:
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
-    session = session_row(row)
+    """One line of a list. The row knows the newest message only to the second; its position is completed."""
+    return views.info(session_row(row), _listed_head(row), now, keys=keys)
+
+
+def _listed_head(row: Row) -> Head:
     head = head_row(row[SESSION_COLUMNS:])
     newest = row[SESSION_COLUMNS + 4]
-    if newest is not None:
-        seq = newest & LAST
-        head = Head(seq, head.message_count + seq - head.last_seq, head.last_active, head.user_seq)
-    return views.info(session, head, now, keys=keys)
+    if newest is None:
+        return head
+    seq = newest & LAST
+    return Head(seq, head.message_count + seq - head.last_seq, head.last_active, head.user_seq)
 
 
 def _usage_row(number: int, row: Row) -> UsageRow:
@@ -419,7 +488,3 @@ def _usage_row(number: int, row: Row) -> UsageRow:
         cost=row[9],
         updated_at=row[10],
     )
-
-
-def _seq(body: bytes) -> str:
-    return f"seq {body[7:20].split(b',')[0].decode('ascii', 'replace')}"

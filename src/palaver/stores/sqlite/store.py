@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -12,21 +13,25 @@ from typing import Any
 
 import apsw
 
+from palaver.clock import utc_now
 from palaver.errors import StoreClosed, StoreError, StoreUnavailable
-from palaver.info import SessionInfo
-from palaver.model import Message
+from palaver.info import Page, SessionInfo
 from palaver.operations import Operation
 from palaver.rows import TurnRow
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
-from palaver.stores.sqlite.ledger import SqliteLedger
-from palaver.stores.sqlite.reads import Reads
+from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
+from palaver.stores.sqlite.reads import Lines, Reads
 from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.sqlite.tails import TailCache
+from palaver.times import to_micros
 from palaver.window import Tail
 
 __all__ = ["SqliteStore"]
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1_000
 """When nothing waits, the WAL is copied into the database from this many pages on."""
@@ -68,6 +73,7 @@ class SqliteStore(Store):
         self._closed = False
         self._broken: StoreError | None = None
         self._inherited: list[Any] = []
+        self._known_damage: set[str] = set()
         self._fork_lock = threading.Lock()
         self._opener.prepare()
         self._open()
@@ -84,6 +90,8 @@ class SqliteStore(Store):
         self._ledger = SqliteLedger(self._writes)
         self._committer = GroupCommitter(self._run, self.name)
         self._readers: deque[Reads] = deque()
+        self._tails = TailCache()
+        self._lines: Lines = {}
         self._exclusive_lock = threading.Lock()
 
     # ------------------------------------------------------------------ writing
@@ -179,13 +187,37 @@ class SqliteStore(Store):
         try:
             reads = self._readers.pop()
         except IndexError:
-            reads = Reads(self._opener.reader(), self.name)
+            reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
         try:
             yield reads
         except apsw.Error as exc:
             raise translate(exc, self.name) from exc
         finally:
+            damaged = reads.take_damaged()
             self._give_back(reads)
+        new = {location: body for location, body in damaged.items() if location not in self._known_damage}
+        if new:
+            self._known_damage.update(new)
+            self._quarantine(new)
+
+    def _quarantine(self, damaged: dict[str, bytes]) -> None:
+        """Copy what cannot be decoded to where no rewrite reaches it. The read that found it is answered anyway."""
+        try:
+            self.commit([Quarantine(at=to_micros(utc_now()), found=damaged)])
+        except StoreError as error:
+            _log.warning(
+                "%s: damaged records could not be set aside: %s",
+                self.name,
+                error,
+                extra={"action": "quarantine_failed", "locations": sorted(damaged)},
+            )
+        else:
+            _log.error(
+                "%s: records cannot be decoded; their bytes were set aside, run `palaver check`: %s",
+                self.name,
+                ", ".join(sorted(damaged)),
+                extra={"action": "record_quarantined", "locations": sorted(damaged)},
+            )
 
     def _require_open(self) -> None:
         if self._closed:
@@ -200,7 +232,7 @@ class SqliteStore(Store):
     @contextmanager
     def _on_writer(self) -> Generator[Reads]:
         """Exclusive locking leaves one connection: reads wait for commits and take turns with them."""
-        reads = Reads(self._writer, self.name)
+        reads = Reads(self._writer, self.name, self._tails, self._lines)
         try:
             yield reads
         except apsw.Error as exc:
@@ -232,7 +264,7 @@ class SqliteStore(Store):
         limit: int = 100,
         newest: bool = False,
         live: bool = True,
-    ) -> list[Message]:
+    ) -> Page:
         with self._reading() as r:
             return r.page(session_id, owner, after=after, before=before, limit=limit, newest=newest, live=live)
 
@@ -240,7 +272,7 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.turn(session_id, owner, first_seq)
 
-    def queued(self, session_id: str, owner: str | None) -> list[Message]:
+    def queued(self, session_id: str, owner: str | None) -> Page:
         with self._reading() as r:
             return r.queued(session_id, owner)
 
