@@ -244,9 +244,9 @@ class AsyncSession(SessionBase):
         """See `Session.set_metadata`."""
         await self._handover.drive(flows.set_metadata(self._core, self.id, changes, expected_rev))
 
-    async def record_usage(self, usage: Usage) -> None:
+    async def record_usage(self, usage: Usage, *, id: str | None = None) -> None:
         """See `Session.record_usage`."""
-        await self._handover.drive(flows.record_usage(self._core, self.id, usage))
+        await self._handover.drive(flows.record_usage(self._core, self.id, usage, id))
 
     async def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
         """See `Session.purge`."""

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from palaver import ids
+from palaver import ids, prices
 from palaver.budget import Budget
 from palaver.clock import Clock, utc_now
 from palaver.ids import IdMaker
 from palaver.keys import Origin, explicit_key, session_key
+from palaver.model import Usage
 from palaver.operations import NewSession
 from palaver.settings import Settings
 from palaver.stores.base import Store
@@ -49,6 +50,10 @@ class Core:
     def at(self) -> int:
         """The present time, as operations carry it."""
         return to_micros(self.clock())
+
+    def priced(self, usage: Usage | None) -> Usage | None:
+        """The usage, with its cost where the settings ask for it and a price is known."""
+        return prices.priced(usage) if usage is not None and self.settings.prices else usage
 
     def key(self, target: Target) -> str:
         """The session key of an origin, or a caller's own key as it is. Raises InvalidKey."""

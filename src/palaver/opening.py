@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from palaver import prices
 from palaver.clock import Clock, utc_now
 from palaver.core import Core
 from palaver.manager import SessionManager
@@ -38,7 +39,11 @@ def settings_of(settings: Settings | None, fields: dict[str, Any]) -> Settings:
     if settings is not None and fields:
         msg = f"give settings= or its fields, not both: {', '.join(sorted(fields))}"
         raise ValueError(msg)
-    return settings if settings is not None else Settings(**fields)
+    made = settings if settings is not None else Settings(**fields)
+    if made.prices and not prices.available():
+        msg = "the setting `prices` needs the extra of that name: install palaver[prices]"
+        raise ValueError(msg)
+    return made
 
 
 def core_of(store: Store, settings: Settings, clock: Clock) -> Core:

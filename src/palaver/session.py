@@ -189,9 +189,9 @@ class Session(SessionBase):
         """
         drive(self._core.store, flows.set_metadata(self._core, self.id, changes, expected_rev))
 
-    def record_usage(self, usage: Usage) -> None:
-        """Add to what the session has used, outside of a turn's finish."""
-        drive(self._core.store, flows.record_usage(self._core, self.id, usage))
+    def record_usage(self, usage: Usage, *, id: str | None = None) -> None:
+        """Add to what the session has used, outside of a turn's finish. With an `id`, doing it twice charges once."""
+        drive(self._core.store, flows.record_usage(self._core, self.id, usage, id))
 
     def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
         """Remove messages for good; gives how many. Their positions are never given out again."""

@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a new thread in a direct chat begins with a copy of what that chat's window holds: a bot's answer
     that opened a thread would otherwise not know what it answered (hermes)."""
 
+    prices: bool = False
+    """Whether to fill in what a call cost, by public price lists, where the usage does not say; extra `prices`."""
+
     def __post_init__(self) -> None:
         if self.lease <= timedelta(0):
             msg = f"lease is {self.lease}; it has to be longer than nothing, such as timedelta(minutes=10)"

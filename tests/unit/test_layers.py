@@ -46,7 +46,7 @@ LAYERS = (
     ),
     layer("edge", "clock config ids observe"),
     layer("stores", "stores"),
-    layer("flows", "core steps flows"),
+    layer("flows", "core prices steps flows"),
     layer("manager", "manager opening session turn"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),

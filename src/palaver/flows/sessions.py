@@ -227,7 +227,8 @@ def compact(
         )
     ]
     if usage is not None:  # the call was made and paid for, whether its summary is used or not
-        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=usage))
+        charged = core.priced(usage) or usage
+        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged))
     results = yield from commit(*operations)
     if not isinstance(results[0], CompactionRow):
         raise results[0]
@@ -253,9 +254,10 @@ def set_metadata(core: Core, session_id: str, changes: Mapping[str, Any], expect
     )
 
 
-def record_usage(core: Core, session_id: str, usage: Usage) -> Flow[None]:
+def record_usage(core: Core, session_id: str, usage: Usage, usage_id: str | None) -> Flow[None]:
     """Add to what a session has used."""
-    yield from write(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=usage))
+    charged = core.priced(usage) or usage
+    yield from write(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged, id=usage_id))
 
 
 def purge(core: Core, session_id: str, from_seq: int, through_seq: int, expected_rev: int | None) -> Flow[int]:

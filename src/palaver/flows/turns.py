@@ -322,7 +322,7 @@ def finish(
         token=token,
         state=state,
         messages=tuple([codec.draft(m) for m in messages]),
-        usage=usage,
+        usage=core.priced(usage),
         anchor=anchor,
         reason=reason,
         first_seq=first_seq,
