@@ -52,7 +52,7 @@ class Opener:
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
-        kind = filesystem_type(os.path.dirname(self.path))  # noqa: PTH120
+        kind = filesystem_type(self.path)
         if is_network(kind) and not self.exclusive:
             msg = (
                 f"{self.name} lies on a network file system ({kind}), where SQLite's locks cannot be trusted. "
@@ -62,21 +62,15 @@ class Opener:
             raise StoreUnavailable(msg)
         path = Path(self.path)
         try:
-            if self.read_only:
-                path.stat()
-                return
-            if not path.parent.exists():
+            if not self.read_only and not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)  # SQLite gives -wal and -shm the same mode
-            os.close(fd)
-        except PermissionError:
-            if path.exists():
-                return  # a file that can only be read; SQLite finds out
-            raise StoreUnavailable(f"{self.name}: no permission to make the file there") from None
+                fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)  # SQLite gives -wal and -shm the same mode
+                os.close(fd)
+            regular = stat.S_ISREG(path.stat().st_mode)
         except OSError as exc:
             msg = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.path}"
             raise StoreUnavailable(msg) from exc
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not regular:
             raise StoreUnavailable(f"{self.name}: this is not a regular file")
 
     def writer(self) -> apsw.Connection:
@@ -123,7 +117,11 @@ class Opener:
         except apsw.Error as exc:
             raise translate(exc, self.name) from exc
         connection.set_busy_handler(self._waiter())
-        Statements(connection).pragma(f"PRAGMA cache_size=-{CACHE_KIB}")
+        try:
+            Statements(connection).pragma(f"PRAGMA cache_size=-{CACHE_KIB}")
+        except apsw.Error as exc:  # the first statement is the first to read the file
+            connection.close()
+            raise translate(exc, self.name) from exc
         return connection
 
     def _waiter(self) -> Callable[[int], bool]:

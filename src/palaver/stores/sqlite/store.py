@@ -196,7 +196,7 @@ class SqliteStore(Store):
             damaged = reads.take_damaged()
             self._give_back(reads)
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
-        if new:
+        if new and not self._opener.read_only and not self._writer.readonly("main"):
             self._known_damage.update(new)
             self._quarantine(new)
 

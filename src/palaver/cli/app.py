@@ -1,0 +1,234 @@
+"""The commands, their options, and the way from an error to an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from palaver import __version__
+from palaver.cli import listing, reports, serving, stores, transcript
+from palaver.cli.failures import FAILED, INTERRUPTED, OK, Failure, exit_code
+from palaver.cli.moments import parse_since
+from palaver.cli.output import Output
+from palaver.clock import utc_now
+from palaver.errors import PalaverError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="palaver",
+    help="Every conversation of an AI agent, in one durable store.",
+    epilog="Example: palaver --store sqlite:///chat.db ls",
+    add_completion=False,
+    rich_markup_mode=None,  # help as plain text: the same on every terminal, in a pipe, and in the documentation
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_STORE_HELP = "The store. Else $PALAVER_STORE, else palaver.db in the user's data directory."
+
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help=_STORE_HELP)]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only what belongs to this owner.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each thing.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Options that may stand before the command as well as after it."""
+
+    store: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def with_own(self, *, store: str | None, json: bool = False, debug: bool = False) -> Common:
+        """These, with what was said after the command: the nearer word counts."""
+        return Common(store=store or self.store, json=json or self.json, debug=debug or self.debug)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what a command line says, and give the exit code."""
+    command: Any = typer.main.get_command(app)
+    try:
+        command.main(args=list(arguments), prog_name="palaver")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else OK if exc.code is None else FAILED
+    return OK
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"palaver {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    *,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+    version: Annotated[  # noqa: ARG001 - answered by its callback
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Every conversation of an AI agent, in one durable store."""
+    context.obj = Common(store=store, json=json, debug=debug)
+
+
+@app.command("serve", epilog="Example: palaver serve --port 9000")
+def serve(
+    context: typer.Context,
+    *,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
+    allow_remote: Annotated[
+        bool,
+        typer.Option("--allow-remote", help="Let other machines in, although the server asks nobody who they are."),
+    ] = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the HTTP API and the inspector.
+
+    Makes the store if there is none. Needs the `server` extra.
+    """
+    options = _common(context).with_own(store=store, debug=debug)
+
+    def work(_: Output) -> None:
+        serving.start(stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote)
+
+    _perform(options, work)
+
+
+@app.command("ls", epilog="Example: palaver ls --active-since 2h")
+def ls(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many at most.")] = 50,
+    active_since: Annotated[
+        str | None,
+        typer.Option(
+            "--active-since",
+            metavar="TIME",
+            help="Only those with a message since then: a span such as 2h or 1d12h, or an ISO time.",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List sessions, those with the newest activity first."""
+    try:
+        since = parse_since(active_since, utc_now()) if active_since is not None else None
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--active-since") from exc
+
+    def work(options: Common, output: Output) -> None:
+        with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            listing.list_sessions(manager, output, limit=limit, active_since=since, everything=everything)
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
+@app.command("show", epilog="Example: palaver show telegram:dm:42 --window")
+def show(
+    context: typer.Context,
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")],
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many of the newest messages at most.")
+    ] = 50,
+    window: Annotated[
+        bool, typer.Option("--window", help="What a model would see, what was mended for it, what it does not see.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="All of each message as it is stored, and those undone or replaced.")
+    ] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a conversation."""
+    if window and raw:
+        msg = "a window is not raw: give --window or --raw"
+        raise typer.BadParameter(msg, param_hint="--raw")
+
+    def work(options: Common, output: Output) -> int:
+        with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            found = stores.find(manager, session)
+            if window:
+                return transcript.show_window(found, output, limit=limit)
+            return transcript.show_transcript(found, output, limit=limit, raw=raw)
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
+@app.command("stats", epilog="Example: palaver stats --json")
+def stats(
+    context: typer.Context, *, owner: Owner = None, store: Store = None, json: Json = False, debug: Debug = False
+) -> None:
+    """Show how much is stored."""
+
+    def work(options: Common, output: Output) -> None:
+        with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            reports.show_stats(manager, output)
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
+@app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
+def check(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
+    """Look for everything that can be wrong with the store, and change nothing.
+
+    Exit code 1 if something is.
+    """
+
+    def work(options: Common, output: Output) -> int:
+        with stores.open_for_reading(stores.resolve_url(options.store), None) as manager:
+            return reports.show_findings(manager, output)
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
+def _common(context: typer.Context) -> Common:
+    found: Any = context.obj
+    return found if isinstance(found, Common) else Common()
+
+
+def _perform(options: Common, work: Callable[[Output], int | None]) -> None:
+    """Do the work of a command, and end with its exit code; an error is told on one line."""
+    output = Output(json=options.json)
+    try:
+        code = work(output) or OK
+        output.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - the end of the line: a person is told, and no trace covers their screen
+        code = exit_code(exc)
+        if options.debug:
+            output.trace("".join(traceback.format_exception(exc)))
+        output.error(_told(exc))
+    raise typer.Exit(code)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, (PalaverError, Failure)):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return f"{type(error).__name__}: {error} (this should not happen; --debug shows where)"

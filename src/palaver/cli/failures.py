@@ -1,0 +1,49 @@
+"""What the exit codes mean, and which one an error has."""
+
+from __future__ import annotations
+
+from palaver.errors import PalaverError, SessionNotFound, StoreError
+
+__all__ = ["EXIT_CODES", "FAILED", "FOUND", "INTERRUPTED", "MISSING", "NO_STORE", "OK", "USAGE", "Failure", "exit_code"]
+
+OK = 0
+FOUND = 1
+USAGE = 2
+MISSING = 3
+NO_STORE = 4
+FAILED = 5
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    OK: "it did what was asked",
+    FOUND: "it did, and found something wrong: `check` has findings, `show` met messages that cannot be decoded",
+    USAGE: "the command line is wrong: an unknown option, a value that cannot be, a URL that names no store",
+    MISSING: "no such session",
+    NO_STORE: "the store is missing or cannot be used: no file, no permission, no room, another program's file",
+    FAILED: "anything else failed; `--debug` shows where",
+    INTERRUPTED: "it was interrupted (Ctrl-C)",
+}
+"""A reader that goes away (`palaver ls | head`) is no error: the code is what it would have been."""
+
+
+class Failure(Exception):
+    """The command cannot go on: a message of one line for the person, and the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error leads to."""
+    if isinstance(error, Failure):
+        return error.code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, SessionNotFound):
+        return MISSING
+    if isinstance(error, StoreError):
+        return NO_STORE
+    if isinstance(error, PalaverError) and isinstance(error, ValueError):
+        return USAGE  # an id, a key or a format on the command line
+    return FAILED

@@ -1,0 +1,183 @@
+"""`palaver show`: one conversation, as it is stored or as a model would see it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver.cli import records
+from palaver.cli.failures import FOUND, OK
+from palaver.cli.moments import shown
+from palaver.cli.output import Output
+from palaver.cli.terminal import one_line
+from palaver.info import Page, SessionInfo
+from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, TextPart, ThinkingPart, ToolCall
+from palaver.session import Session
+from palaver.window import Window
+
+__all__ = ["show_transcript", "show_window"]
+
+LONGEST = 2_000
+"""Characters of a tool's arguments or result that are shown; `--raw` shows all."""
+
+_WHY = {
+    "budget": "beyond the budget: older than what fits",
+    "before_user": "before the first message of the user, where a window begins",
+    "hidden": "flagged as hidden",
+    "command": "a command to the agent",
+    "empty": "says nothing",
+    "reasoning": "reasoning alone, without a signature",
+    "orphan": "a result that answers no call",
+}
+
+
+def show_transcript(session: Session, output: Output, *, limit: int, raw: bool) -> int:
+    """Write the newest messages as they are stored; with `raw` also undone ones, and all of what each holds."""
+    info = session.info()
+    page = session.messages(limit=limit + 1, newest=True, live=not raw)
+    live = {m.seq for m in session.messages(limit=limit + 1, newest=True)} if raw else {m.seq for m in page}
+    earlier = len(page) + len(page.corrupt) > limit
+    if output.json:
+        output.record({"type": "session", **records.of(info)})
+    else:
+        _heading(info, output)
+        if earlier:
+            output.text(f"earlier messages are not shown; --limit shows more than {limit}", "dim")
+    for message in page[1 if earlier else 0 :]:
+        if output.closed:
+            break
+        if output.json:
+            output.record({"type": "message", "live": message.seq in live, **records.of_message(message)})
+        else:
+            _message(message, output, raw=raw, note="" if message.seq in live else "undone or replaced")
+    return _damaged(page, output)
+
+
+def show_window(session: Session, output: Output, *, limit: int) -> int:
+    """Write what a model would see now, then what was mended for it, and what it does not see, and why."""
+    info = session.info()
+    window = session.history(max_messages=limit)
+    if output.json:
+        output.record({"type": "session", **records.of(info)})
+        for message in window.messages:
+            output.record({"type": "message", **records.of_message(message)})
+        for message in window.pending:
+            output.record({"type": "pending", **records.of_message(message)})
+        for repair in window.repairs:
+            output.record({"type": "repair", **records.of(repair)})
+        for omitted in window.omitted:
+            output.record({"type": "omitted", **records.of(omitted)})
+        return OK
+    _heading(info, output)
+    output.text(f"window    {len(window.messages)} messages, about {window.tokens} tokens", "dim")
+    for message in window.messages:
+        _message(message, output, raw=False)
+    _notes(window, output)
+    return OK
+
+
+def _damaged(page: Page, output: Output) -> int:
+    """Name the messages that are missing above because they cannot be decoded; the exit code says whether any are."""
+    if not page.corrupt:
+        return OK
+    if output.json:
+        for where in page.corrupt:
+            output.record({"type": "corrupt", "where": where})
+        return FOUND
+    output.text()
+    output.text("not shown, because they cannot be decoded; `palaver check` names all such messages:", "bold")
+    for where in page.corrupt:
+        output.text(one_line(where), indent=2)
+    return FOUND
+
+
+def _heading(info: SessionInfo, output: Output) -> None:
+    state = "ended" if info.ended_at is not None else "a turn is running" if info.turn_running else ""
+    reason = f" ({info.end_reason})" if info.end_reason else ""
+    lines = {
+        "session": info.id,
+        "key": ", ".join(info.keys),
+        "owner": info.owner or "",
+        "title": info.title or "",
+        "state": state + reason,
+        "parent": f"{info.parent} ({info.parent_kind})" if info.parent else "",
+        "messages": f"{info.message_count}, last active {shown(info.last_active_at)}",
+    }
+    for name, value in lines.items():
+        if value:
+            output.text(f"{name:<10}{one_line(value)}", "dim")
+
+
+def _message(message: Message, output: Output, *, raw: bool, note: str = "") -> None:
+    output.text()
+    words = [f"#{message.seq}" if message.seq else "(made for the window)", message.role]
+    if message.sender is not None:
+        words.append(message.sender.name or message.sender.id or "")
+    elif message.name:
+        words.append(message.name)
+    if message.created_at is not None:
+        words.append(shown(message.created_at))
+    words += [*message.flags, note]
+    output.text(one_line("  ".join(word for word in words if word).replace("  ", " · ")), "bold")
+    if raw:
+        stored = msgspec.json.encode(message)
+        output.text(msgspec.json.format(stored, indent=2).decode(), indent=2)
+        return
+    for part in message.parts:
+        style = None if isinstance(part, TextPart) else "dim"
+        output.text(_part(part), style, indent=2)
+
+
+def _part(part: Part) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, ToolCall):
+        return f"calls {part.name} {_named(part.call_id)}{_shortened(part.arguments)}"
+    if isinstance(part, ThinkingPart):
+        if part.text is None:
+            return "[reasoning that cannot be read]"
+        return f"[reasoning, {len(part.text)} characters]"
+    if isinstance(part, (ImagePart, AudioPart, FilePart)):
+        return _media(part)
+    if isinstance(part, Opaque):
+        return f"[{part.wire} item, {len(part.data)} characters]"
+    content = "\n".join(_part(each) for each in part.parts)
+    return f"{'error' if part.is_error else 'result'} {_named(part.call_id)}{_shortened(content)}"
+
+
+def _named(call_id: str) -> str:
+    return f"[{call_id}] " if call_id else ""
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}\n[{len(text) - LONGEST} more characters; --raw shows all]"
+
+
+def _media(part: ImagePart | AudioPart | FilePart) -> str:
+    kind = part.__struct_config__.tag
+    size = f"{len(part.data) * 3 // 4} bytes" if part.data is not None else None
+    where = part.url or part.file_id or (f"sha256 {part.blob}" if part.blob else None)
+    return f"[{' '.join(str(word) for word in (kind, part.name, part.media_type, size, where) if word)}]"
+
+
+def _notes(window: Window, output: Output) -> None:
+    if window.pending:
+        output.text()
+        output.text("held back until its calls are answered:", "bold")
+        for message in window.pending:
+            _message(message, output, raw=False)
+    if window.repairs:
+        output.text()
+        output.text("mended in this view; what is stored did not change:", "bold")
+        for repair in window.repairs:
+            output.text(one_line(f"#{repair.seq} {repair.kind} {repair.detail}"), indent=2)
+    summarised = any(not message.seq for message in window.messages[: window.head_count])
+    if window.omitted or summarised:
+        output.text()
+        output.text("not seen by the model:", "bold")
+        for each in window.omitted:
+            last = f"-{each.through_seq}" if each.through_seq > each.from_seq else ""
+            output.text(f"#{each.from_seq}{last} {_WHY[each.reason]}", indent=2)
+        if summarised:
+            output.text("all others: the summary stands for them", indent=2)
