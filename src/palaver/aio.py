@@ -24,7 +24,7 @@ from palaver.model import Message, Usage
 from palaver.opening import core_of, settings_of
 from palaver.operations import Appended, NewSession
 from palaver.rows import TurnState
-from palaver.session import SessionBase, budget_of
+from palaver.session import SessionBase, budget_of, require_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
@@ -86,7 +86,10 @@ class AsyncTurn(TurnBase):
 
     async def inbox(self) -> tuple[Message, ...]:
         """See `Turn.inbox`."""
-        return self._take(await self._handover.drive(turn_flows.inbox(self._core, self.session_id)))
+        self._require_open()
+        return self._take(
+            await self._handover.drive(turn_flows.inbox(self._core, self.session_id, self.token, self._first_seq))
+        )
 
     async def finish(self, *reply: Message, usage: Usage | None = None) -> Message | None:
         """See `Turn.finish`."""
@@ -142,8 +145,9 @@ class AsyncTurn(TurnBase):
             self._renewing.cancel()
         if self._closed:
             return
+        reason = "left without finish" if kind is None else f"left by {kind.__name__}"
         try:
-            await self.fail("left without finish" if kind is None else f"left by {kind.__name__}")
+            await self._handover.settled(self.fail(reason))
         except TurnLost:
             if error is None:
                 raise
@@ -157,10 +161,10 @@ class AsyncSession(SessionBase):
         core: Core,
         session_id: str,
         handover: Handover,
-        key: str | None = None,
+        target: Target | None = None,
         new: NewSession | None = None,
     ) -> None:
-        super().__init__(core, session_id, key, new)
+        super().__init__(core, session_id, target, new)
         self._handover = handover
 
     async def info(self) -> SessionInfo:
@@ -185,13 +189,14 @@ class AsyncSession(SessionBase):
             began = await self._handover.drive(
                 turn_flows.begin(
                     core,
-                    self._key if self._new is not None else None,
+                    self._target if self._new is not None else None,
                     self.id,
                     message,
                     on_busy=on_busy,
                     timeout=timeout,
                     lease=lease,
                     budget=budget_of(core, max_messages, max_tokens, max_turns),
+                    new=self._new,
                 )
             )
             self.id, self._new = began.session_id, None
@@ -225,7 +230,7 @@ class AsyncSession(SessionBase):
 
     async def reset(self) -> AsyncSession:
         """See `Session.reset`."""
-        new = await self._handover.drive(flows.reset_session(self._core, self.id))
+        new = await self._handover.drive(self._on(lambda i: flows.reset_session(self._core, i)))
         return AsyncSession(self._core, new, self._handover)
 
     async def compact(
@@ -233,24 +238,28 @@ class AsyncSession(SessionBase):
     ) -> Summary:
         """See `Session.compact`."""
         return await self._handover.drive(
-            flows.compact(self._core, self.id, summary, through_seq=through_seq, expected=expected, usage=usage)
+            self._on(
+                lambda i: flows.compact(self._core, i, summary, through_seq=through_seq, expected=expected, usage=usage)
+            )
         )
 
     async def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
         """See `Session.hold`."""
-        await self._handover.drive(flows.hold(self._core, self.id, name, span))
+        await self._handover.drive(self._on(lambda i: flows.hold(self._core, i, name, span)))
 
     async def set_metadata(self, changes: Mapping[str, Any], *, expected_rev: int | None = None) -> None:
         """See `Session.set_metadata`."""
-        await self._handover.drive(flows.set_metadata(self._core, self.id, changes, expected_rev))
+        await self._handover.drive(self._on(lambda i: flows.set_metadata(self._core, i, changes, expected_rev)))
 
     async def record_usage(self, usage: Usage, *, id: str | None = None) -> None:
         """See `Session.record_usage`."""
-        await self._handover.drive(flows.record_usage(self._core, self.id, usage, id))
+        await self._handover.drive(self._on(lambda i: flows.record_usage(self._core, i, usage, id)))
 
     async def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
         """See `Session.purge`."""
-        return await self._handover.drive(flows.purge(self._core, self.id, from_seq, through_seq, expected_rev))
+        return await self._handover.drive(
+            self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))
+        )
 
 
 class AsyncSessionManager(ManagerBase):
@@ -292,7 +301,9 @@ class AsyncSessionManager(ManagerBase):
 
         return Entering(begin())
 
-    def turn(self, turn_id: str, *, max_messages: int | None = None) -> Entering[AsyncTurn]:
+    def turn(
+        self, turn_id: str, *, lease: timedelta | None = None, max_messages: int | None = None
+    ) -> Entering[AsyncTurn]:
         """See `SessionManager.turn`. Await it, or enter it with `async with`."""
 
         async def get() -> AsyncTurn:
@@ -300,7 +311,7 @@ class AsyncSessionManager(ManagerBase):
             began = await self._handover.drive(
                 turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None))
             )
-            return AsyncTurn(core, began, core.settings.lease, self._handover)
+            return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
 
         return Entering(get())
 
@@ -315,8 +326,8 @@ class AsyncSessionManager(ManagerBase):
 
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
-        session_id, key, new = await self._handover.drive(self._bound(target))
-        return AsyncSession(self._core, session_id, self._handover, key, new)
+        session_id, new = await self._handover.drive(self._bound(target))
+        return AsyncSession(self._core, session_id, self._handover, target, new)
 
     async def create(
         self,
@@ -375,6 +386,7 @@ class AsyncSessionManager(ManagerBase):
     ) -> builtins.list[Change]:
         """See `SessionManager.events`."""
         core = self._core
+        require_limit(limit, "events")
         return await self._handover.drive(
             long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
         )
@@ -390,13 +402,11 @@ class AsyncSessionManager(ManagerBase):
 
     async def check(self) -> builtins.list[Finding]:
         """See `SessionManager.check`."""
-        return await self._handover.drive(long_call(self._core.store.check))
+        return await self._handover.drive(long_call(self._core.store.check, self._core.owner))
 
     def for_owner(self, owner: str) -> AsyncSessionManager:
         """See `SessionManager.for_owner`."""
-        if not owner:
-            msg = "an owner has a name; the manager itself is the view of all of them"
-            raise ValueError(msg)
+        self._require_scope(owner)
         return AsyncSessionManager(replace(self._core, owner=owner), self._handover)
 
     async def close(self) -> None:

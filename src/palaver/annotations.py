@@ -87,7 +87,7 @@ def strip_echo(message: Message) -> Message:
     if message.role != "assistant":
         return message
     for index, part in enumerate(message.parts):
-        if not isinstance(part, TextPart):
+        if not isinstance(part, TextPart) or not part.text:
             continue
         echo = _ECHO.match(part.text) if part.text.startswith("[") else None
         if echo is None:

@@ -13,7 +13,8 @@ import json
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from datetime import UTC
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -53,13 +54,28 @@ T = TypeVar("T")
 def encode(message: Message) -> bytes:
     """The stored form of a message, whatever position it has.
 
-    Raises InvalidMessage, naming the field, for anything that could not be read back exactly.
+    It has been read back once when this returns. Raises InvalidMessage, naming the field, for anything that could not
+    be read back as it was.
     """
-    check(message)
     try:
-        return _encoder.encode(message)
-    except (UnicodeEncodeError, TypeError, OverflowError, RecursionError, ValueError) as exc:
+        at = message.created_at
+        if at is not None and at.utcoffset():  # an instant is an instant: it is kept, and read, in UTC
+            message = msgspec.structs.replace(message, created_at=at.astimezone(UTC))
+        body = _encoder.encode(message)
+        back = _decoder.decode(body)
+        if message.metadata:
+            back = msgspec.structs.replace(back, metadata=message.metadata)  # json_text judges it, see check
+        check_cost(message)
+        same = back == message
+    except InvalidMessage:
+        raise
+    except (UnicodeEncodeError, TypeError, OverflowError, RecursionError, ValueError, AttributeError) as exc:
+        check_metadata(message)
         raise InvalidMessage(_explain(message, exc)) from exc
+    check(message)
+    if not same:
+        raise InvalidMessage(f"the message would be read back differently: {_difference(message, back)}")
+    return body
 
 
 def draft(message: Message) -> Draft:
@@ -120,24 +136,36 @@ def no_gc() -> Generator[None]:
 
 
 def check(message: Message) -> None:
-    """Refuse what the type system cannot: parts in the wrong role, naive times, reserved ids, unreadable metadata."""
+    """Refuse what decoding would not: parts in the wrong role, naive times, reserved ids, what JSON has not."""
     for part in message.parts:
         if isinstance(part, ToolCall) and message.role != "assistant":
             raise InvalidMessage(f"a {message.role} message cannot hold a tool call; use role assistant")
         if isinstance(part, ToolResult) and message.role != "tool":
             raise InvalidMessage(f"a {message.role} message cannot hold a tool result; use role tool")
-    if message.id is not None and (not message.id or message.id[0] == "~"):
+    if message.id is not None and message.id[:1] in ("", "~"):
         raise InvalidMessage(f"message id {message.id!r} is reserved: ids are not empty and do not begin with '~'")
     if message.created_at is not None and message.created_at.tzinfo is None:
         raise InvalidMessage("created_at has no time zone; give an aware time, such as datetime.now(timezone.utc)")
+    check_cost(message)
+    check_metadata(message)
+
+
+def check_cost(message: Message) -> None:
+    """Refuse a cost that cannot be added up."""
+    if message.usage is not None and message.usage.cost is not None and not message.usage.cost.is_finite():
+        raise InvalidMessage(f"usage.cost is {message.usage.cost}; give a finite amount, or None")
+
+
+def check_metadata(message: Message) -> None:
+    """Refuse metadata that JSON cannot hold."""
     if message.metadata:
         json_text(message.metadata, "metadata")
 
 
 def json_text(value: Any, where: str = "value") -> str:
     """Compact JSON text of a value, exactly as it will be read back. Raises InvalidMessage, naming `where`."""
+    _check_tree(value, where, 0, set())
     try:
-        _check_depth(value, where)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
     except UnicodeEncodeError as exc:
@@ -147,21 +175,21 @@ def json_text(value: Any, where: str = "value") -> str:
     return text
 
 
-def _check_depth(value: Any, where: str) -> None:
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        for node in level:
-            if isinstance(node, dict) and not all(isinstance(key, str) for key in node):  # pyright: ignore[reportUnknownVariableType]
-                raise InvalidMessage(f"{where} has a key that is not text; JSON would silently make it text")
-        level = [
-            child
-            for node in level
-            if isinstance(node, (dict, list, tuple))
-            for child in (node.values() if isinstance(node, dict) else node)  # pyright: ignore[reportUnknownVariableType]
-        ]
-        if not level:
-            return
-    raise InvalidMessage(f"{where} is nested deeper than {MAX_DEPTH} levels")
+def _check_tree(node: Any, where: str, depth: int, above: set[int]) -> None:
+    """Refuse nesting that is too deep or has no end, and keys that JSON would silently make text."""
+    if not isinstance(node, dict | list | tuple):
+        return
+    tree: Any = cast("Any", node)
+    mark = id(tree)
+    if depth >= MAX_DEPTH or mark in above:
+        raise InvalidMessage(f"{where} is nested deeper than {MAX_DEPTH} levels, or contains itself")
+    above.add(mark)
+    if isinstance(node, dict) and not all(isinstance(key, str) for key in cast("dict[Any, Any]", tree)):
+        raise InvalidMessage(f"{where} has a key that is not text; JSON would silently make it text")
+    children: list[Any] = list(tree.values() if isinstance(node, dict) else tree)
+    for child in children:
+        _check_tree(child, where, depth + 1, above)
+    above.discard(mark)
 
 
 def clean_text(text: str) -> str:
@@ -186,7 +214,12 @@ def _explain(message: Message, exc: Exception) -> str:
     if isinstance(exc, UnicodeEncodeError):
         where = _surrogate_path(msgspec.to_builtins(message), "message")
         return f"{where} holds a lone surrogate (half a character); clean it with palaver.clean_text"
-    return f"the message cannot be encoded: {exc}"
+    return f"the message could not be read back as it is: {exc}"
+
+
+def _difference(message: Message, back: Message) -> str:
+    names = [name for name in message.__struct_fields__ if getattr(message, name) != getattr(back, name)]
+    return f"{', '.join(names)} holds a value of another type than it should"
 
 
 def _surrogate_path(value: Any, path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,9 @@ from palaver.ids import IdMaker
 from palaver.keys import Origin, explicit_key, session_key
 from palaver.model import Usage
 from palaver.operations import NewSession
+from palaver.rows import Holder
 from palaver.settings import Settings
+from palaver.stores import holders
 from palaver.stores.base import Store
 from palaver.times import to_micros
 from palaver.window import Tail, Window
@@ -35,6 +38,8 @@ class Core:
     owner: str | None = None
     clock: Clock = utc_now
     new_id: IdMaker = ids.session_id
+    holder: Callable[[], Holder | None] = holders.current
+    """Which process a lease dies with; None: with none, as where the turn is the client's of a server."""
     windows: dict[str, tuple[Tail, Budget, bool, Window]] = field(default_factory=dict[str, Any])
     """The window computed last of each session, with what it was computed from."""
 

@@ -8,9 +8,10 @@ sync.
 from __future__ import annotations
 
 import asyncio
+import copy
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from palaver.errors import StoreClosed
@@ -44,16 +45,20 @@ class Handover:
         self._work: queue.SimpleQueue[list[_Request] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     # ------------------------------------------------------------------ flows
     async def drive(self, flow: Flow[T]) -> T:
         """Run a flow. A cancellation is thrown into it once the outcome of what was under way is known."""
+        broken_off = False
         try:
             step = next(flow)
             while True:
                 try:
-                    outcome = await self._do(step)
+                    # What a flow does after an error is to clean up: a further cancellation waits until that is done.
+                    outcome = await (_settled(asyncio.ensure_future(self._do(step))) if broken_off else self._do(step))
                 except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it
+                    broken_off = True
                     step = flow.throw(error)
                 else:
                     step = flow.send(outcome)
@@ -76,6 +81,10 @@ class Handover:
         """Run something that blocks in a thread, and wait for it even if cancelled meanwhile."""
         future = asyncio.ensure_future(asyncio.to_thread(run))
         return await _settled(future)
+
+    async def settled(self, coming: Coroutine[Any, Any, T]) -> T:
+        """Do something to the end, however often the waiting task is cancelled meanwhile."""
+        return await _settled(asyncio.ensure_future(coming))
 
     # ------------------------------------------------------------------ commits
     async def commit(self, operations: Sequence[Operation]) -> list[Any]:
@@ -155,10 +164,16 @@ class Handover:
         _answer(batch, results, error)
 
     async def close(self) -> None:
-        """Let what was handed over be committed, then stop the thread and close the store."""
-        if self._closed:
-            return
-        self._closed = True
+        """Let what was handed over be committed, then stop the thread and close the store.
+
+        Cancelled, it closes nevertheless, and CancelledError comes when it has.
+        """
+        if self._closing is None:
+            self._closed = True
+            self._closing = asyncio.ensure_future(self._close())
+        await _settled(self._closing)
+
+    async def _close(self) -> None:
         under_way = [request.future for request in self._tick]
         under_way += self._handed_over
         if under_way:
@@ -184,7 +199,7 @@ def _answer(batch: list[_Request], results: list[Any], error: BaseException | No
         if request.future.done():
             pass
         elif error is not None:
-            request.future.set_exception(error)
+            request.future.set_exception(copy.copy(error).with_traceback(None))
         else:
             request.future.set_result(results[start:end])
         start = end

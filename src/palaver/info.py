@@ -16,9 +16,9 @@ LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
 
 
 class Page(list[Message]):
-    """Messages of a transcript, in order; and where those lie that could not be decoded and are missing here."""
+    """Messages of a transcript, in order; `corrupt` are the positions of those that could not be decoded."""
 
-    corrupt: tuple[str, ...] = ()
+    corrupt: tuple[int, ...] = ()
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,6 +83,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Why the reset that made this session happened; None where no reset made it."""
     metadata: dict[str, Any] = {}  # msgspec gives every value its own copy
     usage: Usage | None = None
+    bound_at: datetime | None = None
+    """When the key by which it was found was pointed at it; None where it was not found by a key."""
 
     @property
     def etag(self) -> str:

@@ -15,7 +15,8 @@ from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
 from palaver.model import Message
-from palaver.session import Session, budget_of
+from palaver.operations import NewSession
+from palaver.session import Session, budget_of, require_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
@@ -34,16 +35,16 @@ class ManagerBase:
         """Whose sessions these are; None: the operator's view of all of them."""
         return self._core.owner
 
-    def _bound(self, target: Target) -> Flow[tuple[str, str, Any]]:
-        """Id and key of the target's session, and what to make where there is none."""
+    def _bound(self, target: Target) -> Flow[tuple[str, NewSession | None]]:
+        """Id of the target's session, and what to make where there is none."""
         core = self._core
         key = core.key(target)
         now = core.now()
         current = yield from call(core.store.current, core.key_owner, key, now)
         if current is not None:
-            return current.id, key, None
+            return current.id, None
         new = core.new_session(target, now)
-        return new.id, key, new
+        return new.id, new
 
     def _query(
         self,
@@ -56,9 +57,7 @@ class ManagerBase:
         include_empty: bool,
         include_hidden: bool,
     ) -> SessionQuery:
-        if limit < 1:
-            msg = f"limit is {limit}; ask for at least one session"
-            raise ValueError(msg)
+        require_limit(limit, "sessions")
         return SessionQuery(
             owner=self._core.owner,
             limit=limit,
@@ -69,6 +68,14 @@ class ManagerBase:
             include_empty=include_empty,
             include_hidden=include_hidden,
         )
+
+    def _require_scope(self, owner: str) -> None:
+        if not owner:
+            msg = "an owner has a name; the manager itself is the view of all of them"
+            raise ValueError(msg)
+        if self._core.owner not in (None, owner):
+            msg = f"this manager is for owner {self._core.owner!r} alone; take that of another from the unscoped one"
+            raise ValueError(msg)
 
     def __repr__(self) -> str:
         owner = f" of owner {self.owner!r}" if self.owner is not None else ""
@@ -119,15 +126,15 @@ class SessionManager(ManagerBase):
         )
         return Turn(core, began, lease or core.settings.lease)
 
-    def turn(self, turn_id: str, *, max_messages: int | None = None) -> Turn:
+    def turn(self, turn_id: str, *, lease: timedelta | None = None, max_messages: int | None = None) -> Turn:
         """A turn by its `id`, to go on with it: here, or elsewhere after a crash of the process that began it.
 
-        One that has ended is given as a replayed turn. Raises SessionNotFound for an id of no turn, or of one that
-        another holder has taken over.
+        `lease` is how long each step from here keeps the session. One that has ended is given as a replayed turn.
+        Raises SessionNotFound for an id of no turn, or of one that another holder has taken over.
         """
         core = self._core
         began = drive(core.store, turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None)))
-        return Turn(core, began, core.settings.lease)
+        return Turn(core, began, lease or core.settings.lease)
 
     def resolve(self, target: Target) -> Session:
         """The session that an origin or key points at. Raises SessionNotFound; never makes or changes anything."""
@@ -139,8 +146,8 @@ class SessionManager(ManagerBase):
 
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
-        session_id, key, new = drive(self._core.store, self._bound(target))
-        return Session(self._core, session_id, key, new)
+        session_id, new = drive(self._core.store, self._bound(target))
+        return Session(self._core, session_id, target, new)
 
     def create(
         self,
@@ -204,6 +211,7 @@ class SessionManager(ManagerBase):
         Every committed change once, none skipped. Raises CursorExpired.
         """
         core = self._core
+        require_limit(limit, "events")
         return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
 
     def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
@@ -215,14 +223,12 @@ class SessionManager(ManagerBase):
         return self._core.store.stats(self._core.owner)
 
     def check(self) -> builtins.list[Finding]:
-        """Everything that can be found wrong with the store; nothing is changed. Empty: all is well."""
-        return self._core.store.check()
+        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed."""
+        return self._core.store.check(self._core.owner)
 
     def for_owner(self, owner: str) -> SessionManager:
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""
-        if not owner:
-            msg = "an owner has a name; the manager itself is the view of all of them"
-            raise ValueError(msg)
+        self._require_scope(owner)
         return SessionManager(replace(self._core, owner=owner))
 
     def close(self) -> None:

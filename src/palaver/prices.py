@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib.metadata import version
 
 import msgspec
 
@@ -25,6 +24,8 @@ def priced(usage: Usage) -> Usage:
     """
     if usage.cost is not None or usage.model is None:
         return usage
+    from importlib.metadata import version  # neither is needed before something has a price
+
     from genai_prices import Usage as Counts  # a tenth of a second to import
     from genai_prices import calc_price
 

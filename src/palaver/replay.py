@@ -17,10 +17,13 @@ from palaver.model import Message, Part, TextPart, ThinkingPart
 
 __all__ = ["OmittedReason", "Replay", "is_delivery", "replay", "replayable"]
 
-OmittedReason: TypeAlias = Literal["budget", "before_user", "hidden", "command", "empty", "reasoning", "orphan"]
+OmittedReason: TypeAlias = Literal[
+    "budget", "before_user", "hidden", "command", "empty", "reasoning", "orphan", "waiting", "corrupt"
+]
 """`budget`: it does not fit, or is older than what does; `before_user`: before the first message of the user, where a
 window must begin; `hidden`, `command`: flagged so; `empty`: an assistant message that says nothing; `reasoning`:
-reasoning alone and unsigned, which a model would read as speech; `orphan`: a result that answers no call."""
+reasoning alone and unsigned, which a model would read as speech; `orphan`: a result that answers no call; `waiting`:
+it came while a turn runs that was not shown it; `corrupt`: its record cannot be decoded."""
 
 _CONTENT_KEYS = ("content", "refusal", "audio", "function_call", "tool_calls")
 """Keys of OpenAI messages that say something; kept in `extra` where their value has no reading of ours."""
@@ -57,8 +60,13 @@ def is_delivery(exchange: Exchange) -> bool:
     )
 
 
-def replay(messages: Sequence[Message], running_from: int | None, options: WindowOptions) -> Replay:
-    """All of the messages that a model may see, as legal exchanges.
+def replay(
+    messages: Sequence[Message],
+    running_from: int | None,
+    options: WindowOptions,
+    after: Sequence[tuple[int, int]] = (),
+) -> Replay:
+    """All of the messages that a model may see, as legal exchanges; for `after` see `Tail`.
 
     A call without a result is answered by an error. Only the running turn's last one waits, in `pending`: as long as
     the model has said nothing after it (a delivery is not its answer).
@@ -82,6 +90,9 @@ def replay(messages: Sequence[Message], running_from: int | None, options: Windo
             may_wait = False
         exchanges.append(answered(exchange))
     exchanges.reverse()
+    if after:
+        places = dict(after)
+        exchanges.sort(key=lambda e: (places.get(e.first_seq, e.first_seq), e.first_seq in places, e.first_seq))
     return Replay(exchanges, pending, reasons, frozenset(stripped), before)
 
 

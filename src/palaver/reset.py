@@ -90,6 +90,8 @@ def reset_reason(policy: ResetPolicy, session: SessionInfo, now: datetime) -> Re
     """
     now = _utc(now)
     active = session.last_active_at.astimezone(UTC)
+    if session.bound_at is not None:  # who resumes an old conversation wants it
+        active = max(active, session.bound_at.astimezone(UTC))
     chosen = policy.for_origin(session.origin)
     if session.ended_at is not None or session.message_count == 0 or session.turn_running or now < active:
         return None

@@ -47,6 +47,7 @@ _ROLES: dict[Role, int] = {"system": 1, "developer": 2, "user": 3, "assistant": 
 ROLE_MASK = 7
 USER_KIND = 3
 UNSEEN = 8
+COPY = 16
 
 
 def kind_of(message: Message) -> int:
@@ -55,7 +56,7 @@ def kind_of(message: Message) -> int:
     if message.flags and ("hidden" in message.flags or "command" in message.flags):
         kind |= UNSEEN
     if message.copied_from is not None:
-        kind |= 16
+        kind |= COPY
     return kind
 
 
@@ -157,6 +158,10 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     session: int
     first_seq: int
+    """Where the turn begins: at the message that began it; the next free position, where that had waited. It names
+    the turn in its session, and later turns have later ones."""
+    message_seq: int = 0
+    """Position of the message that began it."""
     state: TurnState = "running"
     token: str = ""
     holder: Holder | None = None
@@ -242,3 +247,4 @@ class ChangeKind(enum.IntEnum):
     INFO = 13
     HELD = 14
     USAGE = 15
+    TAKEN = 16

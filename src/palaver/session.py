@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from palaver.budget import Budget
-from palaver.core import Core
+from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
 from palaver.flows import history
 from palaver.flows import sessions as flows
@@ -20,7 +20,9 @@ from palaver.steps import Flow, call, drive
 from palaver.turn import Turn
 from palaver.window import Window
 
-__all__ = ["Session", "SessionBase", "budget_of"]
+T = TypeVar("T")
+
+__all__ = ["Session", "SessionBase", "budget_of", "require_limit"]
 
 
 def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
@@ -33,15 +35,25 @@ def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_
     )
 
 
+def require_limit(limit: int, what: str) -> None:
+    """ValueError for a page that could hold nothing: an empty page means that there is no more."""
+    if limit < 1:
+        msg = f"limit is {limit}; ask for at least one of the {what}"
+        raise ValueError(msg)
+
+
 class SessionBase:
     """What a handle is in both APIs."""
 
-    def __init__(self, core: Core, session_id: str, key: str | None = None, new: NewSession | None = None) -> None:
+    def __init__(
+        self, core: Core, session_id: str, target: Target | None = None, new: NewSession | None = None
+    ) -> None:
         self._core = core
         self.id = session_id
         """The session's id. Of a session that is not stored yet: the id it will have, unless another process is
         faster to store one under the same key."""
-        self._key = key
+        self._target = target
+        self._key = core.key(target) if target is not None else None
         self._new = new
 
     def _append(self, items: tuple[Message, ...], expected_seq: int | None) -> Flow[Appended]:
@@ -59,12 +71,24 @@ class SessionBase:
             self.id, self._new = current.id, None
         return True
 
+    def _ready(self) -> Flow[None]:
+        """Make sure that there is a session, for verbs that cannot make one."""
+        if not (yield from self._stored()):
+            msg = f"the session under key {self._key!r} is not stored: it has no message yet"
+            raise SessionNotFound(msg)
+
+    def _on(self, verb: Callable[[str], Flow[T]]) -> Flow[T]:
+        """A verb of the stored session, by its id."""
+        yield from self._ready()
+        return (yield from verb(self.id))
+
     def _history(self, budget: Budget) -> Flow[Window]:
         if not (yield from self._stored()):
             return Window()
         return (yield from history.read_window(self._core, self.id, budget))
 
     def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[Page]:
+        require_limit(limit, "messages")
         if not (yield from self._stored()):
             return Page()
         return (
@@ -74,9 +98,7 @@ class SessionBase:
         )
 
     def _info(self) -> Flow[SessionInfo]:
-        if not (yield from self._stored()):
-            msg = f"the session under key {self._key!r} is not stored: it has no message yet"
-            raise SessionNotFound(msg)
+        yield from self._ready()
         return (yield from call(self._core.store.info, self.id, self._core.owner, self._core.now()))
 
     def __eq__(self, other: object) -> bool:
@@ -113,13 +135,14 @@ class Session(SessionBase):
             core.store,
             turn_flows.begin(
                 core,
-                self._key if self._new is not None else None,
+                self._target if self._new is not None else None,
                 self.id,
                 message,
                 on_busy=on_busy,
                 timeout=timeout,
                 lease=lease,
                 budget=budget_of(core, max_messages, max_tokens, max_turns),
+                new=self._new,
             ),
         )
         self.id, self._new = began.session_id, None
@@ -163,7 +186,7 @@ class Session(SessionBase):
 
     def reset(self) -> Session:
         """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""
-        return Session(self._core, drive(self._core.store, flows.reset_session(self._core, self.id)))
+        return Session(self._core, drive(self._core.store, self._on(lambda i: flows.reset_session(self._core, i))))
 
     def compact(
         self, summary: str, *, through_seq: int, expected: int | None = None, usage: Usage | None = None
@@ -175,24 +198,28 @@ class Session(SessionBase):
         """
         return drive(
             self._core.store,
-            flows.compact(self._core, self.id, summary, through_seq=through_seq, expected=expected, usage=usage),
+            self._on(
+                lambda i: flows.compact(self._core, i, summary, through_seq=through_seq, expected=expected, usage=usage)
+            ),
         )
 
     def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
         """Keep the session from being reset while something works for it, for at most `span`; None releases it."""
-        drive(self._core.store, flows.hold(self._core, self.id, name, span))
+        drive(self._core.store, self._on(lambda i: flows.hold(self._core, i, name, span)))
 
     def set_metadata(self, changes: Mapping[str, Any], *, expected_rev: int | None = None) -> None:
         """Merge changes into the session's metadata; a None removes its key.
 
         Raises SessionConflict if the session has not the version `expected_rev`, InvalidMessage for what is no JSON.
         """
-        drive(self._core.store, flows.set_metadata(self._core, self.id, changes, expected_rev))
+        drive(self._core.store, self._on(lambda i: flows.set_metadata(self._core, i, changes, expected_rev)))
 
     def record_usage(self, usage: Usage, *, id: str | None = None) -> None:
         """Add to what the session has used, outside of a turn's finish. With an `id`, doing it twice charges once."""
-        drive(self._core.store, flows.record_usage(self._core, self.id, usage, id))
+        drive(self._core.store, self._on(lambda i: flows.record_usage(self._core, i, usage, id)))
 
     def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
         """Remove messages for good; gives how many. Their positions are never given out again."""
-        return drive(self._core.store, flows.purge(self._core, self.id, from_seq, through_seq, expected_rev))
+        return drive(
+            self._core.store, self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))
+        )

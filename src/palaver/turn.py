@@ -150,7 +150,8 @@ class TurnBase:
         return self._began.turn.first_seq if self._began.turn is not None else 0
 
     def _add(self, stored: tuple[Message, ...]) -> None:
-        self._began.messages = (*self._began.messages, *stored)
+        known = {m.seq for m in self._began.messages}
+        self._began.messages = (*self._began.messages, *[m for m in stored if m.seq not in known])
         have = self._tail.messages
         newest = have[-1].seq if have else 0
         messages = (*have, *[m for m in stored if m.seq > newest])
@@ -169,6 +170,7 @@ class TurnBase:
         have = {m.seq for m in self._tail.messages}
         new = tuple(m for m in inbox if m.seq not in have)
         if new:
+            self._began.messages = (*self._began.messages, *new)
             merged = sorted((*self._tail.messages, *new), key=lambda m: m.seq)
             self._tail = msgspec.structs.replace(self._tail, messages=tuple(merged))
             self._window = None
@@ -211,8 +213,14 @@ class Turn(TurnBase):
         drive(self._core.store, flows.renew(self._core, self.session_id, self.token, self._lease))
 
     def inbox(self) -> tuple[Message, ...]:
-        """Messages that came while this turn runs and that it was not shown yet. The window shows them from now on."""
-        return self._take(drive(self._core.store, flows.inbox(self._core, self.session_id)))
+        """Messages that came while this turn runs and that it was not shown yet.
+
+        They belong to this turn from now on: its window shows them, and no later turn answers them.
+        """
+        self._require_open()
+        return self._take(
+            drive(self._core.store, flows.inbox(self._core, self.session_id, self.token, self._first_seq))
+        )
 
     def finish(self, *reply: Message, usage: Usage | None = None) -> Message | None:
         """Store the reply, record what was used, and end the turn; gives the reply as stored.

@@ -46,8 +46,13 @@ class Tail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Position of the first message of the running turn; None: no turn is running."""
     complete: bool = True
     """Whether `messages` reach back to the beginning, or to the summary; otherwise older ones were not read."""
-    corrupt: tuple[str, ...] = ()
-    """Where messages lie that could not be decoded and are left out."""
+    after: tuple[tuple[int, int], ...] = ()
+    """Messages that were stored while a turn ran that was not shown them: position, and that of the turn's last
+    message, which they come after."""
+    waiting: tuple[int, ...] = ()
+    """Positions of messages that the running turn was not shown; they are not in `messages`."""
+    corrupt: tuple[int, ...] = ()
+    """Positions of messages that could not be decoded; they are not in `messages`."""
 
     @classmethod
     def of(cls, messages: Iterable[Message]) -> Tail:
@@ -164,6 +169,8 @@ def _spoken(summary: Summary | None) -> tuple[Message, ...]:
 
 def _plain_window(tail: Tail, budget: Budget, *, sticky: bool) -> Window | None:
     """The window of a tail that needs no mending and whose newest turn fits; None for every other."""
+    if tail.after or tail.waiting or tail.corrupt:
+        return None
     messages = tail.messages
     head = tail.head
     for message in head:
@@ -283,7 +290,7 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 
 
 def _mended_window(tail: Tail, budget: Budget, options: WindowOptions, *, sticky: bool) -> Window:
-    view = replay(tail.messages, tail.running_from, options)
+    view = replay(tail.messages, tail.running_from, options, tail.after)
     lead, skipped = _front(tail, budget)
     choice = _choose(tail, view.exchanges, lead, budget, sticky=sticky)
     chosen = view.exchanges[choice.begin :]
@@ -300,11 +307,20 @@ def _mended_window(tail: Tail, budget: Budget, options: WindowOptions, *, sticky
         messages=messages,
         head_count=len(lead),
         repairs=tuple(sorted(repairs, key=_seq_of)),
-        omitted=(*skipped, *_omitted(tail, view, seqs, choice, anchor)),
+        omitted=_with_unread((*skipped, *_omitted(tail, view, seqs, choice, anchor)), tail),
         pending=() if view.pending is None else view.pending.messages,
         anchor=anchor,
         short=choice.short,
     )
+
+
+def _with_unread(omitted: tuple[Omitted, ...], tail: Tail) -> tuple[Omitted, ...]:
+    """Also what the tail names and does not hold."""
+    if not tail.waiting and not tail.corrupt:
+        return omitted
+    waiting = [Omitted(seq, seq, "waiting") for seq in tail.waiting]
+    corrupt = [Omitted(seq, seq, "corrupt") for seq in tail.corrupt]
+    return tuple(sorted((*omitted, *waiting, *corrupt), key=attrgetter("from_seq")))
 
 
 def _front(tail: Tail, budget: Budget) -> tuple[tuple[Message, ...], list[Omitted]]:
@@ -333,7 +349,12 @@ def _choose(
 ) -> _Choice:
     """Fill the budget, newest first, then begin at a message of the user."""
     floor, reached = _from_anchor(tail, sticky=sticky)
-    low = bisect_left(exchanges, tail.messages[floor].seq, key=attrgetter("first_seq")) if floor else 0
+    low = 0
+    if floor and tail.after:  # not in order of position: the first that is not older
+        from_seq = tail.messages[floor].seq
+        low = next((i for i, e in enumerate(exchanges) if e.first_seq >= from_seq), len(exchanges))
+    elif floor:
+        low = bisect_left(exchanges, tail.messages[floor].seq, key=attrgetter("first_seq"))
     if low == len(exchanges):  # nothing that can be shown is left of the window before
         floor, reached, low = 0, tail.complete, 0
     newest = next((i for i in range(len(exchanges) - 1, -1, -1) if exchanges[i].messages[0].role == "user"), None)

@@ -86,6 +86,11 @@ def test_a_stripped_echo_is_listed() -> None:
     assert legal_window(given, options=WindowOptions(timestamps=True, strip_echoes=False)).repairs == ()
 
 
+def test_an_empty_text_before_an_echo_hides_nothing() -> None:
+    """The first text that says something is the one that is looked at."""
+    assert strip_echo(assistant(["", "[from Ada] hi"])).text == "hi"
+
+
 def test_an_echo_beside_a_call_leaves_no_empty_text() -> None:
     """Anthropic refuses an empty text block anywhere, so the part goes with its text."""
     message = strip_echo(assistant("[from Ada] ", ToolCall(name="f", call_id="a")))

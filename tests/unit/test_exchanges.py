@@ -21,7 +21,7 @@ def results(*ids: str, name: str | None = None) -> Message:
 
 
 def numbered(*messages: Message) -> list[Message]:
-    """The messages at positions 1, 2, 3 …"""
+    """The messages at positions 1, 2, 3 and on."""
     return [message.replace(seq=seq) for seq, message in enumerate(messages, 1)]
 
 
@@ -63,6 +63,18 @@ TABLE: list[tuple[str, list[Message], list[list[int]], list[tuple[str, int]]]] =
     ("an id on the other", [calls("a", name="f"), results("", name="f")], [[1, 2]], [("call_id", 2)]),
     ("an id twice", [calls("a", "a"), results("a"), results("a")], [[1, 2, 3]], [("call_id", 1), ("call_id", 3)]),
     ("joined calls", [calls("a"), calls("b").replace(joins=True), results("a", "b")], [[1, 2, 3]], []),
+    (
+        "a long response",
+        [user("x"), *[calls(i).replace(joins=True) for i in "abc"], results("a", "b", "c")],
+        [[1], [2, 3, 4, 5]],
+        [],
+    ),
+    (
+        "only the last that called",
+        [calls("", name="f"), calls("a"), results("a"), results("", name="f")],
+        [[1], [2, 3], []],
+        [],
+    ),
     ("joined to nothing", [user("a"), assistant("b", joins=True)], [[1], [2]], []),
 ]
 

@@ -38,7 +38,7 @@ def left_out(window: Window) -> list[tuple[int, int, str]]:
 
 
 def tail(*messages: Message, first: int = 1, **fields: object) -> Tail:
-    """The messages at positions 1, 2, 3 … as a tail."""
+    """The messages at positions 1, 2, 3 and on as a tail."""
     numbered = tuple(message.replace(seq=seq) for seq, message in enumerate(messages, first))
     return Tail(messages=numbered, **fields)  # type: ignore[arg-type]
 
@@ -112,6 +112,13 @@ MENDED: list[tuple[str, list[Message], list[int], list[tuple[int, int, str]], li
         [],
     ),
     (
+        "a thought before the hidden",
+        [user("q"), assistant(ThinkingPart(text="hm")), assistant("a", flags=("hidden",)), assistant("b", joins=True)],
+        [1, 4],
+        [(2, 2, "reasoning"), (3, 3, "hidden")],
+        ["unjoined"],
+    ),
+    (
         "joined to the hidden",
         [user("q"), assistant("a", flags=("hidden",)), assistant("b", joins=True)],
         [1, 3],
@@ -119,6 +126,13 @@ MENDED: list[tuple[str, list[Message], list[int], list[tuple[int, int, str]], li
         ["unjoined"],
     ),
     ("joined to an orphan", [user("q"), tool("x"), user("z", joins=True)], [1, 3], [(2, 2, "orphan")], ["unjoined"]),
+    (
+        "an id twice",
+        [user("q"), calls("a", "a"), tool("a"), tool("a")],
+        [1, 2, 3, 4],
+        [],
+        ["call_id", "call_id"],
+    ),
     ("system between", [user("q"), system("be brief"), assistant("a")], [1, 2, 3], [], []),
 ]
 
@@ -169,6 +183,13 @@ BUDGETS: list[tuple[str, list[Message], Budget, list[int], list[tuple[int, int, 
     ("tokens", [*talk(4), user("x" * 40, tokens=50)], Budget(max_tokens=62), [7, 8, 9], [(1, 6, "budget")]),
     ("tokens of the forced", [*talk(2), user("q", tokens=99)], Budget(max_tokens=10), [5], [(1, 4, "budget")]),
     ("nobody asked", [assistant("a")] * 4, Budget(2), [3, 4], [(1, 2, "budget")]),
+    (
+        "older than what fits",
+        [user("/x", flags=("command",)), *talk(2), tool("x")],
+        Budget(2),
+        [4, 5],
+        [(1, 3, "budget"), (6, 6, "orphan")],
+    ),
     (
         "hidden ones cost nothing",
         [user("q"), assistant("x", flags=("hidden",)), assistant("a")],
@@ -251,7 +272,8 @@ def test_the_running_turns_last_calls_wait() -> None:
     waiting = legal_window(tail(*begun, running_from=3))
     assert seqs(waiting) == [1, 2, 3]
     assert [message.seq for message in waiting.pending] == [4, 5]
-    assert waiting.repairs == waiting.omitted == ()
+    assert waiting.repairs == ()
+    assert waiting.omitted == ()
     done = legal_window(tail(*begun, tool("b", "r"), running_from=3))
     assert seqs(done) == [1, 2, 3, 4, 5, 6]
     assert done.pending == ()
@@ -281,6 +303,13 @@ def test_only_the_last_unanswered_exchange_waits() -> None:
     window = legal_window(tail(user("q"), calls("a"), calls("b"), running_from=1))
     assert seqs(window) == [1, 2, 0]
     assert [message.seq for message in window.pending] == [3]
+
+
+def test_calls_may_wait_further_back_than_the_window_reaches() -> None:
+    """Messages of the user that came meanwhile do not hide the exchange that is held back."""
+    window = legal_window(tail(calls("a"), *[user("and?")] * 5, running_from=1), Budget(2))
+    assert seqs(window) == [5, 6]
+    assert [message.seq for message in window.pending] == [1]
 
 
 def test_calls_of_an_earlier_turn_do_not_wait() -> None:
@@ -332,6 +361,33 @@ def test_an_anchor_that_lost_its_messages_is_of_no_account() -> None:
     """After a rewind behind it, the window fills again."""
     given = tail(*talk(10), anchor=900)
     assert len(legal_window(given, Budget(50), sticky=True).messages) == 20
+
+
+def test_an_anchor_with_nothing_to_show_is_of_no_account() -> None:
+    """The same where all that is left from there on is hidden."""
+    given = tail(*talk(1), assistant("x", flags=("hidden",)), anchor=3)
+    assert seqs(legal_window(given, sticky=True)) == [1, 2]
+
+
+def test_an_anchor_inside_an_exchange_leaves_that_one_out() -> None:
+    """What began before the anchor is not counted: the window begins at the next message of the user, and stays."""
+    given = tail(user("q"), calls("a"), tool("a"), *talk(1), user("z"), anchor=3)
+    assert seqs(legal_window(given, Budget(3), sticky=True)) == [4, 5, 6]
+
+
+@pytest.mark.parametrize(("anchor", "short"), [(40, True), (50, False), (51, False), (52, False)])
+def test_a_sticky_window_needs_no_more_than_reaches_to_its_anchor(anchor: int, short: bool) -> None:
+    """A read that has the anchor is enough, whatever lies before."""
+    given = tail(*talk(3), first=50, complete=False, anchor=anchor)
+    assert legal_window(given, sticky=True).short is short
+
+
+@pytest.mark.parametrize(("anchor", "short"), [(7, True), (50, True), (60, False), (61, False)])
+def test_behind_a_forced_message_of_the_user_there_may_be_more(anchor: int, short: bool) -> None:
+    """Where the read begins with the newest message of the user, it reaches to the anchor if it has that very one."""
+    messages = (user("q", seq=7), assistant("a", seq=60), assistant("b", seq=61))
+    given = Tail(messages=messages, complete=False, anchor=anchor)
+    assert legal_window(given, sticky=True).short is short
 
 
 def test_a_sticky_window_of_an_overlong_turn_keeps_its_gap() -> None:

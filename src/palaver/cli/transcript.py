@@ -81,12 +81,12 @@ def _damaged(page: Page, output: Output) -> int:
         return OK
     if output.json:
         for where in page.corrupt:
-            output.record({"type": "corrupt", "where": where})
+            output.record({"type": "corrupt", "seq": where})
         return FOUND
     output.text()
     output.text("not shown, because they cannot be decoded; `palaver check` names all such messages:", "bold")
     for where in page.corrupt:
-        output.text(one_line(where), indent=2)
+        output.text(f"seq {where}", indent=2)
     return FOUND
 
 

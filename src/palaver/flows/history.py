@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from palaver import codec
 from palaver.budget import Budget
 from palaver.core import Core
@@ -24,7 +26,9 @@ def read_window(core: Core, session_id: str, budget: Budget) -> Flow[Window]:
     return window
 
 
-def widen(core: Core, session_id: str, budget: Budget, *, sticky: bool) -> Flow[tuple[Tail, Window]]:
+def widen(
+    core: Core, session_id: str, budget: Budget, *, sticky: bool, running_from: int | None = None
+) -> Flow[tuple[Tail, Window]]:
     """A tail that reaches far enough for the budget, and its window.
 
     One read nearly always; where many messages are left out (commands, orphans), each further read is four times as
@@ -33,6 +37,8 @@ def widen(core: Core, session_id: str, budget: Budget, *, sticky: bool) -> Flow[
     limit = budget.max_messages + SLACK
     while True:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
+        if running_from is not None and tail.running_from is None:
+            tail = msgspec.structs.replace(tail, running_from=running_from)
         window = _window(core, session_id, tail, budget, sticky=sticky)
         if not window.short:
             return tail, window

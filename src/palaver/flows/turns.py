@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
 from palaver import codec, context, ids, reset
 from palaver.budget import Budget
 from palaver.core import Core, Target
-from palaver.errors import PalaverError, SessionBusy, SessionNotFound, TurnLost
+from palaver.errors import PalaverError, SessionBusy, SessionNotFound, StoreError, TurnLost
 from palaver.flows.history import copies, widen
 from palaver.info import Notice, SessionInfo
 from palaver.keys import Origin
@@ -29,10 +29,10 @@ from palaver.operations import (
     NewSession,
     Renew,
     Rotate,
+    Take,
 )
-from palaver.rows import TurnRow, TurnState
-from palaver.steps import Flow, Pause, call, commit, long_call, write
-from palaver.stores import holders
+from palaver.rows import Draft, TurnRow, TurnState
+from palaver.steps import Flow, Pause, call, commit, write
 from palaver.times import from_micros
 from palaver.window import Tail, Window
 
@@ -74,75 +74,121 @@ def begin(
     timeout: float | None,
     lease: timedelta | None,
     budget: Budget | None,
+    new: NewSession | None = None,
 ) -> Flow[Began]:
-    """Begin a turn under a key (target) or in a session.
+    """Begin a turn under a key (target) or in a session; `new` is what a handle promised to make there.
 
     What another process changes between the read and the commit is found by the commit, which then did nothing, and
     everything is read again.
     """
-    draft = codec.draft(message) if message is not None else None
-    key = core.key(target) if target is not None else None
-    token = ids.token()
-    span = lease or core.settings.lease
-    micros = span // timedelta(microseconds=1)
+    if on_busy not in get_args(OnBusy):
+        raise ValueError(f"on_busy is {on_busy!r}; use 'wait', 'raise' or 'store'")
+    if lease is not None and lease <= timedelta(0):
+        raise ValueError(f"lease is {lease}; it has to be longer than nothing, such as timedelta(minutes=10)")
+    wanted = _Wanted(
+        target=target,
+        key=core.key(target) if target is not None else None,
+        session_id=session_id,
+        message=message,
+        draft=codec.draft(message) if message is not None else None,
+        lease=Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder()),
+        on_busy="store" if on_busy == "store" else "raise",
+        new=new,
+    )
     deadline = time.monotonic() + timeout if timeout is not None else None
     pause = _SHORTEST_PAUSE
     may_reset = True
     tries = 0
     while True:
-        now = core.now()
-        current: SessionInfo | None = None
-        rotation: Rotate | None = None
-        create: NewSession | None = None
-        if key is not None:
-            current = yield from call(core.store.current, core.key_owner, key, now)
-            if current is None:
-                create = yield from _first_session(core, target, now)
-            elif may_reset:
-                rotation = yield from _rotation(core, target, key, current, message, now)
-        begin_op = Begin(
-            at=core.at(),
-            owner=core.owner,
-            key=key,
-            session_id=rotation.new.id if rotation is not None else (current.id if current is not None else session_id),
-            create=create,
-            message=draft,
-            lease=Lease(token, micros, holders.current()),
-            on_busy="store" if on_busy == "store" else "raise",
-        )
-        outcomes = yield from commit(*([rotation] if rotation is not None else []), begin_op)
+        current, operations = yield from _prepare(core, wanted, may_reset=may_reset)
+        outcomes = yield from _try(core, wanted, operations)
         outcome = outcomes[-1]
         if isinstance(outcome, Begun):
             break
         if isinstance(outcome, KeyMoved) and tries < _TRIES:
             tries += 1
             # A redelivered message resets nothing: its session is then still the key's.
-            may_reset = may_reset and (rotation is None or isinstance(outcomes[0], PalaverError))
-            continue
-        if isinstance(outcome, SessionBusy) and on_busy == "wait":
+            may_reset = may_reset and (len(operations) == 1 or isinstance(outcomes[0], PalaverError))
+        elif isinstance(outcome, SessionBusy) and on_busy == "wait":
             if deadline is not None and time.monotonic() >= deadline:
                 raise outcome
             yield Pause(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
-            continue
-        raise outcome
+        else:
+            raise outcome
     origin = target if isinstance(target, Origin) else None
     if outcome.kind in ("replayed", "stored"):
         return (yield from _without_lease(core, outcome, origin))
+    token = wanted.lease.token
     try:
         return (yield from _with_lease(core, outcome, origin, current, token, budget or core.settings.budget))
     except BaseException as error:  # the lease must not outlive a turn that nobody got
-        yield from commit(
-            Finish(
-                at=core.at(),
-                owner=core.owner,
-                session_id=outcome.session_id,
-                token=token,
-                state="interrupted",
-                reason=f"it could not begin: {type(error).__name__}",
-            )
-        )
+        yield from _give_up(core, outcome.session_id, token, f"it could not begin: {type(error).__name__}")
         raise
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What `begin` was asked for, as each try needs it."""
+
+    target: Target | None
+    key: str | None
+    session_id: str | None
+    message: Message | None
+    draft: Draft | None
+    lease: Lease
+    on_busy: Literal["raise", "store"]
+    new: NewSession | None
+
+
+def _prepare(core: Core, wanted: _Wanted, *, may_reset: bool) -> Flow[tuple[SessionInfo | None, list[Rotate | Begin]]]:
+    """The key's session as it is now, and the operations that begin a turn there."""
+    current: SessionInfo | None = None
+    rotation: Rotate | None = None
+    create: NewSession | None = None
+    session_id = wanted.session_id
+    key = wanted.key
+    if key is not None:
+        now = core.now()
+        current = yield from call(core.store.current, core.key_owner, key, now)
+        session_id = current.id if current is not None else None
+        if current is None:
+            create = yield from _first_session(core, wanted.target, now)
+            if wanted.new is not None:
+                create = msgspec.structs.replace(create, id=wanted.new.id)
+        elif may_reset and wanted.message is not None:
+            rotation = yield from _rotation(core, wanted.target, key, current, wanted.message, now)
+    begin_it = Begin(
+        at=core.at(),
+        owner=core.owner,
+        key=key,
+        session_id=rotation.new.id if rotation is not None else session_id,
+        create=create,
+        message=wanted.draft,
+        lease=wanted.lease,
+        on_busy=wanted.on_busy,
+    )
+    return current, [begin_it] if rotation is None else [rotation, begin_it]
+
+
+def _try(core: Core, wanted: _Wanted, operations: list[Rotate | Begin]) -> Flow[list[Any]]:
+    try:
+        return (yield from commit(*operations))
+    except StoreError:
+        raise
+    except BaseException:  # cancelled: if the turn began, nobody has got it, and nobody would end it
+        begun = operations[-1]
+        made = begun.session_id or ""
+        if isinstance(begun, Begin) and begun.create is not None:
+            made = begun.create.id
+        yield from _give_up(core, made, wanted.lease.token, "it was cancelled while it began")
+        raise
+
+
+def _give_up(core: Core, session_id: str, token: str, reason: str) -> Flow[None]:
+    """End a turn that nobody got; whether it began is not known, so that TurnLost is an answer too."""
+    yield from commit(
+        Finish(at=core.at(), owner=core.owner, session_id=session_id, token=token, state="interrupted", reason=reason)
+    )
 
 
 def _first_session(core: Core, target: Target | None, now: datetime) -> Flow[NewSession]:
@@ -169,8 +215,8 @@ def _rotation(
     """The reset that the policy asks for before this message, or None."""
     policy = core.settings.reset_policy
     reason = reset.reset_reason(policy, current, now)
-    if reason is None:
-        return None
+    if reason is None or (yield from call(core.store.queued, current.id, core.owner)):
+        return None  # messages that wait are answered where they were said
     new = yield from successor(core, target, current, reason, now)
     return Rotate(
         at=core.at(),
@@ -211,13 +257,24 @@ def successor(
 
 
 def _with_lease(
-    core: Core, begun: Begun, origin: Origin | None, current: SessionInfo | None, token: str, budget: Budget
+    core: Core,
+    begun: Begun,
+    origin: Origin | None,
+    current: SessionInfo | None,
+    token: str,
+    budget: Budget,
+    *,
+    resumed: bool = False,
 ) -> Flow[Began]:
-    tail, window = yield from widen(core, begun.session_id, budget, sticky=True)
+    # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
+    running_from = begun.turn.first_seq if begun.turn is not None else None
+    tail, window = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
     if current is None or current.id != begun.session_id:
         current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
     origin = origin or current.origin
-    wanted = {begun.seq, *begun.queued}
+    messages = tuple(m for m in tail.messages if m.seq == begun.seq)
+    if running_from is not None and (begun.kind != "begun" or begun.queued or not messages or resumed):
+        messages = tuple((yield from call(core.store.turn_messages, begun.session_id, core.owner, running_from)))
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,
@@ -225,7 +282,7 @@ def _with_lease(
         origin=origin,
         token=token,
         turn=begun.turn,
-        messages=tuple(m for m in tail.messages if m.seq in wanted),
+        messages=messages,
         tail=tail,
         window=window,
         budget=budget,
@@ -239,11 +296,13 @@ def _with_lease(
 def _without_lease(core: Core, begun: Begun, origin: Origin | None) -> Flow[Began]:
     """A turn that is over, or a message that waits for the one that runs."""
     turn = begun.turn
-    first = turn.first_seq if turn is not None else begun.seq
-    last = turn.end_seq if turn is not None and turn.end_seq else begun.seq
-    messages = yield from long_call(
-        core.store.page, begun.session_id, core.owner, after=first - 1, before=last + 1, limit=last - first + 1
-    )
+    store = core.store
+    if turn is not None:
+        messages = yield from call(store.turn_messages, begun.session_id, core.owner, turn.first_seq)
+    else:
+        messages = yield from call(
+            store.page, begun.session_id, core.owner, after=begun.seq - 1, before=begun.seq + 1, limit=1
+        )
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,
@@ -275,13 +334,14 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
     begun = Begun(
         kind="begun" if running else "replayed",
         session_id=session_id,
-        seq=turn.first_seq,
+        seq=turn.message_seq,
         turn=turn,
         session_is_new=turn.session_is_new,
         first_contact=turn.first_contact,
     )
     if running:
-        return (yield from _with_lease(core, begun, None, None, token, budget or core.settings.budget))
+        budget = budget or core.settings.budget
+        return (yield from _with_lease(core, begun, None, None, token, budget, resumed=True))
     return (yield from _without_lease(core, begun, None))
 
 
@@ -353,10 +413,17 @@ def renew(core: Core, session_id: str, token: str, lease: timedelta) -> Flow[Non
     )
 
 
-def inbox(core: Core, session_id: str) -> Flow[tuple[Message, ...]]:
-    """Messages that came while the turn ran."""
-    messages = yield from call(core.store.queued, session_id, core.owner)
-    return tuple(messages)
+def inbox(core: Core, session_id: str, token: str, first_seq: int) -> Flow[tuple[Message, ...]]:
+    """Messages that came while the turn runs; they belong to it from now on."""
+    if not (yield from call(core.store.queued, session_id, core.owner)):
+        return ()
+    taken: tuple[int, ...] = yield from write(
+        Take(at=core.at(), owner=core.owner, session_id=session_id, token=token, first_seq=first_seq)
+    )
+    if not taken:
+        return ()
+    page = yield from call(core.store.turn_messages, session_id, core.owner, first_seq)
+    return tuple(m for m in page if m.seq in taken)
 
 
 def as_stored(messages: Sequence[Message], seqs: Sequence[int], at: int) -> tuple[Message, ...]:

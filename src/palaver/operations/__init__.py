@@ -1,7 +1,7 @@
 """Every write that Palaver knows, as frozen values that say themselves what they require and do.
 
     Append, RecordUsage                      messages
-    Begin, Renew, Finish                     turns
+    Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold      sessions and keys
     Cut, Purge, Compact                      ranges
 
@@ -17,7 +17,7 @@ from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
-from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew
+from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
     Append | Begin | Bind | Compact | Create | Cut | Finish | Hold | Purge | RecordUsage | Renew | Rotate | SetInfo
@@ -48,4 +48,5 @@ __all__ = [
     "Rotate",
     "Rotated",
     "SetInfo",
+    "Take",
 ]

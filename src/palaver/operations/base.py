@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from palaver import codec
-from palaver.errors import SessionConflict, SessionEnded, SessionNotFound
+from palaver.errors import InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
@@ -42,6 +42,7 @@ __all__ = [
 
 PREVIEW_LENGTH = 120
 _DAY = 86_400 * SECOND
+_MOST = (1 << 63) - 1
 _LEADING = 2  # system and developer are kinds 1 and 2
 
 
@@ -198,19 +199,21 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
     was = ledger.usage(row.number, day, model) or UsageRow(session=row.number, day=day, model=model)
     cost = int(usage.cost * 10**9) if usage.cost is not None else 0
     prompt = usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens
-    ledger.put_usage(
-        UsageRow(
-            session=was.session,
-            day=day,
-            model=model,
-            calls=was.calls + 1,
-            input_tokens=was.input_tokens + usage.input_tokens,
-            output_tokens=was.output_tokens + usage.output_tokens,
-            cached_tokens=was.cached_tokens + usage.cached_tokens,
-            cache_write_tokens=was.cache_write_tokens + usage.cache_write_tokens,
-            reasoning_tokens=was.reasoning_tokens + usage.reasoning_tokens,
-            prompt_tokens=prompt,
-            cost=was.cost + cost,
-            updated_at=at,
-        )
+    total = UsageRow(
+        session=was.session,
+        day=day,
+        model=model,
+        calls=was.calls + 1,
+        input_tokens=was.input_tokens + usage.input_tokens,
+        output_tokens=was.output_tokens + usage.output_tokens,
+        cached_tokens=was.cached_tokens + usage.cached_tokens,
+        cache_write_tokens=was.cache_write_tokens + usage.cache_write_tokens,
+        reasoning_tokens=was.reasoning_tokens + usage.reasoning_tokens,
+        prompt_tokens=prompt,
+        cost=was.cost + cost,
+        updated_at=at,
     )
+    if any(isinstance(n, int) and not -_MOST <= n <= _MOST for n in msgspec.structs.astuple(total)):
+        msg = f"session {row.id!r} cannot have used that much: {usage}"
+        raise InvalidMessage(msg)
+    ledger.put_usage(total)

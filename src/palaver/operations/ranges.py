@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from palaver.errors import SessionConflict
@@ -9,7 +11,7 @@ from palaver.operations.base import Operation, bump, open_session, require_rev
 from palaver.operations.ledger import Ledger
 from palaver.rows import ChangeKind, CompactionRow, CutRow, Head, SessionRow
 
-__all__ = ["Compact", "Cut", "Purge", "cut_range", "merged", "newest_user"]
+__all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
@@ -28,8 +30,9 @@ class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
     def apply(self, ledger: Ledger) -> SessionRow:
         row = open_session(ledger, self.session_id, self.owner, writing=True)
         require_rev(row, self.expected_rev)
-        row = cut_range(ledger, row, self.from_seq, self.through_seq, self.kind)
-        ledger.add_change(row.number, row.rev, ChangeKind.CUT, self.from_seq, self.through_seq)
+        through = min(self.through_seq, ledger.head(row.number).last_seq)
+        row = cut_range(ledger, row, self.from_seq, through, self.kind)
+        ledger.add_change(row.number, row.rev, ChangeKind.CUT, self.from_seq, through)
         return row
 
 
@@ -49,10 +52,11 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
         through = min(self.through_seq, ledger.head(row.number).last_seq)
-        row = cut_range(ledger, row, self.from_seq, through, "purge")
-        gone = ledger.purge_messages(row.number, self.from_seq, through)
-        if row.preview is not None:
-            row = bump(ledger, row, preview=None)  # it quotes a message that may be among the purged
+        before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind == "purge"])
+        gone = sum(hi - lo + 1 for lo, hi in _outside(before, self.from_seq, through))
+        # The preview quotes a message that may be among the purged.
+        row = cut_range(ledger, row, self.from_seq, through, "purge", preview=None)
+        ledger.purge_messages(row.number, self.from_seq, through)
         ledger.add_change(row.number, row.rev, ChangeKind.PURGED, self.from_seq, through)
         return gone
 
@@ -103,8 +107,23 @@ class Compact(Operation, frozen=True, kw_only=True, tag="compact"):
         return new
 
 
-def cut_range(ledger: Ledger, row: SessionRow, from_seq: int, through_seq: int, kind: str) -> SessionRow:
-    """Record a cut, and set right what depends on what is live: the count, the newest user message, the summary."""
+def _outside(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
+    """What is left of low..high between disjoint ascending ranges."""
+    out: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if start > low:
+            out.append((low, min(start - 1, high)))
+        low = max(low, end + 1)
+    return [r for r in (*out, (low, high)) if r[0] <= r[1]]
+
+
+def cut_range(
+    ledger: Ledger, row: SessionRow, from_seq: int, through_seq: int, kind: str, **changes: Any
+) -> SessionRow:
+    """Record a cut, and set right what depends on what is live.
+
+    That is the count, the newest user message, the summary, and what waits. `changes` go into the session's row.
+    """
     number = row.number
     head = ledger.head(number)
     through_seq = min(through_seq, head.last_seq)
@@ -132,7 +151,11 @@ def cut_range(ledger: Ledger, row: SessionRow, from_seq: int, through_seq: int, 
         )
         ledger.put_compactions(number, rows)
         compaction = max((c.id for c in rows if not c.stale), default=0)
-    return bump(ledger, row, cut_count=len(cuts), compaction=compaction)
+    queued = ledger.queued(number)
+    waiting = tuple(seq for seq in queued if not from_seq <= seq <= through_seq)
+    if waiting != queued:
+        ledger.put_queued(number, waiting)
+    return bump(ledger, row, cut_count=len(cuts), compaction=compaction, **changes)
 
 
 def _stale(row: CompactionRow, cut: int) -> CompactionRow:
@@ -141,8 +164,13 @@ def _stale(row: CompactionRow, cut: int) -> CompactionRow:
 
 def merged(cuts: tuple[CutRow, ...]) -> list[tuple[int, int]]:
     """The ranges that are not live, disjoint and ascending."""
+    return joined([(c.from_seq, c.through_seq) for c in cuts if not c.lifted])
+
+
+def joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same positions as ranges that are disjoint and ascending."""
     out: list[tuple[int, int]] = []
-    for lo, hi in sorted((c.from_seq, c.through_seq) for c in cuts if not c.lifted):
+    for lo, hi in sorted(ranges):
         if out and lo <= out[-1][1] + 1:
             if hi > out[-1][1]:
                 out[-1] = (out[-1][0], hi)

@@ -105,7 +105,11 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
         return Rotated(old.id if old is not None else None, row.id)
 
     def _redelivered(self, ledger: Ledger, old: SessionRow) -> bool:
-        return self.unless_message is not None and ledger.message_seq(old.number, self.unless_message) is not None
+        if self.unless_message is None:
+            return False
+        bound = ledger.binding(self.owner or "", self.key) if self.key is not None else None
+        numbers = (old.number, bound.previous if bound is not None else 0)
+        return any(n and ledger.message_seq(n, self.unless_message) is not None for n in numbers)
 
     def _old(self, ledger: Ledger) -> SessionRow | None:
         if self.key is None:
@@ -157,7 +161,12 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         require_rev(row, self.expected_rev)
         if self.metadata is not None:
             kept: dict[str, object] = msgspec.json.decode(row.metadata or "{}")
-            for name, value in msgspec.json.decode(self.metadata, type=dict[str, object]).items():
+            try:
+                given = msgspec.json.decode(self.metadata, type=dict[str, object])
+            except msgspec.MsgspecError as exc:
+                msg = f"metadata is no JSON object: {exc}"
+                raise InvalidMessage(msg) from exc
+            for name, value in given.items():
                 if value is None:
                     kept.pop(name, None)
                 else:

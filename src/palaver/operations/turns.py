@@ -11,14 +11,14 @@ from palaver.errors import SessionBusy, SessionConflict, SessionNotFound, TurnLo
 from palaver.model import Usage
 from palaver.operations.base import Appended, KeyMoved, Operation, add_usage, append, bump, close_turn, open_session
 from palaver.operations.ledger import Ledger
-from palaver.operations.ranges import cut_range
+from palaver.operations.ranges import cut_range, merged
 from palaver.operations.sessions import NewSession, add_session, bind
-from palaver.rows import ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
+from palaver.rows import COPY, ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
 from palaver.times import SECOND
 
 REDELIVERY = 24 * 3600 * SECOND
 
-__all__ = ["Begin", "Begun", "BegunKind", "Finish", "Finished", "Lease", "Renew", "held_turn", "is_held"]
+__all__ = ["Begin", "Begun", "BegunKind", "Finish", "Finished", "Lease", "Renew", "Take", "held_turn", "is_held"]
 
 BegunKind: TypeAlias = Literal["begun", "taken_over", "replayed", "stored"]
 
@@ -102,11 +102,10 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         turn = ledger.last_turn(row.number) if row is not None else None
         if row is None or turn is None or turn.state != "running" or turn.token != self.lease.token:
             return None
-        return _begun("begun", row, turn.first_seq if not turn.taken else self._own_seq(ledger, row, turn), turn)
-
-    def _own_seq(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> int:
-        """Position of the message that was given to a turn which also took waiting ones along."""
-        return min(ledger.turn_seqs(turn), default=turn.first_seq) if row.number == turn.session else turn.first_seq
+        if row.deleted_at is not None or (self.owner is not None and row.owner != self.owner):
+            return None
+        kind: BegunKind = "begun" if turn.began_at == self.at else "taken_over"
+        return _begun(kind, row, turn.message_seq, turn)
 
     def _session(self, ledger: Ledger) -> tuple[SessionRow, int, bool]:
         """The session, the number of the one the key pointed to before, and whether the key is new."""
@@ -130,7 +129,8 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             raise SessionNotFound(msg)
         # Platforms redeliver within hours; after a day the session before is not asked any more.
         recent = self.at - binding.since < REDELIVERY
-        return row, binding.previous if recent else 0, False
+        untouched = not binding.previous and ledger.head(row.number).last_seq == 0
+        return row, binding.previous if recent else 0, untouched
 
     def _known(self, ledger: Ledger, row: SessionRow, previous: int, draft: Draft, message_id: str) -> Begun | None:
         """What to answer if the message is stored already, in this session or in the one before."""
@@ -164,7 +164,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 raise _busy_error(row)
             return _begun("stored", row, seq)
         if last is not None and (turn is None or turn.first_seq != last.first_seq):
-            if last.first_seq >= seq:  # the conversation has gone on since
+            if last.first_seq >= seq and seq not in ledger.queued(row.number):  # the conversation has gone on since
                 return _begun("replayed", row, seq, turn)
             if last.state == "running":
                 interrupt(ledger, row, last, self.at)
@@ -189,12 +189,12 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         number = row.number
         queued = ledger.queued(number)
         before = ledger.last_turn(number)
-        new = ledger.head(number).message_count == 0
+        new = before is None and _holds_nothing_of_its_own(ledger, number)
         if adopted is not None:
-            seq = adopted
-            queued = tuple(sorted({*queued, seq}))
+            queued = tuple(sorted({*queued, adopted}))
+            seq = queued[0]
         elif self.message is not None:
-            seq = append(ledger, row, (self.message,), self.at, turn=min(queued, default=-1)).seqs[0]
+            seq = append(ledger, row, (self.message,), self.at, turn=-1).seqs[0]
         elif queued:
             seq = queued[0]
         else:
@@ -205,7 +205,8 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             ledger,
             TurnRow(
                 session=number,
-                first_seq=min((seq, *queued)),
+                first_seq=ledger.head(number).last_seq + 1 if seq in queued else seq,
+                message_seq=seq,
                 began_at=self.at,
                 anchor=before.anchor if before is not None else 0,
                 session_is_new=new,
@@ -267,6 +268,30 @@ class Renew(Operation, frozen=True, kw_only=True, tag="renew"):
         ledger.put_turn(msgspec.structs.replace(turn, expires_at=ledger.now(self.at) + self.micros))
 
 
+class Take(Operation, frozen=True, kw_only=True, tag="take"):
+    """Show a running turn the messages that came meanwhile: they belong to it from now on, and wait no more.
+
+    Returns their positions. Raises TurnLost.
+    """
+
+    owner: str | None = None
+    session_id: str
+    token: str
+    first_seq: int = 0
+
+    def apply(self, ledger: Ledger) -> tuple[int, ...]:
+        row = open_session(ledger, self.session_id, self.owner)
+        turn = held_turn(ledger, row, self.token)
+        seqs = ledger.queued(row.number)
+        if seqs:
+            ledger.put_queued(row.number, ())
+            for seq in seqs:
+                ledger.claim_message(row.number, seq, seq - turn.first_seq + 1)
+            ledger.put_turn(msgspec.structs.replace(turn, taken=(*turn.taken, *seqs)))
+            ledger.add_change(row.number, row.rev, ChangeKind.TAKEN, seqs[0], seqs[-1])
+        return seqs
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """Where the last messages of a turn came to stand, and what waits for the next one."""
 
@@ -316,21 +341,29 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
 
     def _again(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> Appended:
         """The same end once more: nothing is stored; the positions are those of the turn's last messages."""
-        count = len(self.messages)
-        first = turn.end_seq - count + 1
-        for offset, draft in enumerate(self.messages):
-            stored = ledger.message(row.number, first + offset)
+        seqs: list[int] = []
+        fresh = turn.end_seq
+        for draft in reversed(self.messages):
+            known = ledger.message_seq(row.number, draft.id) if draft.id is not None else None
+            seq = fresh if known is None else known
+            fresh -= seq == fresh  # one that was stored before keeps its place, and takes none at the end
+            seqs.insert(0, seq)
+            stored = ledger.message(row.number, seq)
             if stored is None or not codec.same_content(codec.decode(stored.body), codec.decode(draft.body)):
                 msg = f"the turn at seq {turn.first_seq} of session {row.id!r} was finished with another reply"
                 raise SessionConflict(msg)
-        return Appended(tuple(range(first, first + count)), turn.end_seq, fresh=False, session_id=row.id)
+        return Appended(tuple(seqs), turn.end_seq, fresh=False, session_id=row.id)
 
     def _roll_back(self, ledger: Ledger, row: SessionRow, turn: TurnRow) -> tuple[SessionRow, int]:
         """Cut what the turn stored; the messages it took from the queue wait again."""
         for first, last in _runs(ledger.turn_seqs(turn)):
             row = cut_range(ledger, row, first, last, "rollback")
-        if turn.taken:
-            ledger.put_queued(row.number, tuple(sorted({*turn.taken, *ledger.queued(row.number)})))
+        dead = merged(ledger.cuts(row.number))
+        waiting = [seq for seq in turn.taken if not any(low <= seq <= high for low, high in dead)]
+        if waiting:
+            for seq in waiting:
+                ledger.claim_message(row.number, seq, 0)
+            ledger.put_queued(row.number, tuple(sorted({*waiting, *ledger.queued(row.number)})))
         return row, turn.first_seq
 
 
@@ -352,6 +385,15 @@ _ENDS: dict[TurnState, ChangeKind] = {
 }
 
 
+def _holds_nothing_of_its_own(ledger: Ledger, number: int) -> bool:
+    """Whether a session is empty, or holds copies only (they come first)."""
+    head = ledger.head(number)
+    if head.message_count == 0:
+        return True
+    newest = ledger.message(number, head.last_seq)
+    return newest is not None and newest.kind & COPY != 0
+
+
 def _turn_of(ledger: Ledger, row: SessionRow, seq: int) -> TurnRow | None:
     """The turn that a message began, was taken along by, or belongs to; None: it waits, or came outside of turns."""
     stored = ledger.message(row.number, seq)
@@ -359,9 +401,12 @@ def _turn_of(ledger: Ledger, row: SessionRow, seq: int) -> TurnRow | None:
     if stored is not None and stored.turn:
         turn = ledger.turn(row.number, seq - stored.turn + 1)
     else:
-        before = ledger.turn_before(row.number, seq)
-        if before is not None and (before.first_seq == seq or seq in before.taken):
-            turn = before
+        # It was taken by the next turn that began; where that was rolled back, by the one after.
+        turn = ledger.turn_after(row.number, seq)
+        while turn is not None and turn.state == "rolled_back":
+            turn = ledger.turn_after(row.number, turn.first_seq)
+        if turn is not None and seq not in turn.taken:
+            turn = None
     return turn if turn is not None and turn.state != "rolled_back" else None
 
 

@@ -192,12 +192,16 @@ class Store(ABC):
         """The turn that began at this position, or the newest one; None if there is none."""
 
     @abstractmethod
+    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+        """What a turn stored, and the messages that it took from those that waited; empty if there is no such turn."""
+
+    @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:
         """Messages that were stored while a turn ran and that no turn has taken yet."""
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        """Sessions, newest activity first (to the second). `usage` is not filled in."""
+        """Sessions, newest activity first (to the second). `usage` and `turn_running` are not filled in."""
 
     @abstractmethod
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
@@ -223,8 +227,11 @@ class Store(ABC):
         """How much the store holds."""
 
     @abstractmethod
-    def check(self) -> list[Finding]:
-        """Everything that can be found wrong, without changing anything. An empty list: all is well."""
+    def check(self, owner: str | None = None) -> list[Finding]:
+        """Everything that can be found wrong, without changing anything. An empty list: all is well.
+
+        With an owner: in that owner's sessions only.
+        """
 
     # ------------------------------------------------------------------ life
     @abstractmethod

@@ -6,6 +6,7 @@ done it answers everyone it committed for and hands the right to the first of th
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import deque
@@ -19,25 +20,26 @@ __all__ = ["GroupCommitter"]
 
 MAX_QUEUED = 20_000
 MAX_BATCH = 1_000
-_QUEUED, _PROMOTED, _TAKEN, _DONE = range(4)
 
 
 class _Request:
-    __slots__ = ("error", "operations", "results", "state", "turnstile")
+    __slots__ = ("done", "error", "operations", "results", "turnstile")
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
         self.results: list[Any] = []
-        self.error: BaseException | None = None
-        self.state = _QUEUED
-        self.turnstile: threading.Lock | None = None
+        self.error: StoreError | None = None
+        self.done = False
+        self.turnstile = threading.Lock()
+        """Locked while its caller waits, to be answered or to get the commit right."""
 
 
 class GroupCommitter:
     """Runs `run` with the operations of one or more callers, one batch at a time.
 
-    `run` answers for each operation, or raises StoreError for the batch. Anything else that it raises closes the
-    committer: nobody is left waiting, and later calls raise StoreUnavailable with that error as the cause.
+    `run` answers for each operation, or raises StoreError for the batch. An interrupt (Ctrl-C) that it lets through
+    fails the batch, whose outcome is then unknown. Anything else that it raises closes the committer: nobody is
+    left waiting, and later calls raise StoreUnavailable with that error as the cause.
     """
 
     def __init__(self, run: Callable[[list[Operation]], list[Any]], name: str) -> None:
@@ -47,7 +49,10 @@ class GroupCommitter:
         self._idle = threading.Condition(self._mutex)
         self._queue: deque[_Request] = deque()
         self._queued = 0
-        self._leading = False
+        self._leader: _Request | None = None
+        """Whose caller has the commit right."""
+        self._batch: list[_Request] = []
+        """What the leader has taken and not answered yet."""
         self._closed: BaseException | None = None
         self.average = 0.0
         """Moving average of the seconds that a batch takes."""
@@ -55,7 +60,7 @@ class GroupCommitter:
     @property
     def busy(self) -> bool:
         """Whether a commit is under way."""
-        return self._leading
+        return self._leader is not None
 
     @property
     def waiting(self) -> bool:
@@ -65,112 +70,133 @@ class GroupCommitter:
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
         """Commit and answer for each operation. Raises StoreError for the batch as a whole."""
         request = _Request(operations)
+        try:
+            self._enter(request)
+            while not request.done:
+                if self._leader is request:
+                    self._lead()
+                else:
+                    request.turnstile.acquire()
+        except BaseException:
+            self._recover(request)
+            raise
+        if request.error is not None:
+            raise _own(request.error)
+        return request.results
+
+    def _enter(self, request: _Request) -> None:
         with self._mutex:
             if self._closed is not None:
                 raise self._refusal()
-            if self._queued + len(operations) > MAX_QUEUED and self._leading:
+            count = len(request.operations)
+            if self._leader is None:
+                self._leader = request
+            elif self._queued + count > MAX_QUEUED:
                 msg = f"{self._name}: {self._queued} operations wait already; try again in a moment"
                 raise StoreBusy(msg)
-            self._queue.append(request)
-            self._queued += len(operations)
-            lead = not self._leading
-            if lead:
-                self._leading = True
             else:
-                request.turnstile = threading.Lock()
                 request.turnstile.acquire()
-        if not lead:
-            self._wait(request)
-        if request.state != _DONE:
-            self._lead()
-        if request.error is not None:
-            raise request.error
-        return request.results
-
-    def _wait(self, request: _Request) -> None:
-        turnstile = request.turnstile
-        if turnstile is None:  # pragma: no cover - a follower always has one
-            return
-        try:
-            turnstile.acquire()
-        except BaseException:  # an interrupted wait: leave the queue, and hand on the right if it was just given
-            with self._mutex:
-                if request.state in (_QUEUED, _PROMOTED):
-                    self._queue.remove(request)
-                    self._queued -= len(request.operations)
-                    if request.state == _PROMOTED:
-                        self._hand_on()
-            raise
+            self._queue.append(request)
+            self._queued += count
 
     def _lead(self) -> None:
-        """Commit what is queued. This thread holds the right; its own request is first in the queue."""
-        batch: list[_Request] = []
+        """Commit what is queued; this thread has the right."""
         operations: list[Operation] = []
+        batch = self._batch
         with self._mutex:
             while self._queue and (not batch or len(operations) + len(self._queue[0].operations) <= MAX_BATCH):
-                request = self._queue.popleft()
-                request.state = _TAKEN
-                batch.append(request)
-                operations.extend(request.operations)
+                batch.append(self._queue[0])
+                operations.extend(self._queue[0].operations)
+                self._queue.popleft()
             self._queued -= len(operations)
-        error: BaseException | None = None
+        error: StoreError | None = None
         results: list[Any] = []
+        closing: BaseException | None = None
         started = time.perf_counter()
         try:
             results = self._run_unless_closed(operations)
         except StoreError as exc:
             error = exc
-        except BaseException as exc:
-            error = StoreUnavailable(
-                f"{self._name}: the commit was broken off by {type(exc).__name__}: {exc}; open the store again",
-                outcome="unknown",
-            )
-            error.__cause__ = exc
-            self._finish(batch, results, error, closed=exc)
-            raise
+        except Exception as exc:  # noqa: BLE001 - it is told to everybody who waits, and closes the store
+            closing = exc
+            error = self._broken_off(exc)
         self.average += ((time.perf_counter() - started) - self.average) * 0.1
-        self._finish(batch, results, error)
+        with self._mutex:
+            self._closed = self._closed or closing
+            start = 0
+            for request in batch:
+                end = start + len(request.operations)
+                request.results = results[start:end]
+                request.error = error
+                start = end
+            self._answer()
+            self._hand_on()
+        if closing is not None:
+            raise closing
 
     def _run_unless_closed(self, operations: list[Operation]) -> list[Any]:
         if self._closed is not None:
             raise self._refusal()
         return self._run(operations)
 
-    def _finish(
-        self,
-        batch: list[_Request],
-        results: list[Any],
-        error: BaseException | None,
-        closed: BaseException | None = None,
-    ) -> None:
-        with self._mutex:
-            if closed is not None:
-                self._closed = closed
-            start = 0
-            for request in batch:
-                end = start + len(request.operations)
-                request.results = results[start:end]
-                request.error = error
-                request.state = _DONE
-                start = end
-                if request.turnstile is not None and request is not batch[0]:
-                    request.turnstile.release()
-            self._hand_on()
+    def _answer(self) -> None:
+        """Let those of the batch go on whose answer is there."""
+        for request in self._batch:
+            request.done = True
+            _open(request)
+        self._batch = []
 
     def _hand_on(self) -> None:
-        if self._queue:
-            first = self._queue[0]
-            first.state = _PROMOTED
-            if first.turnstile is not None:
-                first.turnstile.release()
+        """Give the right to the first who waits."""
+        self._leader = self._queue[0] if self._queue else None
+        if self._leader is not None:
+            _open(self._leader)
         else:
-            self._leading = False
             self._idle.notify_all()
+
+    def _recover(self, request: _Request) -> None:
+        """Leave without an answer, wherever that struck: nobody else may be left waiting for it.
+
+        Every step here can be done twice, since any may have been done before.
+        """
+        with self._mutex:
+            if self._leader is request:
+                for taken in self._batch:
+                    if not taken.done and taken.error is None and not taken.results:
+                        taken.error = self._broken_off(None)
+                self._answer()
+            if request in self._queue:
+                self._queue.remove(request)
+            while self._queue and self._queue[0].done:
+                self._queue.popleft()
+            self._queued = sum(len(waiting.operations) for waiting in self._queue)
+            if self._leader is request or self._leader is None or self._leader.done:
+                self._hand_on()
+            else:
+                _open(self._leader)
+
+    def _broken_off(self, cause: BaseException | None) -> StoreError:
+        why = f"{type(cause).__name__}: {cause}; open the store again" if cause is not None else "an interrupt"
+        error = StoreUnavailable(f"{self._name}: the commit was broken off by {why}", outcome="unknown")
+        error.__cause__ = cause
+        return error
+
+    def hold(self) -> None:
+        """Wait for the commit that is under way, and let no other begin until `release`."""
+        with self._mutex:
+            while self._leader is not None:
+                self._idle.wait()
+            self._leader = _Request(())
+
+    def release(self) -> None:
+        """End a `hold`: the first of those who came meanwhile commits."""
+        with self._mutex:
+            self._hand_on()
 
     def close(self) -> None:
         """Let what is queued be committed, then refuse. Idempotent."""
         with self._mutex:
-            while self._leading and self._closed is None:
+            while self._leader is not None and self._closed is None:
                 self._idle.wait()
             if self._closed is None:
                 self._closed = StoreClosed(f"{self._name} is closed: open it again")
@@ -181,3 +207,16 @@ class GroupCommitter:
         refusal = StoreUnavailable(f"{self._name} was closed by an error: {self._closed}; open it again")
         refusal.__cause__ = self._closed
         return refusal
+
+
+def _open(request: _Request) -> None:
+    """Let a caller that waits go on; one that does not is not disturbed."""
+    if request.turnstile.locked():
+        request.turnstile.release()
+
+
+def _own(error: StoreError) -> StoreError:
+    """The error for one caller: each thread writes its traceback into its own."""
+    mine = copy.copy(error)
+    mine.__cause__ = error.__cause__ or error
+    return mine

@@ -7,11 +7,9 @@ namespace (two containers may share a volume), its pid, and its start time, beca
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
-from uuid import getnode
 
 from palaver.rows import Holder
 
@@ -52,6 +50,8 @@ def _host() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
+        from uuid import getnode  # slow to import, and for systems without /proc only
+
         return f"{sys.platform}-{getnode():x}"
 
 
@@ -70,6 +70,8 @@ def _started(pid: int) -> str | None:
 
 
 def _started_by_ps(pid: int) -> str | None:
+    import subprocess  # as above
+
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program with a number
             ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False

@@ -99,6 +99,8 @@ class CachedLedger(Ledger, ABC):
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
+        self.claims: list[tuple[int, int]] = []
+        """Stored messages that changed their turn: they are written again, the others for the first time."""
         self._trims = 0
 
     def _table(self, load: Callable[[K], V | None]) -> Table[K, V]:
@@ -111,7 +113,7 @@ class CachedLedger(Ledger, ABC):
         """Apply each operation; one that raises a PalaverError is undone and answered by the error."""
         results: list[Any] = []
         for operation in operations:
-            mark = len(self._undo), len(self.changes), len(self.purges)
+            mark = len(self._undo), len(self.changes), len(self.purges), len(self.claims)
             try:
                 results.append(operation.apply(self))
             except PalaverError as error:
@@ -119,22 +121,24 @@ class CachedLedger(Ledger, ABC):
                 results.append(error.with_traceback(None))
         return results
 
-    def _take_back(self, undo: int, changes: int, purges: int) -> None:
+    def _take_back(self, undo: int, changes: int, purges: int, claims: int) -> None:
         while len(self._undo) > undo:
             table, key, row, dirty = self._undo.pop()
             table.take_back(key, row, dirty=dirty)
         del self.changes[changes:]
         del self.purges[purges:]
+        del self.claims[claims:]
 
     def abandon(self) -> None:
         """Take back everything since the last flush."""
-        self._take_back(0, 0, 0)
+        self._take_back(0, 0, 0, 0)
 
     def flushed(self) -> None:
         """What was dirty is stored now."""
         self._undo.clear()
         self.changes.clear()
         self.purges.clear()
+        self.claims.clear()
         for table in self._tables:
             table.dirty.clear()
 
@@ -151,6 +155,7 @@ class CachedLedger(Ledger, ABC):
         self._undo.clear()
         self.changes.clear()
         self.purges.clear()
+        self.claims.clear()
         for table in self._tables:
             table.rows.clear()
             table.dirty.clear()
@@ -228,19 +233,25 @@ class CachedLedger(Ledger, ABC):
         self.message_ids.put((number, message_id), seq)
 
     def message(self, number: int, seq: int) -> StoredMessage | None:
+        # What this commit has purged is still in the database until it is flushed.
+        if any(n == number and low <= seq <= high for n, low, high in self.purges):
+            return None
         return self.messages.get((number, seq))
 
     def add_message(self, number: int, message: StoredMessage) -> None:
         self.messages.put((number, message.seq), message)
 
-    def purge_messages(self, number: int, from_seq: int, through_seq: int) -> int:
-        gone = self._count_messages(number, from_seq, through_seq)
+    def claim_message(self, number: int, seq: int, turn: int) -> None:
+        stored = self.messages.get((number, seq))
+        if stored is not None:
+            if (number, seq) not in self.messages.dirty:  # else it is about to be written anyway
+                self.claims.append((number, seq))
+            self.messages.put((number, seq), msgspec.structs.replace(stored, turn=turn))
+
+    def purge_messages(self, number: int, from_seq: int, through_seq: int) -> None:
         for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
-            if key in self.messages.dirty:
-                gone += 1
             self.messages.put(key, None)
         self.purges.append((number, from_seq, through_seq))
-        return gone
 
     def turn(self, number: int, first_seq: int) -> TurnRow | None:
         return self.turns.get((number, first_seq))
@@ -249,11 +260,11 @@ class CachedLedger(Ledger, ABC):
         first = self.last_turns.get(number)
         return self.turns.get((number, first)) if first else None
 
-    def turn_before(self, number: int, seq: int) -> TurnRow | None:
-        last = self.last_turns.get(number) or 0
-        if not last:
+    def turn_after(self, number: int, seq: int) -> TurnRow | None:
+        if (self.last_turns.get(number) or 0) <= seq:
             return None
-        first = last if last <= seq else self._first_turn_before(number, seq)
+        fresh = [first for n, first in self.turns.dirty if n == number and first > seq]
+        first = min([*fresh, *self._first_turns_after(number, seq)], default=0)
         return self.turns.get((number, first)) if first else None
 
     def turn_seqs(self, turn: TurnRow) -> list[int]:
@@ -263,7 +274,8 @@ class CachedLedger(Ledger, ABC):
             for (n, seq), m in self.messages.changed()
             if n == number and m is not None and m.turn and seq - m.turn + 1 == first
         ]
-        return sorted({*self._load_turn_seqs(number, first, self.head(number).last_seq), *fresh})
+        stored = self._load_turn_seqs(number, first, self.head(number).last_seq)
+        return sorted({*stored, *fresh} - set(turn.taken))
 
     def put_turn(self, row: TurnRow) -> None:
         self.turns.put((row.session, row.first_seq), row)
@@ -313,7 +325,7 @@ class CachedLedger(Ledger, ABC):
     @abstractmethod
     def _load_titled(self, key: tuple[str, str]) -> int | None: ...
     @abstractmethod
-    def _first_turn_before(self, number: int, seq: int) -> int: ...
+    def _first_turns_after(self, number: int, seq: int) -> list[int]: ...
     @abstractmethod
     def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]: ...
     @abstractmethod
@@ -332,5 +344,3 @@ class CachedLedger(Ledger, ABC):
     def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None: ...
     @abstractmethod
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None: ...
-    @abstractmethod
-    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int: ...

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from palaver.codec import CODEC_VERSION
-from palaver.errors import CursorExpired, SessionNotFound, StoreClosed
+from palaver.errors import SessionNotFound, StoreClosed
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
@@ -67,8 +67,8 @@ class _Ledger(CachedLedger):
     def _load_titled(self, key: tuple[str, str]) -> int | None:
         return None
 
-    def _first_turn_before(self, number: int, seq: int) -> int:
-        return max((first for n, first in self.turns.rows if n == number and first <= seq), default=0)
+    def _first_turns_after(self, number: int, seq: int) -> list[int]:
+        return [first for n, first in self.turns.rows if n == number and first > seq]
 
     def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]:
         out: list[int] = []
@@ -101,13 +101,6 @@ class _Ledger(CachedLedger):
 
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None:
         return None
-
-    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int:
-        rows, dirty = self.messages.rows, self.messages.dirty
-        return sum(
-            rows.get((number, seq)) is not None and (number, seq) not in dirty
-            for seq in range(from_seq, through_seq + 1)
-        )
 
 
 class MemoryStore(Store):
@@ -159,7 +152,13 @@ class MemoryStore(Store):
             if binding is None:
                 return None
             number = binding.session
-            return views.info(ledger.session(number), ledger.head(number), now, turn=ledger.last_turn(number))
+            return views.info(
+                ledger.session(number),
+                ledger.head(number),
+                now,
+                turn=ledger.last_turn(number),
+                bound_at=binding.since,
+            )
 
     def named(self, owner: str | None, alias: str) -> str | None:
         with self._open() as ledger:
@@ -185,6 +184,7 @@ class MemoryStore(Store):
             number = row.number
             compaction = next((c for c in ledger.compactions(number) if c.id == row.compaction), None)
             turn = ledger.last_turn(number)
+            running = turn if views.held(turn, now) else None
             return read_tail(
                 self,
                 row,
@@ -193,7 +193,8 @@ class MemoryStore(Store):
                 views.summary(compaction) if compaction is not None else None,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
-                running_from=turn.first_seq if turn is not None and views.held(turn, now) else None,
+                running_from=running.first_seq if running is not None else None,
+                waiting=ledger.queued(number) if running is not None else (),
             )
 
     def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
@@ -210,7 +211,7 @@ class MemoryStore(Store):
                 break
             m = rows.get((number, seq))
             if m is not None:
-                out.append((seq, m.kind, m.back, m.body))
+                out.append((seq, m.kind, m.back, m.turn, m.body))
         return out
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
@@ -241,12 +242,21 @@ class MemoryStore(Store):
                 rows.extend(read(row.number, low, top, limit - len(rows)))
             if newest:
                 rows.reverse()
-            return decoded(self, row.id, [(r[0], r[3]) for r in rows])
+            return decoded(self, row.id, [(r[0], r[4]) for r in rows])
 
     def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
         with self._open() as ledger:
             number = self._found(ledger, session_id, owner).number
             return ledger.last_turn(number) if first_seq is None else ledger.turns.rows.get((number, first_seq))
+
+    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            turn = ledger.turns.rows.get((number, first_seq))
+            if turn is None:
+                return Page()
+            found = [ledger.message(number, seq) for seq in sorted({*ledger.turn_seqs(turn), *turn.taken})]
+            return decoded(self, session_id, [(m.seq, m.body) for m in found if m is not None])
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._open() as ledger:
@@ -308,13 +318,11 @@ class MemoryStore(Store):
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
     ) -> list[Change]:
         with self._open() as ledger:
-            try:
-                start = int(after, 16) if after is not None else 0
-            except ValueError:
-                msg = f"{after!r} is no cursor of this store: take one from an event"
-                raise CursorExpired(msg) from None
+            start = views.position(after)
             out: list[Change] = []
             for position in range(start, len(self._changes)):
+                if len(out) >= limit:
+                    break
                 number, rev, kind, low, high = self._changes[position]
                 row = ledger.session(number)
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
@@ -328,8 +336,6 @@ class MemoryStore(Store):
                             through_seq=high,
                         )
                     )
-                    if len(out) >= limit:
-                        break
             return out
 
     def usage(
@@ -392,15 +398,20 @@ class MemoryStore(Store):
                 codec=CODEC_VERSION,
             )
 
-    def check(self) -> list[Finding]:
+    def check(self, owner: str | None = None) -> list[Finding]:
         with self._open() as ledger:
             out: list[Finding] = []
             for number, row in ledger.sessions.rows.items():
-                if row is None:
+                if row is None or (owner is not None and row.owner != owner):
                     continue
                 head = ledger.head(number)
                 ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
                 count = sum((number, s) in ledger.messages.rows for low, top in ranges for s in range(low, top + 1))
+                bodies = [(s, m.body) for (n, s), m in ledger.messages.rows.items() if n == number and m is not None]
+                out += [
+                    Finding(kind="corrupt", where=where, detail="cannot be decoded")
+                    for where in decoded(self, row.id, bodies).corrupt
+                ]
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
                     out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))

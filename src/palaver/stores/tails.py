@@ -8,14 +8,14 @@ from typing import Protocol, TypeAlias
 from palaver import codec
 from palaver.errors import CorruptRecord
 from palaver.info import Page, Summary
-from palaver.operations.ranges import merged
+from palaver.operations.ranges import joined, merged
 from palaver.rows import ROLE_MASK, UNSEEN, USER_KIND, CutRow, Head, SessionRow, StoredMessage
 from palaver.window import Tail
 
-__all__ = ["TailRow", "TailSource", "decoded", "live_ranges", "read_tail"]
+__all__ = ["TailRow", "TailSource", "decoded", "live_ranges", "read_tail", "stored_meanwhile"]
 
-TailRow: TypeAlias = tuple[int, int, int, bytes]
-"""seq, kind, back, body."""
+TailRow: TypeAlias = tuple[int, int, int, int, bytes]
+"""seq, kind, back, turn, body."""
 
 _MAX_LEADING = 64
 
@@ -52,10 +52,13 @@ def read_tail(
     limit: int,
     anchor: int,
     running_from: int | None,
+    waiting: tuple[int, ...] = (),
 ) -> Tail:
-    """See `Store.tail`."""
+    """See `Store.tail`. `waiting` are messages that the running turn was not shown."""
     number = row.number
     dead = merged(cuts) if cuts else []
+    if waiting:
+        dead = joined([*dead, *((seq, seq) for seq in waiting)])
     floor = max(row.leading_seq, summary.through_seq if summary is not None else 0)
     rows: list[TailRow] = []
     complete = True
@@ -80,8 +83,8 @@ def read_tail(
             leading.extend(source.oldest(number, low, high, _MAX_LEADING - len(leading)))
             if len(leading) >= _MAX_LEADING:
                 break
-    first = decoded(source, row.id, [(r[0], r[3]) for r in leading])
-    rest = decoded(source, row.id, [(r[0], r[3]) for r in rows])
+    first = decoded(source, row.id, [(r[0], r[4]) for r in leading])
+    rest = decoded(source, row.id, [(r[0], r[4]) for r in rows])
     return Tail(
         head=tuple(first),
         messages=tuple(rest),
@@ -89,8 +92,31 @@ def read_tail(
         anchor=anchor if anchor and not any(low <= anchor <= high for low, high in dead) else None,
         running_from=running_from,
         complete=complete,
+        after=stored_meanwhile([(r[0], r[3]) for r in rows]),
+        waiting=waiting,
         corrupt=(*first.corrupt, *rest.corrupt),
     )
+
+
+def stored_meanwhile(rows: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Messages that were stored while a turn ran that they do not belong to, with that turn's last message.
+
+    `rows` are position and turn (see `StoredMessage.turn`). A message that nobody had been shown yet when the turn's
+    answer was given comes after that answer, or the model would find nothing to answer.
+    """
+    last: dict[int, int] = {}
+    for seq, turn in rows:
+        if turn:
+            last[seq - turn + 1] = seq
+    if not last or len(last) == len(rows):
+        return ()
+    out: list[tuple[int, int]] = []
+    for seq, turn in rows:
+        own = seq - turn + 1 if turn else seq
+        around = [end for first, end in last.items() if first < own and first < seq < end]
+        if around:
+            out.append((seq, max(around)))
+    return tuple(out)
 
 
 def live_ranges(dead: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
@@ -121,7 +147,7 @@ def _newest_user(source: TailSource, number: int, seq: int, dead: list[tuple[int
             if stored is None or stored.back < 0:
                 return None
             if stored.back == 0:
-                return stored.seq, stored.kind, stored.back, stored.body
+                return stored.seq, stored.kind, stored.back, stored.turn, stored.body
             seq -= stored.back
     return None
 
@@ -134,13 +160,13 @@ def decoded(source: TailSource, session_id: str, rows: Sequence[tuple[int, bytes
         return Page(codec.decode_many([body for _, body in rows]))
     except CorruptRecord:
         page = Page()
-        corrupt: list[str] = []
+        corrupt: list[int] = []
         for seq, body in rows:
             location = f"session {session_id} seq {seq}"
             try:
                 page.append(codec.decode(body, store=source.name, location=location))
             except CorruptRecord:
-                corrupt.append(location)
+                corrupt.append(seq)
                 source.set_aside(location, body)
         page.corrupt = tuple(corrupt)
         return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from palaver.errors import CursorExpired
 from palaver.info import Hold, LineageKind, SessionInfo
 from palaver.info import Summary as SummaryInfo
 from palaver.keys import Origin
@@ -17,11 +19,12 @@ from palaver.rows import CompactionRow, Head, SessionRow, TurnRow, UsageRow
 from palaver.stores import holders
 from palaver.times import from_micros, to_micros
 
-__all__ = ["day_text", "held", "info", "summary", "usage_total"]
+__all__ = ["day_text", "held", "info", "position", "summary", "usage_total"]
 
 _origin = msgspec.json.Decoder(Origin)
 _metadata = msgspec.json.Decoder(dict[str, Any])
 _EPOCH = date(1970, 1, 1)
+_CURSOR = re.compile("[0-9a-f]{1,15}")
 NANO = Decimal(10) ** -9
 
 
@@ -33,6 +36,7 @@ def info(
     turn: TurnRow | None = None,
     keys: tuple[str, ...] = (),
     usage: Usage | None = None,
+    bound_at: int | None = None,
 ) -> SessionInfo:
     """A session as a reader sees it."""
     return SessionInfo(
@@ -61,6 +65,7 @@ def info(
         reset_reason=row.reset_reason,
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
         usage=usage,
+        bound_at=from_micros(bound_at) if bound_at is not None else None,
     )
 
 
@@ -124,3 +129,13 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
 def day_text(day: int) -> str:
     """ISO date of a day number."""
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def position(cursor: str | None) -> int:
+    """The position in a journal that a cursor names; None is its beginning. Raises CursorExpired for rubbish."""
+    if cursor is None:
+        return 0
+    if not _CURSOR.fullmatch(cursor):
+        msg = f"{cursor!r} is no cursor of this store: take one from an event, or leave it out to begin at the start"
+        raise CursorExpired(msg)
+    return int(cursor, 16)

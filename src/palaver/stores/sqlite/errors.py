@@ -12,6 +12,11 @@ from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, Store
 __all__ = ["translate", "translated"]
 
 
+def is_full(exc: apsw.Error) -> bool:
+    """Whether there was no room for the shared memory of the log: SQLite reports that as an I/O error."""
+    return isinstance(exc, apsw.IOError) and getattr(exc, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+
+
 def translate(exc: apsw.Error, name: str, outcome: Outcome = "not_written") -> StoreError:
     """The StoreError for an error of SQLite; chain it `from` the error."""
     if isinstance(exc, apsw.BusyError | apsw.LockedError):
@@ -20,7 +25,7 @@ def translate(exc: apsw.Error, name: str, outcome: Outcome = "not_written") -> S
             "or find what holds it (an open transaction in another program?)",
             outcome=outcome,
         )
-    if isinstance(exc, apsw.FullError):
+    if isinstance(exc, apsw.FullError) or is_full(exc):
         return StoreFull(
             f"{name}: no room left on the disk (or the store's own limit is reached); free some and try again",
             outcome="not_written",  # SQLite has rolled the whole transaction back

@@ -7,7 +7,10 @@ WAL needs memory that all processes on the file share, and locks that work. Netw
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 __all__ = ["NETWORK_TYPES", "filesystem_type", "is_network"]
 
@@ -69,7 +72,7 @@ def filesystem_type(path: str, mounts: str | None = None) -> str | None:
         fields, kinds = before.split(), after.split()
         if len(fields) < 5 or not kinds:
             continue
-        point = fields[4].encode().decode("unicode_escape")  # spaces are written \040
+        point = _OCTAL.sub(lambda m: chr(int(m[1], 8)), fields[4])  # spaces are written \040
         if len(point) >= best and (target == point or target.startswith(point.rstrip("/") + "/")):
             best, found = len(point), kinds[0]
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from palaver import codec
+from palaver.errors import CorruptRecord
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
     Binding,
@@ -119,7 +120,10 @@ def newer_head(head: Head, newest: tuple[Any, ...] | None) -> Head:
     if newest is None:
         return head
     seq = newest[0] & LAST
-    at = codec.decode(newest[2]).created_at
+    try:
+        at = codec.decode(newest[2]).created_at
+    except CorruptRecord:  # reads of the message itself report it; its place is known all the same
+        at = None
     last_active = head.last_active
     if at is not None:
         # The row is rewritten when a second has passed; a message that brought a time of its own proves nothing.
@@ -147,6 +151,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         first_contact=row[11] != 0,
         taken=_taken.decode(row[12]) if row[12] is not None else (),
         notice=row[13],
+        message_seq=row[14],
     )
 
 
@@ -222,22 +227,10 @@ class SqliteLedger(CachedLedger):
             span = (base | low, base | high)
             for name in ("purge_messages", "purge_versions", "purge_queue"):
                 run(name, span)
-        new = [
-            (number << 32 | seq, m.kind, m.back, m.turn, m.body)
-            for (number, seq), m in self.messages.changed()
-            if m is not None
-        ]
-        if len(new) == 1:
-            run("put_message", new[0])
-        elif new:
-            self._sql.many("put_message", new)
+        self._flush_messages()
         self._flush_sessions()
         self._flush_turns()
-        for (number, message_id), seq in self.message_ids.changed():
-            if seq is None:
-                run("drop_message_id", (number, message_id))
-            else:
-                run("put_message_id", (number, message_id, seq))
+        self._flush_ids()
         for (owner, key), binding in self.bindings.changed():
             if binding is not None:
                 run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
@@ -250,6 +243,29 @@ class SqliteLedger(CachedLedger):
         if self.quarantined:
             self._sql.many("put_quarantine", self.quarantined)
             self.quarantined = []
+
+    def _flush_messages(self) -> None:
+        claimed = set(self.claims)
+        for number, seq in self.claims:
+            message = self.messages.get((number, seq))
+            if message is not None:
+                self._sql.run("claim_message", (message.turn, number << 32 | seq))
+        new = [
+            (number << 32 | seq, m.kind, m.back, m.turn, m.body)
+            for (number, seq), m in self.messages.changed()
+            if m is not None and (number, seq) not in claimed
+        ]
+        if len(new) == 1:
+            self._sql.run("put_message", new[0])
+        elif new:
+            self._sql.many("put_message", new)
+
+    def _flush_ids(self) -> None:
+        for (number, message_id), seq in self.message_ids.changed():
+            if seq is None:
+                self._sql.run("drop_message_id", (number, message_id))
+            else:
+                self._sql.run("put_message_id", (number, message_id, seq))
 
     def _flush_sessions(self) -> None:
         run = self._sql.run
@@ -291,6 +307,7 @@ class SqliteLedger(CachedLedger):
                         turn.first_contact,
                         _encode(turn.taken).decode() if turn.taken else None,
                         turn.notice,
+                        turn.message_seq,
                     ),
                 )
 
@@ -382,9 +399,9 @@ class SqliteLedger(CachedLedger):
         row = self._one("titled", *key)
         return row[0] if row is not None else None
 
-    def _first_turn_before(self, number: int, seq: int) -> int:
-        row = self._one("last_turn", number << 32, number << 32 | min(seq, LAST))
-        return row[0] & LAST if row is not None and row[0] is not None else 0
+    def _first_turns_after(self, number: int, seq: int) -> list[int]:
+        row = self._one("first_turn", number << 32 | (seq + 1), number << 32 | LAST)
+        return [row[0] & LAST] if row is not None and row[0] is not None else []
 
     def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]:
         base = number << 32
@@ -440,10 +457,6 @@ class SqliteLedger(CachedLedger):
             cost=row[7],
             updated_at=row[8],
         )
-
-    def _count_messages(self, number: int, from_seq: int, through_seq: int) -> int:
-        row = self._one("count_messages", number << 32 | from_seq, number << 32 | through_seq)
-        return row[0] if row is not None else 0
 
 
 def _usage_values(row: UsageRow | None) -> tuple[Any, ...]:

@@ -103,7 +103,7 @@ class Reads:
             if row is None:
                 return None
             session, head, turn = self._parse(row)
-            return views.info(session, head, now, turn=turn)
+            return views.info(session, head, now, turn=turn, bound_at=row[-1])
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self._sql.one("alias_to_id", (owner or "", alias))
@@ -136,6 +136,7 @@ class Reads:
             if session.compaction:
                 row = self._sql.one("compaction", (number, session.compaction))
                 summary = views.summary(compaction_row(row)) if row is not None else None
+            running = turn if views.held(turn, now) else None
             tail = read_tail(
                 self,
                 session,
@@ -144,10 +145,16 @@ class Reads:
                 summary,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
-                running_from=turn.first_seq if turn is not None and views.held(turn, now) else None,
+                running_from=running.first_seq if running is not None else None,
+                waiting=self._queued(number) if running is not None else (),
             )
-        self._tails.put(session_id, limit, KeptTail(number, session.owner, session.rev, head.last_seq, tail))
+        if not tail.after and not tail.waiting:
+            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail)
+            self._tails.put(session_id, limit, kept)
         return tail
+
+    def _queued(self, number: int) -> tuple[int, ...]:
+        return tuple(r[0] for r in self._sql.all("queue", (number << 32, number << 32 | LAST)))
 
     def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
         """The kept tail as it is now; None where the session has changed otherwise than by growing."""
@@ -157,25 +164,32 @@ class Reads:
             return None
         if owner is not None and owner != kept.owner:
             return None
+        turn = turn_row(state[3:]) if state[3] is not None else None
         last = state[2] & LAST if state[2] is not None else 0
         if last != kept.last_seq:
             new = last - kept.last_seq
             if not 0 < new <= limit:
                 return None
             rows = self._sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
-            page = decoded(self, session_id, rows)
-            grown = kept.grown(tuple(page), last, limit) if len(page) == new else None
+            first = _single_turn(rows, turn, kept)
+            if first is None:
+                return None
+            page = decoded(self, session_id, [(r[0], r[2]) for r in rows])
+            grown = kept.grown(tuple(page), last, limit, first) if len(page) == new else None
             if grown is None:
                 return None
             kept = grown
             self._tails.put(session_id, limit, kept)
-        turn = turn_row(state[3:]) if state[3] is not None else None
         anchor = (turn.anchor if turn is not None else 0) or None
+        if anchor is not None and kept.tail.anchor is None:  # it may have been cut away: a whole read knows
+            return None
         running = turn.first_seq if turn is not None and views.held(turn, now) else None
+        if running is not None and self._queued(kept.number):
+            return None
         tail = kept.tail
         if tail.anchor != anchor or tail.running_from != running:
             tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running)
-            self._tails.put(session_id, limit, KeptTail(kept.number, kept.owner, kept.rev, kept.last_seq, tail))
+            self._tails.put(session_id, limit, msgspec.structs.replace(kept, tail=tail))
         return tail
 
     def _cuts(self, session: SessionRow) -> tuple[CutRow, ...]:
@@ -186,12 +200,12 @@ class Reads:
     def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
         rows = self._sql.all("newest_messages", (base | low, base | high, limit))
-        return [(r[0] & LAST, r[1], r[2], r[3]) for r in rows]
+        return [(r[0] & LAST, r[1], r[2], r[3], r[4]) for r in rows]
 
     def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
         rows = self._sql.all("oldest_messages", (base | low, base | high, limit))
-        return [(r[0] & LAST, r[1], r[2], r[3]) for r in rows]
+        return [(r[0] & LAST, r[1], r[2], r[3], r[4]) for r in rows]
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
         row = self._sql.one("message", (number << 32 | seq,))
@@ -218,13 +232,14 @@ class Reads:
             rows: list[tuple[int, bytes]] = []
             if newest:
                 for low, top in reversed(ranges):
-                    rows.extend((r[0], r[3]) for r in self.newest(number, low, top, limit - len(rows)))
+                    rows.extend((r[0], r[4]) for r in self.newest(number, low, top, limit - len(rows)))
                     if len(rows) >= limit:
                         break
                 rows.reverse()
             else:
                 for low, top in ranges:
-                    rows.extend(self._sql.all("bodies", (base | low, base | top, limit - len(rows))))
+                    got = self._sql.all("bodies", (base | low, base | top, limit - len(rows)))
+                    rows.extend((r[0], r[2]) for r in got)
                     if len(rows) >= limit:
                         break
         return decoded(self, session_id, rows)
@@ -236,6 +251,23 @@ class Reads:
                 return turn
             row = self._sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
             return turn_row(row) if row is not None else None
+
+    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+        if not 0 < first_seq <= LAST:
+            return Page()
+        with self._snapshot():
+            session, head, _ = self._found(session_id, owner)
+            base = session.number << 32
+            row = self._sql.one("turn", (base | first_seq,))
+            if row is None:
+                return Page()
+            last = turn_row(row).end_seq or head.last_seq
+            rows = dict(self._sql.all("turn_bodies", (base | first_seq, base | last, first_seq)))
+            for seq in turn_row(row).taken:
+                taken = self._sql.one("message", (base | seq,))
+                if taken is not None:
+                    rows[seq] = taken[3]
+        return decoded(self, session_id, sorted(rows.items()))
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._snapshot():
@@ -295,8 +327,8 @@ class Reads:
             turn = turn_row(row)
             out.append(
                 OpenTurn(
-                    session_id=row[14],
-                    owner=row[15],
+                    session_id=row[15],
+                    owner=row[16],
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),
@@ -307,7 +339,7 @@ class Reads:
 
     def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
         with self._snapshot():
-            position = _position(after) if after is not None else 0
+            position = views.position(after)
             pruned = self._sql.one("meta", ("pruned",))
             if after is not None and pruned is not None and position < int(pruned[0]):
                 raise CursorExpired
@@ -376,11 +408,13 @@ class Reads:
             codec=int(stored_codec),
         )
 
-    def check(self) -> list[Finding]:
+    def check(self, owner: str | None) -> list[Finding]:
+        if owner is not None:
+            return [*self._check_bodies(owner), *self._check_sessions(owner)]
         found = [
             Finding(kind="store", where=self.name, detail=str(r[0])) for r in self._sql.all("integrity") if r[0] != "ok"
         ]
-        found += self._check_bodies()
+        found += self._check_bodies(None)
         found += [
             Finding(kind="orphan", where=f"message {r[0]}", detail="it belongs to no session")
             for r in self._sql.all("check_orphans")
@@ -393,17 +427,22 @@ class Reads:
             )
             for r in self._sql.all("check_keys")
         ]
-        return found + self._check_sessions()
+        return found + self._check_sessions(None)
 
-    def _check_bodies(self) -> list[Finding]:
+    def _check_bodies(self, owner: str | None) -> list[Finding]:
         found: list[Finding] = []
         after = 0
+        mine: set[int] | None = None
+        if owner is not None:
+            mine = {row[0] for row in self._sql.all("check_sessions") if row[2] == owner}
         while True:  # in pieces, so that no snapshot keeps the WAL from starting over
             rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
             if not rows:
                 return found
             after = rows[-1][0]
             for packed, kind, body in rows:
+                if mine is not None and packed >> 32 not in mine:
+                    continue
                 where = f"session number {packed >> 32}, seq {packed & LAST}"
                 try:
                     message = codec.decode(body, store=self.name, location=where)
@@ -413,11 +452,13 @@ class Reads:
                 if message.seq != packed & LAST or kind_of(message) != kind:
                     found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
 
-    def _check_sessions(self) -> list[Finding]:
+    def _check_sessions(self, owner: str | None) -> list[Finding]:
         found: list[Finding] = []
         sessions = self._sql.all("check_sessions")
         parents = {row[1]: row[3] for row in sessions}
-        for number, session_id, _, parent, _, _ in sessions:
+        for number, session_id, whose, parent, _, _ in sessions:
+            if owner is not None and whose != owner:
+                continue
             with self._snapshot():
                 row = self._sql.one("session_by_id", (session_id,))
                 if row is None:
@@ -451,17 +492,22 @@ class Reads:
 _FURTHEST = 1 << 62
 
 
-def _position(cursor: str) -> int:
-    try:
-        return int(cursor, 16)
-    except ValueError:
-        msg = f"{cursor!r} is no cursor of this store: take one from an event, or leave it out to begin at the start"
-        raise CursorExpired(msg) from None
-
-
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
     """One line of a list. The row knows the newest message only to the second; its position is completed."""
     return views.info(session_row(row), _listed_head(row), now, keys=keys)
+
+
+def _single_turn(rows: list[Row], turn: TurnRow | None, kept: KeptTail) -> int | None:
+    """The turn that all new messages belong to (0: to none); None where some may have another place in the window.
+
+    What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`).
+    """
+    if not any(r[1] for r in rows):
+        return 0 if turn is None or turn.state != "running" else None
+    first = turn.first_seq if turn is not None else 0
+    if any(not r[1] or r[0] - r[1] + 1 != first for r in rows):
+        return None
+    return first if first > kept.last_seq or first == kept.turn else None
 
 
 def _listed_head(row: Row) -> Head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import apsw
 
 from palaver.clock import utc_now
-from palaver.errors import StoreClosed, StoreError, StoreUnavailable
+from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
 from palaver.info import Page, SessionInfo
 from palaver.operations import Operation
 from palaver.rows import TurnRow
@@ -40,6 +41,37 @@ CHECKPOINT_PAGES_BUSY = 4_000
 MAX_WAL_PAGES = 16_000
 """From here on readers are waited for, so that the WAL can start over: 64 MiB."""
 MAX_IDLE_READERS = 16
+
+
+_open_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_forking = threading.Lock()
+_held: list[SqliteStore] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for store in list(_open_stores):
+        store.before_fork()
+        _held.append(store)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().after_fork_in_parent()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking
+    _forking = threading.Lock()
+    while _held:
+        _held.pop().after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 class SqliteStore(Store):
@@ -72,14 +104,19 @@ class SqliteStore(Store):
         self._max_pages = max_pages
         self._closed = False
         self._broken: StoreError | None = None
-        self._inherited: list[Any] = []
         self._known_damage: set[str] = set()
-        self._fork_lock = threading.Lock()
+        self._gate = threading.Condition()
+        self._reads_under_way = 0
         self._opener.prepare()
         self._open()
+        _open_stores.add(self)
 
     def _open(self) -> None:
-        self._pid = os.getpid()
+        self._connect()
+        self._committer = GroupCommitter(self._run, self.name)
+        self._exclusive_lock = threading.Lock()
+
+    def _connect(self) -> None:
         self._writer = self._opener.writer()
         self._writes = Statements(self._writer)
         if self._max_pages is not None:
@@ -88,16 +125,12 @@ class SqliteStore(Store):
         self._wal_pages = 0
         self._data_version: Row | None = None
         self._ledger = SqliteLedger(self._writes)
-        self._committer = GroupCommitter(self._run, self.name)
         self._readers: deque[Reads] = deque()
         self._tails = TailCache()
         self._lines: Lines = {}
-        self._exclusive_lock = threading.Lock()
 
     # ------------------------------------------------------------------ writing
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
-        if self._pid != os.getpid():
-            self._reopen()
         return self._committer.commit(operations)
 
     @property
@@ -111,12 +144,21 @@ class SqliteStore(Store):
         return self._committer.average
 
     def _run(self, operations: list[Operation]) -> list[Any]:
+        if self._opener.exclusive:
+            with self._exclusive_lock:
+                return self._transact(operations)
+        return self._transact(operations)
+
+    def _transact(self, operations: list[Operation]) -> list[Any]:
         if self._broken is not None:
             raise StoreUnavailable(str(self._broken)) from self._broken
         connection, writes, ledger = self._writer, self._writes, self._ledger
         outcome: Any = "not_written"
         if connection.readonly("main"):
             raise translate(apsw.ReadOnlyError("attempt to write a readonly database"), self.name)
+        if connection.in_transaction:  # an interrupt struck before the transaction before could be rolled back
+            ledger.forget()
+            self._roll_back()
         try:
             writes.script("BEGIN IMMEDIATE")
             version = writes.one("data_version")
@@ -136,14 +178,14 @@ class SqliteStore(Store):
             if not isinstance(exc, apsw.Error):
                 raise
             error = translate(exc, self.name, outcome)
-            if isinstance(exc, apsw.IOError):
+            if isinstance(exc, apsw.IOError) and not isinstance(error, StoreFull):
                 # A failed sync may have dropped pages that a second sync would report as safe.
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
         ledger.flushed()
         ledger.trim()
         if self._wal_pages >= CHECKPOINT_PAGES:
-            self._checkpoint()
+            self._checkpoint(busy=len(operations) > 1)
         return results
 
     def _roll_back(self) -> None:
@@ -158,43 +200,53 @@ class SqliteStore(Store):
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, *, busy: bool) -> None:
         """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again."""
-        if self._wal_pages < CHECKPOINT_PAGES_BUSY and self._committer.waiting:
+        if self._wal_pages < CHECKPOINT_PAGES_BUSY and (busy or self._committer.waiting):
             return
         mode = apsw.SQLITE_CHECKPOINT_PASSIVE
         if self._wal_pages >= MAX_WAL_PAGES:
             mode = apsw.SQLITE_CHECKPOINT_RESTART
         self._wal_pages = 0
+        self._opener.impatient = mode != apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
             self._writer.wal_checkpoint(mode=mode)
         except (apsw.BusyError, apsw.LockedError, apsw.FullError):
             return
         except apsw.Error as exc:
             # As after a failed commit: what is on disk is not known any more.
-            self._broken = translate(exc, self.name)
+            error = translate(exc, self.name)
+            self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again")
+        finally:
+            self._opener.impatient = False
 
     # ------------------------------------------------------------------ reading
     @contextmanager
     def _reading(self) -> Generator[Reads]:
-        if self._pid != os.getpid():
-            self._reopen()
         self._require_open()
         if self._opener.exclusive:
             with self._exclusive_lock, self._on_writer() as reads:
                 yield reads
             return
+        with self._gate:
+            self._reads_under_way += 1
         try:
-            reads = self._readers.pop()
-        except IndexError:
-            reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
-        try:
-            yield reads
-        except apsw.Error as exc:
-            raise translate(exc, self.name) from exc
+            try:
+                reads = self._readers.pop()
+            except IndexError:
+                reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
+            try:
+                yield reads
+            except apsw.Error as exc:
+                raise translate(exc, self.name) from exc
+            finally:
+                damaged = reads.take_damaged()
+                self._give_back(reads)
         finally:
-            damaged = reads.take_damaged()
-            self._give_back(reads)
+            with self._gate:
+                self._reads_under_way -= 1
+                if not self._reads_under_way:
+                    self._gate.notify_all()
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
         if new and not self._opener.read_only and not self._writer.readonly("main"):
             self._known_damage.update(new)
@@ -272,6 +324,10 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.turn(session_id, owner, first_seq)
 
+    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+        with self._reading() as r:
+            return r.turn_messages(session_id, owner, first_seq)
+
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._reading() as r:
             return r.queued(session_id, owner)
@@ -300,31 +356,52 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.stats(owner)
 
-    def check(self) -> list[Finding]:
+    def check(self, owner: str | None = None) -> list[Finding]:
         with self._reading() as r:
-            return r.check()
+            return r.check(owner)
+
+    # ------------------------------------------------------------------ fork
+    def before_fork(self) -> None:
+        """Let commits and reads that are under way end, hold others back, and close every connection.
+
+        SQLite forbids a child to inherit connections: it would share with its parent's copies locks that it
+        does not have.
+        """
+        self._committer.hold()
+        self._gate.acquire()
+        while self._reads_under_way:
+            self._gate.wait()
+        while self._readers:
+            self._readers.pop().close()
+        self._writer.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        try:
+            self._connect()
+        except StoreError as error:
+            self._broken = error
+        self._gate.release()
+        self._committer.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: of the parent's threads none is here, and whatever they held is free."""
+        self._gate = threading.Condition()
+        self._broken = None
+        try:
+            self._open()
+        except StoreError as error:
+            self._committer = GroupCommitter(self._run, self.name)
+            self._exclusive_lock = threading.Lock()
+            self._broken = error
 
     # ------------------------------------------------------------------ life
-    def _reopen(self) -> None:
-        """Open connections of its own, in a forked child.
-
-        The parent's are kept unused: closing them here would disturb what they hold.
-        """
-        with self._fork_lock:
-            if self._pid == os.getpid():
-                return
-            self._inherited.append((self._writer, self._ledger, list(self._readers)))
-            self._broken = None
-            self._open()
-
     def close(self) -> None:
         if self._closed:
             return
-        if self._pid != os.getpid():
-            self._closed = True
-            return
         self._committer.close()
         self._closed = True
+        _open_stores.discard(self)
         while self._readers:
             self._readers.pop().close()
         try:

@@ -29,9 +29,17 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
     rev: int
     last_seq: int
     tail: Tail
+    turn: int = 0
+    """The turn that everything since it began belongs to, as far as that is known; 0: not known."""
 
-    def grown(self, new: tuple[Message, ...], last_seq: int, limit: int) -> KeptTail | None:
+    def grown(self, new: tuple[Message, ...], last_seq: int, limit: int, turn: int) -> KeptTail | None:
         """The tail with newer messages at its end; None where it has to be read anew."""
+        if not self.tail.messages:  # what comes may belong to the head
+            return None
+        summary = self.tail.summary
+        covered = summary is not None and self.tail.messages[0].seq <= summary.through_seq
+        if covered and any(m.role == "user" for m in new):  # then the covered one is needed no more
+            return None
         messages = (*self.tail.messages, *new)
         complete = self.tail.complete
         if len(messages) > limit:
@@ -46,6 +54,7 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
             self.rev,
             last_seq,
             msgspec.structs.replace(self.tail, messages=messages, complete=complete),
+            turn,
         )
 
 

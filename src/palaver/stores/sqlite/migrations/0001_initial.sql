@@ -95,7 +95,8 @@ CREATE TABLE turns (
     session_is_new INTEGER NOT NULL,
     first_contact INTEGER NOT NULL,
     taken TEXT,  -- JSON array of positions that had waited
-    notice TEXT
+    notice TEXT,
+    message_seq INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 

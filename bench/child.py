@@ -1,0 +1,46 @@
+"""A process of its own for each repetition: `python -m bench.child`, started by `bench.__main__` and by workloads."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from bench import crowds, reading, writing
+from bench.material import Place
+from bench.sizes import Sizes
+from bench.writing import Figures
+
+__all__ = ["WORKLOADS", "main"]
+
+WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
+    "w1": writing.w1,
+    "w2": reading.w2,
+    "w3": reading.w3,
+    "w4": reading.w4,
+    "w5": crowds.w5,
+    "w5t": crowds.w5t,
+    "w6": crowds.w6,
+    "w7": reading.w7,
+    "t1": writing.t1,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Do one workload, or a part of one, and print what came of it as JSON."""
+    name, *rest = arguments
+    if name == "w6_writer":
+        crowds.w6_writer(json.loads(rest[0]), int(rest[1]))
+    elif name == "w7_listing":
+        reading.w7_listing(rest[0], rest[1], int(rest[2]))
+    else:
+        kind, directory, sizes = rest
+        place = Place(kind, Path(directory))
+        print(json.dumps(WORKLOADS[name](place, msgspec.json.decode(sizes, type=Sizes))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,260 @@
+"""What the server answers. Every field is always there, except where it says what it is only there for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from palaver.aio import AsyncTurn
+from palaver.errors import UnsupportedFormat
+from palaver.exchanges import Repair
+from palaver.formats import Rendered, wires
+from palaver.info import Notice, SessionInfo, Summary
+from palaver.keys import Origin
+from palaver.model import Message
+from palaver.server.reading import Cleaned
+from palaver.stores.base import Change, OpenTurn
+from palaver.window import Omitted, Window
+
+__all__ = [
+    "Appended",
+    "Compacted",
+    "Events",
+    "Health",
+    "Inbox",
+    "Messages",
+    "OpenTurns",
+    "Payload",
+    "PayloadRepair",
+    "SessionDocument",
+    "SessionPage",
+    "TurnDocument",
+    "WindowAnswer",
+    "WindowDocument",
+    "payload",
+    "require_wire",
+    "session_document",
+    "turn_document",
+    "window_document",
+]
+
+TurnStateName = Literal["running", "finished", "interrupted", "rolled_back", "queued"]
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    repairs: tuple[Cleaned, ...] | UnsetType = UNSET
+    """Only where the request held text that had to be mended: where, and how."""
+
+
+class SessionDocument(SessionInfo, frozen=True, kw_only=True, omit_defaults=False):
+    """One conversation, as it was when it was read. Times are UTC; counts are of live messages."""
+
+    repairs: tuple[Cleaned, ...] | UnsetType = UNSET
+    """Only where the request held text that had to be mended: where, and how."""
+
+
+class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions, newest activity first."""
+
+    sessions: tuple[SessionDocument, ...]
+    next: str | None
+    """Give it as `after` for the next page; null: this is the last one."""
+
+
+class WindowDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model may see of a session, and what was done to make it so."""
+
+    messages: tuple[Message, ...]
+    """The instructions, the summary (without seq), then the exchanges."""
+    head_count: int
+    """How many messages stand before the first exchange."""
+    tokens: int
+    """Size in tokens, estimated where nobody counted."""
+    repairs: tuple[Repair, ...]
+    omitted: tuple[Omitted, ...]
+    pending: tuple[Message, ...]
+    """The running turn's last exchange, held back until all of its calls are answered."""
+    anchor: int | None
+
+
+class PayloadRepair(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a payload says otherwise than the messages it was made from."""
+
+    kind: str
+    seq: int
+    detail: str
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """The window in a provider's format."""
+
+    wire: str
+    system: Any
+    """The system prompt of a wire that has it apart; null where it is among the messages."""
+    messages: list[Any]
+    repairs: tuple[PayloadRepair, ...]
+
+
+class WindowAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A session's window."""
+
+    session_id: str
+    window: WindowDocument
+    payload: Payload | UnsetType = UNSET
+    """Only where the request names a wire."""
+
+
+class TurnDocument(_Answer, frozen=True, kw_only=True):
+    """A turn: from the message that began it to the reply."""
+
+    id: str | None
+    """Names the turn, and is the right to go on with it, also after a restart of the server; null: no turn yet."""
+    state: TurnStateName
+    session_id: str
+    seq: int
+    """Position of the message that began the turn, or that waits."""
+    origin: Origin | None
+    session_is_new: bool
+    first_contact: bool
+    taken_over: bool
+    """The message began this turn before, and it was interrupted: the window shows how far it came."""
+    replayed: bool
+    """The turn is over: `reply` and `messages` say how, and there is nothing to do."""
+    queued: bool
+    """Another turn runs: the message is stored, and waits for it or for the next one."""
+    notice: Notice | None
+    """What to say about a reset, to the model and to the person."""
+    context: str
+    """The section for the system prompt: where this conversation takes place."""
+    message: Message | None
+    reply: Message | None
+    messages: tuple[Message, ...]
+    """What the turn stored: of a turn that is over all of it, else what this request knows of."""
+    window: WindowDocument | None
+    """What the model may see now; null where the turn is over or has not begun."""
+    waiting: int | UnsetType = UNSET
+    """Only in the answer that ends the turn: how many messages wait for the next one."""
+    payload: Payload | UnsetType = UNSET
+    """Only where the request says `render`."""
+
+
+class Appended(_Answer, frozen=True, kw_only=True):
+    """Where messages came to stand."""
+
+    session_id: str
+    seqs: tuple[int, ...]
+    """In the order they were given; a duplicate has its first position."""
+    last_seq: int
+    fresh: bool
+    """Whether anything was stored that was not there before."""
+
+
+class Compacted(_Answer, frozen=True, kw_only=True):
+    """A summary that stands for messages now."""
+
+    summary: Summary
+
+
+class Messages(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a transcript, in order."""
+
+    messages: tuple[Message, ...]
+    next: int | None
+    """Give it as `after` (as `before`, where the newest were asked for); null: there is no more."""
+
+
+class Inbox(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages that came while a turn runs, and wait."""
+
+    messages: tuple[Message, ...]
+
+
+class OpenTurns(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns that have not ended, oldest first."""
+
+    turns: tuple[OpenTurn, ...]
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Committed changes after a cursor: every one once, in order within each session."""
+
+    events: tuple[Change, ...]
+    cursor: str | None
+    """Give it as `after` to go on from here; null: nothing ever happened."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The server answers, and its store can be read."""
+
+    status: Literal["ok"]
+    version: str
+
+
+def session_document(info: SessionInfo, cleaned: tuple[Cleaned, ...] = ()) -> SessionDocument:
+    """A session as the server answers it."""
+    fields = {name: getattr(info, name) for name in SessionInfo.__struct_fields__}
+    return SessionDocument(**fields, repairs=cleaned or UNSET)
+
+
+def window_document(window: Window) -> WindowDocument:
+    """A window as the server answers it."""
+    return WindowDocument(
+        messages=window.messages,
+        head_count=window.head_count,
+        tokens=window.tokens,
+        repairs=window.repairs,
+        omitted=window.omitted,
+        pending=window.pending,
+        anchor=window.anchor,
+    )
+
+
+def require_wire(wire: str | None) -> None:
+    """Refuse a wire that nothing could be rendered for, before anything is stored. Raises UnsupportedFormat."""
+    if wire is not None and wire not in wires():
+        msg = f"the wire format {wire!r} is not known; known are {', '.join(wires())}"
+        raise UnsupportedFormat(msg)
+
+
+def payload(window: Window, wire: str | None) -> Payload | UnsetType:
+    """A window in a provider's format, where one is named. Raises UnsupportedFormat."""
+    if wire is None:
+        return UNSET
+    made: Rendered = window.render(wire)
+    repairs = tuple(PayloadRepair(kind=each.kind, seq=each.seq, detail=each.detail) for each in made.repairs)
+    return Payload(wire=wire, system=made.system, messages=made.messages, repairs=repairs)
+
+
+def turn_document(
+    turn: AsyncTurn,
+    *,
+    wire: str | None = None,
+    ending: bool = False,
+    cleaned: tuple[Cleaned, ...] = (),
+) -> TurnDocument:
+    """A turn as the server answers it; `ending`: this request ends it. Raises UnsupportedFormat."""
+    state: Any = turn.state
+    window = None if turn.ended else turn.window
+    return TurnDocument(
+        id=turn.id,
+        state=state,
+        session_id=turn.session_id,
+        seq=turn.seq,
+        origin=turn.origin,
+        session_is_new=turn.session_is_new,
+        first_contact=turn.first_contact,
+        taken_over=turn.taken_over,
+        replayed=turn.replayed,
+        queued=turn.queued,
+        notice=turn.notice,
+        context=turn.context,
+        message=turn.message,
+        reply=turn.reply,
+        messages=turn.messages,
+        window=None if window is None else window_document(window),
+        waiting=turn.waiting if ending else UNSET,
+        payload=UNSET if window is None else payload(window, wire),
+        repairs=cleaned or UNSET,
+    )

@@ -1,0 +1,240 @@
+"""The ASGI application: routes from the table, one dispatcher, and the store's life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import traceback
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from palaver.aio import AsyncSessionManager, aopen
+from palaver.errors import PalaverError
+from palaver.server import pages
+from palaver.server.guard import Guard, own_names
+from palaver.server.limits import Limits
+from palaver.server.openapi import OWNER_HEADER, document
+from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
+from palaver.server.reach import of_clients
+from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
+from palaver.server.routes import ENDPOINTS
+from palaver.server.table import Answer, Call, Endpoint
+from palaver.settings import Settings
+from palaver.stores.base import Store
+
+__all__ = ["app"]
+
+logger = logging.getLogger("palaver.server")
+
+MAX_OWNER_BYTES = 256
+Respond = Callable[[Request], Awaitable[Response]]
+
+
+class _Wire(msgspec.Struct, frozen=True):
+    """Whether a body names a wire: it is then of the second kind that its endpoint takes."""
+
+    wire: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def app(
+    sessions: AsyncSessionManager | Store | str | os.PathLike[str],
+    *,
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+) -> Starlette:
+    """The ASGI application over a store.
+
+    A URL (or an open store) is opened when the application starts and closed when it stops; a manager stays the
+    caller's, and brings its own settings. `allowed_hosts` are names that the server is reached by, besides
+    `localhost`, `127.0.0.1` and `[::1]`: a request under any other name is refused.
+
+    Raises ValueError for settings beside a manager, or a host with a scheme or port.
+    """
+    if isinstance(sessions, AsyncSessionManager) and settings is not None:
+        msg = "a manager has its settings already: give settings= with a URL only"
+        raise ValueError(msg)
+
+    @asynccontextmanager
+    async def lifespan(application: Starlette) -> AsyncGenerator[None]:
+        if isinstance(sessions, AsyncSessionManager):
+            application.state.sessions = of_clients(sessions)
+            yield
+            return
+        async with aopen(sessions, settings=settings) as opened:
+            application.state.sessions = of_clients(opened)
+            yield
+
+    made = Starlette(
+        routes=_routes(limits or Limits()),
+        middleware=[Middleware(Guard, names=own_names(allowed_hosts))],
+        exception_handlers={HTTPException: _not_routed},
+        lifespan=lifespan,
+    )
+    made.router.redirect_slashes = False
+    return made
+
+
+def _routes(limits: Limits) -> list[Route]:
+    """One route for each path, so that Allow names all of its methods."""
+    paths: dict[str, dict[str, Respond]] = {}
+    for each in ENDPOINTS:
+        paths.setdefault(each.path, {})[each.method] = _responder(each, limits)
+    described = msgspec.json.encode(document(ENDPOINTS))
+
+    async def openapi(_: Request) -> Response:
+        return Response(described, media_type="application/json")
+
+    async def front(request: Request) -> Response:
+        return HTMLResponse(pages.front_page(ENDPOINTS, _base(request)))
+
+    async def text(request: Request) -> Response:
+        return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
+
+    async def kind(request: Request) -> Response:
+        found = KINDS.get(request.path_params["slug"])
+        if found is None:
+            raise HTTPException(404)
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
+    own: dict[str, Respond] = {"/": front, "/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
+    for path, respond in own.items():
+        paths[path] = {"GET": respond}
+    return [Route(path, _by_method(methods), methods=sorted(methods)) for path, methods in paths.items()]
+
+
+def _base(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers['host']}"
+
+
+def _by_method(methods: Mapping[str, Respond]) -> Respond:
+    async def respond(request: Request) -> Response:
+        return await methods["GET" if request.method == "HEAD" else request.method](request)
+
+    return respond
+
+
+def _responder(each: Endpoint, limits: Limits) -> Respond:
+    async def respond(request: Request) -> Response:
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        response = await _answered(each, request, limits)
+        if logger.isEnabledFor(logging.INFO):
+            millis = round((clock() - start) * 1000, 1)
+            fields = {"route": each.path, "status": response.status_code, "duration_ms": millis}
+            _log(logging.INFO, "http.request", each, fields)
+        return response
+
+    return respond
+
+
+async def _answered(each: Endpoint, request: Request, limits: Limits) -> Response:
+    """The one place where errors become answers."""
+    try:
+        done = await each.handler(await _read(each, request, limits))
+        return _encoded(done)
+    except ProblemError as error:
+        return answer(error.problem)
+    except PalaverError as error:
+        found = of_error(error)
+        if found.status >= 500:
+            _log(logging.ERROR, "http.store_error", each, {"error": type(error).__name__, "status": found.status})
+        return answer(found)
+    except ClientDisconnect:
+        return answer(problem("bad-request", "the client went away while it sent the body").problem)
+    except Exception as error:  # noqa: BLE001 - the last resort: said in the log, without what the request held
+        return answer(_unexpected(each, error))
+
+
+def _encoded(done: Answer) -> Response:
+    if done.value is None:
+        return Response(status_code=done.status, headers=dict(done.headers))
+    return Response(
+        msgspec.json.encode(done.value),
+        status_code=done.status,
+        headers=dict(done.headers),
+        media_type="application/json",
+    )
+
+
+async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
+    sessions = _owned(request)
+    path = {name: _text(name, value) for name, value in request.path_params.items()}
+    query = decode_query(request, each.query)
+    body: Any = None
+    cleaned: tuple[Cleaned, ...] = ()
+    if each.method != "GET":
+        raw = await read_body(request, limits.max_body_bytes)
+        if each.bodies and (raw or each.body_required):
+            require_json(request)
+            body, cleaned = decode(raw, _kind_of(each, raw))
+        elif raw:
+            raise problem("invalid-request", f"{each.method} {each.path} takes no body")
+    return Call(request, sessions, path, body, query, cleaned)
+
+
+def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:
+    if len(each.bodies) == 1:
+        return each.bodies[0]
+    said, _ = decode(raw, _Wire)
+    return each.bodies[0 if isinstance(said.wire, msgspec.UnsetType) else 1]
+
+
+def _text(name: str, value: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError as exc:
+        raise problem("bad-request", f"the path's {name} is not UTF-8", path=name) from exc
+
+
+def _owned(request: Request) -> AsyncSessionManager:
+    """The sessions of the owner that the request names; of all owners where it names none."""
+    sessions: AsyncSessionManager = request.app.state.sessions
+    given = request.headers.getlist(OWNER_HEADER)
+    if not given:
+        return sessions
+    try:
+        owner = given[0].encode("latin-1").decode()
+    except UnicodeDecodeError as exc:
+        raise problem("bad-request", f"{OWNER_HEADER} is not UTF-8", path=OWNER_HEADER) from exc
+    if len(given) > 1 or not owner.isprintable() or not 0 < len(owner.encode()) <= MAX_OWNER_BYTES:
+        detail = f"{OWNER_HEADER} is one name of 1 to {MAX_OWNER_BYTES} bytes without control characters"
+        raise problem("bad-request", detail, path=OWNER_HEADER)
+    return sessions.for_owner(owner)
+
+
+def _unexpected(each: Endpoint, error: Exception) -> Problem:
+    """A problem without internals. The log gets the kind of error and where it was raised, not its text."""
+    number = uuid.uuid4().hex
+    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    _log(logging.ERROR, "http.error", each, {"error": type(error).__name__, "error_id": number, "frames": frames})
+    found = problem("internal-error", "the server failed; its operator finds this error by its instance").problem
+    return msgspec.structs.replace(found, instance=f"urn:uuid:{uuid.UUID(number)}")
+
+
+def _log(level: int, action: str, each: Endpoint, fields: dict[str, Any]) -> None:
+    logger.log(level, "%s %s %s", action, each.name, fields, extra={"action": action, "operation": each.name, **fields})
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """What the router itself refuses."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    path = request.url.path
+    if status == 405:
+        headers["Allow"] = ", ".join(sorted(name.strip() for name in headers.get("Allow", "").split(",")))
+        detail = f"{path} does not take {request.method}; it takes {headers['Allow']}"
+        return answer(problem("method-not-allowed", detail).problem, headers)
+    return answer(problem("not-found", f"there is nothing at {path}; /docs lists what there is").problem, headers)

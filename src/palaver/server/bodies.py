@@ -1,0 +1,273 @@
+"""What requests may say. Keys that are not known are refused: a misspelt option would else do nothing, silently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from palaver.errors import InvalidMessage
+from palaver.formats import parse
+from palaver.keys import Origin
+from palaver.model import Message, Wire
+from palaver.server.limits import MAX_LEASE_SECONDS, MAX_WAIT_SECONDS
+from palaver.server.messages import Body, Count, NewMessage, NewUsage
+
+__all__ = [
+    "AppendMessages",
+    "AppendToTurn",
+    "AppendWireMessages",
+    "AppendWireToTurn",
+    "BeginTurn",
+    "BeginTurnOnWire",
+    "CompactSession",
+    "CreateSession",
+    "FailTurn",
+    "FinishTurn",
+    "FinishTurnOnWire",
+    "KeyBody",
+    "NewOrigin",
+    "PatchSession",
+    "Positive",
+    "RenewTurn",
+    "ResumeKey",
+]
+
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
+LeaseSeconds: TypeAlias = Annotated[float, Meta(ge=1, le=MAX_LEASE_SECONDS)]
+WaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)]
+
+
+class NewOrigin(Origin, frozen=True, forbid_unknown_fields=True):
+    """Where a message came from. Ids are text as the platform gave them; names and topics never decide a key."""
+
+    def origin(self) -> Origin:
+        """The same as the library's value."""
+        return Origin(*msgspec.structs.astuple(self))
+
+
+class _Target(Body, frozen=True, kw_only=True):
+    origin: NewOrigin | None = None
+    key: str | None = None
+    """A session key of the caller's own, in place of an origin."""
+
+    def _given(self) -> int:
+        return (self.origin is not None) + (self.key is not None)
+
+    @property
+    def target(self) -> Origin | str | None:
+        """What the session is found by; None: neither was given."""
+        return self.origin.origin() if self.origin is not None else self.key
+
+
+class KeyBody(_Target, frozen=True, kw_only=True):
+    """Names a key: by an origin, or as it is."""
+
+    def __post_init__(self) -> None:
+        if self._given() != 1:
+            msg = "give either origin or key"
+            raise ValueError(msg)
+
+
+class ResumeKey(KeyBody, frozen=True, kw_only=True):
+    """Points a key at a session that exists."""
+
+    session_id: str
+    """Its id or alias."""
+
+
+class CreateSession(_Target, frozen=True, kw_only=True):
+    """Makes a session on purpose, under a key or under none."""
+
+    alias: str | None = None
+    """The caller's own id for it; works wherever a session id does."""
+    title: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self._given() > 1:
+            msg = "give origin or key, not both"
+            raise ValueError(msg)
+
+
+class PatchSession(Body, frozen=True, kw_only=True):
+    """Changes a session."""
+
+    metadata: dict[str, Any]
+    """Merged into the session's metadata, one level deep; null removes a key."""
+
+
+class CompactSession(Body, frozen=True, kw_only=True):
+    """Lets a summary stand for everything through a position."""
+
+    summary: str
+    through_seq: Count
+    """Ends an exchange outside a running turn. 0: the summary covers nothing."""
+    expected: Count | None = None
+    """Id of the summary that this one continues (0: none); another by now is a conflict."""
+    usage: NewUsage | None = None
+    """What making the summary used."""
+
+
+class _View(Body, frozen=True, kw_only=True):
+    max_messages: Positive | None = None
+    max_tokens: Positive | None = None
+    max_turns: Positive | None = None
+    render: Wire | None = None
+    """Wire format, such as `openai_chat`: the answer's `payload` is ready for that provider."""
+
+
+class _Begin(_View, frozen=True, kw_only=True):
+    origin: NewOrigin | None = None
+    key: str | None = None
+    """A session key of the caller's own, in place of an origin."""
+    session_id: str | None = None
+    """Id or alias of the session, in place of an origin or key; no policy resets it then."""
+    on_busy: Literal["wait", "raise", "store"] = "wait"
+    """While another turn runs: wait for it, answer 409 at once, or store the message for that turn's inbox."""
+    timeout: WaitSeconds = 10.0
+    """Seconds to wait."""
+    lease_seconds: LeaseSeconds | None = None
+    """How long the turn keeps the session without a sign of life; null: the server's setting."""
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.origin, self.key, self.session_id)) != 1:
+            msg = "give one of origin, key and session_id"
+            raise ValueError(msg)
+
+    @property
+    def target(self) -> Origin | str:
+        """What the session is found by, where no session is named."""
+        return self.origin.origin() if self.origin is not None else self.key or ""
+
+
+class BeginTurn(_Begin, frozen=True, kw_only=True):
+    """Stores a message and begins the turn that answers it; without one, the turn answers those that wait."""
+
+    message: NewMessage | str | None = None
+    """The message; text alone is a message of the user."""
+
+    def first(self) -> Message | None:
+        """The message as the library's value. Raises InvalidMessage."""
+        if isinstance(self.message, str):
+            return NewMessage(role="user", content=self.message).message()
+        return None if self.message is None else self.message.message()
+
+
+class BeginTurnOnWire(_Begin, frozen=True, kw_only=True):
+    """The same with a message in a provider's format."""
+
+    wire: Wire
+    """Wire format of the message, such as `openai_chat`."""
+    message: dict[str, Any]
+    message_id: str | None = None
+    """Idempotency key, such as the platform's message id."""
+
+    def first(self) -> Message:
+        """The message as the library's value. Raises InvalidMessage, UnsupportedFormat."""
+        parsed = parse(self.wire, self.message)
+        if len(parsed) != 1:
+            msg = f"message is {len(parsed)} messages; a turn begins with one"
+            raise InvalidMessage(msg)
+        return parsed[0] if self.message_id is None else parsed[0].replace(id=self.message_id)
+
+
+Given: TypeAlias = Annotated[tuple[NewMessage, ...], Meta(min_length=1)]
+GivenOnWire: TypeAlias = Annotated[tuple[dict[str, Any], ...], Meta(min_length=1)]
+
+
+class _Append(Body, frozen=True, kw_only=True):
+    expected_seq: Count | None = None
+    """Last position that the caller has seen (0: none); a later one is a conflict."""
+
+
+class AppendMessages(_Append, frozen=True, kw_only=True):
+    """Stores messages at the end of a session, all or none."""
+
+    messages: Given
+
+    def given(self) -> Sequence[Message]:
+        """The messages as the library's values. Raises InvalidMessage."""
+        return [each.message() for each in self.messages]
+
+
+class AppendWireMessages(_Append, frozen=True, kw_only=True):
+    """The same with messages in a provider's format."""
+
+    wire: Wire
+    """Wire format of the messages, such as `openai_chat`."""
+    messages: GivenOnWire
+
+    def given(self) -> Sequence[Message]:
+        """The messages as the library's values. Raises InvalidMessage, UnsupportedFormat."""
+        return parse(self.wire, self.messages)
+
+
+class RenewTurn(Body, frozen=True, kw_only=True):
+    """Makes the lease last its full length from now."""
+
+    lease_seconds: LeaseSeconds | None = None
+    """How long that is; null: the server's setting."""
+
+
+class _AppendToTurn(_View, frozen=True, kw_only=True):
+    lease_seconds: LeaseSeconds | None = None
+    """How long the lease lasts from now; null: the server's setting."""
+
+
+class AppendToTurn(_AppendToTurn, frozen=True, kw_only=True):
+    """Stores what happens in a turn: calls, results, interim answers. Renews the lease."""
+
+    messages: Given
+
+    def given(self) -> Sequence[Message]:
+        """The messages as the library's values. Raises InvalidMessage."""
+        return [each.message() for each in self.messages]
+
+
+class AppendWireToTurn(_AppendToTurn, frozen=True, kw_only=True):
+    """The same with messages in a provider's format."""
+
+    wire: Wire
+    """Wire format of the messages, such as `openai_chat`."""
+    messages: GivenOnWire
+
+    def given(self) -> Sequence[Message]:
+        """The messages as the library's values. Raises InvalidMessage, UnsupportedFormat."""
+        return parse(self.wire, self.messages)
+
+
+class FinishTurn(Body, frozen=True, kw_only=True):
+    """Stores the reply and ends the turn."""
+
+    message: NewMessage | str | None = None
+    """The reply; text alone is a message of the assistant."""
+    usage: NewUsage | None = None
+    """What the turn's model calls used."""
+
+    def given(self) -> Sequence[Message]:
+        """The reply as the library's value, if there is one. Raises InvalidMessage."""
+        if isinstance(self.message, str):
+            return [NewMessage(role="assistant", content=self.message).message()]
+        return [] if self.message is None else [self.message.message()]
+
+
+class FinishTurnOnWire(Body, frozen=True, kw_only=True):
+    """The same with the reply in a provider's format."""
+
+    wire: Wire
+    """Wire format of the reply, such as `openai_chat`."""
+    message: dict[str, Any]
+    usage: NewUsage | None = None
+
+    def given(self) -> Sequence[Message]:
+        """The reply as the library's values. Raises InvalidMessage, UnsupportedFormat."""
+        return parse(self.wire, self.message)
+
+
+class FailTurn(Body, frozen=True, kw_only=True):
+    """Ends the turn as interrupted; what happened stays."""
+
+    reason: Annotated[str, Meta(max_length=1000)] = "failed"

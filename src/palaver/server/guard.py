@@ -1,0 +1,92 @@
+"""What every request passes first: the server is asked under its own name, and not by another site's page.
+
+Without this check any web page could reach a server on 127.0.0.1 through the visitor's browser: under the page's own
+name, where its DNS says 127.0.0.1 (rebinding), or with a plain form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palaver.server.problems import ProblemError, answer, problem
+
+__all__ = ["Guard", "own_names"]
+
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def own_names(names: Iterable[str]) -> frozenset[str]:
+    """The names that the server answers to: this machine's, and these. Without ports; ValueError for one with more."""
+    out: set[str] = set(LOOPBACK)
+    for name in names:
+        text = name.strip().lower()
+        if ":" in text and not text.startswith("["):
+            text = f"[{text}]" if text.count(":") > 1 else text
+        if not text or "/" in text or (":" in text and not text.startswith("[")):
+            msg = f"{name!r} is no host name; give it without scheme and port, such as 'chat.example'"
+            raise ValueError(msg)
+        out.add(text)
+    return frozenset(out)
+
+
+class Guard:
+    """ASGI middleware; see the module. It also routes by the path as it was sent, so that an id may hold `%2F`."""
+
+    def __init__(self, app: ASGIApp, *, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that may not be, and pass the others on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self._check(Headers(scope=scope))
+        except ProblemError as error:
+            await answer(error.problem)(scope, receive, headed)
+            return
+        raw = scope.get("raw_path")
+        if raw is not None:
+            scope = {**scope, "path": raw.decode("latin-1")}
+        await self._app(scope, receive, headed)
+
+    def _check(self, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not hosts[0]:
+            raise problem("bad-request", "a request has one Host header", path="Host")
+        host = hosts[0].lower()
+        if _name(host) not in self._names:
+            raise problem(
+                "host-not-allowed",
+                f"the server does not answer as {host!r}; name it in allowed_hosts if it is this server",
+                path="Host",
+            )
+        for origin in headers.getlist("origin"):
+            if urlsplit(origin).netloc.lower() != host:
+                raise problem("host-not-allowed", f"pages of {origin!r} may not use this server", path="Origin")
+
+
+def _name(host: str) -> str:
+    """Host without its port and final dot."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1]
+    return host.partition(":")[0].removesuffix(".")

@@ -1,0 +1,167 @@
+"""Reading what a request says: its body within a size, its query, and JSON that is not quite JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Literal, NoReturn, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+
+from palaver.codec import clean_text
+from palaver.errors import PalaverError
+from palaver.server.problems import ProblemError, of_error, problem
+
+__all__ = ["Cleaned", "decode", "decode_query", "read_body", "require_json"]
+
+T = TypeVar("T")
+
+MAX_DEPTH = 200
+"""Deepest nesting of a body that is decoded the slow way; as deep as stored metadata may be."""
+
+_IDS = re.compile(r"\.(?:\w+_)?(?:id|id_alt|key|alias|agent|account|platform)$")
+_FREE = re.compile(r"\.metadata\b")
+_PLACE = re.compile(r" - at `(.+)`$")
+
+
+class Cleaned(msgspec.Struct, frozen=True):
+    """Text in the request that held half a character, which no store can keep: U+FFFD stands for it now."""
+
+    path: str
+    kind: Literal["lone_surrogate_replaced"] = "lone_surrogate_replaced"
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise."""
+    length = request.headers.get("content-length")
+    if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return problem("body-too-large", f"the body has more than {limit} bytes, the most that this server takes")
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body that does not say that it is JSON: web pages may send other types to any server unasked."""
+    said = request.headers.get("content-type", "")
+    kind, _, rest = said.partition(";")
+    charset = next(
+        (p.partition("=")[2].strip().strip('"') for p in rest.split(";") if p.strip().lower().startswith("charset=")),
+        "utf-8",
+    )
+    if kind.strip().lower() != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
+        raise problem("unsupported-media-type", f"Content-Type is {said!r}; send application/json, in UTF-8")
+
+
+def decode(body: bytes, kind: type[T]) -> tuple[T, tuple[Cleaned, ...]]:
+    """A body as a struct, and the texts in it that had to be cleaned.
+
+    msgspec refuses the escape of a lone surrogate, which JavaScript's JSON.stringify sends for text that was cut in
+    the middle of an emoji: such a body is decoded by the standard library, and mended. Ids are not: two of them
+    could become one.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind), ()
+    except msgspec.ValidationError as exc:
+        raise _refused(exc) from exc
+    except RecursionError as exc:
+        raise problem("invalid-json", "the body is nested too deep") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        if b"\\ud" not in body.lower():
+            raise problem("invalid-json", f"the body cannot be read: {_reason(exc)}") from exc
+    cleaned: list[Cleaned] = []
+    mended = _mend(_slowly(body), "$", 0, cleaned)
+    for each in cleaned:
+        if _IDS.search(each.path) and not _FREE.search(each.path):
+            raise problem("invalid-request", "an id holds a lone surrogate (half a character)", path=each.path)
+    try:
+        return msgspec.json.decode(msgspec.json.encode(mended), type=kind), tuple(cleaned)
+    except msgspec.ValidationError as exc:
+        raise _refused(exc) from exc
+
+
+def _slowly(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as exc:
+        raise problem("invalid-json", f"the body cannot be read: {_reason(exc)}") from exc
+
+
+def _no_constant(name: str) -> NoReturn:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        msg = f"the number {text[:40]} is out of range"
+        raise ValueError(msg)
+    return value
+
+
+def _mend(value: Any, path: str, depth: int, cleaned: list[Cleaned]) -> Any:
+    if depth > MAX_DEPTH:
+        raise problem("invalid-json", "the body is nested too deep")
+    if isinstance(value, str):
+        text = clean_text(value)
+        if text is not value:
+            cleaned.append(Cleaned(path))
+        return text
+    if isinstance(value, dict):
+        out: dict[str, Any] = {}
+        for key, child in value.items():  # pyright: ignore[reportUnknownVariableType]
+            name = _mend(key, f"{path} (a key)", depth, cleaned)
+            if name in out:
+                raise problem("invalid-request", "two keys differ in half a character only", path=path)
+            out[name] = _mend(child, f"{path}.{name}", depth + 1, cleaned)
+        return out
+    if isinstance(value, list):
+        return [_mend(child, f"{path}[{i}]", depth + 1, cleaned) for i, child in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return value
+
+
+def decode_query(request: Request, kind: type[T]) -> T:
+    """The query as a struct. Each parameter may be given once."""
+    try:
+        pairs = parse_qsl(
+            request.url.query, keep_blank_values=True, strict_parsing=bool(request.url.query), errors="strict"
+        )
+    except ValueError as exc:
+        raise problem(
+            "bad-request", "the query cannot be read: it is name=value pairs, in UTF-8", path="query"
+        ) from exc
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise problem("bad-request", "a query parameter is given twice", path="query")
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as exc:
+        raise _refused(exc, root="query") from exc
+
+
+def _refused(exc: msgspec.ValidationError, root: str = "$") -> ProblemError:
+    text = str(exc)
+    found = _PLACE.search(text)
+    path = (found[1] if found else "$").replace("$", root, 1)
+    if found:
+        text = text[: found.start()]
+    if isinstance(exc.__cause__, PalaverError):  # an Origin that is none, for instance
+        return ProblemError(of_error(exc.__cause__, path=path))
+    return problem("invalid-request", f"{text} - at `{path}`", path=path)
+
+
+def _reason(exc: Exception) -> str:
+    return "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc)

@@ -1,0 +1,10 @@
+"""The table of routes."""
+
+from __future__ import annotations
+
+from palaver.server import service, sessions, turns
+
+__all__ = ["ENDPOINTS"]
+
+ENDPOINTS = (*turns.ENDPOINTS, *sessions.ENDPOINTS, *service.ENDPOINTS)
+"""Every route of the API, in the order that they are shown in."""

@@ -1,0 +1,82 @@
+"""What the server says of the whole store, and of itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+import palaver
+from palaver.errors import SessionNotFound
+from palaver.server.answers import Events, Health
+from palaver.server.limits import MAX_PAGE
+from palaver.server.table import Answer, Call, Endpoint
+from palaver.stores.base import Stats
+
+__all__ = ["ENDPOINTS"]
+
+EventCount: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which changes to read."""
+
+    after: str | None = None
+    """The cursor that the answer before ended with; without it, from the beginning."""
+    limit: EventCount = 100
+    session_id: str | None = None
+
+
+async def events(call: Call) -> Answer:
+    """Committed changes after a cursor."""
+    query: EventQuery = call.query
+    found = await call.sessions.events(query.after, limit=query.limit, session_id=query.session_id)
+    return Answer(Events(events=tuple(found), cursor=found[-1].cursor if found else query.after))
+
+
+async def stats(call: Call) -> Answer:
+    """How much is stored."""
+    return Answer(await call.sessions.stats())
+
+
+async def health(call: Call) -> Answer:
+    """One look into an index: the store can be read."""
+    with contextlib.suppress(SessionNotFound):  # nobody's key: that it is not found was read from the store
+        await call.sessions.resolve("palaver:health")
+    return Answer(Health(status="ok", version=palaver.__version__))
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/v1/events",
+        "readEvents",
+        "What happened after a cursor: every committed change once, without content.",
+        events,
+        {200: "The changes, and the cursor to go on from."},
+        Events,
+        query=EventQuery,
+        problems=("cursor-expired",),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/stats",
+        "readStats",
+        "How much is stored.",
+        stats,
+        {200: "Counts and sizes."},
+        Stats,
+    ),
+    Endpoint(
+        "GET",
+        "/health",
+        "health",
+        "Whether the server answers and its store can be read; quick.",
+        health,
+        {200: "All is well."},
+        Health,
+        problems=("store-unavailable",),
+    ),
+)

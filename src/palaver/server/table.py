@@ -1,0 +1,73 @@
+"""What a route is: one line of the table that routing, the OpenAPI document and the documentation are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from starlette.requests import Request
+
+from palaver.aio import AsyncSessionManager
+from palaver.server.reading import Cleaned
+
+__all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery"]
+
+Method: TypeAlias = Literal["GET", "POST", "PATCH"]
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No query parameter: any is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and checked: what an endpoint's handler works with."""
+
+    request: Request
+    sessions: AsyncSessionManager
+    """As the request's owner sees it."""
+    path: Mapping[str, str]
+    body: Any
+    """A struct of one of the endpoint's `bodies`."""
+    query: Any
+    """A struct of the endpoint's `query`."""
+    cleaned: tuple[Cleaned, ...]
+    """What of the body had to be mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler answers: a value to be sent as JSON."""
+
+    value: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path."""
+
+    method: Method
+    path: str
+    name: str
+    """The operation's id in the OpenAPI document."""
+    summary: str
+    handler: Handler
+    answers: Mapping[int, str]
+    """Status codes of success, and what each means."""
+    answer: type[Any]
+    bodies: tuple[type[Any], ...] = ()
+    """One, or two: the second is for bodies that name a `wire`."""
+    body_required: bool = True
+    query: type[Any] = NoQuery
+    problems: tuple[str, ...] = ()
+    """Slugs of the problems that are this endpoint's own."""
+    example: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Request headers that it reads, and what each means."""

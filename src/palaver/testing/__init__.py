@@ -1,0 +1,32 @@
+"""The conformance suite that every store passes, for stores that are written elsewhere too.
+
+    from palaver.testing import StoreConformance
+
+    class TestMyStore(StoreConformance):
+        @pytest.fixture
+        def open_store(self, tmp_path):
+            return lambda: MyStore(tmp_path / "data")
+
+pytest collects the inherited tests. `open_store` gives a function that opens the store: empty the first time, with
+the same data when called again. A store that keeps nothing says so: `persistent = False`.
+A suite of contract version n tests stores of that version; see `palaver.stores.base`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from palaver.stores.base import CONTRACT_VERSION
+
+# Before the modules are imported: without it their assertions fail without saying what was compared.
+pytest.register_assert_rewrite(
+    *(
+        f"palaver.testing.{module}"
+        for module in ("base", "feed", "listings", "material", "messages", "queue", "ranges", "reads", "redelivery")
+    ),
+    *(f"palaver.testing.{module}" for module in ("sessions", "keys", "threads", "turns")),
+)
+
+from palaver.testing.conformance import OpenStore, StoreConformance  # noqa: E402 - see above
+
+__all__ = ["CONTRACT_VERSION", "OpenStore", "StoreConformance"]

@@ -1,0 +1,49 @@
+"""The whole suite as one class."""
+
+from __future__ import annotations
+
+from palaver.testing.base import OpenStore
+from palaver.testing.feed import Feed
+from palaver.testing.keys import Bindings, Details
+from palaver.testing.listings import Accounts, Listings
+from palaver.testing.messages import Appends, Batches
+from palaver.testing.queue import Queue
+from palaver.testing.ranges import Compactions, Cuts, Purges
+from palaver.testing.reads import Damage, Pages, Tails
+from palaver.testing.redelivery import Redelivery, Retries
+from palaver.testing.sessions import Creation, Ownership, Resets
+from palaver.testing.threads import Closing, Threads
+from palaver.testing.turns import Leases, Turns
+
+__all__ = ["OpenStore", "StoreConformance"]
+
+
+class StoreConformance(
+    Appends,
+    Batches,
+    Turns,
+    Leases,
+    Redelivery,
+    Retries,
+    Queue,
+    Creation,
+    Resets,
+    Ownership,
+    Bindings,
+    Details,
+    Cuts,
+    Purges,
+    Compactions,
+    Pages,
+    Tails,
+    Damage,
+    Feed,
+    Listings,
+    Accounts,
+    Threads,
+    Closing,
+):
+    """Everything that a store must do. Subclass it as `TestYourStore` and give it a fixture `open_store`.
+
+    `persistent` and `lease_clock` say what kind of store it is; there is nothing else to choose.
+    """

@@ -1,0 +1,31 @@
+"""Open a store as a user who may do nothing, and tell what came of it.
+
+Arguments: what to do (`open`, `ro` for `?mode=ro`), the path. Started as root.
+"""
+
+# ruff: noqa: T201 - the test reads what is printed
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import palaver
+from palaver import user
+
+NOBODY = 65534
+
+what, path = sys.argv[1:]
+with tempfile.TemporaryDirectory() as folder, palaver.open(Path(folder) / "any.db") as warm:
+    warm.check()  # loads what this user may read and nobody may not
+os.setgroups([])
+os.setgid(NOBODY)
+os.setuid(NOBODY)
+try:
+    with palaver.open(f"sqlite:///{path}?mode=ro" if what == "ro" else path) as sessions:
+        print(f"read {[m.text for m in sessions.resolve('key').messages()]}")
+        sessions.resolve("key").append(user("written"))
+        print("written")
+except palaver.StoreError as error:
+    print(f"{type(error).__name__} {error.outcome}: {error}")

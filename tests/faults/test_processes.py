@@ -1,0 +1,83 @@
+"""Several processes on one file: nothing is lost, refused or mixed up, and none of them starves."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import palaver
+from palaver import assistant, user
+from tests.faults import kit
+
+PROCESSES = 4
+EACH = 600
+"""Messages per session; each process writes to two. Enough that a wait of some commits weighs little."""
+
+
+def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
+    """1,200 appends by each of four processes: none fails, all are there in each one's order, and none starves."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        sessions.create("shared")
+    with ExitStack() as stack:
+        running = [stack.enter_context(kit.process("process_writer.py", path, name, EACH)) for name in range(PROCESSES)]
+        for process in running:
+            assert kit.pipe(process.stdout).readline() == "ready\n"
+        for process in running:
+            kit.say(process, "go")
+        for process in running:
+            assert kit.pipe(process.stdout).read() == "errors: 0\n"
+            assert process.wait(kit.PATIENCE) == 0
+    with palaver.open(path) as sessions:
+        assert sessions.check() == []
+        shared = kit.texts(sessions, "shared")
+        assert len(shared) == PROCESSES * EACH
+        for name in range(PROCESSES):
+            expected = [f"{name}.{n}" for n in range(EACH)]
+            assert kit.texts(sessions, f"own:{name}") == expected
+            assert [t for t in shared if t.startswith(f"{name}.")] == expected
+        first_done = min(shared.index(f"{name}.{EACH - 1}") for name in range(PROCESSES))
+        for name in range(PROCESSES):
+            done = sum(t.startswith(f"{name}.") for t in shared[:first_done])
+            assert done >= EACH // 10, f"process {name} had {done} of {EACH} in when the first was ready"
+
+
+@pytest.mark.parametrize("mode", ["wait", "raise", "store"])
+def test_processes_take_turns_in_one_session(tmp_path: Path, mode: str) -> None:
+    """Turns of three processes in one session never overlap; every message is answered, or waits for a turn."""
+    path, each = tmp_path / "chat.db", 12
+    with palaver.open(path) as sessions:
+        sessions.create("shared")
+    outcomes: dict[str, str] = {}
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(kit.process("turn_taker.py", path, name, each, mode)) for name in ("a", "b", "c")
+        ]
+        for process in running:
+            assert kit.pipe(process.stdout).readline() == "ready\n"
+        for process in running:
+            kit.say(process, "go")
+        for process in running:
+            for line in kit.pipe(process.stdout):
+                text, became = line.split()
+                outcomes[text] = became
+            assert process.wait(kit.PATIENCE) == 0
+    with palaver.open(path) as sessions:
+        assert sessions.check() == []
+        found = kit.texts(sessions, "shared")
+        asked = [t for t in found if " " not in t]
+        assert sorted(asked) == sorted(outcomes) == sorted(f"{name}.{n}" for name in "abc" for n in range(each))
+        for name in "abc":
+            assert [t for t in asked if t.startswith(name)] == [f"{name}.{n}" for n in range(each)]
+        if mode != "store":
+            assert set(outcomes.values()) == {"answered"}
+            expected = [line for t in asked for line in (t, f"{t} step", f"{t} reply")]
+            assert found == expected, "a turn ran into another"
+        spoken = [t for t in found if " " in t]
+        assert spoken == [line for t in spoken[::2] for line in (t, t.replace("step", "reply"))], "two turns at once"
+        with sessions.begin_turn("shared", user("last"), on_busy="raise") as turn:  # takes along what still waits
+            assert sessions.resolve("shared").info().turn_running
+            turn.finish(assistant("last reply"))
+        assert sessions.open_turns() == []
