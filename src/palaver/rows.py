@@ -158,8 +158,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     session: int
     first_seq: int
-    """Where the turn begins: at the message that began it; the next free position, where that had waited. It names
-    the turn in its session, and later turns have later ones."""
+    """Where the turn begins: at the message that began it, or the first of those that had waited. It names the turn in
+    its session, and later turns have later ones."""
     message_seq: int = 0
     """Position of the message that began it."""
     state: TurnState = "running"

@@ -1,7 +1,7 @@
 """Two kinds of store, one contract: the same operations get the same answers, and every read agrees.
 
 The memory store, and two SQLite stores on one file that are used by turns and opened anew by chance, are given the same
-values. Beside them stands a transcript that knows nothing of rows: it is kept from what the operations promise.
+values. Beside them stands a book that no store keeps: what each transcript holds, by what the operations promise.
 """
 
 from __future__ import annotations
@@ -18,329 +18,46 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from palaver import codec
 from palaver.errors import PalaverError
-from palaver.model import Usage, assistant, system, tool, user
 from palaver.operations import (
-    Append,
-    Appended,
-    Begin,
-    Begun,
-    Bind,
-    Compact,
-    Create,
-    Cut,
-    Finish,
-    Finished,
     Hold,
-    Lease,
     NewSession,
     Operation,
-    Purge,
-    RecordUsage,
-    Renew,
-    Rotate,
-    Rotated,
-    SetInfo,
 )
-from palaver.rows import Draft, SessionRow, TurnRow
 from palaver.stores import SessionQuery, Store, open_store
-from palaver.stores.holders import current as this_process
 from palaver.times import SECOND, from_micros
-
-START = 1_700_000_000_000_000
-EVERYTHING = 1_000_000
-# Resolved when the operation is committed, from what the memory store says then.
-NEW, CURRENT, RUNNING, ACTUAL = "<new>", "<current>", "<running>", -1
-SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
-"""The newest session, the one before, and the one before that; an id that may be anybody's."""
-KEYS = ("k1", "k2", "k3")
-OWNERS = ("", "a")
-LATER = from_micros(START + 10**15)  # a time of a message's own, years ahead of the clock
-
-
-# Messages of all kinds that stores tell apart, and the same few ids again and again, once with other content.
-texts = st.sampled_from(
-    (
-        user("hi"),
-        user("old", created_at=LATER),
-        user("/help", flags=("command",)),
-        assistant("well"),
-        tool("c1", "42"),
-        system("be kind"),
-    )
-)
-known = st.sampled_from(
-    (*[user("one", id="m1"), user("two", id="m2"), assistant("three", id="m3")] * 3, user("!", id="m1"))
-)
-drafts = st.one_of(texts, known).map(codec.draft)
-several = st.lists(drafts, min_size=0, max_size=3).map(tuple)
-owners = st.sampled_from((*[None] * 8, "", "a"))
-sessions = st.sampled_from(SESSIONS)
-keys = st.sampled_from(KEYS)
-seqs = st.one_of(st.integers(1, 4), st.integers(0, 12))
-revs = st.sampled_from((None, None, None, ACTUAL, 1))
-seconds = st.sampled_from((1, 600))
-holders = st.sampled_from((None, this_process(), msgspec.structs.replace(this_process(), started="long ago")))
-leases = st.builds(Lease, token=st.just(NEW), micros=seconds.map(lambda s: s * SECOND), holder=holders)
-new_sessions = st.builds(
-    NewSession,
-    id=st.sampled_from((NEW, NEW, NEW, "s1")),
-    explicit=st.booleans(),
-    title=st.sampled_from((None, None, "plans", "notes")),
-    metadata=st.sampled_from((None, '{"a":1}')),
-    notice=st.sampled_from((None, '{"for_model":"anew"}')),
-    summary=st.sampled_from((None, None, "they met")),
-    carried=several,
-)
-usages = st.builds(
-    Usage, input_tokens=st.integers(0, 9), output_tokens=st.integers(0, 9), model=st.sampled_from((None, "m", "n"))
-)
-begins = st.one_of(
-    st.builds(
-        Begin,
-        at=st.just(0),
-        owner=owners,
-        key=keys,
-        session_id=st.sampled_from((*[CURRENT] * 9, "#0")),
-        create=st.one_of(new_sessions, new_sessions, st.none()),
-        message=st.one_of(drafts, drafts, st.none()),
-        lease=leases,
-        on_busy=st.sampled_from(("raise", "store")),
-    ),
-    st.builds(
-        Begin,
-        at=st.just(0),
-        owner=owners,
-        session_id=sessions,
-        message=st.one_of(drafts, drafts, st.none()),
-        lease=leases,
-        on_busy=st.sampled_from(("raise", "store")),
-    ),
-)
-appends = st.one_of(
-    st.builds(
-        Append,
-        at=st.just(0),
-        owner=owners,
-        session_id=sessions,
-        messages=several,
-        expected_seq=st.sampled_from((None, None, None, None, ACTUAL, 3)),
-        token=st.sampled_from((None, None, None, RUNNING, RUNNING, "stolen")),
-        lease_micros=seconds.map(lambda s: s * SECOND),
-    ),
-    st.builds(
-        Append, at=st.just(0), owner=owners, session_id=st.just(""), key=keys, create=new_sessions, messages=several
-    ),
-)
-by_id: dict[str, Any] = {"at": st.just(0), "owner": owners, "session_id": sessions}
-tokens = st.sampled_from((*[RUNNING] * 6, "stolen"))
-states = st.sampled_from(("finished", "finished", "interrupted", "rolled_back"))
-finishes = st.builds(
-    Finish, **by_id, token=tokens, state=states, messages=several, usage=st.none() | usages, anchor=seqs
-)
-creates = st.builds(
-    Create,
-    at=st.just(0),
-    owner=owners,
-    key=st.none() | keys,
-    alias=st.sampled_from((None, "x", "y")),
-    new=new_sessions,
-)
-rotates = st.builds(
-    Rotate,
-    at=st.just(0),
-    owner=owners,
-    key=st.none() | keys,
-    session_id=st.sampled_from((*[CURRENT] * 6, "#0")),
-    all_keys=st.booleans(),
-    new=new_sessions,
-    unless_message=st.sampled_from((None, None, "m1")),
-)
-# Time passes, or the caller's clock is set back: by less than a second, beyond a lease, beyond a day.
-steps = st.sampled_from(
-    (0, 0, 1, 300_000, 700_000, SECOND, 90 * SECOND, 700 * SECOND, 90_000 * SECOND, -1, -500_000, -3 * SECOND)
-)
-files = st.integers(0, 1)
-OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
+from tests.store_book import Book, plain
+from tests.store_operations import (
+    ACTUAL,
+    CURRENT,
+    KEYS,
+    NEW,
+    OWNERS,
+    RUNNING,
+    START,
     begins,
-    appends,
-    appends,
-    rotates,
-    rotates,
-    finishes,
-    st.builds(Renew, **by_id, token=tokens, micros=seconds.map(lambda s: s * SECOND)),
     creates,
-    st.builds(Bind, **by_id, key=keys),
-    st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
-    st.builds(Hold, **by_id, name=st.sampled_from(("h", "i", "")), until=st.sampled_from((None, 1, 600))),
-    st.builds(
-        Cut, **by_id, from_seq=seqs, through_seq=seqs, kind=st.sampled_from(("rewind", "delete")), expected_rev=revs
-    ),
-    st.builds(Purge, **by_id, from_seq=seqs, through_seq=seqs, expected_rev=revs),
-    st.builds(
-        Compact, **by_id, through_seq=seqs, text=st.just("so far"), expected=st.sampled_from((ACTUAL, ACTUAL, 1))
-    ),
-    st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
+    files,
+    finishes,
+    operations,
+    short,
+    steps,
 )
 
-
-@st.composite
-def named(draw: st.DrawFn, strategy: Callable[[], st.SearchStrategy[Any]]) -> Any:
-    """What a strategy draws, without writing the strategy out where a failing run is reported."""
-    return draw(strategy())
+EVERYTHING = 1_000_000
 
 
-def short(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The same strategy under a short name."""
-    return named(lambda: strategy)
-
-
-operations = short(OPERATIONS)
-
-
-class Transcript:
-    """What one session holds, by what the operations promise and nothing else."""
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.held: dict[int, tuple[str, str]] = {}
-        """Role and text by position."""
-        self.dead: set[int] = set()
-        self.rolled_back: set[int] = set()
-        self.ids: dict[str, int] = {}
-        self.turn_of: dict[int, int] = {}
-        """First position of the turn, of the messages that a turn stored."""
-        self.turns: dict[str, int] = {}
-        """First position of the turn, by every token that was a lease on it."""
-
-    def add(self, given: tuple[Draft, ...], turn: int = 0) -> tuple[int, ...]:
-        """Where messages come to stand: each new one next, a known id where it stands."""
-        out: list[int] = []
-        for item in given:
-            if item.id is not None and item.id in self.ids:
-                out.append(self.ids[item.id])
-                continue
-            self.last += 1
-            message = codec.decode(item.body)
-            self.held[self.last] = (message.role, message.text)
-            if item.id is not None:
-                self.ids[item.id] = self.last
-            if turn:
-                self.turn_of[self.last] = turn
-            out.append(self.last)
-        return tuple(out)
-
-    def span(self, low: int, high: int) -> range:
-        """The positions of a range that were given out."""
-        return range(low, min(high, self.last) + 1)
-
-    def live(self) -> list[tuple[int, str, str]]:
-        """What a reader sees."""
-        return [(seq, *content) for seq, content in sorted(self.held.items()) if seq not in self.dead]
-
-    def stored(self) -> list[tuple[int, str, str]]:
-        """The same, with what cuts cover."""
-        return [(seq, *content) for seq, content in sorted(self.held.items())]
-
-
-class Book:
-    """All transcripts."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, Transcript] = {}
-
-    def of(self, session_id: str, new: NewSession | None = None) -> Transcript:
-        """The transcript of a session, which this operation may have made."""
-        known = self.sessions.get(session_id)
-        if known is not None:
-            return known
-        assert new is not None, f"{session_id} came from nowhere"
-        assert new.id == session_id
-        made = self.sessions[session_id] = Transcript()
-        made.add(new.carried)
-        return made
-
-    def record(self, operation: Operation, answer: Any) -> None:
-        """Keep what an operation did that was answered so, and hold the answer against what was expected."""
-        match operation, answer:
-            case _, PalaverError():
-                pass
-            case Append(), Appended():
-                transcript = self.of(answer.session_id, operation.create)
-                before = transcript.last
-                turn = transcript.turns[operation.token] if operation.token is not None else 0
-                assert answer.seqs == transcript.add(operation.messages, turn)
-                assert (answer.last_seq, answer.fresh) == (transcript.last, transcript.last > before)
-            case Begin(), Begun():
-                self._begun(operation, answer)
-            case Finish(), Finished():
-                self._finished(operation, answer)
-            case Create(), SessionRow():
-                assert answer.id not in self.sessions
-                self.of(answer.id, operation.new)
-            case Rotate(), Rotated():
-                self.of(answer.session, operation.new)
-            case Cut(), SessionRow():
-                transcript = self.of(operation.session_id)
-                transcript.dead.update(transcript.span(operation.from_seq, operation.through_seq))
-            case Purge(), int():
-                transcript = self.of(operation.session_id)
-                span = transcript.span(operation.from_seq, operation.through_seq)
-                assert answer == sum(transcript.held.pop(seq, None) is not None for seq in span)
-                transcript.dead.update(span)
-            case _:
-                assert not isinstance(answer, Exception)
-
-    def _begun(self, operation: Begin, answer: Begun) -> None:
-        transcript = self.of(answer.session_id, operation.create)
-        item = operation.message
-        if item is not None and answer.seq > transcript.last:
-            assert answer.kind in ("begun", "stored")
-            if item.id is not None and transcript.ids.get(item.id) in transcript.rolled_back:
-                del transcript.ids[item.id]  # as if it had never come
-            first = answer.turn.first_seq if answer.kind == "begun" and answer.turn is not None else 0
-            assert transcript.add((item,), first) == (answer.seq,)
-        elif item is not None:
-            known = item.id is not None and transcript.ids.get(item.id) == answer.seq
-            assert known or operation.lease.token in transcript.turns, answer
-        else:
-            assert answer.seq <= transcript.last
-        if answer.turn is not None and answer.kind in ("begun", "taken_over"):
-            transcript.turns[operation.lease.token] = answer.turn.first_seq
-
-    def _finished(self, operation: Finish, answer: Finished) -> None:
-        transcript = self.of(operation.session_id)
-        turn = transcript.turns[operation.token]
-        done = answer.appended
-        if done.fresh:
-            assert done.seqs == transcript.add(operation.messages, turn)
-        assert all(0 < seq <= transcript.last for seq in (*done.seqs, *answer.waiting))
-        if operation.state == "rolled_back":
-            own = {seq for seq, first in transcript.turn_of.items() if first == turn}
-            transcript.dead |= own
-            transcript.rolled_back |= own
-
-
-def plain(answer: Any) -> Any:
-    """An answer without the numbers that each store has of its own; errors by what they say."""
-    if isinstance(answer, PalaverError):
-        return type(answer), str(answer), getattr(answer, "expected", None), getattr(answer, "actual", None)
-    if isinstance(answer, SessionRow):
-        return msgspec.structs.replace(answer, number=0)
-    if isinstance(answer, TurnRow):
-        return msgspec.structs.replace(answer, session=0)
-    if isinstance(answer, Begun) and answer.turn is not None:
-        return msgspec.structs.replace(answer, turn=plain(answer.turn))
-    return answer
-
-
-def asked(read: Callable[[], Any]) -> Any:
+def asked(read: Callable[..., Any], *values: Any) -> Any:
     """What a read gives, or the error that it raises."""
     try:
-        return plain(read())
+        return plain(read(*values))
     except PalaverError as error:
         return plain(error)
+
+
+def _stats(store: Store, owner: str | None) -> Any:
+    """How much a store holds, without what is each store's own."""
+    return msgspec.structs.replace(store.stats(owner), store="", schema=0, size_bytes=0)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -415,16 +132,16 @@ class StoreMachine(RuleBasedStateMachine):
         self._agree_on_sessions()
         for session_id in (*self.book.sessions, "unknown"):
             self._agree_on(session_id)
-        for owner in OWNERS:
+        for named_owner in OWNERS:
             for key in KEYS:
-                self._agree(lambda s, o=owner, k=key: s.current(o, k, from_micros(self.now)))
+                self._agree(lambda s, o, k: s.current(o, k, from_micros(self.now)), named_owner, key)
             for alias in ("x", "z"):
-                self._agree(lambda s, o=owner, a=alias: s.named(o, a))
+                self._agree(lambda s, o, a: s.named(o, a), named_owner, alias)
         for owner in (None, *OWNERS):
-            self._agree(lambda s, o=owner: self._open_turns(s, o))
-            self._agree(lambda s, o=owner: s.usage(o))
-            self._agree(lambda s, o=owner: s.changes(None, owner=o))
-            self._agree(lambda s, o=owner: msgspec.structs.replace(s.stats(o), store="", schema=0, size_bytes=0))
+            self._agree(self._open_turns, owner)
+            self._agree(lambda s, o: s.usage(o), owner)
+            self._agree(lambda s, o: s.changes(None, owner=o), owner)
+            self._agree(_stats, owner)
         self._agree(lambda s: s.check())
         assert self.memory.check() == []
 
@@ -518,17 +235,17 @@ class StoreMachine(RuleBasedStateMachine):
             out["expected"] = summary.id if summary is not None else 0
         return out
 
-    def _agree(self, read: Callable[[Store], Any]) -> None:
-        expected = asked(lambda: read(self.memory))
+    def _agree(self, read: Callable[..., Any], *values: Any) -> None:
+        expected = asked(read, self.memory, *values)
         for store in self.files:
-            assert asked(lambda s=store: read(s)) == expected
+            assert asked(read, store, *values) == expected
 
     def _agree_on(self, session_id: str) -> None:
         now = from_micros(self.now)
         for owner in (None, *OWNERS):
-            self._agree(lambda s, o=owner: s.info(session_id, o, now))
+            self._agree(lambda s, o: s.info(session_id, o, now), owner)
         for limit in (1, 2, 5, 100):
-            self._agree(lambda s, n=limit: s.tail(session_id, None, now, limit=n))
+            self._agree(lambda s, n: s.tail(session_id, None, now, limit=n), limit)
         for after, before, limit, newest, live in (
             (0, None, 2, False, True),
             (0, None, 3, True, True),
@@ -538,9 +255,9 @@ class StoreMachine(RuleBasedStateMachine):
             (90, None, 5, True, True),
         ):
             window = {"after": after, "before": before, "limit": limit, "newest": newest, "live": live}
-            self._agree(lambda s, w=window: s.page(session_id, None, **w))
+            self._agree(lambda s, w: s.page(session_id, None, **w), window)
         for first in (None, 1, 2, 3):
-            self._agree(lambda s, f=first: s.turn(session_id, None, f))
+            self._agree(lambda s, f: s.turn(session_id, None, f), first)
         self._agree(lambda s: s.queued(session_id, None))
         self._agree(lambda s: s.changes(None, session_id=session_id))
         self._agree(lambda s: s.usage(None, session_id=session_id, since=from_micros(START + 80_000 * SECOND)))

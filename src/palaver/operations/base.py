@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from palaver import codec
-from palaver.errors import InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
+from palaver.errors import InvalidKey, InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
@@ -83,6 +83,15 @@ def open_session(ledger: Ledger, session_id: str, owner: str | None, *, writing:
         msg = f"session {session_id!r} has ended ({row.end_reason}): resume it to write to it"
         raise SessionEnded(msg)
     return row
+
+
+def require_text(text: str | None, what: str) -> None:
+    """InvalidKey for a name that no store could keep: with a lone surrogate or a NUL in it."""
+    if text is None or (text.isascii() and "\x00" not in text):
+        return
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        msg = f"{what} {text!r} holds a NUL or half a character; clean it with palaver.clean_text"
+        raise InvalidKey(msg)
 
 
 def require_rev(row: SessionRow, expected: int | None) -> None:
@@ -196,7 +205,11 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
     """Add to what the session used that day with that model."""
     day = at // _DAY
     model = usage.model or ""
+    require_text(model, "model")
     was = ledger.usage(row.number, day, model) or UsageRow(session=row.number, day=day, model=model)
+    if usage.cost is not None and not usage.cost.is_finite():
+        msg = f"a cost of {usage.cost} cannot be added up; give a finite amount, or None"
+        raise InvalidMessage(msg)
     cost = int(usage.cost * 10**9) if usage.cost is not None else 0
     prompt = usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens
     total = UsageRow(

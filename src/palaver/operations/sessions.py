@@ -6,7 +6,16 @@ import msgspec
 
 from palaver import codec
 from palaver.errors import InvalidMessage, SessionConflict
-from palaver.operations.base import KeyMoved, Operation, append, bump, close_turn, open_session, require_rev
+from palaver.operations.base import (
+    KeyMoved,
+    Operation,
+    append,
+    bump,
+    close_turn,
+    open_session,
+    require_rev,
+    require_text,
+)
 from palaver.operations.ledger import Ledger
 from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
@@ -54,6 +63,7 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
         row = add_session(ledger, self.new, owner, self.at)
         if self.key is not None:
             bind(ledger, owner, self.key, row, self.at)
+        require_text(self.alias, "alias")
         if self.alias is not None:
             known = ledger.alias(owner, self.alias)
             if known is not None:
@@ -189,6 +199,7 @@ class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
 
     def apply(self, ledger: Ledger) -> SessionRow:
         row = open_session(ledger, self.session_id, self.owner)
+        require_text(self.name, "hold")
         if not self.name:
             msg = "a hold needs a name: it is what releases it"
             raise InvalidMessage(msg)
@@ -204,6 +215,8 @@ class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
 
 def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> SessionRow:
     """Make a session. One with carried messages or a carried summary holds them from the start."""
+    for text, what in ((new.id, "session id"), (owner, "owner"), (new.title, "title"), (new.parent, "parent")):
+        require_text(text, what)
     if ledger.find(new.id) is not None:
         msg = f"session id {new.id!r} is taken"
         raise SessionConflict(msg, actual=new.id)
@@ -246,6 +259,7 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
 
 def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> None:
     """Point a key at a session; the one it leaves ends if that was its last key."""
+    require_text(key, "key")
     bound = ledger.binding(owner, key)
     if bound is not None and bound.session == row.number:
         return

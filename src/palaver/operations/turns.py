@@ -192,7 +192,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         new = before is None and _holds_nothing_of_its_own(ledger, number)
         if adopted is not None:
             queued = tuple(sorted({*queued, adopted}))
-            seq = queued[0]
+            seq = adopted
         elif self.message is not None:
             seq = append(ledger, row, (self.message,), self.at, turn=-1).seqs[0]
         elif queued:
@@ -205,7 +205,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             ledger,
             TurnRow(
                 session=number,
-                first_seq=ledger.head(number).last_seq + 1 if seq in queued else seq,
+                first_seq=seq if seq not in queued else _place(queued, before),
                 message_seq=seq,
                 began_at=self.at,
                 anchor=before.anchor if before is not None else 0,
@@ -218,6 +218,10 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         ledger.put_turn(turn)
         if queued:
             ledger.put_queued(number, ())
+        if seq in queued:  # it began with what had waited; beside a message of its own that stays outside
+            for one in queued:
+                if one >= turn.first_seq:
+                    ledger.claim_message(number, one, one - turn.first_seq + 1)
         if row.notice is not None:
             ledger.put_session(msgspec.structs.replace(row, notice=None))
         ledger.add_change(number, row.rev, ChangeKind.TURN_BEGUN, seq, seq)
@@ -234,6 +238,14 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             end_seq=0,
             reason=None,
         )
+
+
+def _place(queued: tuple[int, ...], before: TurnRow | None) -> int:
+    """Where a turn begins that answers what had waited: there, or in the place of the turn that was rolled back.
+
+    Later turns have later places, and a turn that took messages along and was rolled back stood behind them.
+    """
+    return max(queued[0], before.first_seq if before is not None else 0)
 
 
 def _begun(kind: BegunKind, row: SessionRow, seq: int, turn: TurnRow | None = None) -> Begun:

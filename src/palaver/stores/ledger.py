@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from palaver.errors import PalaverError
+from palaver.errors import InvalidMessage, PalaverError
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
     Binding,
@@ -119,6 +119,11 @@ class CachedLedger(Ledger, ABC):
             except PalaverError as error:
                 self._take_back(*mark)
                 results.append(error.with_traceback(None))
+            except (ValueError, ArithmeticError) as error:  # a value out of all bounds harms its operation alone
+                self._take_back(*mark)
+                refused = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
+                refused.__cause__ = error
+                results.append(refused)
         return results
 
     def _take_back(self, undo: int, changes: int, purges: int, claims: int) -> None:

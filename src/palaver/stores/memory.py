@@ -174,9 +174,14 @@ class MemoryStore(Store):
                 ledger.head(row.number),
                 now,
                 turn=ledger.last_turn(row.number),
-                keys=tuple(k for _, k in ledger.keys(row.number)),
+                keys=self._keys(ledger, row.number),
                 usage=views.usage_total(used),
             )
+
+    def _keys(self, ledger: _Ledger, number: int) -> tuple[str, ...]:
+        """The keys that point at a session, oldest binding first."""
+        bound = [(ledger.bindings.rows.get(k), k[1]) for k in ledger.keys(number)]
+        return tuple(key for _, key in sorted((b.since if b is not None else 0, key) for b, key in bound))
 
     def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
         with self._open() as ledger:
@@ -255,7 +260,9 @@ class MemoryStore(Store):
             turn = ledger.turns.rows.get((number, first_seq))
             if turn is None:
                 return Page()
-            found = [ledger.message(number, seq) for seq in sorted({*ledger.turn_seqs(turn), *turn.taken})]
+            dead = merged(ledger.cuts(number))
+            seqs = sorted({*ledger.turn_seqs(turn), *turn.taken})
+            found = [ledger.message(number, s) for s in seqs if not any(low <= s <= high for low, high in dead)]
             return decoded(self, session_id, [(m.seq, m.body) for m in found if m is not None])
 
     def queued(self, session_id: str, owner: str | None) -> Page:
@@ -290,7 +297,7 @@ class MemoryStore(Store):
                     found.append((head.last_active, number))
             found.sort(reverse=True)
             return [
-                views.info(ledger.session(n), ledger.head(n), now, keys=tuple(k for _, k in ledger.keys(n)))
+                views.info(ledger.session(n), ledger.head(n), now, keys=self._keys(ledger, n))
                 for _, n in found[: query.limit]
             ]
 
@@ -409,8 +416,8 @@ class MemoryStore(Store):
                 count = sum((number, s) in ledger.messages.rows for low, top in ranges for s in range(low, top + 1))
                 bodies = [(s, m.body) for (n, s), m in ledger.messages.rows.items() if n == number and m is not None]
                 out += [
-                    Finding(kind="corrupt", where=where, detail="cannot be decoded")
-                    for where in decoded(self, row.id, bodies).corrupt
+                    Finding(kind="corrupt", where=f"session {row.id} seq {seq}", detail="cannot be decoded")
+                    for seq in decoded(self, row.id, bodies).corrupt
                 ]
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"

@@ -110,7 +110,7 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
             )
         ):
             total[i] += n
-        if newest is None or row.updated_at >= newest.updated_at:
+        if newest is None or _recency(row) >= _recency(newest):
             newest = row
     if newest is None:
         return None
@@ -124,6 +124,10 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
         model=newest.model or None,
         cost=total[5] * NANO if total[5] else None,
     )
+
+
+def _recency(row: UsageRow) -> tuple[int, int, str]:
+    return row.updated_at, row.day, row.model
 
 
 def day_text(day: int) -> str:

@@ -104,6 +104,7 @@ class Queue(StoreCase):
         assert begun.kind == "begun"
         assert {begun.seq, *begun.queued} == {2, 3}
         assert begun.turn is not None
+        assert begun.turn.message_seq == 3
         assert begun.turn.first_seq == 2
         assert store.queued("s", None) == []
         assert texts(live(store)) == ["hi", "waits 2", "waits 3"]

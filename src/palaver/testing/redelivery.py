@@ -121,7 +121,7 @@ class Redelivery(StoreCase):
         first = begin(store, user("hi", id="m1"))
         assert (first.kind, first.seq) == ("begun", 1)
         assert first.turn is not None
-        assert first.turn.first_seq == 1
+        assert first.turn.message_seq == 1
         do(store, Finish(at=AT, session_id="s", token="t1", messages=drafts(assistant("a"))))  # noqa: S106
         again = begin(store, user("hi", id="m1"), "t2")
         assert (again.kind, again.seq) == ("replayed", 1)

@@ -279,9 +279,16 @@ class SqliteLedger(CachedLedger):
                 continue
             # Rewriting the row costs a page per append; once a second is enough, since reads complete it.
             saved = self._saved.get(number)
-            if saved is None or abs(moved.last_active - saved) >= SECOND or self._shrunk(number):
+            late = saved is None or abs(moved.last_active - saved) >= SECOND
+            if late or self._shrunk(number) or not self._told(number, moved):
                 run("put_head", (moved.last_seq, moved.message_count, moved.last_active, moved.user_seq, number))
                 self._saved[number] = moved.last_active
+
+    def _told(self, number: int, head: Head) -> bool:
+        """Whether the newest message says by itself when the session was last active; see newer_head."""
+        message = self.messages.rows.get((number, head.last_seq))
+        begins = b'{"seq":%d,"created_at":"%b"' % (head.last_seq, codec.time_text(head.last_active))
+        return message is not None and message.body.startswith(begins)
 
     def _shrunk(self, number: int) -> bool:
         """Whether messages were purged: then the row alone knows how far the session had come."""

@@ -211,6 +211,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, holder = excluded.holder,
     expires_at = excluded.expires_at, began_at = excluded.began_at, ended_at = excluded.ended_at,
     end_seq = excluded.end_seq, anchor = excluded.anchor, reason = excluded.reason,
+    session_is_new = excluded.session_is_new, first_contact = excluded.first_contact,
     taken = excluded.taken, notice = excluded.notice, message_seq = excluded.message_seq;
 
 -- name: running_turns

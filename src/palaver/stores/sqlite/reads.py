@@ -267,7 +267,9 @@ class Reads:
                 taken = self._sql.one("message", (base | seq,))
                 if taken is not None:
                     rows[seq] = taken[3]
-        return decoded(self, session_id, sorted(rows.items()))
+            dead = merged(self._cuts(session))
+        live = [(seq, body) for seq, body in sorted(rows.items()) if not any(a <= seq <= b for a, b in dead)]
+        return decoded(self, session_id, live)
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._snapshot():

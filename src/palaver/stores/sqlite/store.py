@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 import threading
+import weakref
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -43,35 +43,34 @@ MAX_WAL_PAGES = 16_000
 MAX_IDLE_READERS = 16
 
 
-_open_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_forking = threading.Lock()
-_held: list[SqliteStore] = []
+class _Forking:
+    """Closes every open store before a fork and opens it again after, on both sides."""
+
+    def __init__(self) -> None:
+        self.stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+        self._one_at_a_time = threading.Lock()
+        self._held: list[SqliteStore] = []
+
+    def before(self) -> None:
+        self._one_at_a_time.acquire()
+        for store in list(self.stores):
+            store.before_fork()
+            self._held.append(store)
+
+    def in_parent(self) -> None:
+        while self._held:
+            self._held.pop().after_fork_in_parent()
+        self._one_at_a_time.release()
+
+    def in_child(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        while self._held:
+            self._held.pop().after_fork_in_child()
 
 
-def _before_fork() -> None:
-    _forking.acquire()
-    for store in list(_open_stores):
-        store.before_fork()
-        _held.append(store)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().after_fork_in_parent()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    global _forking
-    _forking = threading.Lock()
-    while _held:
-        _held.pop().after_fork_in_child()
-
-
+_forking = _Forking()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_forking.before, after_in_parent=_forking.in_parent, after_in_child=_forking.in_child)
 
 
 class SqliteStore(Store):
@@ -109,7 +108,7 @@ class SqliteStore(Store):
         self._reads_under_way = 0
         self._opener.prepare()
         self._open()
-        _open_stores.add(self)
+        _forking.stores.add(self)
 
     def _open(self) -> None:
         self._connect()
@@ -401,7 +400,7 @@ class SqliteStore(Store):
             return
         self._committer.close()
         self._closed = True
-        _open_stores.discard(self)
+        _forking.stores.discard(self)
         while self._readers:
             self._readers.pop().close()
         try:

@@ -1,0 +1,162 @@
+"""What sessions hold, kept from what operations promise: it knows nothing of rows, and no store made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from palaver import codec
+from palaver.errors import PalaverError
+from palaver.operations import (
+    Append,
+    Appended,
+    Begin,
+    Begun,
+    Create,
+    Cut,
+    Finish,
+    Finished,
+    NewSession,
+    Operation,
+    Purge,
+    Rotate,
+    Rotated,
+)
+from palaver.rows import Draft, SessionRow, TurnRow
+
+
+class Transcript:
+    """What one session holds, by what the operations promise and nothing else."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.held: dict[int, tuple[str, str]] = {}
+        """Role and text by position."""
+        self.dead: set[int] = set()
+        self.rolled_back: set[int] = set()
+        self.ids: dict[str, int] = {}
+        self.turn_of: dict[int, int] = {}
+        """First position of the turn, of the messages that a turn stored."""
+        self.turns: dict[str, int] = {}
+        """First position of the turn, by every token that was a lease on it."""
+
+    def add(self, given: tuple[Draft, ...], turn: int = 0) -> tuple[int, ...]:
+        """Where messages come to stand: each new one next, a known id where it stands."""
+        out: list[int] = []
+        for item in given:
+            if item.id is not None and item.id in self.ids:
+                out.append(self.ids[item.id])
+                continue
+            self.last += 1
+            message = codec.decode(item.body)
+            self.held[self.last] = (message.role, message.text)
+            if item.id is not None:
+                self.ids[item.id] = self.last
+            if turn:
+                self.turn_of[self.last] = turn
+            out.append(self.last)
+        return tuple(out)
+
+    def span(self, low: int, high: int) -> range:
+        """The positions of a range that were given out."""
+        return range(low, min(high, self.last) + 1)
+
+    def live(self) -> list[tuple[int, str, str]]:
+        """What a reader sees."""
+        return [(seq, *content) for seq, content in sorted(self.held.items()) if seq not in self.dead]
+
+    def stored(self) -> list[tuple[int, str, str]]:
+        """The same, with what cuts cover."""
+        return [(seq, *content) for seq, content in sorted(self.held.items())]
+
+
+class Book:
+    """All transcripts."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Transcript] = {}
+
+    def of(self, session_id: str, new: NewSession | None = None) -> Transcript:
+        """The transcript of a session, which this operation may have made."""
+        known = self.sessions.get(session_id)
+        if known is not None:
+            return known
+        assert new is not None, f"{session_id} came from nowhere"
+        assert new.id == session_id
+        made = self.sessions[session_id] = Transcript()
+        made.add(new.carried)
+        return made
+
+    def record(self, operation: Operation, answer: Any) -> None:
+        """Keep what an operation did that was answered so, and hold the answer against what was expected."""
+        match operation, answer:
+            case _, PalaverError():
+                pass
+            case Append(), Appended():
+                transcript = self.of(answer.session_id, operation.create)
+                before = transcript.last
+                turn = transcript.turns[operation.token] if operation.token is not None else 0
+                assert answer.seqs == transcript.add(operation.messages, turn)
+                assert (answer.last_seq, answer.fresh) == (transcript.last, transcript.last > before)
+            case Begin(), Begun():
+                self._begun(operation, answer)
+            case Finish(), Finished():
+                self._finished(operation, answer)
+            case Create(), SessionRow():
+                assert answer.id not in self.sessions
+                self.of(answer.id, operation.new)
+            case Rotate(), Rotated():
+                self.of(answer.session, operation.new)
+            case Cut(), SessionRow():
+                transcript = self.of(operation.session_id)
+                transcript.dead.update(transcript.span(operation.from_seq, operation.through_seq))
+            case Purge(), int():
+                transcript = self.of(operation.session_id)
+                span = transcript.span(operation.from_seq, operation.through_seq)
+                assert answer == sum(transcript.held.pop(seq, None) is not None for seq in span)
+                transcript.dead.update(span)
+            case _:
+                assert not isinstance(answer, Exception)
+
+    def _begun(self, operation: Begin, answer: Begun) -> None:
+        transcript = self.of(answer.session_id, operation.create)
+        item = operation.message
+        if item is not None and answer.seq > transcript.last:
+            assert answer.kind in ("begun", "stored")
+            if item.id is not None and transcript.ids.get(item.id) in transcript.rolled_back:
+                del transcript.ids[item.id]  # as if it had never come
+            first = answer.turn.first_seq if answer.kind == "begun" and answer.turn is not None else 0
+            assert transcript.add((item,), first) == (answer.seq,)
+        elif item is not None:
+            known = item.id is not None and transcript.ids.get(item.id) == answer.seq
+            assert known or operation.lease.token in transcript.turns, answer
+        else:
+            assert answer.seq <= transcript.last
+        if answer.turn is not None and answer.kind in ("begun", "taken_over"):
+            transcript.turns[operation.lease.token] = answer.turn.first_seq
+
+    def _finished(self, operation: Finish, answer: Finished) -> None:
+        transcript = self.of(operation.session_id)
+        turn = transcript.turns[operation.token]
+        done = answer.appended
+        if done.fresh:
+            assert done.seqs == transcript.add(operation.messages, turn)
+        assert all(0 < seq <= transcript.last for seq in (*done.seqs, *answer.waiting))
+        if operation.state == "rolled_back":
+            own = {seq for seq, first in transcript.turn_of.items() if first == turn}
+            transcript.dead |= own
+            transcript.rolled_back |= own
+
+
+def plain(answer: Any) -> Any:
+    """An answer without the numbers that each store has of its own; errors by what they say."""
+    if isinstance(answer, PalaverError):
+        return type(answer), str(answer), getattr(answer, "expected", None), getattr(answer, "actual", None)
+    if isinstance(answer, SessionRow):
+        return msgspec.structs.replace(answer, number=0)
+    if isinstance(answer, TurnRow):
+        return msgspec.structs.replace(answer, session=0)
+    if isinstance(answer, Begun) and answer.turn is not None:
+        return msgspec.structs.replace(answer, turn=plain(answer.turn))
+    return answer

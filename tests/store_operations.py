@@ -1,0 +1,181 @@
+"""Generated operations of every kind: several sessions, keys, owners, ids and clocks, many of them refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from palaver import codec
+from palaver.model import Usage, assistant, system, tool, user
+from palaver.operations import (
+    Append,
+    Begin,
+    Bind,
+    Compact,
+    Create,
+    Cut,
+    Finish,
+    Hold,
+    Lease,
+    NewSession,
+    Operation,
+    Purge,
+    RecordUsage,
+    Renew,
+    Rotate,
+    SetInfo,
+)
+from palaver.stores.holders import current as this_process
+from palaver.times import SECOND, from_micros
+
+START = 1_700_000_000_000_000
+# Resolved when the operation is committed, from what the memory store says then.
+NEW, CURRENT, RUNNING, ACTUAL = "<new>", "<current>", "<running>", -1
+SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
+"""The newest session, the one before, and the one before that; an id that may be anybody's."""
+KEYS = ("k1", "k2", "k3")
+OWNERS = ("", "a")
+LATER = from_micros(START + 10**15)  # a time of a message's own, years ahead of the clock
+
+
+# Messages of all kinds that stores tell apart, and the same few ids again and again, once with other content.
+texts = st.sampled_from(
+    (
+        user("hi"),
+        user("old", created_at=LATER),
+        user("/help", flags=("command",)),
+        assistant("well"),
+        tool("c1", "42"),
+        system("be kind"),
+    )
+)
+known = st.sampled_from(
+    (*[user("one", id="m1"), user("two", id="m2"), assistant("three", id="m3")] * 3, user("!", id="m1"))
+)
+drafts = st.one_of(texts, known).map(codec.draft)
+several = st.lists(drafts, min_size=0, max_size=3).map(tuple)
+owners = st.sampled_from((*[None] * 8, "", "a"))
+sessions = st.sampled_from(SESSIONS)
+keys = st.sampled_from(KEYS)
+seqs = st.one_of(st.integers(1, 4), st.integers(0, 12))
+revs = st.sampled_from((None, None, None, ACTUAL, 1))
+seconds = st.sampled_from((1, 600))
+holders = st.sampled_from((None, this_process(), msgspec.structs.replace(this_process(), started="long ago")))
+leases = st.builds(Lease, token=st.just(NEW), micros=seconds.map(lambda s: s * SECOND), holder=holders)
+new_sessions = st.builds(
+    NewSession,
+    id=st.sampled_from((NEW, NEW, NEW, "s1")),
+    explicit=st.booleans(),
+    title=st.sampled_from((None, None, "plans", "notes")),
+    metadata=st.sampled_from((None, '{"a":1}')),
+    notice=st.sampled_from((None, '{"for_model":"anew"}')),
+    summary=st.sampled_from((None, None, "they met")),
+    carried=several,
+)
+usages = st.builds(
+    Usage, input_tokens=st.integers(0, 9), output_tokens=st.integers(0, 9), model=st.sampled_from((None, "m", "n"))
+)
+begins = st.one_of(
+    st.builds(
+        Begin,
+        at=st.just(0),
+        owner=owners,
+        key=keys,
+        session_id=st.sampled_from((*[CURRENT] * 9, "#0")),
+        create=st.one_of(new_sessions, new_sessions, st.none()),
+        message=st.one_of(drafts, drafts, st.none()),
+        lease=leases,
+        on_busy=st.sampled_from(("raise", "store")),
+    ),
+    st.builds(
+        Begin,
+        at=st.just(0),
+        owner=owners,
+        session_id=sessions,
+        message=st.one_of(drafts, drafts, st.none()),
+        lease=leases,
+        on_busy=st.sampled_from(("raise", "store")),
+    ),
+)
+appends = st.one_of(
+    st.builds(
+        Append,
+        at=st.just(0),
+        owner=owners,
+        session_id=sessions,
+        messages=several,
+        expected_seq=st.sampled_from((None, None, None, None, ACTUAL, 3)),
+        token=st.sampled_from((None, None, None, RUNNING, RUNNING, "stolen")),
+        lease_micros=seconds.map(lambda s: s * SECOND),
+    ),
+    st.builds(
+        Append, at=st.just(0), owner=owners, session_id=st.just(""), key=keys, create=new_sessions, messages=several
+    ),
+)
+by_id: dict[str, Any] = {"at": st.just(0), "owner": owners, "session_id": sessions}
+tokens = st.sampled_from((*[RUNNING] * 6, "stolen"))
+states = st.sampled_from(("finished", "finished", "interrupted", "rolled_back"))
+finishes = st.builds(
+    Finish, **by_id, token=tokens, state=states, messages=several, usage=st.none() | usages, anchor=seqs
+)
+creates = st.builds(
+    Create,
+    at=st.just(0),
+    owner=owners,
+    key=st.none() | keys,
+    alias=st.sampled_from((None, "x", "y")),
+    new=new_sessions,
+)
+rotates = st.builds(
+    Rotate,
+    at=st.just(0),
+    owner=owners,
+    key=st.none() | keys,
+    session_id=st.sampled_from((*[CURRENT] * 6, "#0")),
+    all_keys=st.booleans(),
+    new=new_sessions,
+    unless_message=st.sampled_from((None, None, "m1")),
+)
+# Time passes, or the caller's clock is set back: by less than a second, beyond a lease, beyond a day.
+steps = st.sampled_from(
+    (0, 0, 1, 300_000, 700_000, SECOND, 90 * SECOND, 700 * SECOND, 90_000 * SECOND, -1, -500_000, -3 * SECOND)
+)
+files = st.integers(0, 1)
+OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
+    begins,
+    appends,
+    appends,
+    rotates,
+    rotates,
+    finishes,
+    st.builds(Renew, **by_id, token=tokens, micros=seconds.map(lambda s: s * SECOND)),
+    creates,
+    st.builds(Bind, **by_id, key=keys),
+    st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
+    st.builds(Hold, **by_id, name=st.sampled_from(("h", "i", "")), until=st.sampled_from((None, 1, 600))),
+    st.builds(
+        Cut, **by_id, from_seq=seqs, through_seq=seqs, kind=st.sampled_from(("rewind", "delete")), expected_rev=revs
+    ),
+    st.builds(Purge, **by_id, from_seq=seqs, through_seq=seqs, expected_rev=revs),
+    st.builds(
+        Compact, **by_id, through_seq=seqs, text=st.just("so far"), expected=st.sampled_from((ACTUAL, ACTUAL, 1))
+    ),
+    st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
+)
+
+
+@st.composite
+def named(draw: st.DrawFn, strategy: Callable[[], st.SearchStrategy[Any]]) -> Any:
+    """What a strategy draws, without writing the strategy out where a failing run is reported."""
+    return draw(strategy())
+
+
+def short(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """The same strategy under a short name."""
+    return named(lambda: strategy)
+
+
+operations = short(OPERATIONS)
