@@ -1,8 +1,8 @@
 """The one encoder and the one decoder of stored values.
 
-A stored message is JSON in UTF-8. It is encoded before the store is asked (`draft`), and gets its position and its
-time inside the transaction (`stamp`), which are then the first fields of the body. What cannot be read back
-is refused here, at the door: msgspec would write NaN as null, cannot encode a lone surrogate and cannot
+A stored message is JSON in UTF-8, encoded before the store is asked (`draft`). Its position, its time and its wire
+format stand in its row and not in the body: that is a fifth of the bytes, and quicker to read (`restore`). What cannot
+be read back is refused here, at the door: msgspec would write NaN as null, cannot encode a lone surrogate and cannot
 decode nesting deeper than the interpreter's stack.
 """
 
@@ -13,15 +13,15 @@ import json
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from palaver.errors import CorruptRecord, InvalidMessage
 from palaver.model import Message, ToolCall, ToolResult
-from palaver.rows import Draft, kind_of
-from palaver.times import from_micros
+from palaver.rows import WIRE_MASK, WIRE_SHIFT, WIRES, Draft, kind_of
+from palaver.times import from_micros, to_micros
 
 __all__ = [
     "CODEC_VERSION",
@@ -32,9 +32,9 @@ __all__ = [
     "encode",
     "json_schema",
     "json_text",
+    "restore",
+    "restore_many",
     "same_content",
-    "stamp",
-    "time_text",
 ]
 
 CODEC_VERSION = 1
@@ -46,6 +46,10 @@ MAX_DEPTH = 200
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Message)
 _many = msgspec.json.Decoder(list[Message])
+_set = msgspec.structs.force_setattr
+_from_seconds = datetime.fromtimestamp
+_LATE = 4_000_000_000_000_000  # the year 2096
+_MANY = 1_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 T = TypeVar("T")
@@ -79,24 +83,65 @@ def encode(message: Message) -> bytes:
 
 
 def draft(message: Message) -> Draft:
-    """A message ready for a store: encoded without a position. Raises InvalidMessage as `encode` does."""
-    if message.seq:
-        message = msgspec.structs.replace(message, seq=0)
-    return Draft(
-        body=msgspec.Raw(encode(message)), kind=kind_of(message), id=message.id, dated=message.created_at is not None
-    )
+    """A message ready for a store. Raises InvalidMessage as `encode` does."""
+    kind = _kind(message)
+    at: int | None = None
+    if message.created_at is not None:
+        check_time(message)
+        at = to_micros(message.created_at)
+    slim = message
+    if message.seq or at is not None or kind >> WIRE_SHIFT:
+        wire = None if kind >> WIRE_SHIFT else message.wire
+        slim = msgspec.structs.replace(message, seq=0, created_at=None, wire=wire)
+    return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at)
 
 
-def time_text(micros: int) -> bytes:
-    """An instant as it stands in a stored body."""
-    return from_micros(micros).isoformat().encode()[:-6] + b"Z"
+def _kind(message: Message) -> int:
+    try:
+        return kind_of(message)
+    except (KeyError, TypeError) as exc:
+        raise InvalidMessage(f"the message could not be read back as it is: {exc!r} is no role, flag or wire") from exc
 
 
-def stamp(item: Draft, seq: int, time: bytes) -> bytes:
-    """The body of a draft at its position; `time` (see `time_text`) unless the message brought its own."""
-    if item.dated:
-        return b'{"seq":%d,' % seq + bytes(item.body)[1:]
-    return b'{"seq":%d,"created_at":"%b",' % (seq, time) + bytes(item.body)[1:]
+def restore(seq: int, kind: int, at: int, body: bytes | msgspec.Raw, *, store: str = "", location: str = "") -> Message:
+    """The message of a stored row. Raises CorruptRecord, naming `store` and `location`."""
+    message = decode(body, store=store, location=location)
+    _complete(message, seq, kind, at)
+    return message
+
+
+def restore_many(rows: Sequence[tuple[Any, ...]]) -> list[Message]:
+    """The messages of stored rows, which begin with seq, kind, at and body, in one pass.
+
+    Raises CorruptRecord without a location: restore them singly then.
+    """
+    if len(rows) < _MANY:
+        return _restored(rows)
+    with no_gc():
+        return _restored(rows)
+
+
+def _restored(rows: Sequence[tuple[Any, ...]]) -> list[Message]:
+    messages = decode_many([row[3] for row in rows])
+    put, date, zone, wires = _set, _from_seconds, UTC, WIRES
+    for message, row in zip(messages, rows, strict=True):  # `_complete` without its calls: this is the hot path
+        at = row[2]
+        put(message, "seq", row[0])
+        put(message, "created_at", date(at / 1e6, zone) if 0 <= at < _LATE else from_micros(at))
+        wire = row[1] >> WIRE_SHIFT & WIRE_MASK
+        if wire:
+            put(message, "wire", wires[wire])
+    return messages
+
+
+def _complete(message: Message, seq: int, kind: int, at: int) -> None:
+    """Set what the row keeps. The message is new and nobody has seen it yet."""
+    _set(message, "seq", seq)
+    # Exact to the microsecond for these years; from_micros is for all, and slower.
+    _set(message, "created_at", _from_seconds(at / 1e6, UTC) if 0 <= at < _LATE else from_micros(at))
+    wire = kind >> WIRE_SHIFT & WIRE_MASK
+    if wire:
+        _set(message, "wire", WIRES[wire])
 
 
 def decode(body: bytes | msgspec.Raw, *, store: str = "", location: str = "") -> Message:
@@ -111,11 +156,7 @@ def decode_many(bodies: Sequence[bytes]) -> list[Message]:
     """The messages in stored bodies, in one pass. Raises CorruptRecord without a location: decode singly then."""
     joined = b"[" + b",".join(bodies) + b"]"
     try:
-        if len(bodies) < 1000:
-            out = _many.decode(joined)
-        else:
-            with no_gc():
-                out = _many.decode(joined)
+        out = _many.decode(joined)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise CorruptRecord(location="a batch", excerpt=_excerpt(joined)) from exc
     if len(out) != len(bodies):
@@ -144,10 +185,16 @@ def check(message: Message) -> None:
             raise InvalidMessage(f"a {message.role} message cannot hold a tool result; use role tool")
     if message.id is not None and message.id[:1] in ("", "~"):
         raise InvalidMessage(f"message id {message.id!r} is reserved: ids are not empty and do not begin with '~'")
-    if message.created_at is not None and message.created_at.tzinfo is None:
-        raise InvalidMessage("created_at has no time zone; give an aware time, such as datetime.now(timezone.utc)")
+    check_time(message)
     check_cost(message)
     check_metadata(message)
+
+
+def check_time(message: Message) -> None:
+    """Refuse a creation time that names no instant."""
+    at = cast("object", message.created_at)
+    if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+        raise InvalidMessage("created_at has no time zone; give an aware time, such as datetime.now(timezone.utc)")
 
 
 def check_cost(message: Message) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from palaver.model import Message, Role
+from palaver.model import Message, Role, Wire
 
 __all__ = [
     "Binding",
@@ -41,6 +41,8 @@ class Kind(enum.IntFlag):
     """Hidden or a command: never replayed to a model."""
     COPY = 16
     """Copied from another session: counts neither in usage nor in search."""
+    WIRE = 0xF00
+    """Mask of the wire format, by its place in WIRES; 0: none, or one that the body names."""
 
 
 _ROLES: dict[Role, int] = {"system": 1, "developer": 2, "user": 3, "assistant": 4, "tool": 5}
@@ -48,6 +50,21 @@ ROLE_MASK = 7
 USER_KIND = 3
 UNSEEN = 8
 COPY = 16
+WIRE_SHIFT = 8
+WIRE_MASK = 15
+WIRES: tuple[Wire | None, ...] = (
+    None,
+    "openai_chat",
+    "openai_responses",
+    "anthropic",
+    "google",
+    "bedrock",
+    "mistral",
+    "ollama",
+    "cohere",
+)
+"""Wire formats that are kept as a number. Stored: only ever add at the end, at most 16."""
+WIRE_NUMBERS: dict[Wire | None, int] = {wire: number for number, wire in enumerate(WIRES)}
 
 
 def kind_of(message: Message) -> int:
@@ -57,18 +74,20 @@ def kind_of(message: Message) -> int:
         kind |= UNSEEN
     if message.copied_from is not None:
         kind |= COPY
+    if message.wire is not None:
+        kind |= WIRE_NUMBERS.get(message.wire, 0) << WIRE_SHIFT
     return kind
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A message on its way into a store: encoded, without the position and the time that it gets there."""
+    """A message on its way into a store: encoded, without what its row keeps (position, time, kind)."""
 
     body: msgspec.Raw
     """JSON, so that an operation written as JSON shows its messages and not base64."""
     kind: int
     id: str | None = None
-    dated: bool = False
-    """Whether the body holds a creation time already; else it gets the time of the operation."""
+    at: int | None = None
+    """When it was made, in microseconds; None: at the time of the operation."""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +99,10 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """How far back the newest replayable user message at or before this one is; -1: there is none."""
     turn: int
     """How far back the first message of this message's turn is, plus 1; 0: it belongs to no turn."""
+    at: int
+    """When it was made, in microseconds."""
     body: bytes
+    """JSON of the message without position, time and (where `kind` has it) wire; see `codec.restore`."""
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

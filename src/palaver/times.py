@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["SECOND", "from_micros", "to_micros"]
+__all__ = ["EARLIEST", "LATEST", "SECOND", "from_micros", "to_micros"]
 
 SECOND = 1_000_000
+EARLIEST = -62_135_596_800_000_000
+"""The first microsecond of the year 1."""
+LATEST = 253_402_300_799_999_999
+"""The last microsecond of the year 9999."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

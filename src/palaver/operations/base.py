@@ -125,7 +125,6 @@ def append(
     head = ledger.head(number)
     first = seq = head.last_seq
     user_seq = head.user_seq
-    time = codec.time_text(at)
     leading = row.leading_seq
     preview: str | None = None
     seqs: list[int] = []
@@ -154,7 +153,8 @@ def append(
                 kind,
                 seq - user_seq if user_seq else -1,
                 seq - start + 1 if start else 0,
-                codec.stamp(draft, seq, time),
+                at if draft.at is None else draft.at,
+                bytes(draft.body),
             ),
         )
         if draft.id is not None:

@@ -28,6 +28,7 @@ from palaver.rows import (
     UsageRow,
 )
 from palaver.stores import holders
+from palaver.times import EARLIEST, LATEST
 
 __all__ = ["CachedLedger", "ChangeRow", "Table"]
 
@@ -115,6 +116,8 @@ class CachedLedger(Ledger, ABC):
         for operation in operations:
             mark = len(self._undo), len(self.changes), len(self.purges), len(self.claims)
             try:
+                if not EARLIEST <= operation.at <= LATEST:
+                    raise OverflowError(f"the time {operation.at} is in no calendar")
                 results.append(operation.apply(self))
             except PalaverError as error:
                 self._take_back(*mark)

@@ -216,7 +216,7 @@ class MemoryStore(Store):
                 break
             m = rows.get((number, seq))
             if m is not None:
-                out.append((seq, m.kind, m.back, m.turn, m.body))
+                out.append((seq, m.kind, m.back, m.turn, m.at, m.body))
         return out
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
@@ -247,7 +247,7 @@ class MemoryStore(Store):
                 rows.extend(read(row.number, low, top, limit - len(rows)))
             if newest:
                 rows.reverse()
-            return decoded(self, row.id, [(r[0], r[4]) for r in rows])
+            return decoded(self, row.id, [(r[0], r[1], r[4], r[5]) for r in rows])
 
     def turn(self, session_id: str, owner: str | None, first_seq: int | None = None) -> TurnRow | None:
         with self._open() as ledger:
@@ -263,13 +263,13 @@ class MemoryStore(Store):
             dead = merged(ledger.cuts(number))
             seqs = sorted({*ledger.turn_seqs(turn), *turn.taken})
             found = [ledger.message(number, s) for s in seqs if not any(low <= s <= high for low, high in dead)]
-            return decoded(self, session_id, [(m.seq, m.body) for m in found if m is not None])
+            return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._open() as ledger:
             number = self._found(ledger, session_id, owner).number
             found = [ledger.message(number, seq) for seq in ledger.queued(number)]
-            return decoded(self, session_id, [(m.seq, m.body) for m in found if m is not None])
+            return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -414,7 +414,11 @@ class MemoryStore(Store):
                 head = ledger.head(number)
                 ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
                 count = sum((number, s) in ledger.messages.rows for low, top in ranges for s in range(low, top + 1))
-                bodies = [(s, m.body) for (n, s), m in ledger.messages.rows.items() if n == number and m is not None]
+                bodies = [
+                    (s, m.kind, m.at, m.body)
+                    for (n, s), m in ledger.messages.rows.items()
+                    if n == number and m is not None
+                ]
                 out += [
                     Finding(kind="corrupt", where=f"session {row.id} seq {seq}", detail="cannot be decoded")
                     for seq in decoded(self, row.id, bodies).corrupt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from palaver import codec
 from palaver.errors import CorruptRecord
@@ -12,10 +12,13 @@ from palaver.operations.ranges import joined, merged
 from palaver.rows import ROLE_MASK, UNSEEN, USER_KIND, CutRow, Head, SessionRow, StoredMessage
 from palaver.window import Tail
 
-__all__ = ["TailRow", "TailSource", "decoded", "live_ranges", "read_tail", "stored_meanwhile"]
+__all__ = ["StoredRow", "TailRow", "TailSource", "decoded", "live_ranges", "read_tail", "stored_meanwhile"]
 
-TailRow: TypeAlias = tuple[int, int, int, int, bytes]
-"""seq, kind, back, turn, body."""
+TailRow: TypeAlias = tuple[int, int, int, int, int, bytes]
+"""seq, kind, back, turn, at, body."""
+
+StoredRow: TypeAlias = tuple[Any, ...]
+"""Begins with seq, kind, at and body: what a message is restored from."""
 
 _MAX_LEADING = 64
 
@@ -83,8 +86,8 @@ def read_tail(
             leading.extend(source.oldest(number, low, high, _MAX_LEADING - len(leading)))
             if len(leading) >= _MAX_LEADING:
                 break
-    first = decoded(source, row.id, [(r[0], r[4]) for r in leading])
-    rest = decoded(source, row.id, [(r[0], r[4]) for r in rows])
+    first = decoded(source, row.id, [_stored(r) for r in leading])
+    rest = decoded(source, row.id, [_stored(r) for r in rows])
     return Tail(
         head=tuple(first),
         messages=tuple(rest),
@@ -147,24 +150,28 @@ def _newest_user(source: TailSource, number: int, seq: int, dead: list[tuple[int
             if stored is None or stored.back < 0:
                 return None
             if stored.back == 0:
-                return stored.seq, stored.kind, stored.back, stored.turn, stored.body
+                return stored.seq, stored.kind, stored.back, stored.turn, stored.at, stored.body
             seq -= stored.back
     return None
 
 
-def decoded(source: TailSource, session_id: str, rows: Sequence[tuple[int, bytes]]) -> Page:
-    """The messages of stored bodies; those that cannot be decoded are reported to the source and named."""
+def _stored(row: TailRow) -> StoredRow:
+    return row[0], row[1], row[4], row[5]
+
+
+def decoded(source: TailSource, session_id: str, rows: Sequence[StoredRow]) -> Page:
+    """The messages of stored rows; those that cannot be decoded are reported to the source and named."""
     if not rows:
         return Page()
     try:
-        return Page(codec.decode_many([body for _, body in rows]))
+        return Page(codec.restore_many(rows))
     except CorruptRecord:
         page = Page()
         corrupt: list[int] = []
-        for seq, body in rows:
+        for seq, kind, at, body, *_ in rows:
             location = f"session {session_id} seq {seq}"
             try:
-                page.append(codec.decode(body, store=source.name, location=location))
+                page.append(codec.restore(seq, kind, at, body, store=source.name, location=location))
             except CorruptRecord:
                 corrupt.append(seq)
                 source.set_aside(location, body)

@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 
-from palaver import codec
-from palaver.errors import CorruptRecord
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
     Binding,
@@ -23,7 +21,7 @@ from palaver.rows import (
 )
 from palaver.stores.ledger import CachedLedger
 from palaver.stores.sqlite.statements import Statements
-from palaver.times import SECOND, to_micros
+from palaver.times import SECOND
 
 __all__ = [
     "Quarantine",
@@ -120,14 +118,8 @@ def newer_head(head: Head, newest: tuple[Any, ...] | None) -> Head:
     if newest is None:
         return head
     seq = newest[0] & LAST
-    try:
-        at = codec.decode(newest[2]).created_at
-    except CorruptRecord:  # reads of the message itself report it; its place is known all the same
-        at = None
-    last_active = head.last_active
-    if at is not None:
-        # The row is rewritten when a second has passed; a message that brought a time of its own proves nothing.
-        last_active = min(max(last_active, to_micros(at)), last_active + SECOND)
+    # The row is rewritten when a second has passed; a message that brought a time of its own proves nothing.
+    last_active = min(max(head.last_active, newest[2]), head.last_active + SECOND)
     back = newest[1]
     return Head(seq, head.message_count + seq - head.last_seq, last_active, seq - back if back >= 0 else 0)
 
@@ -251,7 +243,7 @@ class SqliteLedger(CachedLedger):
             if message is not None:
                 self._sql.run("claim_message", (message.turn, number << 32 | seq))
         new = [
-            (number << 32 | seq, m.kind, m.back, m.turn, m.body)
+            (number << 32 | seq, m.kind, m.back, m.turn, m.at, m.body)
             for (number, seq), m in self.messages.changed()
             if m is not None and (number, seq) not in claimed
         ]
@@ -287,8 +279,7 @@ class SqliteLedger(CachedLedger):
     def _told(self, number: int, head: Head) -> bool:
         """Whether the newest message says by itself when the session was last active; see newer_head."""
         message = self.messages.rows.get((number, head.last_seq))
-        begins = b'{"seq":%d,"created_at":"%b"' % (head.last_seq, codec.time_text(head.last_active))
-        return message is not None and message.body.startswith(begins)
+        return message is not None and message.at == head.last_active
 
     def _shrunk(self, number: int) -> bool:
         """Whether messages were purged: then the row alone knows how far the session had come."""

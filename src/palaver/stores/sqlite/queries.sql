@@ -95,7 +95,7 @@ SELECT id & 4294967295 FROM messages WHERE id BETWEEN ? AND ? AND turn = (id & 4
 
 -- name: turn_bodies
 -- The same with the messages.
-SELECT id & 4294967295, body FROM messages
+SELECT id & 4294967295, kind, at, body FROM messages
 WHERE id BETWEEN ? AND ? AND turn = (id & 4294967295) - ? + 1 ORDER BY id;
 
 -- name: number_by_id
@@ -110,7 +110,7 @@ SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number
 
 -- name: newest_after
 -- The newest message after a known one: what the session's row does not yet know of.
-SELECT id, back, body FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1;
+SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1;
 
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
@@ -154,22 +154,22 @@ INSERT INTO aliases (owner, alias, session) VALUES (?, ?, ?)
 ON CONFLICT (owner, alias) DO UPDATE SET session = excluded.session;
 
 -- name: message
-SELECT kind, back, turn, body FROM messages WHERE id = ?;
+SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
 
 -- name: put_message
-INSERT INTO messages (id, kind, back, turn, body) VALUES (?, ?, ?, ?, ?);
+INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: claim_message
 UPDATE messages SET turn = ? WHERE id = ?;
 
 -- name: newest_messages
-SELECT id, kind, back, turn, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
+SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
 
 -- name: oldest_messages
-SELECT id, kind, back, turn, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
 
 -- name: bodies
-SELECT id & 4294967295, turn, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+SELECT id & 4294967295, kind, at, body, turn FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
 
 -- name: count_messages
 SELECT count(*) FROM messages WHERE id BETWEEN ? AND ?;

@@ -16,7 +16,7 @@ from palaver.errors import CorruptRecord, CursorExpired, SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow, kind_of
+from palaver.rows import ChangeKind, CutRow, Head, Kind, SessionRow, StoredMessage, TurnRow, UsageRow, kind_of
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.sqlite.ledger import (
@@ -32,7 +32,7 @@ from palaver.stores.sqlite.ledger import (
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
-from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
+from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -174,7 +174,7 @@ class Reads:
             first = _single_turn(rows, turn, kept)
             if first is None:
                 return None
-            page = decoded(self, session_id, [(r[0], r[2]) for r in rows])
+            page = decoded(self, session_id, rows)
             grown = kept.grown(tuple(page), last, limit, first) if len(page) == new else None
             if grown is None:
                 return None
@@ -200,12 +200,12 @@ class Reads:
     def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
         rows = self._sql.all("newest_messages", (base | low, base | high, limit))
-        return [(r[0] & LAST, r[1], r[2], r[3], r[4]) for r in rows]
+        return [(r[0] & LAST, *r[1:]) for r in rows]
 
     def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
         rows = self._sql.all("oldest_messages", (base | low, base | high, limit))
-        return [(r[0] & LAST, r[1], r[2], r[3], r[4]) for r in rows]
+        return [(r[0] & LAST, *r[1:]) for r in rows]
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
         row = self._sql.one("message", (number << 32 | seq,))
@@ -229,17 +229,17 @@ class Reads:
             ranges = live_ranges(dead, after + 1, high)
             base = session.number << 32
             number = session.number
-            rows: list[tuple[int, bytes]] = []
+            rows: list[StoredRow] = []
             if newest:
                 for low, top in reversed(ranges):
-                    rows.extend((r[0], r[4]) for r in self.newest(number, low, top, limit - len(rows)))
+                    rows.extend((r[0], r[1], r[4], r[5]) for r in self.newest(number, low, top, limit - len(rows)))
                     if len(rows) >= limit:
                         break
                 rows.reverse()
             else:
                 for low, top in ranges:
                     got = self._sql.all("bodies", (base | low, base | top, limit - len(rows)))
-                    rows.extend((r[0], r[2]) for r in got)
+                    rows.extend(got)
                     if len(rows) >= limit:
                         break
         return decoded(self, session_id, rows)
@@ -262,13 +262,14 @@ class Reads:
             if row is None:
                 return Page()
             last = turn_row(row).end_seq or head.last_seq
-            rows = dict(self._sql.all("turn_bodies", (base | first_seq, base | last, first_seq)))
+            stored = self._sql.all("turn_bodies", (base | first_seq, base | last, first_seq))
+            rows: dict[int, StoredRow] = {r[0]: (r[0], r[1], r[2], r[3]) for r in stored}
             for seq in turn_row(row).taken:
                 taken = self._sql.one("message", (base | seq,))
                 if taken is not None:
-                    rows[seq] = taken[3]
+                    rows[seq] = (seq, taken[0], taken[3], taken[4])
             dead = merged(self._cuts(session))
-        live = [(seq, body) for seq, body in sorted(rows.items()) if not any(a <= seq <= b for a, b in dead)]
+        live = [rows[seq] for seq in sorted(rows) if not any(low <= seq <= high for low, high in dead)]
         return decoded(self, session_id, live)
 
     def queued(self, session_id: str, owner: str | None) -> Page:
@@ -277,7 +278,7 @@ class Reads:
             base = session.number << 32
             seqs = self._sql.all("queue", (base, base | LAST))
             rows = [(s[0], self._sql.one("message", (base | s[0],))) for s in seqs]
-        return decoded(self, session_id, [(seq, row[3]) for seq, row in rows if row is not None])
+        return decoded(self, session_id, [(seq, r[0], r[3], r[4]) for seq, r in rows if r is not None])
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -451,7 +452,7 @@ class Reads:
                 except CorruptRecord as exc:
                     found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
                     continue
-                if message.seq != packed & LAST or kind_of(message) != kind:
+                if message.seq or kind_of(message) != kind & ~Kind.WIRE:
                     found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
 
     def _check_sessions(self, owner: str | None) -> list[Finding]:
@@ -504,10 +505,10 @@ def _single_turn(rows: list[Row], turn: TurnRow | None, kept: KeptTail) -> int |
 
     What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`).
     """
-    if not any(r[1] for r in rows):
+    if not any(r[4] for r in rows):
         return 0 if turn is None or turn.state != "running" else None
     first = turn.first_seq if turn is not None else 0
-    if any(not r[1] or r[0] - r[1] + 1 != first for r in rows):
+    if any(not r[4] or r[0] - r[4] + 1 != first for r in rows):
         return None
     return first if first > kept.last_seq or first == kept.turn else None
 

@@ -42,6 +42,7 @@ CREATE TABLE messages (
     kind INTEGER NOT NULL,
     back INTEGER NOT NULL,
     turn INTEGER NOT NULL,
+    at INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
 
