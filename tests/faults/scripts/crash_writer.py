@@ -52,6 +52,7 @@ async def write_async(sessions: palaver.AsyncSessionManager, writer: int, run: s
 async def run_async(path: str, run: str) -> None:
     """Eight tasks."""
     async with palaver.aopen(path) as sessions:
+        await sessions.begin_turn("bystander", user(f"r{run}"))  # open when it dies, whenever that is
         await asyncio.gather(*(write_async(sessions, writer, run) for writer in range(WRITERS)))
 
 
@@ -62,6 +63,7 @@ def main() -> None:
         asyncio.run(run_async(path, run))
         return
     with palaver.open(path) as sessions:
+        sessions.begin_turn("bystander", user(f"r{run}"))
         threads = [threading.Thread(target=write_sync, args=(sessions, w, run)) for w in range(WRITERS)]
         for thread in threads:
             thread.start()
