@@ -22,6 +22,7 @@ from palaver.stores.base import Store
 __all__ = ["Handover"]
 
 T = TypeVar("T")
+CROWD = 16
 INLINE_SECONDS = 300e-6
 """A commit may hold the loop up while commits have taken less than this on average."""
 
@@ -45,6 +46,10 @@ class Handover:
         self._work: queue.SimpleQueue[list[_Request] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._inline = False
+        """Whether an operation was committed on this thread in this tick."""
+        self._crowd = 0
+        """For how many more ticks operations are collected although each came alone."""
         self._closing: asyncio.Future[None] | None = None
 
     # ------------------------------------------------------------------ flows
@@ -102,6 +107,10 @@ class Handover:
         elif self._loop is not loop:
             msg = "this manager belongs to another event loop: open one per loop"
             raise RuntimeError(msg)
+        if self._crowd == 0 and self._idle():
+            if not self._inline:
+                return await self._commit_inline(operations, loop)
+            self._crowd = CROWD  # a second one in the same tick: from now on they are collected
         request = _Request(operations, loop.create_future())
         self._tick.append(request)
         if len(self._tick) == 1:
@@ -117,19 +126,35 @@ class Handover:
                 await _settle(request.future)
             raise
 
-    def _flush(self) -> None:
-        batch, self._tick = self._tick, []
-        if not batch:
-            return
+    def _idle(self) -> bool:
+        """Whether a commit can be done right here: nobody else is at it, and it will not hold the loop up for long."""
         store = self._store
-        if (
-            len(batch) == 1
+        return (
+            not self._tick
             and not self._handed_over
             and store.local
             and not store.committing
             and store.commit_seconds < INLINE_SECONDS
-        ):
-            _answer(batch, *_commit(store, batch))
+        )
+
+    async def _commit_inline(self, operations: Sequence[Operation], loop: asyncio.AbstractEventLoop) -> list[Any]:
+        """Commit on the loop's own thread, and let the loop go round: whoever writes without end starves nobody."""
+        self._inline = True
+        loop.call_soon(self._end_tick)
+        results = self._store.commit(operations)
+        await asyncio.sleep(0)
+        return results
+
+    def _end_tick(self) -> None:
+        self._inline = False
+
+    def _flush(self) -> None:
+        batch, self._tick = self._tick, []
+        if not batch:
+            return
+        self._crowd = CROWD if len(batch) > 1 else max(self._crowd - 1, 0)
+        if len(batch) == 1 and self._idle():
+            _answer(batch, *_commit(self._store, batch))
             return
         self._handed_over.update(request.future for request in batch)
         if self._thread is None:

@@ -21,7 +21,6 @@ from palaver.stores.sqlite.statements import Statements
 __all__ = ["APPLICATION_ID", "Opener"]
 
 APPLICATION_ID = 0x50414C41  # "PALA", in the file's header
-CACHE_KIB = 8_000
 _FIRST_WAIT = 0.000_2
 _LONGEST_WAIT = 0.005
 _CHECKPOINT_WAIT = 0.05
@@ -102,8 +101,7 @@ class Opener:
     def reader(self) -> apsw.Connection:
         """A connection that can only read."""
         try:
-            connection = self._connect(apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE)
-            Statements(connection).pragma("PRAGMA query_only=1")
+            connection = self._connect(apsw.SQLITE_OPEN_READONLY)
         except apsw.Error as exc:
             raise translate(exc, self.name) from exc
         return connection
@@ -121,11 +119,6 @@ class Opener:
         # With partial indexes SQLite would else plan a statement anew whenever its values change: ten times slower.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.set_busy_handler(self._waiter())
-        try:
-            Statements(connection).pragma(f"PRAGMA cache_size=-{CACHE_KIB}")
-        except apsw.Error as exc:  # the first statement is the first to read the file
-            connection.close()
-            raise translate(exc, self.name) from exc
         return connection
 
     def _waiter(self) -> Callable[[int], bool]:
@@ -167,8 +160,8 @@ class Opener:
     def _check_schema(self, connection: apsw.Connection) -> None:
         version = _number(connection, "PRAGMA user_version")
         application = _number(connection, "PRAGMA application_id")
-        tables = _number(connection, "SELECT count(*) FROM sqlite_master")
-        if application != APPLICATION_ID and (tables or version):
+        foreign = application != APPLICATION_ID
+        if foreign and (version or _number(connection, "SELECT count(*) FROM sqlite_master")):
             msg = f"{self.name} is the SQLite database of another program; choose another path"
             raise StoreUnavailable(msg)
         known = len(migrations())

@@ -56,11 +56,13 @@ NETWORK_TYPES = frozenset(
 
 
 def filesystem_type(path: str, mounts: str | None = None) -> str | None:
-    """The type of the file system under a path, as Linux names it; None where the system does not tell.
+    """The type of the file system under a path, as Linux names it; None where it is a disk's or not told.
 
     `mounts` is the text of /proc/self/mountinfo.
     """
     if mounts is None:
+        if _on_a_device(path):
+            return None
         try:
             mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
         except OSError:
@@ -76,6 +78,24 @@ def filesystem_type(path: str, mounts: str | None = None) -> str | None:
         if len(point) >= best and (target == point or target.startswith(point.rstrip("/") + "/")):
             best, found = len(point), kinds[0]
     return found
+
+
+def _on_a_device(path: str) -> bool:
+    """Whether the nearest directory that exists lies on a block device: no network file system does.
+
+    Reading the table of mounts takes longer than the rest of opening a store.
+    """
+    here = os.path.abspath(path)  # noqa: PTH100 - as the caller's
+    while True:
+        try:
+            return os.major(os.stat(here).st_dev) != 0  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            parent = os.path.dirname(here)  # noqa: PTH120
+            if parent == here:
+                return False
+            here = parent
+        except (OSError, AttributeError):  # Windows has no major numbers
+            return False
 
 
 def is_network(kind: str | None) -> bool:

@@ -221,20 +221,28 @@ class SqliteLedger(CachedLedger):
                 run(name, span)
         self._flush_messages()
         self._flush_sessions()
-        self._flush_turns()
-        self._flush_ids()
+        if self.turns.dirty:
+            self._flush_turns()
+        if self.message_ids.dirty:
+            self._flush_ids()
+        if self.bindings.dirty or self.aliases.dirty or self.usage_rows.dirty:
+            self._flush_rare()
+        if self.queues.dirty or self.cut_lists.dirty or self.compaction_lists.dirty:
+            self._flush_lists()
+        self._flush_changes()
+        if self.quarantined:
+            self._sql.many("put_quarantine", self.quarantined)
+            self.quarantined = []
+
+    def _flush_rare(self) -> None:
+        run = self._sql.run
         for (owner, key), binding in self.bindings.changed():
             if binding is not None:
                 run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
         for (owner, alias), to in self.aliases.changed():
             run("put_alias", (owner, alias, to))
-        self._flush_lists()
-        for row in self.usage_rows.changed():
-            run("put_usage", _usage_values(row[1]))
-        self._flush_changes()
-        if self.quarantined:
-            self._sql.many("put_quarantine", self.quarantined)
-            self.quarantined = []
+        for _, used in self.usage_rows.changed():
+            run("put_usage", _usage_values(used))
 
     def _flush_messages(self) -> None:
         claimed = set(self.claims)
@@ -242,10 +250,11 @@ class SqliteLedger(CachedLedger):
             message = self.messages.get((number, seq))
             if message is not None:
                 self._sql.run("claim_message", (message.turn, number << 32 | seq))
+        rows = self.messages.rows
         new = [
-            (number << 32 | seq, m.kind, m.back, m.turn, m.at, m.body)
-            for (number, seq), m in self.messages.changed()
-            if m is not None and (number, seq) not in claimed
+            (key[0] << 32 | key[1], m.kind, m.back, m.turn, m.at, m.body)
+            for key in self.messages.dirty
+            if (m := rows[key]) is not None and key not in claimed
         ]
         if len(new) == 1:
             self._sql.run("put_message", new[0])

@@ -40,6 +40,8 @@ __all__ = ["Lines", "Reads"]
 
 _TURN = SESSION_COLUMNS + 4
 _HOLDS = 15
+_MANY = 1_000
+"""Rows from which on the cyclic collector would cost more than it could ever find."""
 MAX_LINES = 2_000
 
 Lines: TypeAlias = dict[int, tuple[tuple[Any, ...], SessionInfo]]
@@ -219,6 +221,22 @@ class Reads:
         after: int,
         before: int | None,
         limit: int,
+        newest: bool,
+        live: bool,
+    ) -> Page:
+        if limit >= _MANY:
+            with codec.no_gc():
+                return self._page(session_id, owner, after, before, limit, newest=newest, live=live)
+        return self._page(session_id, owner, after, before, limit, newest=newest, live=live)
+
+    def _page(
+        self,
+        session_id: str,
+        owner: str | None,
+        after: int,
+        before: int | None,
+        limit: int,
+        *,
         newest: bool,
         live: bool,
     ) -> Page:
