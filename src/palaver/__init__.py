@@ -61,6 +61,7 @@ from palaver.redact import Redaction
 from palaver.reset import ResetPolicy
 from palaver.session import Session
 from palaver.settings import Settings
+from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -78,10 +79,12 @@ __all__ = [
     "AsyncTurn",
     "AudioPart",
     "Budget",
+    "Change",
     "CorruptRecord",
     "CursorExpired",
     "Deployment",
     "FilePart",
+    "Finding",
     "Hold",
     "ImagePart",
     "InvalidKey",
@@ -90,6 +93,7 @@ __all__ = [
     "Message",
     "Notice",
     "Opaque",
+    "OpenTurn",
     "Origin",
     "Outcome",
     "Page",
@@ -108,6 +112,8 @@ __all__ = [
     "SessionManager",
     "SessionNotFound",
     "Settings",
+    "Stats",
+    "Store",
     "StoreBusy",
     "StoreClosed",
     "StoreError",
@@ -123,6 +129,7 @@ __all__ = [
     "TurnLost",
     "UnsupportedFormat",
     "Usage",
+    "UsageLine",
     "Window",
     "WindowOptions",
     "aopen",

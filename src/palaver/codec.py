@@ -84,6 +84,8 @@ def encode(message: Message) -> bytes:
 
 def draft(message: Message) -> Draft:
     """A message ready for a store. Raises InvalidMessage as `encode` does."""
+    if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidMessage(_no_message(message))
     kind = _kind(message)
     at: int | None = None
     if message.created_at is not None:
@@ -94,6 +96,13 @@ def draft(message: Message) -> Draft:
         wire = None if kind >> WIRE_SHIFT else message.wire
         slim = msgspec.structs.replace(message, seq=0, created_at=None, wire=wire)
     return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at)
+
+
+def _no_message(given: object) -> str:
+    return (
+        f"a message is a palaver.Message, not {type(given).__name__}: use palaver.user(…), palaver.assistant(…), "
+        "palaver.tool(…), or palaver.parse('openai_chat', …) for what a provider sent"
+    )
 
 
 def _kind(message: Message) -> int:

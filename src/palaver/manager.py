@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from palaver.core import Core, Target
 from palaver.flows import sessions as flows
@@ -58,6 +58,12 @@ class ManagerBase:
         include_hidden: bool,
     ) -> SessionQuery:
         require_limit(limit, "sessions")
+        since = cast("object", active_since)
+        if since is not None and not (isinstance(since, datetime) and since.tzinfo is not None):
+            msg = (
+                f"active_since is {active_since!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
+            )
+            raise ValueError(msg)
         return SessionQuery(
             owner=self._core.owner,
             limit=limit,

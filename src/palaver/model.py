@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from palaver.errors import InvalidMessage
+
 __all__ = [
     "AudioPart",
     "FilePart",
@@ -100,6 +102,13 @@ class ToolCall(_Part, frozen=True, tag="tool_call"):
     """What pairs the call with its result. Empty where the wire has none: then order and name pair them."""
     arguments: str = ""
     """The arguments as the text that the model wrote; not always valid JSON."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.arguments, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidMessage(
+                f"arguments is a {type(self.arguments).__name__}; it is kept as the JSON text that the model wrote: "
+                "give json.dumps(…)"
+            )
 
 
 class Opaque(_Part, frozen=True, tag="opaque"):
@@ -217,14 +226,28 @@ def _texts(parts: tuple[Part, ...]) -> list[str]:
 Content: TypeAlias = str | Part | tuple[Part | str, ...] | list[Part | str] | None
 
 
+_PARTS = (TextPart, ImagePart, AudioPart, FilePart, ThinkingPart, ToolCall, ToolResult, Opaque)
+
+
 def _parts(content: Content) -> tuple[Part, ...]:
     if content is None:
         return ()
     if isinstance(content, str):
         return (TextPart(text=content),)
     if isinstance(content, (tuple, list)):
-        return tuple(TextPart(text=p) if isinstance(p, str) else p for p in content)
-    return (content,)
+        return tuple([_part(p) for p in content])
+    return (_part(content),)
+
+
+def _part(given: Part | str) -> Part:
+    if isinstance(given, str):
+        return TextPart(text=given)
+    if isinstance(given, _PARTS):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return given
+    raise InvalidMessage(
+        f"content is text, or parts such as palaver.TextPart, not {type(given).__name__}; write other values as text, "
+        "with json.dumps(…) for instance, and read a provider's content with palaver.parse"
+    )
 
 
 def _sender(sender: Sender | str | None) -> Sender | None:

@@ -184,6 +184,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     its session, and later turns have later ones."""
     message_seq: int = 0
     """Position of the message that began it."""
+    steps_from: int = 0
+    """Calls stored from here on may still be answered; those before were cut off, and the turn was taken over."""
     state: TurnState = "running"
     token: str = ""
     holder: Holder | None = None

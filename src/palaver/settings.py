@@ -15,6 +15,16 @@ from palaver.window import WindowOptions
 __all__ = ["Settings"]
 
 
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("key_policy", KeyPolicy, "a KeyPolicy, such as KeyPolicy.hermes()"),
+    ("reset_policy", ResetPolicy, "a ResetPolicy, such as ResetPolicy(idle=timedelta(hours=24))"),
+    ("deployment", Deployment, "a Deployment, such as Deployment(connected=('telegram',))"),
+    ("budget", Budget, "a Budget, such as Budget(max_messages=50)"),
+    ("window_options", WindowOptions, "a WindowOptions, such as WindowOptions(senders=True)"),
+    ("lease", timedelta, "a timedelta, such as timedelta(minutes=10)"),
+)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a manager makes keys, resets sessions, builds windows and leases turns. The defaults never reset."""
 
@@ -33,6 +43,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether to fill in what a call cost, by public price lists, where the usage does not say; extra `prices`."""
 
     def __post_init__(self) -> None:
+        for name, kind, example in _KINDS:
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                msg = f"{name} is {value!r}, of type {type(value).__name__}; give {example}"
+                raise TypeError(msg)
         if self.lease <= timedelta(0):
             msg = f"lease is {self.lease}; it has to be longer than nothing, such as timedelta(minutes=10)"
             raise ValueError(msg)

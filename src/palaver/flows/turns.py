@@ -267,14 +267,16 @@ def _with_lease(
     resumed: bool = False,
 ) -> Flow[Began]:
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
-    running_from = begun.turn.first_seq if begun.turn is not None else None
+    running_from = begun.turn.steps_from if begun.turn is not None else None
     tail, window = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
     if current is None or current.id != begun.session_id:
         current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
     origin = origin or current.origin
     messages = tuple(m for m in tail.messages if m.seq == begun.seq)
-    if running_from is not None and (begun.kind != "begun" or begun.queued or not messages or resumed):
-        messages = tuple((yield from call(core.store.turn_messages, begun.session_id, core.owner, running_from)))
+    if begun.turn is not None and (begun.kind != "begun" or begun.queued or not messages or resumed):
+        messages = tuple(
+            (yield from call(core.store.turn_messages, begun.session_id, core.owner, begun.turn.first_seq))
+        )
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,

@@ -170,7 +170,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 interrupt(ledger, row, last, self.at)
         if turn is None:
             return self._begin(ledger, row, adopted=seq)
-        turn = self._leased(ledger, turn)
+        turn = msgspec.structs.replace(self._leased(ledger, turn), steps_from=ledger.head(row.number).last_seq + 1)
         ledger.put_turn(turn)
         ledger.add_change(row.number, row.rev, ChangeKind.TURN_BEGUN)
         return _begun("taken_over", row, seq, turn)
@@ -215,6 +215,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 notice=row.notice,
             ),
         )
+        turn = msgspec.structs.replace(turn, steps_from=turn.first_seq)
         ledger.put_turn(turn)
         if queued:
             ledger.put_queued(number, ())

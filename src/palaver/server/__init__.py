@@ -13,7 +13,10 @@ try:
 except ModuleNotFoundError as exc:
     if exc.name is None or exc.name.startswith("palaver"):
         raise
-    msg = f"the server needs {exc.name}, which is not installed: pip install 'palaver[server]'"
+    msg = (
+        f"the server needs {exc.name}, which is not installed: "
+        "install Palaver with its server extra, in a clone with pip install -e '.[server]'"
+    )
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
 __all__ = ["Limits", "app", "serve"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
 from palaver.model import Message
 from palaver.server.reading import Cleaned
-from palaver.stores.base import Change, OpenTurn
+from palaver.stores.base import Change
 from palaver.window import Omitted, Window
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Health",
     "Inbox",
     "Messages",
+    "OpenTurnDocument",
     "OpenTurns",
     "Payload",
     "PayloadRepair",
@@ -163,6 +165,8 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
     next: int | None
     """Give it as `after` (as `before`, where the newest were asked for); null: there is no more."""
+    corrupt: tuple[int, ...]
+    """Positions on this page whose records cannot be decoded: their messages are missing, and all others are here."""
 
 
 class Inbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,10 +175,26 @@ class Inbox(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
 
 
+class OpenTurnDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that began and has not ended."""
+
+    id: str | None
+    """What the turn is gone on with, or ended. For the operator only, as it is that right; null for an owner."""
+    session_id: str
+    owner: str | None
+    first_seq: int
+    """Position that the turn begins at."""
+    began_at: datetime
+    expires_at: datetime
+    """When its lease ends, unless a sign of life renews it."""
+    alive: bool
+    """Whether its lease still holds. False: it was interrupted, and the session's next turn closes it."""
+
+
 class OpenTurns(msgspec.Struct, frozen=True, kw_only=True):
     """Turns that have not ended, oldest first."""
 
-    turns: tuple[OpenTurn, ...]
+    turns: tuple[OpenTurnDocument, ...]
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,26 @@ from collections.abc import Sequence
 import palaver
 from palaver.server.table import Endpoint
 
-__all__ = ["curl", "front_page", "text_page"]
+__all__ = ["begin_command", "finish_command", "front_page", "list_command", "text_page"]
+
+TRIAL_LEASE_SECONDS = 5
+"""Lease of the turn that a first try begins: shorter than a wait, so that the second try, too, begins one."""
 
 
-def curl(base: str) -> str:
-    """A command that works as it is, on a server at this address."""
-    body = '{"origin": {"platform": "local"}, "message": "Hello"}'
+def begin_command(base: str) -> str:
+    """A command that begins a turn as it is, as often as it is given, on a server at this address."""
+    body = f'{{"origin": {{"platform": "local"}}, "message": "Hello", "lease_seconds": {TRIAL_LEASE_SECONDS}}}'
     return f"curl -s {base}/v1/turns -H 'Content-Type: application/json' -d '{body}'"
+
+
+def finish_command(base: str) -> str:
+    """A command that answers the turn, where ID is replaced by its id."""
+    return f"curl -s {base}/v1/turns/ID/finish -H 'Content-Type: application/json' -d '{{\"message\": \"Hi!\"}}'"
+
+
+def list_command(base: str) -> str:
+    """A command that shows what there is."""
+    return f"curl -s {base}/v1/sessions"
 
 
 def text_page(endpoints: Sequence[Endpoint], base: str) -> str:
@@ -25,10 +38,11 @@ def text_page(endpoints: Sequence[Endpoint], base: str) -> str:
         (
             f"Palaver {palaver.__version__}: sessions over HTTP",
             "",
-            "Begin a turn, run your model on its window, finish the turn:",
+            "Begin a turn, run your model on its window, finish the turn by its id, look at the sessions:",
             "",
-            f"  {curl(base)}",
-            f"  curl -s {base}/v1/turns/ID/finish -H 'Content-Type: application/json' -d '{{\"message\": \"Hi!\"}}'",
+            f"  {begin_command(base)}",
+            f"  {finish_command(base)}",
+            f"  {list_command(base)}",
             "",
             *lines,
             "",
@@ -51,7 +65,8 @@ def front_page(endpoints: Sequence[Endpoint], base: str) -> str:
         '<meta name="viewport" content="width=device-width"></head><body><h1>Palaver</h1>'
         "<p>The conversation-session layer for AI agents. This is its HTTP API, "
         f"version {html.escape(palaver.__version__)}.</p>"
-        f"<p>Try:</p><pre>{html.escape(curl(base))}</pre>"
+        f"<p>Try:</p><pre>{html.escape(begin_command(base))}</pre>"
+        f"<p>Then answer it, with its id in the place of ID:</p><pre>{html.escape(finish_command(base))}</pre>"
         '<p><a href="/openapi.json">OpenAPI document</a> · <a href="/docs">plain text</a> · '
         '<a href="/v1/sessions">sessions</a> · <a href="/v1/stats">statistics</a></p>'
         f"<table>{rows}</table></body></html>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -48,6 +49,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the write: `not_written`, or `unknown`: then send it again with the same message id."""
     expected: Any = msgspec.UNSET
     actual: Any = msgspec.UNSET
+    began_at: datetime | msgspec.UnsetType = msgspec.UNSET
+    """Of a busy session: when the turn began that runs in it."""
+    expires_at: datetime | msgspec.UnsetType = msgspec.UNSET
+    """Of a busy session: how long that turn keeps it, if there is no sign of life from it before."""
     instance: str | msgspec.UnsetType = msgspec.UNSET
     """Names this occurrence in the server's log."""
 

@@ -1,12 +1,15 @@
-"""The one place where the server reaches behind the public API: whose process a lease belongs to."""
+"""The one place where the server reaches behind the public API: whose process a lease belongs to, and turns' tokens."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from palaver.aio import AsyncSessionManager
+from palaver.flows.turns import turn_id
+from palaver.rows import TurnRow
+from palaver.steps import call
 
-__all__ = ["of_clients"]
+__all__ = ["of_clients", "running_turn", "running_turn_id"]
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
@@ -14,3 +17,22 @@ def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
     core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return AsyncSessionManager(replace(core, holder=lambda: None), handover)
+
+
+async def running_turn(
+    sessions: AsyncSessionManager, session_id: str, first_seq: int | None = None
+) -> TurnRow | None:
+    """The turn that has not ended in a session, with its times; None if there is none. Raises SessionNotFound.
+
+    One read, however many turns are open elsewhere.
+    """
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    turn = await handover.drive(call(core.store.turn, session_id, core.owner, first_seq))
+    return turn if turn is not None and turn.state == "running" else None
+
+
+async def running_turn_id(sessions: AsyncSessionManager, session_id: str, first_seq: int) -> str | None:
+    """Id of the turn that began there, and the right to end it; None if it has ended. Raises SessionNotFound."""
+    turn = await running_turn(sessions, session_id, first_seq)
+    return turn_id(session_id, turn.first_seq, turn.token) if turn is not None else None

@@ -25,6 +25,14 @@ MAX_DEPTH = 200
 _IDS = re.compile(r"\.(?:\w+_)?(?:id|id_alt|key|alias|agent|account|platform)$")
 _FREE = re.compile(r"\.metadata\b")
 _PLACE = re.compile(r" - at `(.+)`$")
+_OTHER_SHAPE = re.compile(
+    r"(?:missing required field `kind`|unknown field `(?:type|tool_calls|tool_call_id|function_call|refusal)`)"
+    r" - at `\$\.messages?\b|- at `\$\.messages?\b[^`]*\.kind`$"
+)
+_SHAPES = (
+    'parts have "kind", such as {"kind": "text", "text": "Hi"}; '
+    'to send a provider\'s own message, say "wire": "openai_chat" beside it'
+)
 
 
 class Cleaned(msgspec.Struct, frozen=True):
@@ -158,9 +166,10 @@ def _refused(exc: msgspec.ValidationError, root: str = "$") -> ProblemError:
     path = (found[1] if found else "$").replace("$", root, 1)
     if found:
         text = text[: found.start()]
+    hint = f": {_SHAPES}" if _OTHER_SHAPE.search(str(exc)) else ""
     if isinstance(exc.__cause__, PalaverError):  # an Origin that is none, for instance
         return ProblemError(of_error(exc.__cause__, path=path))
-    return problem("invalid-request", f"{text} - at `{path}`", path=path)
+    return problem("invalid-request", f"{text} - at `{path}`{hint}", path=path)
 
 
 def _reason(exc: Exception) -> str:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from palaver.server.application import app
 from palaver.server.limits import Limits
-from palaver.server.pages import curl
+from palaver.server.pages import begin_command, finish_command, list_command
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
@@ -56,7 +56,7 @@ def serve(
 ) -> None:
     """Serve a store until SIGINT or SIGTERM. `port` 0 takes a free one.
 
-    When the server listens, `say` (print, unless given) is told its address and a command to try it with.
+    When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
     Raises ValueError for a host that other machines reach, unless `allow_remote`: there is no authentication yet, so
     whoever reaches the server reads and changes everything. Raises OSError where the address cannot be had,
@@ -79,7 +79,9 @@ def serve(
 
             def listening() -> None:
                 tell(f"Palaver serves {store.name} on {base} (Ctrl+C stops it)")
-                tell(f"Try: {curl(base)}")
+                tell(f"Try: {begin_command(base)}")
+                tell(f"then answer it, with its id for ID: {finish_command(base)}")
+                tell(f"and look: {list_command(base)}")
 
             config = uvicorn.Config(
                 application,

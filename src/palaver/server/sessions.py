@@ -26,6 +26,7 @@ from palaver.server.answers import (
 )
 from palaver.server.bodies import Positive
 from palaver.server.limits import MAX_PAGE
+from palaver.server.lookup import session_named
 from palaver.server.messages import Count
 from palaver.server.problems import problem
 from palaver.server.table import Answer, Call, Endpoint
@@ -71,7 +72,7 @@ class WindowQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 async def _session(call: Call) -> AsyncSession:
-    return await call.sessions.get(call.path["session_id"])
+    return await session_named(call.sessions, call.path["session_id"])
 
 
 async def _shown(session: AsyncSession, call: Call, status: int = 200) -> Answer:
@@ -145,10 +146,11 @@ async def read_messages(call: Call) -> Answer:
     """A page of the transcript."""
     query: MessageQuery = call.query
     page = await (await _session(call)).messages(**msgspec.structs.asdict(query))
+    read = sorted((*(message.seq for message in page), *page.corrupt))
     following = None
-    if len(page) == query.limit:
-        following = page[0].seq if query.newest else page[-1].seq
-    return Answer(Messages(messages=tuple(page), next=following))
+    if len(read) == query.limit:
+        following = read[0] if query.newest else read[-1]
+    return Answer(Messages(messages=tuple(page), next=following, corrupt=page.corrupt))
 
 
 async def append_messages(call: Call) -> Answer:
@@ -203,7 +205,8 @@ async def reset_key(call: Call) -> Answer:
 async def resume_key(call: Call) -> Answer:
     """Point a key at a session that exists."""
     body: bodies.ResumeKey = call.body
-    return await _shown(await call.sessions.resume(body.target or "", body.session_id), call)
+    session = await session_named(call.sessions, body.session_id)
+    return await _shown(await call.sessions.resume(body.target or "", session.id), call)
 
 
 _FOUND = ("session-not-found",)
@@ -276,7 +279,7 @@ ENDPOINTS = (
         {200: "Messages, in order."},
         Messages,
         query=MessageQuery,
-        problems=(*_FOUND, "corrupt-record"),
+        problems=_FOUND,
     ),
     Endpoint(
         "POST",

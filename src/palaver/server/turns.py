@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from palaver.aio import AsyncSession, AsyncTurn
 from palaver.codec import same_content
-from palaver.errors import SessionBusy, SessionConflict, TurnLost
+from palaver.errors import SessionBusy, SessionConflict, SessionNotFound, TurnLost
 from palaver.model import Wire
 from palaver.server import bodies
-from palaver.server.answers import Inbox, OpenTurns, TurnDocument, require_wire, turn_document
+from palaver.server.answers import (
+    Inbox,
+    OpenTurnDocument,
+    OpenTurns,
+    TurnDocument,
+    require_wire,
+    turn_document,
+)
 from palaver.server.bodies import Positive
-from palaver.server.problems import problem
+from palaver.server.lookup import session_named
+from palaver.server.problems import Problem, ProblemError, of_error, problem
+from palaver.server.reach import running_turn, running_turn_id
 from palaver.server.table import Answer, Call, Endpoint
+from palaver.times import from_micros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +50,11 @@ async def begin_turn(call: Call) -> Answer:
     body: bodies.BeginTurn | bodies.BeginTurnOnWire = call.body
     message = body.first()
     require_wire(body.render)
-    session = await call.sessions.get(body.session_id) if body.session_id is not None else None
-    turn = await _begun(call, body, session, message)
+    session = await session_named(call.sessions, body.session_id) if body.session_id is not None else None
+    try:
+        turn = await _begun(call, body, session, message)
+    except SessionBusy as error:
+        raise ProblemError(await _busy(call, session, body, error)) from error
     if turn.ended:
         status = 202 if turn.queued else 200
         return Answer(turn_document(turn, cleaned=call.cleaned), status)
@@ -82,14 +95,60 @@ async def _begun(
             raise problem("shutting-down", "the server is being stopped; the message was not stored")
 
 
+async def _busy(
+    call: Call,
+    session: AsyncSession | None,
+    body: bodies.BeginTurn | bodies.BeginTurnOnWire,
+    error: SessionBusy,
+) -> Problem:
+    """The problem, with how long it may last, unless the session is free by now."""
+    found = of_error(error)
+    try:
+        if session is None:
+            session = await call.sessions.resolve(body.target)
+        turn = await running_turn(call.sessions, session.id)
+    except SessionNotFound:
+        return found
+    if turn is None:
+        return found
+    began, expires = from_micros(turn.began_at), from_micros(turn.expires_at)
+    said = f"{error}; it began at {_second(began)}, and without a sign of life its lease ends at {_second(expires)}"
+    return msgspec.structs.replace(found, detail=said, began_at=began, expires_at=expires)
+
+
+def _second(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
 async def _turn(call: Call, max_messages: int | None = None, lease_seconds: float | None = None) -> AsyncTurn:
     lease = timedelta(seconds=lease_seconds) if lease_seconds is not None else None
     return await call.sessions.turn(call.path["turn_id"], lease=lease, max_messages=max_messages)
 
 
 async def open_turns(call: Call) -> Answer:
-    """Turns that have not ended."""
-    return Answer(OpenTurns(turns=tuple(await call.sessions.open_turns())))
+    """Turns that have not ended; for the operator with what it takes to end them."""
+    out: list[OpenTurnDocument] = []
+    for each in await call.sessions.open_turns():
+        name: str | None = None
+        if call.sessions.owner is None:
+            try:
+                name = await running_turn_id(call.sessions, each.session_id, each.first_seq)
+            except SessionNotFound:
+                continue
+            if name is None:  # it has ended since the list was read
+                continue
+        out.append(
+            OpenTurnDocument(
+                id=name,
+                session_id=each.session_id,
+                owner=each.owner or None,
+                first_seq=each.first_seq,
+                began_at=each.began_at,
+                expires_at=each.expires_at,
+                alive=each.alive,
+            )
+        )
+    return Answer(OpenTurns(turns=tuple(out)))
 
 
 async def get_turn(call: Call) -> Answer:
@@ -191,7 +250,7 @@ ENDPOINTS = (
         "GET",
         "/v1/turns",
         "listOpenTurns",
-        "Turns that have not ended; those that are not alive were interrupted.",
+        "Turns that have not ended; those that are not alive were interrupted. The operator's list has their ids.",
         open_turns,
         {200: "The turns, oldest first."},
         OpenTurns,

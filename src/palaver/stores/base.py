@@ -201,7 +201,7 @@ class Store(ABC):
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        """Sessions, newest activity first (to the second). `usage` and `turn_running` are not filled in."""
+        """Sessions, newest activity first (to the second). `usage` is not filled in."""
 
     @abstractmethod
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:

@@ -198,7 +198,7 @@ class MemoryStore(Store):
                 views.summary(compaction) if compaction is not None else None,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
-                running_from=running.first_seq if running is not None else None,
+                running_from=running.steps_from if running is not None else None,
                 waiting=ledger.queued(number) if running is not None else (),
             )
 
@@ -297,7 +297,7 @@ class MemoryStore(Store):
                     found.append((head.last_active, number))
             found.sort(reverse=True)
             return [
-                views.info(ledger.session(n), ledger.head(n), now, keys=self._keys(ledger, n))
+                views.info(ledger.session(n), ledger.head(n), now, turn=ledger.last_turn(n), keys=self._keys(ledger, n))
                 for _, n in found[: query.limit]
             ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -11,6 +13,7 @@ from palaver.stores.base import Store
 
 __all__ = ["open_store"]
 
+_ALMOST_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -26,7 +29,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     text = os.fspath(url)
     scheme, separator, _ = text.partition("://")
     if not separator:
-        return _sqlite(text, {})
+        _require_path(text)
+        return _sqlite(str(Path(text).expanduser()), {})
     parts = urlsplit(text)
     options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     if scheme == "memory":
@@ -41,8 +45,20 @@ def open_store(url: str | os.PathLike[str]) -> Store:
             raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
         return _sqlite(path, options)
     raise ValueError(
-        f"no store for {scheme}:// URLs; there are sqlite:///path and memory://, and a bare path is SQLite"
+        f"no store for {scheme}:// URLs yet; there are sqlite:///path and memory://, and a bare path is SQLite"
     )
+
+
+def _require_path(text: str) -> None:
+    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store."""
+    if not text:
+        raise ValueError("'' names no file; write chat.db, sqlite:///chat.db, or memory:// to keep nothing")
+    if _ALMOST_URL.match(text) and not Path(text).exists():
+        scheme, _, rest = text.partition(":")
+        raise ValueError(
+            f"{text!r} is neither a URL nor a plain path: write {scheme}:///{rest.lstrip('/')}, "
+            f"or ./{text} for a file of that name"
+        )
 
 
 def _memory(url: str, options: dict[str, str]) -> Store:

@@ -15,11 +15,11 @@ from palaver.info import Hold, LineageKind, SessionInfo
 from palaver.info import Summary as SummaryInfo
 from palaver.keys import Origin
 from palaver.model import Usage
-from palaver.rows import CompactionRow, Head, SessionRow, TurnRow, UsageRow
+from palaver.rows import CompactionRow, Head, Holder, SessionRow, TurnRow, UsageRow
 from palaver.stores import holders
 from palaver.times import from_micros, to_micros
 
-__all__ = ["day_text", "held", "info", "position", "summary", "usage_total"]
+__all__ = ["day_text", "held", "info", "is_held", "position", "summary", "usage_total"]
 
 _origin = msgspec.json.Decoder(Origin)
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -76,9 +76,12 @@ def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:
 
 def held(turn: TurnRow | None, now: datetime) -> bool:
     """Whether a turn runs and its lease still holds."""
-    return (
-        turn is not None and turn.state == "running" and turn.expires_at > to_micros(now) and holders.alive(turn.holder)
-    )
+    return turn is not None and turn.state == "running" and is_held(turn.expires_at, turn.holder, now)
+
+
+def is_held(expires_at: int, holder: Holder | None, now: datetime) -> bool:
+    """Whether a lease still holds: it has not run out, and its process may be running."""
+    return expires_at > to_micros(now) and holders.alive(holder)
 
 
 def summary(row: CompactionRow) -> SummaryInfo:

@@ -72,7 +72,8 @@ class Opener:
             msg = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.path}"
             raise StoreUnavailable(msg) from exc
         if not regular:
-            raise StoreUnavailable(f"{self.name}: this is not a regular file")
+            what = "a directory: name a file in it" if path.is_dir() else "not a regular file"
+            raise StoreUnavailable(f"{self.name}: this is {what}")
 
     def writer(self) -> apsw.Connection:
         """A connection that writes durably, with the schema of this version."""

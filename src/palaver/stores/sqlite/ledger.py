@@ -29,6 +29,7 @@ __all__ = [
     "compaction_row",
     "cut_row",
     "head_row",
+    "holder_of",
     "newer_head",
     "session_row",
     "turn_row",
@@ -124,6 +125,11 @@ def newer_head(head: Head, newest: tuple[Any, ...] | None) -> Head:
     return Head(seq, head.message_count + seq - head.last_seq, last_active, seq - back if back >= 0 else 0)
 
 
+def holder_of(text: str | None) -> Holder | None:
+    """The `holder` column of a turn."""
+    return _holder.decode(text) if text is not None else None
+
+
 def turn_row(row: tuple[Any, ...]) -> TurnRow:
     """A row of `turns`."""
     state: TurnState = row[1]
@@ -132,7 +138,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         first_seq=row[0] & LAST,
         state=state,
         token=row[2],
-        holder=_holder.decode(row[3]) if row[3] is not None else None,
+        holder=holder_of(row[3]),
         expires_at=row[4],
         began_at=row[5],
         ended_at=row[6],
@@ -144,6 +150,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         taken=_taken.decode(row[12]) if row[12] is not None else (),
         notice=row[13],
         message_seq=row[14],
+        steps_from=row[15],
     )
 
 
@@ -315,6 +322,7 @@ class SqliteLedger(CachedLedger):
                         _encode(turn.taken).decode() if turn.taken else None,
                         turn.notice,
                         turn.message_seq,
+                        turn.steps_from,
                     ),
                 )
 

@@ -25,6 +25,7 @@ from palaver.stores.sqlite.ledger import (
     compaction_row,
     cut_row,
     head_row,
+    holder_of,
     newer_head,
     session_row,
     turn_row,
@@ -147,7 +148,7 @@ class Reads:
                 summary,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
-                running_from=running.first_seq if running is not None else None,
+                running_from=running.steps_from if running is not None else None,
                 waiting=self._queued(number) if running is not None else (),
             )
         if not tail.after and not tail.waiting:
@@ -185,7 +186,7 @@ class Reads:
         anchor = (turn.anchor if turn is not None else 0) or None
         if anchor is not None and kept.tail.anchor is None:  # it may have been cut away: a whole read knows
             return None
-        running = turn.first_seq if turn is not None and views.held(turn, now) else None
+        running = turn.steps_from if turn is not None and views.held(turn, now) else None
         if running is not None and self._queued(kept.number):
             return None
         tail = kept.tail
@@ -325,7 +326,14 @@ class Reads:
             keys: dict[int, list[str]] = {}
             for owner_number, key in self._sql.all("keys_of_many", (numbers,)):
                 keys.setdefault(owner_number, []).append(key)
-        return [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
+            running = {r[0]: r for r in self._sql.all("running")}
+        lines = [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
+        if not running:
+            return lines
+        return [
+            msgspec.structs.replace(line, turn_running=True) if _is_held(running.get(row[0]), now) else line
+            for row, line in zip(rows, lines, strict=True)
+        ]
 
     def _line(self, row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
         """One line of a list; the one given before, where everything that it shows is as it was."""
@@ -348,8 +356,8 @@ class Reads:
             turn = turn_row(row)
             out.append(
                 OpenTurn(
-                    session_id=row[15],
-                    owner=row[16],
+                    session_id=row[16],
+                    owner=row[17],
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),
@@ -529,6 +537,10 @@ def _single_turn(rows: list[Row], turn: TurnRow | None, kept: KeptTail) -> int |
     if any(not r[4] or r[0] - r[4] + 1 != first for r in rows):
         return None
     return first if first > kept.last_seq or first == kept.turn else None
+
+
+def _is_held(running: Row | None, now: datetime) -> bool:
+    return running is not None and views.is_held(running[2], holder_of(running[1]), now)
 
 
 def _listed_head(row: Row) -> Head:

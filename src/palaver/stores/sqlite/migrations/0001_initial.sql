@@ -97,7 +97,8 @@ CREATE TABLE turns (
     first_contact INTEGER NOT NULL,
     taken TEXT,  -- JSON array of positions that had waited
     notice TEXT,
-    message_seq INTEGER NOT NULL
+    message_seq INTEGER NOT NULL,
+    steps_from INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
