@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.errors import StoreError, TurnLost
+from palaver.errors import PalaverError, TurnLost
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import Began, OnBusy
@@ -24,7 +24,7 @@ from palaver.model import Message, Usage
 from palaver.opening import core_of, settings_of
 from palaver.operations import Appended, NewSession
 from palaver.rows import TurnState
-from palaver.session import SessionBase, budget_of, require_limit
+from palaver.session import SessionBase, budget_of, given_budget, require_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
@@ -127,9 +127,7 @@ class AsyncTurn(TurnBase):
             await asyncio.sleep(self._lease.total_seconds() / 2)
             try:
                 await self.renew()
-            except TurnLost:
-                return
-            except StoreError as error:
+            except PalaverError as error:
                 if not error.retryable:
                     return
 
@@ -302,14 +300,20 @@ class AsyncSessionManager(ManagerBase):
         return Entering(begin())
 
     def turn(
-        self, turn_id: str, *, lease: timedelta | None = None, max_messages: int | None = None
+        self,
+        turn_id: str,
+        *,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
     ) -> Entering[AsyncTurn]:
         """See `SessionManager.turn`. Await it, or enter it with `async with`."""
 
         async def get() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None))
+                turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
             )
             return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
 
@@ -412,6 +416,7 @@ class AsyncSessionManager(ManagerBase):
     async def close(self) -> None:
         """See `SessionManager.close`."""
         await self._handover.close()
+        self._core.closed()
 
     async def __aenter__(self) -> Self:
         return self

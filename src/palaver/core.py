@@ -40,6 +40,8 @@ class Core:
     new_id: IdMaker = ids.session_id
     holder: Callable[[], Holder | None] = holders.current
     """Which process a lease dies with; None: with none, as where the turn is the client's of a server."""
+    instance: str = ""
+    """Names this open manager in the leases that it takes; closing it frees them."""
     windows: dict[str, tuple[Tail, Budget, bool, Window]] = field(default_factory=dict[str, Any])
     """The window computed last of each session, with what it was computed from."""
 
@@ -47,6 +49,10 @@ class Core:
     def key_owner(self) -> str:
         """Whose keys and aliases are meant: the operator's own belong to nobody in particular."""
         return self.owner or ""
+
+    def closed(self) -> None:
+        """The manager was closed: what it held is free, although its process lives."""
+        holders.closed(self.instance)
 
     def now(self) -> datetime:
         """The present time."""

@@ -8,13 +8,14 @@ sync.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import queue
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from palaver.errors import StoreClosed
+from palaver.errors import StoreBusy, StoreClosed
 from palaver.operations import Operation
 from palaver.steps import Call, Commit, Flow, Pause, Step
 from palaver.stores.base import Store
@@ -108,9 +109,11 @@ class Handover:
             msg = "this manager belongs to another event loop: open one per loop"
             raise RuntimeError(msg)
         if self._crowd == 0 and self._idle():
-            if not self._inline:
-                return await self._commit_inline(operations, loop)
-            self._crowd = CROWD  # a second one in the same tick: from now on they are collected
+            if self._inline:
+                self._crowd = CROWD  # a second one in the same tick: from now on they are collected
+            else:
+                with contextlib.suppress(StoreBusy):  # another process writes: the committing thread waits for it
+                    return await self._commit_inline(operations, loop)
         request = _Request(operations, loop.create_future())
         self._tick.append(request)
         if len(self._tick) == 1:
@@ -141,7 +144,7 @@ class Handover:
         """Commit on the loop's own thread, and let the loop go round: whoever writes without end starves nobody."""
         self._inline = True
         loop.call_soon(self._end_tick)
-        results = self._store.commit(operations)
+        results = self._store.commit_at_once(operations)
         await asyncio.sleep(0)
         return results
 
@@ -154,8 +157,10 @@ class Handover:
             return
         self._crowd = CROWD if len(batch) > 1 else max(self._crowd - 1, 0)
         if len(batch) == 1 and self._idle():
-            _answer(batch, *_commit(self._store, batch))
-            return
+            results, error = _commit(self._store.commit_at_once, batch)
+            if not isinstance(error, StoreBusy):
+                _answer(batch, results, error)
+                return
         self._handed_over.update(request.future for request in batch)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="palaver-commit", daemon=True)
@@ -178,7 +183,7 @@ class Handover:
                     stop = True
                     break
                 batch = batch + more
-            results, error = _commit(self._store, batch)
+            results, error = _commit(self._store.commit, batch)
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, batch, results, error)
             if stop:
@@ -210,9 +215,11 @@ class Handover:
         await self.call(self._store.close)
 
 
-def _commit(store: Store, batch: list[_Request]) -> tuple[list[Any], BaseException | None]:
+def _commit(
+    commit: Callable[[Sequence[Operation]], list[Any]], batch: list[_Request]
+) -> tuple[list[Any], BaseException | None]:
     try:
-        return store.commit([op for request in batch for op in request.operations]), None
+        return commit([op for request in batch for op in request.operations]), None
     except BaseException as error:  # noqa: BLE001 - it is answered to everybody who waits
         return [], error
 

@@ -16,7 +16,7 @@ from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
 from palaver.model import Message
 from palaver.operations import NewSession
-from palaver.session import Session, budget_of, require_limit
+from palaver.session import Session, budget_of, given_budget, require_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
@@ -132,14 +132,25 @@ class SessionManager(ManagerBase):
         )
         return Turn(core, began, lease or core.settings.lease)
 
-    def turn(self, turn_id: str, *, lease: timedelta | None = None, max_messages: int | None = None) -> Turn:
+    def turn(
+        self,
+        turn_id: str,
+        *,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Turn:
         """A turn by its `id`, to go on with it: here, or elsewhere after a crash of the process that began it.
 
-        `lease` is how long each step from here keeps the session. One that has ended is given as a replayed turn.
+        `lease` is how long each step from here keeps the session; budgets not given are those that it began with.
+        One that has ended is given as a replayed turn.
         Raises SessionNotFound for an id of no turn, or of one that another holder has taken over.
         """
         core = self._core
-        began = drive(core.store, turn_flows.get(core, turn_id, budget=budget_of(core, max_messages, None, None)))
+        began = drive(
+            core.store, turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
+        )
         return Turn(core, began, lease or core.settings.lease)
 
     def resolve(self, target: Target) -> Session:
@@ -240,6 +251,7 @@ class SessionManager(ManagerBase):
     def close(self) -> None:
         """Finish what is under way and release the store. Idempotent."""
         self._core.store.close()
+        self._core.closed()
 
     def __enter__(self) -> Self:
         return self

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
-from palaver import prices
+from palaver import ids, prices
 from palaver.clock import Clock, utc_now
 from palaver.core import Core
 from palaver.manager import SessionManager
 from palaver.settings import Settings
+from palaver.stores import holders
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
 
@@ -48,4 +50,6 @@ def settings_of(settings: Settings | None, fields: dict[str, Any]) -> Settings:
 
 def core_of(store: Store, settings: Settings, clock: Clock) -> Core:
     """What a manager works with."""
-    return Core(store=store, settings=settings, clock=clock)
+    instance = ids.token()
+    holders.opened(instance)
+    return Core(store=store, settings=settings, clock=clock, holder=partial(holders.of, instance), instance=instance)

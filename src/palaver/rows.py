@@ -170,6 +170,8 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
     pid: int
     started: str
     """When the process started, as its system tells it: a pid alone is reused."""
+    instance: str = ""
+    """Which of the process's open managers: one that was closed holds nothing any more."""
 
 
 TurnState: TypeAlias = Literal["running", "finished", "interrupted", "rolled_back"]
@@ -203,6 +205,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Positions of the messages that had waited and that this turn took along."""
     notice: str | None = None
     """JSON of the notice that this turn shows."""
+    budget: str | None = None
+    """JSON of the budget of its window."""
 
 
 class CutRow(msgspec.Struct, frozen=True, gc=False):

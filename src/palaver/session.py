@@ -22,7 +22,7 @@ from palaver.window import Window
 
 T = TypeVar("T")
 
-__all__ = ["Session", "SessionBase", "budget_of", "require_limit"]
+__all__ = ["Session", "SessionBase", "budget_of", "given_budget", "require_limit"]
 
 
 def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
@@ -33,6 +33,13 @@ def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_
         max_tokens=base.max_tokens if max_tokens is None else max_tokens,
         max_turns=base.max_turns if max_turns is None else max_turns,
     )
+
+
+def given_budget(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget | None:
+    """The same, or None where nothing is given."""
+    if max_messages is None and max_tokens is None and max_turns is None:
+        return None
+    return budget_of(core, max_messages, max_tokens, max_turns)
 
 
 def require_limit(limit: int, what: str) -> None:

@@ -51,3 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.lease <= timedelta(0):
             msg = f"lease is {self.lease}; it has to be longer than nothing, such as timedelta(minutes=10)"
             raise ValueError(msg)
+        if self.deployment.key_policy != self.key_policy:
+            if self.deployment.key_policy != KeyPolicy():
+                msg = "deployment.key_policy differs from key_policy: give the policy once, as key_policy"
+                raise ValueError(msg)
+            deployment = msgspec.structs.replace(self.deployment, key_policy=self.key_policy)
+            msgspec.structs.force_setattr(self, "deployment", deployment)

@@ -83,7 +83,10 @@ class TurnBase:
 
     @property
     def replayed(self) -> bool:
-        """Whether the message was answered before: `reply` and `messages` tell how, and there is nothing to do."""
+        """Whether this turn is over: the message was dealt with before, and there is nothing to do.
+
+        `reply` and `messages` tell how, and `state` how it ended.
+        """
         return self._began.kind == "replayed"
 
     @property
@@ -186,7 +189,8 @@ class TurnBase:
 
     def _require_open(self, messages: tuple[Message, ...] = ()) -> None:
         if self._closed:
-            msg = f"this turn of session {self.session_id!r} has ended"
+            why = "was over before (turn.replayed): its answer is turn.reply" if self.replayed else "has ended"
+            msg = f"this turn of session {self.session_id!r} {why}"
             raise TurnLost(msg, unstored=messages)
 
     def __repr__(self) -> str:

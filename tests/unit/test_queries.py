@@ -32,6 +32,7 @@ COLD = {
     "highest_number": "once per connection, from SQLite's own table of counters",
     "highest_change": "once per connection",
     "keys_of_many": "reads an array of its own, and sorts what one page has",
+    "running": "reads the index of running turns, see below",
     "running_turns": "reads the index of running turns, see below",
     "usage_lines": "a report",
     "usage_totals": "a report",

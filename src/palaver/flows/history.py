@@ -59,10 +59,12 @@ def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:
     """Copies of what a session's window holds, for a session that begins with them. Nothing if it is gone."""
+    limit = budget.max_messages + SLACK
     try:
-        window = yield from read_window(core, session_id, budget)
+        tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
     except SessionNotFound:
         return ()
+    window = legal_window(tail, budget)  # without the view's marks, and breadcrumbs in place of images
     return tuple(copy(m, session_id) for m in window.messages[window.head_count :] if m.seq)
 
 

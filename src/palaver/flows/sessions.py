@@ -54,6 +54,7 @@ __all__ = [
 _TRIES = 50
 _AROUND = 200
 """Messages read on either side of where a summary shall end, to see that no exchange is torn."""
+_FARTHEST = 100_000
 
 
 def find(core: Core, target: Target) -> Flow[str]:
@@ -200,14 +201,7 @@ def compact(
     if expected is None:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=1)
         expected = tail.summary.id if tail.summary is not None else 0
-    around = yield from call(
-        core.store.page,
-        session_id,
-        core.owner,
-        after=max(0, through_seq - _AROUND),
-        before=through_seq + _AROUND + 1,
-        limit=2 * _AROUND,
-    )
+    around = yield from _turns_around(core, session_id, through_seq)
     for exchange in group(around):
         first, last = exchange.first_seq, exchange.last_seq
         if exchange.messages and first <= through_seq < last:
@@ -233,6 +227,21 @@ def compact(
     if not isinstance(results[0], CompactionRow):
         raise results[0]
     return views.summary(results[0])
+
+
+def _turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:
+    """The messages about a position, from one of the user's before it to one after it: no exchange reaches farther."""
+    count = _AROUND
+    while True:
+        low = max(0, seq - count)
+        page = yield from call(
+            core.store.page, session_id, core.owner, after=low, before=seq + count + 1, limit=2 * count
+        )
+        begins = low == 0 or any(m.role == "user" and m.seq <= seq for m in page)
+        ends = len(page) < 2 * count or any(m.role == "user" and m.seq > seq for m in page)
+        if (begins and ends) or count > _FARTHEST:
+            return page
+        count *= 4
 
 
 def hold(core: Core, session_id: str, name: str, span: timedelta | None) -> Flow[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -94,6 +95,7 @@ def begin(
         lease=Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder()),
         on_busy="store" if on_busy == "store" else "raise",
         new=new,
+        budget=budget or core.settings.budget,
     )
     deadline = time.monotonic() + timeout if timeout is not None else None
     pause = _SHORTEST_PAUSE
@@ -121,7 +123,7 @@ def begin(
         return (yield from _without_lease(core, outcome, origin))
     token = wanted.lease.token
     try:
-        return (yield from _with_lease(core, outcome, origin, current, token, budget or core.settings.budget))
+        return (yield from _with_lease(core, outcome, origin, current, token, wanted.budget))
     except BaseException as error:  # the lease must not outlive a turn that nobody got
         yield from _give_up(core, outcome.session_id, token, f"it could not begin: {type(error).__name__}")
         raise
@@ -138,6 +140,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease
     on_busy: Literal["raise", "store"]
     new: NewSession | None
+    budget: Budget
 
 
 def _prepare(core: Core, wanted: _Wanted, *, may_reset: bool) -> Flow[tuple[SessionInfo | None, list[Rotate | Begin]]]:
@@ -166,6 +169,7 @@ def _prepare(core: Core, wanted: _Wanted, *, may_reset: bool) -> Flow[tuple[Sess
         message=wanted.draft,
         lease=wanted.lease,
         on_busy=wanted.on_busy,
+        budget=msgspec.json.encode(wanted.budget).decode(),
     )
     return current, [begin_it] if rotation is None else [rotation, begin_it]
 
@@ -186,9 +190,12 @@ def _try(core: Core, wanted: _Wanted, operations: list[Rotate | Begin]) -> Flow[
 
 def _give_up(core: Core, session_id: str, token: str, reason: str) -> Flow[None]:
     """End a turn that nobody got; whether it began is not known, so that TurnLost is an answer too."""
-    yield from commit(
-        Finish(at=core.at(), owner=core.owner, session_id=session_id, token=token, state="interrupted", reason=reason)
-    )
+    with suppress(StoreError):  # what brought us here is told, and the lease runs out by itself
+        yield from commit(
+            Finish(
+                at=core.at(), owner=core.owner, session_id=session_id, token=token, state="interrupted", reason=reason
+            )
+        )
 
 
 def _first_session(core: Core, target: Target | None, now: datetime) -> Flow[NewSession]:
@@ -225,6 +232,7 @@ def _rotation(
         session_id=current.id,
         new=new,
         unless_message=message.id if message is not None else None,
+        expected_seq=current.last_seq,
     )
 
 
@@ -342,7 +350,8 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
         first_contact=turn.first_contact,
     )
     if running:
-        budget = budget or core.settings.budget
+        if budget is None:  # what the turn began with, so that its payloads share their beginning
+            budget = msgspec.json.decode(turn.budget, type=Budget) if turn.budget else core.settings.budget
         return (yield from _with_lease(core, begun, None, None, token, budget, resumed=True))
     return (yield from _without_lease(core, begun, None))
 
@@ -386,7 +395,7 @@ def finish(
         messages=tuple([codec.draft(m) for m in messages]),
         usage=core.priced(usage),
         anchor=anchor,
-        reason=reason,
+        reason=codec.clean_text(reason) if reason is not None else None,
         first_seq=first_seq,
     )
     done: Finished = yield from _or_unstored(operation, messages)

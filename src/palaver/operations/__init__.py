@@ -20,7 +20,20 @@ from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, 
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
-    Append | Begin | Bind | Compact | Create | Cut | Finish | Hold | Purge | RecordUsage | Renew | Rotate | SetInfo
+    Append
+    | Begin
+    | Bind
+    | Compact
+    | Create
+    | Cut
+    | Finish
+    | Hold
+    | Purge
+    | RecordUsage
+    | Renew
+    | Rotate
+    | SetInfo
+    | Take
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 

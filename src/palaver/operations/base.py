@@ -6,7 +6,7 @@ An operation is a frozen value. What it requires and does is its `apply`, writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -50,8 +50,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """A write, as a value. `at` is the time of the caller's clock, in microseconds."""
 
     at: int
-
-    messages_carried: ClassVar[bool] = False
 
     def apply(self, ledger: Ledger) -> Any:
         """Do it, or raise a PalaverError and have done nothing."""

@@ -43,8 +43,9 @@ class Append(Operation, frozen=True, kw_only=True, tag="append"):
             first = turn.first_seq
             # A lease is renewed in memory terms by every append and on disk when a tenth of it is gone:
             # rewriting the turn's row each time would cost a page per append.
-            if turn.expires_at - self.at < self.lease_micros * 9 // 10:
-                ledger.put_turn(msgspec.structs.replace(turn, expires_at=self.at + self.lease_micros))
+            now = ledger.now(self.at)
+            if turn.expires_at - now < self.lease_micros * 9 // 10:
+                ledger.put_turn(msgspec.structs.replace(turn, expires_at=now + self.lease_micros))
         done = append(ledger, row, self.messages, self.at, turn=first)
         if self.expected_seq is not None and done.fresh and self.expected_seq != before:
             msg = f"session {row.id!r} ends at seq {before}, not {self.expected_seq}: read what is new and retry"

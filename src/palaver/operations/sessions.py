@@ -96,8 +96,19 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
     unless_message: str | None = None
     """Do nothing if the session holds a message with this id: it is a redelivery, which must not reset anything."""
 
+    expected_seq: int | None = None
+    """The last position that a policy decided by: KeyMoved if a message came or a turn began since then."""
+
     def apply(self, ledger: Ledger) -> Rotated:
         old = self._old(ledger)
+        if old is not None and self.expected_seq is not None:
+            turn = ledger.last_turn(old.number)
+            running = turn is not None and turn.state == "running" and turn.expires_at > ledger.now(self.at)
+            running = running and turn is not None and ledger.alive(turn.holder)
+            held = any(until > self.at for _, until in old.holds)
+            if running or held or ledger.head(old.number).last_seq != self.expected_seq:
+                msg = f"session {old.id!r} is in use again: read it again and decide anew"
+                raise KeyMoved(msg, expected=self.expected_seq, actual=ledger.head(old.number).last_seq)
         if old is not None and self._redelivered(ledger, old):
             return Rotated(None, old.id)
         owner = (self.owner or "") if old is None else old.owner

@@ -74,6 +74,8 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
     message: Draft | None = None
     lease: Lease
     on_busy: Literal["raise", "store"] = "raise"
+    budget: str | None = None
+    """JSON of the budget of the turn's window, kept for whoever goes on with the turn."""
 
     def apply(self, ledger: Ledger) -> Begun:
         mine = self._mine(ledger)
@@ -169,6 +171,8 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             if last.state == "running":
                 interrupt(ledger, row, last, self.at)
         if turn is None:
+            if ledger.message(row.number, seq) is None:  # purged: it does not come back, and nothing is to be answered
+                return _begun("replayed", row, seq)
             return self._begin(ledger, row, adopted=seq)
         turn = msgspec.structs.replace(self._leased(ledger, turn), steps_from=ledger.head(row.number).last_seq + 1)
         ledger.put_turn(turn)
@@ -234,6 +238,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             state="running",
             token=self.lease.token,
             holder=self.lease.holder,
+            budget=self.budget,
             expires_at=ledger.now(self.at) + self.lease.micros,
             ended_at=None,
             end_seq=0,

@@ -147,6 +147,10 @@ class Store(ABC):
         """Moving average of how long a commit takes."""
         return 0.0
 
+    def commit_at_once(self, operations: Sequence[Operation]) -> list[Any]:
+        """As `commit`, but StoreBusy where that would wait for another process. For an event loop's own thread."""
+        return self.commit(operations)
+
     @abstractmethod
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
         """The session that a key points at; None if there is none. `keys` and `usage` are not filled in."""

@@ -23,10 +23,11 @@ MAX_BATCH = 1_000
 
 
 class _Request:
-    __slots__ = ("done", "error", "operations", "results", "turnstile")
+    __slots__ = ("alone", "done", "error", "operations", "results", "turnstile")
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], *, alone: bool = False) -> None:
         self.operations = operations
+        self.alone = alone
         self.results: list[Any] = []
         self.error: StoreError | None = None
         self.done = False
@@ -67,9 +68,12 @@ class GroupCommitter:
         """Whether anybody waits for the next commit."""
         return bool(self._queue)
 
-    def commit(self, operations: Sequence[Operation]) -> list[Any]:
-        """Commit and answer for each operation. Raises StoreError for the batch as a whole."""
-        request = _Request(operations)
+    def commit(self, operations: Sequence[Operation], *, alone: bool = False) -> list[Any]:
+        """Commit and answer for each operation. Raises StoreError for the batch as a whole.
+
+        `alone`: with nobody else's, because they might share a fate that only this caller chose.
+        """
+        request = _Request(operations, alone=alone)
         try:
             self._enter(request)
             while not request.done:
@@ -104,7 +108,7 @@ class GroupCommitter:
         operations: list[Operation] = []
         batch = self._batch
         with self._mutex:
-            while self._queue and (not batch or len(operations) + len(self._queue[0].operations) <= MAX_BATCH):
+            while self._queue and self._joins(batch, len(operations)):
                 batch.append(self._queue[0])
                 operations.extend(self._queue[0].operations)
                 self._queue.popleft()
@@ -133,6 +137,13 @@ class GroupCommitter:
             self._hand_on()
         if closing is not None:
             raise closing
+
+    def _joins(self, batch: list[_Request], count: int) -> bool:
+        """Whether the first who waits is committed with the batch, which has so many operations."""
+        if not batch:
+            return True
+        first = self._queue[0]
+        return not batch[0].alone and not first.alone and count + len(first.operations) <= MAX_BATCH
 
     def _run_unless_closed(self, operations: list[Operation]) -> list[Any]:
         if self._closed is not None:

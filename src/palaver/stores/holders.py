@@ -13,8 +13,9 @@ from pathlib import Path
 
 from palaver.rows import Holder
 
-__all__ = ["alive", "current"]
+__all__ = ["alive", "closed", "current", "of", "opened"]
 
+_instances: set[str] = set()
 _cached: tuple[int, Holder] | None = None
 
 
@@ -27,12 +28,28 @@ def current() -> Holder:
     return _cached[1]
 
 
+def of(instance: str) -> Holder:
+    """This process, as the one with that open manager."""
+    here = current()
+    return Holder(here.host, here.pid, here.started, instance)
+
+
+def opened(instance: str) -> None:
+    """A manager of this process was opened."""
+    _instances.add(instance)
+
+
+def closed(instance: str) -> None:
+    """It was closed: the leases that it held are free."""
+    _instances.discard(instance)
+
+
 def alive(holder: Holder | None) -> bool:
     """Whether that process may still be running: False only where this machine can tell that it is not."""
     if holder is None or holder.host != _host():
         return True
     if holder.pid == os.getpid():
-        return holder.started == current().started
+        return holder.started == current().started and (not holder.instance or holder.instance in _instances)
     try:
         os.kill(holder.pid, 0)
     except ProcessLookupError:

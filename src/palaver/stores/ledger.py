@@ -77,6 +77,13 @@ class Table(Generic[K, V]):
             self.dirty.pop(key, None)
 
 
+def refused(operation: Operation, error: Exception) -> InvalidMessage:
+    """The answer to an operation with a value that no store could keep."""
+    answer = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
+    answer.__cause__ = error
+    return answer
+
+
 class CachedLedger(Ledger, ABC):
     """A `Ledger` over tables. Subclasses load rows; the store flushes `changed()` rows and calls `flushed`."""
 
@@ -124,9 +131,7 @@ class CachedLedger(Ledger, ABC):
                 results.append(error.with_traceback(None))
             except (ValueError, ArithmeticError) as error:  # a value out of all bounds harms its operation alone
                 self._take_back(*mark)
-                refused = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
-                refused.__cause__ = error
-                results.append(refused)
+                results.append(refused(operation, error))
         return results
 
     def _take_back(self, undo: int, changes: int, purges: int, claims: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import stat
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -50,6 +52,8 @@ class Opener:
         self.exclusive = exclusive
         self.vfs = vfs
         self.impatient = False
+        self._hurried: set[int] = set()
+        """Threads that must not wait for another process."""
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
@@ -122,6 +126,16 @@ class Opener:
         connection.set_busy_handler(self._waiter())
         return connection
 
+    @contextmanager
+    def without_waiting(self) -> Generator[None]:
+        """What this thread does meanwhile fails as busy where it would else wait for another process."""
+        thread = threading.get_ident()
+        self._hurried.add(thread)
+        try:
+            yield
+        finally:
+            self._hurried.discard(thread)
+
     def _waiter(self) -> Callable[[int], bool]:
         """Wait for another process's lock: at first shorter than a commit, never longer than 5 ms, with jitter.
 
@@ -131,6 +145,8 @@ class Opener:
 
         def wait(tries: int) -> bool:
             nonlocal deadline
+            if threading.get_ident() in self._hurried:
+                return False
             now = time.monotonic()
             if tries == 0:
                 # A checkpoint holds every writer up: it gives short reads the time to end, and no more.

@@ -55,18 +55,31 @@ NETWORK_TYPES = frozenset(
 )
 
 
+_known: dict[int, str | None] = {}
+"""Types by device: reading the table of mounts takes longer than the rest of opening a store."""
+
+
 def filesystem_type(path: str, mounts: str | None = None) -> str | None:
-    """The type of the file system under a path, as Linux names it; None where it is a disk's or not told.
+    """The type of the file system under a path, as Linux names it; None where the system does not tell.
 
     `mounts` is the text of /proc/self/mountinfo.
     """
-    if mounts is None:
-        if _on_a_device(path):
-            return None
-        try:
-            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
-        except OSError:
-            return None
+    if mounts is not None:
+        return _type_at(path, mounts)
+    device = os.stat(_nearest(path)).st_dev  # noqa: PTH116
+    if device not in _known:
+        _known[device] = _type_at(path, _mounts())
+    return _known[device]
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _type_at(path: str, mounts: str) -> str | None:
     target = os.path.realpath(path)
     best, found = -1, None
     for line in mounts.splitlines():
@@ -80,22 +93,12 @@ def filesystem_type(path: str, mounts: str | None = None) -> str | None:
     return found
 
 
-def _on_a_device(path: str) -> bool:
-    """Whether the nearest directory that exists lies on a block device: no network file system does.
-
-    Reading the table of mounts takes longer than the rest of opening a store.
-    """
+def _nearest(path: str) -> str:
+    """The path itself, or the nearest folder above it that exists."""
     here = os.path.abspath(path)  # noqa: PTH100 - as the caller's
-    while True:
-        try:
-            return os.major(os.stat(here).st_dev) != 0  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            parent = os.path.dirname(here)  # noqa: PTH120
-            if parent == here:
-                return False
-            here = parent
-        except (OSError, AttributeError):  # Windows has no major numbers
-            return False
+    while not os.path.exists(here) and os.path.dirname(here) != here:  # noqa: PTH110, PTH120
+        here = os.path.dirname(here)  # noqa: PTH120
+    return here
 
 
 def is_network(kind: str | None) -> bool:

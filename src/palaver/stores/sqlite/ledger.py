@@ -151,6 +151,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         notice=row[13],
         message_seq=row[14],
         steps_from=row[15],
+        budget=row[16],
     )
 
 
@@ -323,6 +324,7 @@ class SqliteLedger(CachedLedger):
                         turn.notice,
                         turn.message_seq,
                         turn.steps_from,
+                        turn.budget,
                     ),
                 )
 

@@ -356,8 +356,8 @@ class Reads:
             turn = turn_row(row)
             out.append(
                 OpenTurn(
-                    session_id=row[16],
-                    owner=row[17],
+                    session_id=row[17],
+                    owner=row[18],
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),

@@ -21,6 +21,7 @@ from palaver.operations import Operation
 from palaver.rows import TurnRow
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
+from palaver.stores.ledger import refused
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
@@ -132,6 +133,10 @@ class SqliteStore(Store):
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
         return self._committer.commit(operations)
 
+    def commit_at_once(self, operations: Sequence[Operation]) -> list[Any]:
+        with self._opener.without_waiting():
+            return self._committer.commit(operations, alone=True)
+
     @property
     def committing(self) -> bool:
         """Whether a commit is under way in this process."""
@@ -145,8 +150,23 @@ class SqliteStore(Store):
     def _run(self, operations: list[Operation]) -> list[Any]:
         if self._opener.exclusive:
             with self._exclusive_lock:
-                return self._transact(operations)
-        return self._transact(operations)
+                return self._isolated(operations)
+        return self._isolated(operations)
+
+    def _isolated(self, operations: list[Operation]) -> list[Any]:
+        """Commit; a value that the database cannot take is found when it is flushed, and harms its operation alone."""
+        try:
+            return self._transact(operations)
+        except (UnicodeEncodeError, OverflowError) as error:  # raised while values were bound: nothing was committed
+            if len(operations) == 1:
+                return [refused(operations[0], error)]
+        results: list[Any] = []
+        for operation in operations:
+            try:
+                results += self._isolated([operation])
+            except StoreError as error:  # those before it are committed: it fails alone, too
+                results.append(error)
+        return results
 
     def _transact(self, operations: list[Operation]) -> list[Any]:
         if self._broken is not None:
@@ -223,24 +243,17 @@ class SqliteStore(Store):
     @contextmanager
     def _reading(self) -> Generator[Reads]:
         self._require_open()
-        if self._opener.exclusive:
-            with self._exclusive_lock, self._on_writer() as reads:
-                yield reads
-            return
         with self._gate:
             self._reads_under_way += 1
+        damaged: dict[str, bytes] = {}
         try:
-            try:
-                reads = self._readers.pop()
-            except IndexError:
-                reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
-            try:
-                yield reads
-            except apsw.Error as exc:
-                raise translate(exc, self.name) from exc
-            finally:
-                damaged = reads.take_damaged()
-                self._give_back(reads)
+            with self._lent() as reads:
+                try:
+                    yield reads
+                except apsw.Error as exc:
+                    raise translate(exc, self.name) from exc
+                finally:
+                    damaged = reads.take_damaged()
         finally:
             with self._gate:
                 self._reads_under_way -= 1
@@ -250,6 +263,22 @@ class SqliteStore(Store):
         if new and not self._opener.read_only and not self._writer.readonly("main"):
             self._known_damage.update(new)
             self._quarantine(new)
+
+    @contextmanager
+    def _lent(self) -> Generator[Reads]:
+        """A connection to read by. With exclusive locking there is but one: reads and commits take turns with it."""
+        if self._opener.exclusive:
+            with self._exclusive_lock:
+                yield Reads(self._writer, self.name, self._tails, self._lines)
+            return
+        try:
+            reads = self._readers.pop()
+        except IndexError:
+            reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
+        try:
+            yield reads
+        finally:
+            self._give_back(reads)
 
     def _quarantine(self, damaged: dict[str, bytes]) -> None:
         """Copy what cannot be decoded to where no rewrite reaches it. The read that found it is answered anyway."""
@@ -279,15 +308,6 @@ class SqliteStore(Store):
             reads.close()
         else:
             self._readers.append(reads)
-
-    @contextmanager
-    def _on_writer(self) -> Generator[Reads]:
-        """Exclusive locking leaves one connection: reads wait for commits and take turns with them."""
-        reads = Reads(self._writer, self.name, self._tails, self._lines)
-        try:
-            yield reads
-        except apsw.Error as exc:
-            raise translate(exc, self.name) from exc
 
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
         with self._reading() as r:

@@ -98,7 +98,8 @@ CREATE TABLE turns (
     taken TEXT,  -- JSON array of positions that had waited
     notice TEXT,
     message_seq INTEGER NOT NULL,
-    steps_from INTEGER NOT NULL
+    steps_from INTEGER NOT NULL,
+    budget TEXT
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
