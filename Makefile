@@ -22,7 +22,7 @@ help: ## Show this list
 install: $(INSTALLED) ## Make .venv with Palaver, its extras and the tools
 	@echo "$(VENV) is ready"
 
-run: $(INSTALLED) ## Serve the HTTP API and the inspector on 127.0.0.1 (PORT=8080)
+run: $(INSTALLED) ## Serve the HTTP API on 127.0.0.1 (PORT=8080)
 	$(BIN)/palaver serve --host 127.0.0.1 --port $(PORT)
 
 test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
@@ -63,5 +63,6 @@ $(INSTALLED): pyproject.toml
 		echo "Making $(VENV) with $$found ($$("$$found" --version))"; \
 		"$$found" -m venv --clear $(VENV); \
 	fi
+	@echo "Installing (about half a minute, once)"
 	$(PY) -m pip install --quiet --editable '.[server,prices,dev]'
 	@touch $@

@@ -133,10 +133,13 @@ def restore_many(rows: Sequence[tuple[Any, ...]]) -> list[Message]:
 def _restored(rows: Sequence[tuple[Any, ...]]) -> list[Message]:
     messages = decode_many([row[3] for row in rows])
     put, date, zone, wires = _set, _from_seconds, UTC, WIRES
+    before, when = -1, from_micros(-1)
     for message, row in zip(messages, rows, strict=True):  # `_complete` without its calls: this is the hot path
         at = row[2]
+        if at != before:  # messages that were stored together have one time
+            before, when = at, date(at / 1e6, zone) if 0 <= at < _LATE else from_micros(at)
         put(message, "seq", row[0])
-        put(message, "created_at", date(at / 1e6, zone) if 0 <= at < _LATE else from_micros(at))
+        put(message, "created_at", when)
         wire = row[1] >> WIRE_SHIFT & WIRE_MASK
         if wire:
             put(message, "wire", wires[wire])

@@ -193,6 +193,46 @@ def test_a_message_that_cannot_be_decoded_hides_no_other(path: Path) -> None:
     assert b"number 12" in run("show", "sick:1", "--window", "--store", str(path)).stdout
 
 
+@pytest.mark.parametrize("damage", ["page", "half", "cut"])
+def test_check_of_a_damaged_file(path: Path, damage: str) -> None:
+    """`check` finds what is wrong with a file whose pages were overwritten or lost; other commands say to run it."""
+    with palaver.open(path) as sessions:
+        session = sessions.create("long:1")
+        session.append(*(user(f"number {number} " + "x" * 400) for number in range(200)))
+    data = path.read_bytes()
+    half = len(data) // 8192 * 4096
+    # Zeros where messages were, zeros over all of the second half, and a copy that broke off.
+    page = data.index(b"number 100 ") // 4096 * 4096
+    damaged = {
+        "page": data[:page] + bytes(4096) + data[page + 4096 :],
+        "half": data[:half] + bytes(len(data) - half),
+        "cut": data[:half],
+    }[damage]
+    path.write_bytes(damaged)
+    found = run("check", "--store", str(path))
+    assert found.returncode == 1, found.stderr
+    assert found.stdout.startswith(b"store: sqlite:///" + bytes(path) + b": ")
+    assert re.fullmatch(rb"\d+ faults? found\n", found.stderr)
+    if damage == "page":
+        assert f"messages, page {page // 4096 + 1}: ".encode() in found.stdout
+    records = [json.loads(line) for line in run("check", "--json", "--store", str(path)).stdout.splitlines()]
+    assert len(records) == found.stdout.count(b"\n")
+    assert {record["kind"] for record in records} == {"store"}
+    assert path.read_bytes() == damaged
+    shown = run("show", "long:1", "-n", "200", "--store", str(path))
+    assert (shown.returncode, shown.stderr.count(b"\n")) == (4, 1)
+    assert b"`palaver check`" in shown.stderr
+
+
+def test_check_of_what_is_no_store(tmp_path: Path) -> None:
+    """A file that is no database has no faults to list: it is refused, as by every command."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("just notes " * 200)
+    found = run("check", "--store", str(notes))
+    assert (found.returncode, found.stdout) == (4, b"")
+    assert b"not a database" in found.stderr
+
+
 def test_files_that_are_no_store(tmp_path: Path) -> None:
     """Another program's database, a text file, an empty file and a directory are refused on one line and left alone."""
     other, text, empty, directory = (tmp_path / name for name in ("other.db", "notes.txt", "empty.db", "folder"))

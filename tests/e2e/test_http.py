@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -27,7 +28,10 @@ from starlette.testclient import TestClient
 import palaver
 from palaver.handover import Handover
 from palaver.server import Limits, app, serve
+from palaver.server.bodies import BeginTurn
 from palaver.server.guard import own_names
+from palaver.server.pages import begin_command, finish_command
+from tests.faults import kit
 
 SOURCE = Path(palaver.__file__).resolve().parents[1]
 PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0)"
@@ -48,7 +52,7 @@ class Server:
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
         )
         assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline().strip() for _ in range(2)]
+        self.said = [self.process.stdout.readline().strip() for _ in range(4)]
         self.base = self.said[0].partition(" on ")[2].partition(" (")[0]
         assert self.base, f"the server did not start: {self.process.wait(10)}"
         self.client = httpx2.Client(base_url=self.base, timeout=30)
@@ -119,15 +123,51 @@ def texts(messages: list[dict[str, Any]]) -> list[str]:
 
 # ---------------------------------------------------------------------- a real server
 def test_what_it_prints_works(server: Server) -> None:
-    """When the server says that it listens, the command that it prints begins a turn, as it stands."""
-    _, try_, words = server.said[1].partition("Try: ")
-    assert try_
-    curl, silent, url, header, content_type, data, body = shlex.split(words)
-    assert (curl, silent, header, data) == ("curl", "-s", "-H", "-d")
-    name, _, value = content_type.partition(": ")
-    answer = httpx2.post(url, headers={name: value}, content=body.encode())
-    assert answer.status_code == 201
-    assert answer.json()["state"] == "running"
+    """The commands that it prints when it listens begin a turn, answer it by its id, and show the session."""
+    begun = run_curl(server.said[1])
+    assert (begun.status_code, begun.json()["state"]) == (201, "running")
+    ended = run_curl(server.said[2].replace("/ID/", f"/{begun.json()['id']}/"))
+    assert (ended.status_code, ended.json()["state"]) == (200, "finished")
+    listed = run_curl(server.said[3])
+    assert begun.json()["session_id"] in [session["id"] for session in listed.json()["sessions"]]
+
+
+def test_what_it_prints_works_twice() -> None:
+    """Who gives the first command twice gets a second turn before the wait is over, and may answer it late."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def talk() -> list[int]:
+        nonlocal now
+        async with palaver.aopen("memory://", clock=lambda: now) as sessions:
+            made = app(sessions)
+            made.state.sessions = sessions
+            transport = httpx2.ASGITransport(made)
+            async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
+                asked = curl_request(begin_command(BASE))
+                first = await client.request(**asked)
+                now += timedelta(seconds=BeginTurn(key="k").timeout - 1)
+                second = await client.request(**asked)
+                now += timedelta(minutes=1)
+                late = await client.request(**curl_request(finish_command(BASE).replace("ID", second.json()["id"])))
+        return [first.status_code, second.status_code, late.status_code]
+
+    assert asyncio.run(talk()) == [201, 201, 200]
+
+
+def curl_request(line: str) -> dict[str, Any]:
+    """What a printed line with a curl command asks for."""
+    words = shlex.split(line[line.index("curl -s ") :])
+    headers = dict(words[i + 1].split(": ") for i, word in enumerate(words) if word == "-H")
+    bodies = [words[i + 1].encode() for i, word in enumerate(words) if word == "-d"]
+    assert len(words) == 3 + 2 * len(headers) + 2 * len(bodies)
+    if not bodies:
+        return {"method": "GET", "url": words[2], "headers": headers}
+    return {"method": "POST", "url": words[2], "headers": headers, "content": bodies[0]}
+
+
+def run_curl(line: str) -> httpx2.Response:
+    """The answer to a printed line with a curl command."""
+    return httpx2.request(**curl_request(line))
 
 
 def test_a_turn_from_message_to_reply(server: Server) -> None:
@@ -304,6 +344,44 @@ def test_busy_raise_answers_at_once(http: TestClient) -> None:
         assert answer.json()["retryable"]
         assert answer.headers["retry-after"] == "1"
     assert http.get(f"/v1/sessions/{turn['session_id']}").json()["message_count"] == 1
+
+
+@pytest.mark.parametrize("target", ["key", "session_id"])
+def test_a_busy_session_says_how_long(http: TestClient, target: str) -> None:
+    """The 409 of a busy session says when its turn began and how long the lease lasts, as members and in words."""
+    turn = begin(http, "one", key="k", lease_seconds=90)
+    [listed] = http.get("/v1/turns").json()["turns"]
+    name = "k" if target == "key" else turn["session_id"]
+    said = http.post("/v1/turns", json={target: name, "message": "two", "on_busy": "raise"}).json()
+    assert (said["began_at"], said["expires_at"]) == (listed["began_at"], listed["expires_at"])
+    assert seconds(said["expires_at"]) - seconds(said["began_at"]) == pytest.approx(90)
+    assert said["began_at"].partition(".")[0] in said["detail"]
+    assert said["expires_at"].partition(".")[0] in said["detail"]
+
+
+def test_busy_says_nothing_of_other_owners(http: TestClient) -> None:
+    """The times of a busy session are those of the owner's own turn, not of another's under the same key."""
+    yours, mine = {"Palaver-Owner": "bo"}, {"Palaver-Owner": "ana"}
+    body = {"key": "k", "message": "one", "on_busy": "raise"}
+    assert http.post("/v1/turns", json={**body, "lease_seconds": 9000}, headers=yours).status_code == 201
+    assert http.post("/v1/turns", json={**body, "lease_seconds": 30}, headers=mine).status_code == 201
+    said = http.post("/v1/turns", json={**body, "message": "two"}, headers=mine).json()
+    assert seconds(said["expires_at"]) - seconds(said["began_at"]) == pytest.approx(30)
+
+
+def test_the_operator_ends_a_turn_that_nobody_can(http: TestClient) -> None:
+    """The operator's list has the id of every open turn, whoever's it is; with it the session is free at once."""
+    mine = {"Palaver-Owner": "ana"}
+    lost = http.post("/v1/turns", json={"key": "k", "message": "one"}, headers=mine).json()
+    begin(http, "two", key="k2")
+    own, other = http.get("/v1/turns").json()["turns"]
+    assert (own["id"], own["owner"], own["alive"]) == (lost["id"], "ana", True)
+    assert other["owner"] is None
+    [seen] = http.get("/v1/turns", headers=mine).json()["turns"]
+    assert seen == {**own, "id": None}
+    assert http.post(f"/v1/turns/{own['id']}/fail", json={"reason": "its client is gone"}).status_code == 200
+    again = http.post("/v1/turns", json={"key": "k", "message": "two", "on_busy": "raise"}, headers=mine)
+    assert again.status_code == 201
 
 
 def test_busy_store_fills_the_inbox(http: TestClient) -> None:
@@ -558,6 +636,57 @@ def test_appending_and_paging(http: TestClient) -> None:
     assert texts(older["messages"]) == ["1", "2"]
 
 
+@pytest.mark.parametrize("reference", ["nobody", "%00", "a%2Fb", "0", "%E2%82%AC"])
+def test_appending_to_no_session(http: TestClient, reference: str) -> None:
+    """Messages for an id that is none, or another owner's, are 404 and stored nowhere."""
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    assert problem(http.post(f"/v1/sessions/{reference}/messages", json=body)) == (404, "session-not-found")
+    path = http.post("/v1/sessions", json={"alias": "trip"}, headers={"Palaver-Owner": "ana"}).headers["location"]
+    for other in (path, "/v1/sessions/trip"):
+        answer = http.post(f"{other}/messages", json=body, headers={"Palaver-Owner": "bo"})
+        assert problem(answer) == (404, "session-not-found")
+    assert http.get("/v1/stats").json()["messages"] == 0
+
+
+def test_a_corrupt_message_is_named(tmp_path: Path) -> None:
+    """A page names the position of a message that cannot be decoded, and paging goes on past it both ways."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        session = sessions.create("k")
+        session.append(*(palaver.user(str(n)) for n in range(1, 6)))
+    with kit.raw(path) as connection:
+        connection.execute("UPDATE messages SET body = x'00ff' WHERE id & 0xffffffff IN (2, 4)")
+        assert connection.changes() == 2
+    with TestClient(app(path), base_url=BASE) as client:
+        messages = f"/v1/sessions/{session.id}/messages"
+        whole = client.get(messages).json()
+        assert (texts(whole["messages"]), whole["corrupt"], whole["next"]) == (["1", "3", "5"], [2, 4], None)
+        first = client.get(messages, params={"limit": 2}).json()
+        assert (texts(first["messages"]), first["corrupt"], first["next"]) == (["1"], [2], 2)
+        newest = client.get(messages, params={"limit": 2, "newest": "true"}).json()
+        assert (texts(newest["messages"]), newest["corrupt"], newest["next"]) == (["5"], [4], 4)
+        window = client.get(f"/v1/sessions/{session.id}/window").json()["window"]
+        assert [o["from_seq"] for o in window["omitted"] if o["reason"] == "corrupt"] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("reference", "hinted"),
+    [("telegram:dm:42", True), ("telegram:dm:43", True), ("my own", True), ("nobody", False), ("%00", False)],
+)
+def test_a_key_is_no_session_id(http: TestClient, reference: str, hinted: bool) -> None:
+    """Where a key is given as a session's id, known or not, the 404 says where keys are looked up."""
+    begin(http)
+    begin(http, key="my own")
+    answers = [
+        http.get(f"/v1/sessions/{reference}"),
+        http.post("/v1/turns", json={"session_id": unquote(reference), "message": "x"}),
+        http.post("/v1/keys/resume", json={"key": "k", "session_id": unquote(reference)}),
+    ]
+    for answer in answers:
+        assert problem(answer) == (404, "session-not-found")
+        assert ("POST /v1/keys/resolve" in answer.json()["detail"]) is hinted
+
+
 def test_listing_in_pages(http: TestClient) -> None:
     """The list of sessions goes on after `next`, to the last one."""
     made = [begin(http, "Hi", key=f"k{n}")["session_id"] for n in range(5)]
@@ -590,7 +719,12 @@ def test_compaction(http: TestClient) -> None:
 def test_an_alias_with_a_slash(http: TestClient) -> None:
     """An alias is found by its percent-encoded form, whatever it holds."""
     assert http.post("/v1/sessions", json={"alias": "rome/2026 ä?"}).status_code == 201
-    assert http.get("/v1/sessions/rome%2F2026%20%C3%A4%3F").status_code == 200
+    path = "/v1/sessions/rome%2F2026%20%C3%A4%3F"
+    assert http.get(path).status_code == 200
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    stored = http.post(f"{path}/messages", json={**body, "expected_seq": 0})
+    assert (stored.status_code, stored.json()["seqs"]) == (201, [1])
+    assert texts(http.get(f"{path}/messages").json()["messages"]) == ["Hi"]
     assert problem(http.get("/v1/sessions/rome/2026")) == (404, "not-found")
 
 
@@ -657,6 +791,30 @@ def test_bodies_that_are_refused(http: TestClient, body: bytes, status: int, slu
     assert problem(answer) == (status, slug)
     assert path is None or answer.json()["path"] == path
     assert http.get("/v1/stats").json()["messages"] == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "hinted"),
+    [
+        ({"content": [{"type": "text", "text": "x"}]}, True),
+        ({"parts": [{"type": "text", "text": "x"}]}, True),
+        ({"content": [{"kind": "image_url", "url": "https://x.example/"}]}, True),
+        ({"content": [{"kind": "text", "type": "text", "text": "x"}]}, True),
+        ({"tool_calls": []}, True),
+        ({"content": 5}, False),
+        ({"content": "x", "contents": "y"}, False),
+    ],
+)
+def test_a_providers_message_without_its_wire(http: TestClient, message: dict[str, Any], hinted: bool) -> None:
+    """A message in the shape of a provider is refused with both remedies: `kind`, and `wire`."""
+    one = {"role": "user", **message}
+    path = http.post("/v1/sessions", json={}).headers["location"]
+    begun = http.post("/v1/turns", json={"key": "k", "message": one})
+    appended = http.post(f"{path}/messages", json={"messages": [{"role": "user", "content": "fine"}, one]})
+    for answer in (begun, appended):
+        assert problem(answer) == (422, "invalid-request")
+        assert ('"kind"' in answer.json()["detail"]) is hinted
+        assert ('"wire": "openai_chat"' in answer.json()["detail"]) is hinted
 
 
 @pytest.mark.parametrize(

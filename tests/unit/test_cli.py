@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import palaver
 from palaver import Origin, SessionNotFound, StoreFull, ToolCall, Usage, assistant, config, tool, user
 from palaver.cli import main, records
+from palaver.cli.amounts import counted, size
 from palaver.cli.failures import EXIT_CODES, Failure, exit_code
 from palaver.cli.moments import parse_since
 from palaver.cli.reference import reference
@@ -163,6 +164,11 @@ def test_reading_opens_for_reading(url: str, opened: str) -> None:
     assert read_only(url) == opened
 
 
+def test_a_tilde_is_the_home() -> None:
+    """A bare path may begin with `~`, also where no shell has read it: as when a store is opened for writing."""
+    assert read_only("~/chat.db") == f"sqlite:///{Path.home()}/chat.db?mode=ro"
+
+
 def test_the_secret_is_made_once_and_for_one_user(tmp_path: Path) -> None:
     """The secret of an installation is 32 bytes that stay the same, in a file and a directory for this user alone."""
     home = tmp_path / "new" / "palaver"
@@ -300,6 +306,16 @@ def test_show_window_names_the_summary_and_the_mended(url: str, capsys: pytest.C
     assert "#8 interrupted" in out
 
 
+def test_one_is_not_many(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one thing the singular is written."""
+    with palaver.open(url) as sessions:
+        sessions.create("one:1").append(user("x"))
+    assert main(["show", "one:1", "--window", "--store", url]) == 0
+    assert re.search(r"^window +1 message, about \d+ token", capsys.readouterr().out, re.MULTILINE)
+    assert [counted(n, "fault") for n in (0, 1, 2, 1000)] == ["0 faults", "1 fault", "2 faults", "1,000 faults"]
+    assert [size(n) for n in (1, 1023, 1024, 5 << 20)] == ["1 byte", "1,023 bytes", "1.0 KiB", "5.0 MiB"]
+
+
 def test_show_json_is_typed_lines(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON every line says what it is; messages have all their keys, and their text beside the parts."""
     assert main(["show", "telegram:dm:42", "--window", "--store", url, "--json"]) == 0
@@ -323,7 +339,7 @@ def test_long_results_are_shortened_and_said_so(url: str, capsys: pytest.Capture
         call = assistant(None, ToolCall(name="read", call_id="c3"))
         sessions.resolve(ORIGIN).append(call, tool("c3", "y" * 5000))
     assert main(["show", "telegram:dm:42", "--store", url]) == 0
-    assert "[3000 more characters" in capsys.readouterr().out
+    assert "[3,000 more characters" in capsys.readouterr().out
     assert main(["show", "telegram:dm:42", "--raw", "--store", url]) == 0
     assert "y" * 5000 in capsys.readouterr().out
 
@@ -351,7 +367,8 @@ def test_stats(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_of_a_sound_store(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A store that is well gives exit code 0, and no line of JSON."""
     assert main(["check", "--store", url]) == 0
-    assert "nothing wrong" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "no faults found\n")
     assert main(["check", "--store", url, "--json"]) == 0
     assert not capsys.readouterr().out
 
@@ -365,6 +382,9 @@ def test_check_of_a_sound_store(url: str, capsys: pytest.CaptureFixture[str]) ->
         ["ls", "--active-since", "soon"],
         ["ls", "--store", "carrier-pigeon://x"],
         ["ls", "--store", "sqlite:///x?colour=red"],
+        ["ls", "--store", ""],
+        ["--store", " ", "stats"],
+        ["serve", "--store", ""],
         ["show"],
         ["serve", "--port", "70000"],
     ],
@@ -376,6 +396,22 @@ def test_a_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixtur
     assert captured.err
     assert not captured.out
     assert "Traceback" not in captured.err
+
+
+def test_an_empty_store_is_not_the_default_one(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that is empty, by a variable that is not set perhaps, is told and falls back to nothing."""
+    for arguments in (["ls", "--store", ""], ["--store", url, "ls", "--store", ""]):
+        assert main(arguments) == 2
+        assert "--store is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["sqlite://chat.db", "sqlite://", "sqlite:///x?colour=red", "sqlite:///x?mode="])
+def test_errors_show_what_was_written(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error about a URL quotes it as the person wrote it, and nothing that they did not."""
+    assert main(["ls", "--store", wrong]) == 2
+    error = capsys.readouterr().err
+    assert "mode=ro" not in error
+    assert repr(wrong) in error or "sqlite:///x" in error
 
 
 @pytest.mark.parametrize("command", [["ls"], ["show", "x"], ["stats"], ["check"]])
@@ -398,6 +434,23 @@ def test_no_session_is_exit_code_3(url: str, capsys: pytest.CaptureFixture[str])
     assert "nobody" in error
     assert "palaver ls" in error
     assert "\x1b" not in error
+
+
+def test_the_beginning_of_a_key_is_enough_to_guess(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no session has the name, a few that begin with it are named: keys and ids, of this owner alone."""
+    with palaver.open(url) as sessions:
+        wanted = sessions.resolve(ORIGIN).id
+        sessions.for_owner("acme").create("telegram:dm:99")
+    for beginning, guess in (("telegram:dm", "telegram:dm:99, telegram:dm:42"), ("TELEGRAM:DM:4", "telegram:dm:42")):
+        assert main(["show", beginning, "--store", url]) == 3
+        assert f"did you mean {guess}? `palaver ls" in capsys.readouterr().err
+    assert main(["show", wanted[:-2], "--store", url]) == 3
+    assert f"did you mean {wanted}?" in capsys.readouterr().err
+    assert main(["show", "telegram", "--owner", "acme", "--store", url]) == 3
+    assert "did you mean telegram:dm:99?" in capsys.readouterr().err
+    for other in ("", "discord"):
+        assert main(["show", other, "--store", url]) == 3
+        assert "did you mean" not in capsys.readouterr().err
 
 
 def test_debug_shows_where(url: str, capsys: pytest.CaptureFixture[str]) -> None:

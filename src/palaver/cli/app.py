@@ -47,7 +47,8 @@ class Common:
 
     def with_own(self, *, store: str | None, json: bool = False, debug: bool = False) -> Common:
         """These, with what was said after the command: the nearer word counts."""
-        return Common(store=store or self.store, json=json or self.json, debug=debug or self.debug)
+        nearest = store if store is not None else self.store  # an empty one too: it is told, and not passed over
+        return Common(store=nearest, json=json or self.json, debug=debug or self.debug)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -96,7 +97,7 @@ def serve(
     store: Store = None,
     debug: Debug = False,
 ) -> None:
-    """Serve the HTTP API and the inspector.
+    """Serve the HTTP API.
 
     Makes the store if there is none. Needs the `server` extra.
     """
@@ -192,14 +193,13 @@ def stats(
 
 @app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
 def check(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
-    """Look for everything that can be wrong with the store, and change nothing.
+    """Look for faults in the store; changes nothing.
 
-    Exit code 1 if something is.
+    Where there are none it writes nothing to standard output, and the exit code is 0; else a line for each, and 1.
     """
 
     def work(options: Common, output: Output) -> int:
-        with stores.open_for_reading(stores.resolve_url(options.store), None) as manager:
-            return reports.show_findings(manager, output)
+        return reports.show_findings(stores.findings(stores.resolve_url(options.store)), output)
 
     options = _common(context).with_own(store=store, json=json, debug=debug)
     _perform(options, lambda output: work(options, output))

@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec import structs
 
 from palaver.cli import records
+from palaver.cli.amounts import counted
 from palaver.cli.moments import shown
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
@@ -121,8 +122,7 @@ def _write(sessions: Sequence[SessionInfo], output: Output, interrupted: Abstrac
 
 def _block(session: SessionInfo, output: Output, interrupted: AbstractSet[str]) -> None:
     output.text(one_line(session.id), "bold")
-    count = f"{session.message_count} message{'s' if session.message_count != 1 else ''}"
-    output.text(f"{shown(session.last_active_at)}, {count}", indent=2)
+    output.text(f"{shown(session.last_active_at)}, {counted(session.message_count, 'message')}", indent=2)
     for line in (session.owner or "", _key(session), _title(session, interrupted)):
         if line:
             output.text(one_line(line), indent=2)

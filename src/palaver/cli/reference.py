@@ -58,7 +58,7 @@ Times are local for people, and UTC in JSON.
 With `--json` each thing is one line of JSON: sessions, findings, or the parts of a conversation,
 whose `type` is `session`, `message`, `pending`, `repair`, `omitted` or `corrupt`.
 A session in `ls` has the fields of `SessionInfo` (`usage` is filled in by `show` only), and `turn_interrupted`:
-whether its last turn was cut off, by a crash for instance.
+whether its last turn was cut off by a crash (one closed by `fail` or an exception is not shown).
 Each key is always there, null where there is nothing; new keys may come.
 """
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from palaver.cli import records
+from palaver.cli.amounts import counted, size
 from palaver.cli.failures import FOUND, OK
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.manager import SessionManager
+from palaver.stores.base import Finding
 
 __all__ = ["show_findings", "show_stats"]
 
@@ -25,7 +29,7 @@ def show_stats(manager: SessionManager, output: Output) -> None:
         "messages": f"{stats.messages:,}",
         "owners": f"{stats.owners:,}" if manager.owner is None else "",
         "open turns": f"{stats.open_turns:,}",
-        "size": _size(stats.size_bytes),
+        "size": size(stats.size_bytes),
         "tokens": f"{used.input_tokens:,} in ({used.cached_tokens:,} cached), {used.output_tokens:,} out",
         "cost": f"{used.cost} USD" if used.cost is not None else "",
         "schema": f"{stats.schema}, codec {stats.codec}",
@@ -35,25 +39,13 @@ def show_stats(manager: SessionManager, output: Output) -> None:
             output.text(f"{name:<12}{one_line(value)}")
 
 
-def show_findings(manager: SessionManager, output: Output) -> int:
+def show_findings(findings: Sequence[Finding], output: Output) -> int:
     """Write everything that is wrong with the store; the exit code tells whether there is anything."""
-    findings = manager.check()
     for finding in findings:
         if output.json:
             output.record(records.of(finding))
         else:
             output.text(one_line(f"{finding.kind}: {finding.where}: {finding.detail}"))
     if not output.json:
-        output.note(f"{len(findings)} found" if findings else "nothing wrong was found")
+        output.note(f"{counted(len(findings), 'fault')} found" if findings else "no faults found")
     return FOUND if findings else OK
-
-
-def _size(count: int) -> str:
-    if count < 1024:
-        return f"{count} bytes"
-    size, unit = count / 1024, "KiB"
-    for larger in ("MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.1f} {unit}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from palaver import config
 from palaver.cli.failures import NO_STORE, USAGE, Failure
@@ -10,14 +13,23 @@ from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.manager import SessionManager
 from palaver.opening import open as open_manager
 from palaver.session import Session
+from palaver.stores.base import Finding
 
-__all__ = ["find", "open_for_reading", "read_only", "resolve_url"]
+__all__ = ["find", "findings", "open_for_reading", "read_only", "resolve_url"]
+
+_SESSIONS_TRIED = 1_000
+_GUESSES = 3
 
 
 def resolve_url(given: str | None) -> str:
     """The store that the option names, else the environment, else the one in the user's data directory."""
+    if given is not None:
+        if not given.strip():
+            msg = "--store is empty: name a store such as sqlite:///chat.db, or leave the option out"
+            raise Failure(msg, USAGE)
+        return given
     try:
-        return given or config.store_url()
+        return config.store_url()
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
 
@@ -26,7 +38,7 @@ def read_only(url: str) -> str:
     """The URL of the same store, opened for reading alone and not made where it is missing."""
     scheme, separator, rest = url.partition("://")
     if not separator:  # a bare path is SQLite
-        return config.sqlite_url(url) + "?mode=ro"
+        return config.sqlite_url(Path(url).expanduser()) + "?mode=ro"
     if scheme != "sqlite":
         return url
     query = rest.partition("?")[2]
@@ -39,18 +51,43 @@ def open_for_reading(url: str, owner: str | None) -> SessionManager:
     """The sessions of one owner, or of all. Raises Failure for a URL that cannot be or names nothing, StoreError."""
     # What goes wrong is told by the command, once; what the library logs beside that is for servers.
     logging.getLogger("palaver").addHandler(logging.NullHandler())
+    opened = read_only(url)
     try:
-        manager = open_manager(read_only(url))
+        manager = open_manager(opened)
     except StoreUnavailable as exc:
         if not isinstance(exc.__cause__, FileNotFoundError):
             raise
         msg = f"there is no store at {url}: name another with --store or {config.STORE_VARIABLE}"
         raise Failure(msg, NO_STORE) from exc
-    except ValueError as exc:
-        raise Failure(str(exc), USAGE) from exc
+    except ValueError as exc:  # it quotes what was opened: the person is shown what they wrote
+        raise Failure(str(exc).replace(repr(opened), repr(url)), USAGE) from exc
     if not owner:
         return manager
     return manager.for_owner(owner)
+
+
+def findings(url: str) -> list[Finding]:
+    """Everything that is wrong with a store; of a file that is damaged, what SQLite itself says about it.
+
+    Raises as `open_for_reading` does.
+    """
+    try:
+        with open_for_reading(url, None) as manager:
+            return manager.check()
+    except StoreUnavailable as exc:
+        from palaver.stores.sqlite import salvage
+
+        if not salvage.is_damage(exc):
+            raise
+        found = salvage.damage(_file(read_only(url)))
+        if not found:
+            raise
+        return found
+
+
+def _file(url: str) -> str:
+    """The file behind the URL of a SQLite store."""
+    return unquote(urlsplit(url).path[1:])
 
 
 def find(manager: SessionManager, reference: str) -> Session:
@@ -63,5 +100,17 @@ def find(manager: SessionManager, reference: str) -> Session:
         except (SessionNotFound, ValueError):
             pass
     where = f" of owner {manager.owner!r}" if manager.owner is not None else ""
-    msg = f"no session{where} has the id, alias or key {reference!r}: `palaver ls --all` lists what there is"
+    near = _beginning_with(reference, manager)
+    guess = f"; did you mean {', '.join(near)}?" if near else ":"
+    msg = f"no session{where} has the id, alias or key {reference!r}{guess} `palaver ls --all` lists what there is"
     raise SessionNotFound(msg)
+
+
+def _beginning_with(reference: str, manager: SessionManager) -> list[str]:
+    """A few keys and ids that begin so, those with the newest activity first."""
+    start = reference.strip().casefold()
+    if not start:
+        return []
+    sessions = manager.list(limit=_SESSIONS_TRIED, include_archived=True, include_empty=True, include_hidden=True)
+    names = (name for session in sessions for name in (*session.keys, session.id))
+    return list(islice((name for name in names if name.casefold().startswith(start)), _GUESSES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver.cli import records
+from palaver.cli.amounts import counted, size
 from palaver.cli.failures import FOUND, OK
 from palaver.cli.moments import shown
 from palaver.cli.output import Output
@@ -27,6 +28,8 @@ _WHY = {
     "empty": "says nothing",
     "reasoning": "reasoning alone, without a signature",
     "orphan": "a result that answers no call",
+    "waiting": "came while a turn runs that was not shown it; it waits for that turn or the next one",
+    "corrupt": "its record cannot be decoded; `palaver check` names all such messages",
 }
 
 
@@ -42,7 +45,8 @@ def show_transcript(session: Session, output: Output, *, limit: int, raw: bool) 
         _heading(info, output)
         if earlier:
             output.text(f"earlier messages are not shown; --limit shows more than {limit}", "dim")
-    for message in page[1 if earlier else 0 :]:
+    oldest = min([m.seq for m in page] + list(page.corrupt), default=0)
+    for message in [m for m in page if not (earlier and m.seq == oldest)]:
         if output.closed:
             break
         if output.json:
@@ -68,7 +72,7 @@ def show_window(session: Session, output: Output, *, limit: int) -> int:
             output.record({"type": "omitted", **records.of(omitted)})
         return OK
     _heading(info, output)
-    output.text(f"window    {len(window.messages)} messages, about {window.tokens} tokens", "dim")
+    output.text(f"window    {counted(len(window.messages), 'message')}, about {counted(window.tokens, 'token')}", "dim")
     for message in window.messages:
         _message(message, output, raw=False)
     _notes(window, output)
@@ -100,7 +104,7 @@ def _heading(info: SessionInfo, output: Output) -> None:
         "title": info.title or "",
         "state": state + reason,
         "parent": f"{info.parent} ({info.parent_kind})" if info.parent else "",
-        "messages": f"{info.message_count}, last active {shown(info.last_active_at)}",
+        "messages": f"{info.message_count:,}, last active {shown(info.last_active_at)}",
     }
     for name, value in lines.items():
         if value:
@@ -135,11 +139,11 @@ def _part(part: Part) -> str:
     if isinstance(part, ThinkingPart):
         if part.text is None:
             return "[reasoning that cannot be read]"
-        return f"[reasoning, {len(part.text)} characters]"
+        return f"[reasoning, {counted(len(part.text), 'character')}]"
     if isinstance(part, (ImagePart, AudioPart, FilePart)):
         return _media(part)
     if isinstance(part, Opaque):
-        return f"[{part.wire} item, {len(part.data)} characters]"
+        return f"[{part.wire} item, {counted(len(part.data), 'character')}]"
     content = "\n".join(_part(each) for each in part.parts)
     return f"{'error' if part.is_error else 'result'} {_named(part.call_id)}{_shortened(content)}"
 
@@ -151,14 +155,14 @@ def _named(call_id: str) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= LONGEST:
         return text
-    return f"{text[:LONGEST]}\n[{len(text) - LONGEST} more characters; --raw shows all]"
+    return f"{text[:LONGEST]}\n[{counted(len(text) - LONGEST, 'more character')}; --raw shows all]"
 
 
 def _media(part: ImagePart | AudioPart | FilePart) -> str:
     kind = part.__struct_config__.tag
-    size = f"{len(part.data) * 3 // 4} bytes" if part.data is not None else None
+    length = size(len(part.data) * 3 // 4) if part.data is not None else None
     where = part.url or part.file_id or (f"sha256 {part.blob}" if part.blob else None)
-    return f"[{' '.join(str(word) for word in (kind, part.name, part.media_type, size, where) if word)}]"
+    return f"[{' '.join(str(word) for word in (kind, part.name, part.media_type, length, where) if word)}]"
 
 
 def _notes(window: Window, output: Output) -> None:

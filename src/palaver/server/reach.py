@@ -1,15 +1,18 @@
-"""The one place where the server reaches behind the public API: whose process a lease belongs to, and turns' tokens."""
+"""The one place where the server reaches behind the public API.
+
+For whose process a lease belongs to, for the tokens of turns, and for handles that cost no read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from palaver.aio import AsyncSessionManager
+from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.flows.turns import turn_id
 from palaver.rows import TurnRow
 from palaver.steps import call
 
-__all__ = ["of_clients", "running_turn", "running_turn_id"]
+__all__ = ["of_clients", "running_turn", "running_turn_id", "session_handle"]
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
@@ -19,9 +22,14 @@ def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
     return AsyncSessionManager(replace(core, holder=lambda: None), handover)
 
 
-async def running_turn(
-    sessions: AsyncSessionManager, session_id: str, first_seq: int | None = None
-) -> TurnRow | None:
+def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSession:
+    """A handle on the session with this id, if there is one: what is done with it finds out."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return AsyncSession(core, session_id, handover)
+
+
+async def running_turn(sessions: AsyncSessionManager, session_id: str, first_seq: int | None = None) -> TurnRow | None:
     """The turn that has not ended in a session, with its times; None if there is none. Raises SessionNotFound.
 
     One read, however many turns are open elsewhere.

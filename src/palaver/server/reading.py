@@ -143,10 +143,9 @@ def _mend(value: Any, path: str, depth: int, cleaned: list[Cleaned]) -> Any:
 
 def decode_query(request: Request, kind: type[T]) -> T:
     """The query as a struct. Each parameter may be given once."""
+    raw: bytes = request.scope.get("query_string", b"")
     try:
-        pairs = parse_qsl(
-            request.url.query, keep_blank_values=True, strict_parsing=bool(request.url.query), errors="strict"
-        )
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict") if raw else []
     except ValueError as exc:
         raise problem(
             "bad-request", "the query cannot be read: it is name=value pairs, in UTF-8", path="query"

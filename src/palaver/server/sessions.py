@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from palaver.aio import AsyncSession
-from palaver.errors import SessionConflict
+from palaver.errors import SessionConflict, SessionNotFound
 from palaver.model import Wire
 from palaver.server import bodies
 from palaver.server.answers import (
@@ -29,6 +29,7 @@ from palaver.server.limits import MAX_PAGE
 from palaver.server.lookup import session_named
 from palaver.server.messages import Count
 from palaver.server.problems import problem
+from palaver.server.reach import session_handle
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -157,7 +158,12 @@ async def append_messages(call: Call) -> Answer:
     """Store messages at the end of a session."""
     body: bodies.AppendMessages | bodies.AppendWireMessages = call.body
     given = body.given()
-    done = await (await _session(call)).append(*given, expected_seq=body.expected_seq)
+    try:  # an id needs no look-up before, which would cost as much as the rest
+        done = await session_handle(call.sessions, call.path["session_id"]).append(
+            *given, expected_seq=body.expected_seq
+        )
+    except SessionNotFound:
+        done = await (await _session(call)).append(*given, expected_seq=body.expected_seq)
     made = Appended(
         session_id=done.session_id,
         seqs=done.seqs,

@@ -171,6 +171,9 @@ SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORD
 -- name: bodies
 SELECT id & 4294967295, kind, at, body, turn FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
 
+-- name: page
+SELECT id & 4294967295, kind, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+
 -- name: count_messages
 SELECT count(*) FROM messages WHERE id BETWEEN ? AND ?;
 

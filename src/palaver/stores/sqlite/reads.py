@@ -257,8 +257,8 @@ class Reads:
                 rows.reverse()
             else:
                 for low, top in ranges:
-                    got = self._sql.all("bodies", (base | low, base | top, limit - len(rows)))
-                    rows.extend(got)
+                    got = self._sql.all("page", (base | low, base | top, limit - len(rows)))
+                    rows = got if not rows else rows + got
                     if len(rows) >= limit:
                         break
         return decoded(self, session_id, rows)
