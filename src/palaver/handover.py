@@ -12,6 +12,7 @@ import contextlib
 import copy
 import queue
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ __all__ = ["Handover"]
 
 T = TypeVar("T")
 CROWD = 16
+READ_SECONDS = 1e-3
+"""Short reads may hold the loop up while they have taken less than this on average."""
 INLINE_SECONDS = 300e-6
 """A commit may hold the loop up while commits have taken less than this on average."""
 
@@ -47,6 +50,8 @@ class Handover:
         self._work: queue.SimpleQueue[list[_Request] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._read_seconds = 0.0
+        """Moving average of how long a short read takes."""
         self._inline = False
         """Whether an operation was committed on this thread in this tick."""
         self._crowd = 0
@@ -76,12 +81,20 @@ class Handover:
         if type(step) is Commit:
             return await self.commit(step.operations)
         if type(step) is Call:
-            if not step.long and self._store.local and self._store.commit_seconds < INLINE_SECONDS:
-                return step.run()
-            return await self.call(step.run)
+            if not step.long and self._store.local and self._read_seconds < READ_SECONDS:
+                return self._timed(step.run)
+            return await self.call(lambda: self._timed(step.run))
         if type(step) is Pause:
             return await asyncio.sleep(step.seconds)
         raise TypeError(step)
+
+    def _timed(self, run: Callable[[], Any]) -> Any:
+        """Run a read, and remember how long such reads take."""
+        began = time.perf_counter()
+        try:
+            return run()
+        finally:
+            self._read_seconds += (time.perf_counter() - began - self._read_seconds) * 0.1
 
     async def call(self, run: Any) -> Any:
         """Run something that blocks in a thread, and wait for it even if cancelled meanwhile."""
@@ -114,6 +127,7 @@ class Handover:
             else:
                 with contextlib.suppress(StoreBusy):  # another process writes: the committing thread waits for it
                     return await self._commit_inline(operations, loop)
+                self._crowd = CROWD
         request = _Request(operations, loop.create_future())
         self._tick.append(request)
         if len(self._tick) == 1:

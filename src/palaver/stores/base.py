@@ -148,7 +148,10 @@ class Store(ABC):
         return 0.0
 
     def commit_at_once(self, operations: Sequence[Operation]) -> list[Any]:
-        """As `commit`, but StoreBusy where that would wait for another process. For an event loop's own thread."""
+        """As `commit`, but StoreBusy, not written, where it would wait long for another process.
+
+        For an event loop's own thread, which must not stand still for more than a few milliseconds.
+        """
         return self.commit(operations)
 
     @abstractmethod

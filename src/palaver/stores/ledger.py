@@ -173,6 +173,13 @@ class CachedLedger(Ledger, ABC):
             table.rows.clear()
             table.dirty.clear()
 
+    def doubt(self) -> None:
+        """Forget what another process may have changed; which session has which number is no such thing."""
+        known = self.numbers.rows
+        self.numbers.rows = {}
+        self.forget()
+        self.numbers.rows = known
+
     # ------------------------------------------------------------------ the Ledger protocol
     def now(self, at: int) -> int:
         return at
@@ -182,7 +189,10 @@ class CachedLedger(Ledger, ABC):
 
     def find(self, session_id: str) -> SessionRow | None:
         number = self.numbers.get(session_id)
-        return self.sessions.get(number) if number is not None else None
+        if number is None:
+            self.numbers.rows.pop(session_id, None)  # another process may make it: only what is found is remembered
+            return None
+        return self.sessions.get(number)
 
     def session(self, number: int) -> SessionRow:
         row = self.sessions.get(number)

@@ -24,6 +24,8 @@ __all__ = ["APPLICATION_ID", "Opener"]
 
 APPLICATION_ID = 0x50414C41  # "PALA", in the file's header
 _FIRST_WAIT = 0.000_2
+_HURRIED_WAIT = 0.002
+"""An event loop may stand still that long; see Store.commit_at_once."""
 _LONGEST_WAIT = 0.005
 _CHECKPOINT_WAIT = 0.05
 
@@ -53,7 +55,7 @@ class Opener:
         self.vfs = vfs
         self.impatient = False
         self._hurried: set[int] = set()
-        """Threads that must not wait for another process."""
+        """Threads that must not wait long for another process."""
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
@@ -128,7 +130,7 @@ class Opener:
 
     @contextmanager
     def without_waiting(self) -> Generator[None]:
-        """What this thread does meanwhile fails as busy where it would else wait for another process."""
+        """What this thread does meanwhile waits for another process no longer than for a few commits."""
         thread = threading.get_ident()
         self._hurried.add(thread)
         try:
@@ -145,12 +147,13 @@ class Opener:
 
         def wait(tries: int) -> bool:
             nonlocal deadline
-            if threading.get_ident() in self._hurried:
-                return False
             now = time.monotonic()
             if tries == 0:
-                # A checkpoint holds every writer up: it gives short reads the time to end, and no more.
-                deadline = now + (_CHECKPOINT_WAIT if self.impatient else self.timeout)
+                if threading.get_ident() in self._hurried:
+                    deadline = now + _HURRIED_WAIT
+                else:
+                    # A checkpoint holds every writer up: it gives short reads the time to end, and no more.
+                    deadline = now + (_CHECKPOINT_WAIT if self.impatient else self.timeout)
             if now >= deadline:
                 return False
             longest = min(_LONGEST_WAIT, _FIRST_WAIT * (tries + 1))

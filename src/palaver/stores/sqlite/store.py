@@ -182,7 +182,7 @@ class SqliteStore(Store):
             writes.script("BEGIN IMMEDIATE")
             version = writes.one("data_version")
             if version != self._data_version:  # somebody else has written: what was remembered may be wrong
-                ledger.forget()
+                ledger.doubt()
                 self._data_version = version
             results = ledger.run(operations)
             if not ledger.changed:
