@@ -160,17 +160,17 @@ def decode(body: bytes | msgspec.Raw, *, store: str = "", location: str = "") ->
     """The message in a stored body. Raises CorruptRecord, naming `store` and `location`."""
     try:
         return _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError) as exc:
         raise CorruptRecord(store=store, location=location, excerpt=_excerpt(body)) from exc
 
 
 def decode_many(bodies: Sequence[bytes]) -> list[Message]:
     """The messages in stored bodies, in one pass. Raises CorruptRecord without a location: decode singly then."""
-    joined = b"[" + b",".join(bodies) + b"]"
     try:
+        joined = b"[" + b",".join(bodies) + b"]"
         out = _many.decode(joined)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise CorruptRecord(location="a batch", excerpt=_excerpt(joined)) from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError) as exc:
+        raise CorruptRecord(location="a batch", excerpt=str(exc)[:80]) from exc
     if len(out) != len(bodies):
         raise CorruptRecord(location="a batch", excerpt=_excerpt(joined))
     return out
@@ -296,5 +296,7 @@ def _surrogate_path(value: Any, path: str) -> str | None:
     return None
 
 
-def _excerpt(body: bytes | msgspec.Raw) -> str:
-    return bytes(body)[:80].decode("utf-8", "replace")
+def _excerpt(body: object) -> str:
+    if isinstance(body, bytes | msgspec.Raw):
+        return bytes(body)[:80].decode("utf-8", "replace")
+    return repr(body)  # a damaged row may hold anything

@@ -12,13 +12,14 @@ import apsw
 import msgspec
 
 from palaver import codec
-from palaver.errors import CorruptRecord, CursorExpired, SessionNotFound
+from palaver.errors import CursorExpired, SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
-from palaver.rows import ChangeKind, CutRow, Head, Kind, SessionRow, StoredMessage, TurnRow, UsageRow, kind_of
+from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.sqlite.checking import Checking
 from palaver.stores.sqlite.ledger import (
     LAST,
     SESSION_COLUMNS,
@@ -48,14 +49,12 @@ MAX_LINES = 2_000
 Lines: TypeAlias = dict[int, tuple[tuple[Any, ...], SessionInfo]]
 """Lines of lists given before, by session number, with what tells whether they still hold."""
 
-_CHECKED_AT_ONCE = 1_000
-
 
 class Reads:
     """The reads, on one connection, used by one thread at a time."""
 
     def __init__(self, connection: apsw.Connection, name: str, tails: TailCache, lines: Lines) -> None:
-        self._sql = Statements(connection)
+        self.sql = Statements(connection)
         self.name = name
         self._tails = tails
         self._lines = lines
@@ -70,53 +69,53 @@ class Reads:
         return damaged
 
     def close(self) -> None:
-        self._sql.connection.close()
+        self.sql.connection.close()
 
     @contextmanager
-    def _snapshot(self) -> Generator[None]:
+    def snapshot(self) -> Generator[None]:
         """Several statements that see one state."""
-        if self._sql.connection.in_transaction:
+        if self.sql.connection.in_transaction:
             yield
             return
-        self._sql.script("BEGIN")
+        self.sql.script("BEGIN")
         try:
             yield
         finally:
-            self._sql.script("COMMIT")
+            self.sql.script("COMMIT")
 
     # ------------------------------------------------------------------ one session
     def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
-        row = self._sql.one("session_by_id", (session_id,))
+        row = self.sql.one("session_by_id", (session_id,))
         if row is None or row[21] is not None or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        return self._parse(row)
+        return self.parse(row)
 
-    def _parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
+    def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
         session = session_row(row)
         base = session.number << 32
         head = head_row(row[SESSION_COLUMNS:])
-        newest = self._sql.one("newest_after", (base | head.last_seq, base | LAST))
+        newest = self.sql.one("newest_after", (base | head.last_seq, base | LAST))
         turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
         return session, newer_head(head, newest), turn
 
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
-        with self._snapshot():
-            row = self._sql.one("session_by_key", (owner, key))
+        with self.snapshot():
+            row = self.sql.one("session_by_key", (owner, key))
             if row is None:
                 return None
-            session, head, turn = self._parse(row)
+            session, head, turn = self.parse(row)
             return views.info(session, head, now, turn=turn, bound_at=row[-1])
 
     def named(self, owner: str | None, alias: str) -> str | None:
-        row = self._sql.one("alias_to_id", (owner or "", alias))
+        row = self.sql.one("alias_to_id", (owner or "", alias))
         return row[0] if row is not None else None
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
-        with self._snapshot():
+        with self.snapshot():
             session, head, turn = self._found(session_id, owner)
-            keys = self._sql.all("keys_of", (session.number,))
-            used = self._sql.all("usage_of_session", (session.number,))
+            keys = self.sql.all("keys_of", (session.number,))
+            used = self.sql.all("usage_of_session", (session.number,))
         return views.info(
             session,
             head,
@@ -132,19 +131,19 @@ class Reads:
             tail = self._kept_tail(kept, session_id, owner, now, limit)
             if tail is not None:
                 return tail
-        with self._snapshot():
+        with self.snapshot():
             session, head, turn = self._found(session_id, owner)
             number = session.number
             summary = None
             if session.compaction:
-                row = self._sql.one("compaction", (number, session.compaction))
+                row = self.sql.one("compaction", (number, session.compaction))
                 summary = views.summary(compaction_row(row)) if row is not None else None
             running = turn if views.held(turn, now) else None
             tail = read_tail(
                 self,
                 session,
                 head,
-                self._cuts(session),
+                self.cuts_of(session),
                 summary,
                 limit=limit,
                 anchor=turn.anchor if turn is not None else 0,
@@ -157,12 +156,12 @@ class Reads:
         return tail
 
     def _queued(self, number: int) -> tuple[int, ...]:
-        return tuple(r[0] for r in self._sql.all("queue", (number << 32, number << 32 | LAST)))
+        return tuple(r[0] for r in self.sql.all("queue", (number << 32, number << 32 | LAST)))
 
     def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
         """The kept tail as it is now; None where the session has changed otherwise than by growing."""
         base = kept.number << 32
-        state = self._sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
+        state = self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
         if state is None or state[0] != kept.rev or state[1] is not None:
             return None
         if owner is not None and owner != kept.owner:
@@ -173,7 +172,7 @@ class Reads:
             new = last - kept.last_seq
             if not 0 < new <= limit:
                 return None
-            rows = self._sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
+            rows = self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
             first = _single_turn(rows, turn, kept)
             if first is None:
                 return None
@@ -195,23 +194,23 @@ class Reads:
             self._tails.put(session_id, limit, msgspec.structs.replace(kept, tail=tail))
         return tail
 
-    def _cuts(self, session: SessionRow) -> tuple[CutRow, ...]:
+    def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:
         if not session.cut_count:
             return ()
-        return tuple(cut_row(r) for r in self._sql.all("cuts", (session.number,)))
+        return tuple(cut_row(r) for r in self.sql.all("cuts", (session.number,)))
 
     def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
-        rows = self._sql.all("newest_messages", (base | low, base | high, limit))
+        rows = self.sql.all("newest_messages", (base | low, base | high, limit))
         return [(r[0] & LAST, *r[1:]) for r in rows]
 
     def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
         base = number << 32
-        rows = self._sql.all("oldest_messages", (base | low, base | high, limit))
+        rows = self.sql.all("oldest_messages", (base | low, base | high, limit))
         return [(r[0] & LAST, *r[1:]) for r in rows]
 
     def one(self, number: int, seq: int) -> StoredMessage | None:
-        row = self._sql.one("message", (number << 32 | seq,))
+        row = self.sql.one("message", (number << 32 | seq,))
         return StoredMessage(seq, *row) if row is not None else None
 
     def page(
@@ -241,10 +240,10 @@ class Reads:
         newest: bool,
         live: bool,
     ) -> Page:
-        with self._snapshot():
+        with self.snapshot():
             session, head, _ = self._found(session_id, owner)
             high = head.last_seq if before is None else min(before - 1, head.last_seq)
-            dead = merged(self._cuts(session)) if live else []
+            dead = merged(self.cuts_of(session)) if live else []
             ranges = live_ranges(dead, after + 1, high)
             base = session.number << 32
             number = session.number
@@ -257,55 +256,55 @@ class Reads:
                 rows.reverse()
             else:
                 for low, top in ranges:
-                    got = self._sql.all("page", (base | low, base | top, limit - len(rows)))
+                    got = self.sql.all("page", (base | low, base | top, limit - len(rows)))
                     rows = got if not rows else rows + got
                     if len(rows) >= limit:
                         break
         return decoded(self, session_id, rows)
 
     def turn(self, session_id: str, owner: str | None, first_seq: int | None) -> TurnRow | None:
-        with self._snapshot():
+        with self.snapshot():
             session, _, turn = self._found(session_id, owner)
             if first_seq is None:
                 return turn
-            row = self._sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
+            row = self.sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
             return turn_row(row) if row is not None else None
 
     def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
         if not 0 < first_seq <= LAST:
             return Page()
-        with self._snapshot():
+        with self.snapshot():
             session, head, _ = self._found(session_id, owner)
             base = session.number << 32
-            row = self._sql.one("turn", (base | first_seq,))
+            row = self.sql.one("turn", (base | first_seq,))
             if row is None:
                 return Page()
             last = turn_row(row).end_seq or head.last_seq
-            stored = self._sql.all("turn_bodies", (base | first_seq, base | last, first_seq))
+            stored = self.sql.all("turn_bodies", (base | first_seq, base | last, first_seq))
             rows: dict[int, StoredRow] = {r[0]: (r[0], r[1], r[2], r[3]) for r in stored}
             for seq in turn_row(row).taken:
-                taken = self._sql.one("message", (base | seq,))
+                taken = self.sql.one("message", (base | seq,))
                 if taken is not None:
                     rows[seq] = (seq, taken[0], taken[3], taken[4])
-            dead = merged(self._cuts(session))
+            dead = merged(self.cuts_of(session))
         live = [rows[seq] for seq in sorted(rows) if not any(low <= seq <= high for low, high in dead)]
         return decoded(self, session_id, live)
 
     def queued(self, session_id: str, owner: str | None) -> Page:
-        with self._snapshot():
+        with self.snapshot():
             session, _, _ = self._found(session_id, owner)
             base = session.number << 32
-            seqs = self._sql.all("queue", (base, base | LAST))
-            rows = [(s[0], self._sql.one("message", (base | s[0],))) for s in seqs]
+            seqs = self.sql.all("queue", (base, base | LAST))
+            rows = [(s[0], self.sql.one("message", (base | s[0],))) for s in seqs]
         return decoded(self, session_id, [(seq, r[0], r[3], r[4]) for seq, r in rows if r is not None])
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        with self._snapshot():
+        with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
                 session, head, _ = self._found(query.after, query.owner)
-                stored = self._sql.one("head", (session.number,))
+                stored = self.sql.one("head", (session.number,))
                 active, number = stored[2] if stored is not None else head.last_active, session.number
             values: dict[str, Any] = {
                 "active": active,
@@ -321,12 +320,12 @@ class Reads:
             if query.owner is not None:
                 values["owner"] = query.owner
                 name = "list_owner"
-            rows = self._sql.all(name, values)
+            rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
-            for owner_number, key in self._sql.all("keys_of_many", (numbers,)):
+            for owner_number, key in self.sql.all("keys_of_many", (numbers,)):
                 keys.setdefault(owner_number, []).append(key)
-            running = {r[0]: r for r in self._sql.all("running")}
+            running = {r[0]: r for r in self.sql.all("running")}
         lines = [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
         if not running:
             return lines
@@ -350,7 +349,7 @@ class Reads:
         return info
 
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
-        rows = self._sql.all("running_turns", {"owner": owner})
+        rows = self.sql.all("running_turns", {"owner": owner})
         out: list[OpenTurn] = []
         for row in rows:
             turn = turn_row(row)
@@ -367,12 +366,12 @@ class Reads:
         return out
 
     def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
-        with self._snapshot():
+        with self.snapshot():
             position = views.position(after)
-            pruned = self._sql.one("meta", ("pruned",))
+            pruned = self.sql.one("meta", ("pruned",))
             if after is not None and pruned is not None and position < int(pruned[0]):
                 raise CursorExpired
-            rows = self._sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
+            rows = self.sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
         return [
             Change(
                 cursor=f"{r[0]:x}",
@@ -387,7 +386,7 @@ class Reads:
 
     def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
         day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
-        rows = self._sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
+        rows = self.sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
         return [
             UsageLine(
                 session_id=r[0],
@@ -411,12 +410,12 @@ class Reads:
 
     # ------------------------------------------------------------------ the whole store
     def stats(self, owner: str | None) -> Stats:
-        with self._snapshot():
-            sessions, owners, messages = self._sql.all("totals", {"owner": owner})[0]
-            used = self._sql.all("usage_totals", {"owner": owner})[0]
-            running = len(self._sql.all("running_turns", {"owner": owner}))
-            stored_codec = self._sql.all("meta", ("codec",))[0][0]
-        path = self._sql.connection.db_filename("main")
+        with self.snapshot():
+            sessions, owners, messages = self.sql.all("totals", {"owner": owner})[0]
+            used = self.sql.all("usage_totals", {"owner": owner})[0]
+            running = len(self.sql.all("running_turns", {"owner": owner}))
+            stored_codec = self.sql.all("meta", ("codec",))[0][0]
+        path = self.sql.connection.db_filename("main")
         size = sum(os.stat(p).st_size for p in (path, f"{path}-wal") if os.path.exists(p))  # noqa: PTH110, PTH116
         return Stats(
             store=self.name,
@@ -438,84 +437,7 @@ class Reads:
         )
 
     def check(self, owner: str | None) -> list[Finding]:
-        if owner is not None:
-            return [*self._check_bodies(owner), *self._check_sessions(owner)]
-        found = [
-            Finding(kind="store", where=self.name, detail=str(r[0])) for r in self._sql.all("integrity") if r[0] != "ok"
-        ]
-        found += self._check_bodies(None)
-        found += [
-            Finding(kind="orphan", where=f"message {r[0]}", detail="it belongs to no session")
-            for r in self._sql.all("check_orphans")
-        ]
-        found += [
-            Finding(
-                kind="orphan",
-                where=f"key {r[1]!r} of owner {r[0]!r}",
-                detail="it points at no session" if r[2] is None else f"it points at session {r[2]}, which has ended",
-            )
-            for r in self._sql.all("check_keys")
-        ]
-        return found + self._check_sessions(None)
-
-    def _check_bodies(self, owner: str | None) -> list[Finding]:
-        found: list[Finding] = []
-        after = 0
-        mine: set[int] | None = None
-        if owner is not None:
-            mine = {row[0] for row in self._sql.all("check_sessions") if row[2] == owner}
-        while True:  # in pieces, so that no snapshot keeps the WAL from starting over
-            rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
-            if not rows:
-                return found
-            after = rows[-1][0]
-            for packed, kind, body in rows:
-                if mine is not None and packed >> 32 not in mine:
-                    continue
-                where = f"session number {packed >> 32}, seq {packed & LAST}"
-                try:
-                    message = codec.decode(body, store=self.name, location=where)
-                except CorruptRecord as exc:
-                    found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
-                    continue
-                if message.seq or kind_of(message) != kind & ~Kind.WIRE:
-                    found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
-
-    def _check_sessions(self, owner: str | None) -> list[Finding]:
-        found: list[Finding] = []
-        sessions = self._sql.all("check_sessions")
-        parents = {row[1]: row[3] for row in sessions}
-        for number, session_id, whose, parent, _, _ in sessions:
-            if owner is not None and whose != owner:
-                continue
-            with self._snapshot():
-                row = self._sql.one("session_by_id", (session_id,))
-                if row is None:
-                    continue
-                session, head, _ = self._parse(row)
-                dead = merged(self._cuts(session))
-                count = sum(
-                    self._sql.all("count_messages", (number << 32 | low, number << 32 | high))[0][0]
-                    for low, high in live_ranges(dead, 1, LAST)
-                )
-            if count != head.message_count:
-                detail = f"it counts {head.message_count} messages and holds {count}"
-                found.append(Finding(kind="count", where=f"session {session_id}", detail=detail))
-            if parent is not None and parent not in parents:
-                found.append(
-                    Finding(kind="lineage", where=f"session {session_id}", detail=f"its parent {parent} is not stored")
-                )
-            seen = {session_id}
-            ancestor = parent
-            while ancestor is not None:
-                if ancestor in seen:
-                    found.append(
-                        Finding(kind="lineage", where=f"session {session_id}", detail="its parents form a circle")
-                    )
-                    break
-                seen.add(ancestor)
-                ancestor = parents.get(ancestor)
-        return found
+        return Checking(self).findings(owner)
 
 
 _FURTHEST = 1 << 62

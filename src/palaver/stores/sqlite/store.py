@@ -252,6 +252,8 @@ class SqliteStore(Store):
                     yield reads
                 except apsw.Error as exc:
                     raise translate(exc, self.name) from exc
+                except UnicodeDecodeError as exc:  # a TEXT column that is none any more
+                    raise translate(apsw.CorruptError(str(exc)), self.name) from exc
                 finally:
                     damaged = reads.take_damaged()
         finally:
