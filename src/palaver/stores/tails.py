@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import le
 from typing import Any, Protocol, TypeAlias
 
 from palaver import codec
@@ -107,18 +110,17 @@ def stored_meanwhile(rows: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], 
     `rows` are position and turn (see `StoredMessage.turn`). A message that nobody had been shown yet when the turn's
     answer was given comes after that answer, or the model would find nothing to answer.
     """
-    last: dict[int, int] = {}
-    for seq, turn in rows:
-        if turn:
-            last[seq - turn + 1] = seq
-    if not last or len(last) == len(rows):
+    owns = [seq - turn + 1 if turn else seq for seq, turn in rows]
+    if all(map(le, owns, owns[1:])):  # whole turns one after another: all but always
         return ()
+    last = {own: seq for own, (seq, turn) in zip(owns, rows, strict=True) if turn}
+    firsts = sorted(last)
+    ends = list(accumulate((last[first] for first in firsts), max))
     out: list[tuple[int, int]] = []
-    for seq, turn in rows:
-        own = seq - turn + 1 if turn else seq
-        around = [end for first, end in last.items() if first < own and first < seq < end]
-        if around:
-            out.append((seq, max(around)))
+    for own, (seq, _) in zip(owns, rows, strict=True):
+        before = bisect_left(firsts, own)
+        if before and ends[before - 1] > seq:
+            out.append((seq, ends[before - 1]))
     return tuple(out)
 
 

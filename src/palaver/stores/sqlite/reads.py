@@ -34,7 +34,7 @@ from palaver.stores.sqlite.ledger import (
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
-from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail
+from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -151,7 +151,8 @@ class Reads:
                 waiting=self._queued(number) if running is not None else (),
             )
         if not tail.after and not tail.waiting:
-            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail)
+            newest = turn.first_seq if turn is not None and turn.first_seq == head.last_seq else 0
+            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail, newest)
             self._tails.put(session_id, limit, kept)
         return tail
 
@@ -173,7 +174,7 @@ class Reads:
             if not 0 < new <= limit:
                 return None
             rows = self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
-            first = _single_turn(rows, turn, kept)
+            first = _newest_turn(rows, kept)
             if first is None:
                 return None
             page = decoded(self, session_id, rows)
@@ -448,17 +449,18 @@ def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
     return views.info(session_row(row), _listed_head(row), now, keys=keys)
 
 
-def _single_turn(rows: list[Row], turn: TurnRow | None, kept: KeptTail) -> int | None:
-    """The turn that all new messages belong to (0: to none); None where some may have another place in the window.
+def _newest_turn(rows: list[Row], kept: KeptTail) -> int | None:
+    """The turn of the newest message (0: none); None where one of these may have another place in the window.
 
-    What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`).
+    What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`). So
+    these may follow what is kept where they do not interleave, and no turn that had ended goes on.
     """
-    if not any(r[4] for r in rows):
-        return 0 if turn is None or turn.state != "running" else None
-    first = turn.first_seq if turn is not None else 0
-    if any(not r[4] or r[0] - r[4] + 1 != first for r in rows):
+    if stored_meanwhile([(r[0], r[4]) for r in rows]):
         return None
-    return first if first > kept.last_seq or first == kept.turn else None
+    owns = [r[0] - r[4] + 1 for r in rows if r[4]]
+    if any(own <= kept.last_seq and own != kept.turn for own in owns):
+        return None
+    return owns[-1] if rows[-1][4] else 0
 
 
 def _is_held(running: Row | None, now: datetime) -> bool:

@@ -30,7 +30,7 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
     last_seq: int
     tail: Tail
     turn: int = 0
-    """The turn that everything since it began belongs to, as far as that is known; 0: not known."""
+    """The newest message's turn, where everything since it began belongs to it; 0: none, or not known."""
 
     def grown(self, new: tuple[Message, ...], last_seq: int, limit: int, turn: int) -> KeptTail | None:
         """The tail with newer messages at its end; None where it has to be read anew."""
