@@ -32,6 +32,7 @@ class TurnBase:
         self._lease = lease
         self._tail = began.tail
         self._window: Window | None = began.window
+        self._context: str | None = None
         self._closed = began.kind in ("replayed", "stored")
         self._reply: Message | None = None
         self._state: str | None = None
@@ -130,7 +131,9 @@ class TurnBase:
     @property
     def context(self) -> str:
         """The section for the system prompt: where this conversation takes place. Stable between turns."""
-        return self._began.context
+        if self._context is None:
+            self._context = self._began.context()
+        return self._context
 
     @property
     def window(self) -> Window:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -59,7 +60,8 @@ class Began(msgspec.Struct, kw_only=True):
     tail: Tail = Tail()
     window: Window = Window()
     budget: Budget = Budget()
-    context: str = ""
+    context: Callable[[], str] = str
+    """Writes the section for the system prompt, for whom it is wanted."""
     notice: Notice | None = None
     session_is_new: bool = False
     first_contact: bool = False
@@ -296,7 +298,7 @@ def _with_lease(
         tail=tail,
         window=window,
         budget=budget,
-        context=context.section(current, origin, core.settings.deployment) if origin is not None else "",
+        context=partial(context.section, current, origin, core.settings.deployment) if origin is not None else str,
         notice=msgspec.json.decode(begun.notice, type=Notice) if begun.notice is not None else None,
         session_is_new=begun.session_is_new,
         first_contact=begun.first_contact,

@@ -161,7 +161,7 @@ class Reads:
 
     def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
         """The kept tail as it is now; None where the session has changed otherwise than by growing."""
-        base = kept.number << 32
+        found, base = kept, kept.number << 32
         state = self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
         if state is None or state[0] != kept.rev or state[1] is not None:
             return None
@@ -182,7 +182,6 @@ class Reads:
             if grown is None:
                 return None
             kept = grown
-            self._tails.put(session_id, limit, kept)
         anchor = (turn.anchor if turn is not None else 0) or None
         if anchor is not None and kept.tail.anchor is None:  # it may have been cut away: a whole read knows
             return None
@@ -192,7 +191,9 @@ class Reads:
         tail = kept.tail
         if tail.anchor != anchor or tail.running_from != running:
             tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running)
-            self._tails.put(session_id, limit, msgspec.structs.replace(kept, tail=tail))
+            kept = msgspec.structs.replace(kept, tail=tail)
+        if kept is not found:
+            self._tails.put(session_id, limit, kept)
         return tail
 
     def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:

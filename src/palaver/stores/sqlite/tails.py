@@ -8,6 +8,7 @@ appends move the newest position. So it saves reading and decoding, and can neve
 from __future__ import annotations
 
 from collections import OrderedDict
+from operator import attrgetter
 
 import msgspec
 
@@ -15,6 +16,8 @@ from palaver.model import Message
 from palaver.window import Tail
 
 __all__ = ["KeptTail", "TailCache"]
+
+_metadata = attrgetter("metadata")
 
 MAX_SESSIONS = 256
 MAX_MESSAGES = 20_000
@@ -76,7 +79,7 @@ class TailCache:
             self._messages -= len(was.tail.messages)
         if len(kept.tail.messages) > MAX_MESSAGES // 8 or kept.tail.corrupt:
             return
-        if any(m.metadata for m in kept.tail.messages):  # a reader may change that dict, and only its own
+        if any(map(_metadata, kept.tail.messages)):  # a reader may change that dict, and only its own
             return
         self._kept[session_id, limit] = kept
         self._messages += len(kept.tail.messages)
