@@ -195,10 +195,11 @@ def test_a_window_is_a_subsequence_by_exchange(tail: Tail, budget: Budget, stick
 
 def _unit_seq(tail: Tail, message: Message) -> int:
     """Position of the first message of the exchange that an assistant message was joined to."""
-    seq = 0
+    seq, before = 0, ""
     for each in tail.messages:
-        if not (each.joins and each.role == "assistant"):
+        if not (each.joins and each.role == before == "assistant"):
             seq = each.seq
+        before = each.role
         if each.seq == message.seq:
             break
     return seq

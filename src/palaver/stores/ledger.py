@@ -256,10 +256,13 @@ class CachedLedger(Ledger, ABC):
         self.message_ids.put((number, message_id), seq)
 
     def message(self, number: int, seq: int) -> StoredMessage | None:
-        # What this commit has purged is still in the database until it is flushed.
-        if any(n == number and low <= seq <= high for n, low, high in self.purges):
+        if self._purged(number, seq):
             return None
         return self.messages.get((number, seq))
+
+    def _purged(self, number: int, seq: int) -> bool:
+        """Whether this commit has purged a message: until it is flushed, the database still has it."""
+        return any(n == number and low <= seq <= high for n, low, high in self.purges)
 
     def add_message(self, number: int, message: StoredMessage) -> None:
         self.messages.put((number, message.seq), message)
@@ -298,7 +301,7 @@ class CachedLedger(Ledger, ABC):
             if n == number and m is not None and m.turn and seq - m.turn + 1 == first
         ]
         stored = self._load_turn_seqs(number, first, self.head(number).last_seq)
-        return sorted({*stored, *fresh} - set(turn.taken))
+        return sorted({*(seq for seq in stored if not self._purged(number, seq)), *fresh} - set(turn.taken))
 
     def put_turn(self, row: TurnRow) -> None:
         self.turns.put((row.session, row.first_seq), row)

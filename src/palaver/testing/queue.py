@@ -10,6 +10,7 @@ from palaver.testing.base import StoreCase
 from palaver.testing.material import (
     AT,
     MINUTE,
+    NOW,
     append,
     batch,
     begin,
@@ -214,6 +215,18 @@ class Queue(StoreCase):
         answers = batch(store, take, Purge(at=AT, session_id="s", from_seq=1, through_seq=3))
         assert answers == [(2, 3), 3]
         assert live(store) == []
+
+    def test_purged_and_rolled_back_in_one_commit(self, store: Store) -> None:
+        """What is purged is no part of the turn that is rolled back: nothing is cut twice."""
+        create(store, "s")
+        begin(store, "hi")
+        batch(
+            store,
+            Purge(at=AT, session_id="s", from_seq=1, through_seq=1),
+            Finish(at=AT, session_id="s", token="t1", state="rolled_back"),  # noqa: S106
+        )
+        assert live(store) == []
+        assert store.info("s", None, NOW).rev == 1
 
     def test_only_the_holder_takes(self, store: Store) -> None:
         """Another token, and a turn that is over, are TurnLost, and what waits goes on waiting."""

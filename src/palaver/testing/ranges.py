@@ -159,6 +159,15 @@ class Cuts(StoreCase):
         _cut(store, 2, 3)
         assert [store.tail("s", None, NOW, limit=10).anchor for _ in range(2)] == [None, None]
 
+    def test_an_anchor_that_was_cut_before(self, store: Store) -> None:
+        """An anchor that moves to a message that was cut means nothing, though a tail was read before."""
+        create(store, "s", "a", "b", "c")
+        _cut(store, 1, 1)
+        for token, anchor, shown in (("t1", 2, 2), ("t2", 1, None)):
+            begin(store, "hi", token)
+            do(store, Finish(at=AT, session_id="s", token=token, anchor=anchor))
+            assert [store.tail("s", None, NOW, limit=2).anchor for _ in range(2)] == [shown, shown]
+
     def test_leading_instructions_can_be_cut(self, store: Store) -> None:
         """A cut system message leads nothing."""
         create(store, "s", system("one"), system("two"), "hi")

@@ -183,8 +183,8 @@ class Reads:
                 return None
             kept = grown
         anchor = (turn.anchor if turn is not None else 0) or None
-        if anchor is not None and kept.tail.anchor is None:  # it may have been cut away: a whole read knows
-            return None
+        if anchor not in {None, kept.tail.anchor} and all(m.seq != anchor for m in kept.tail.messages):
+            return None  # it may have been cut away: a whole read knows
         running = turn.steps_from if turn is not None and views.held(turn, now) else None
         if running is not None and self._queued(kept.number):
             return None
