@@ -24,7 +24,7 @@ from palaver.model import Message, Usage
 from palaver.opening import core_of, settings_of
 from palaver.operations import Appended, NewSession
 from palaver.rows import TurnState
-from palaver.session import SessionBase, budget_of, given_budget, require_limit
+from palaver.session import SessionBase, budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
@@ -390,7 +390,7 @@ class AsyncSessionManager(ManagerBase):
     ) -> builtins.list[Change]:
         """See `SessionManager.events`."""
         core = self._core
-        require_limit(limit, "events")
+        limit = page_limit(limit, "events")
         return await self._handover.drive(
             long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
         )

@@ -84,7 +84,7 @@ def encode(message: Message) -> bytes:
 
 def draft(message: Message) -> Draft:
     """A message ready for a store. Raises InvalidMessage as `encode` does."""
-    if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - not all callers are typed
         raise InvalidMessage(_no_message(message))
     kind = _kind(message)
     at: int | None = None
@@ -286,7 +286,7 @@ def _surrogate_path(value: Any, path: str) -> str | None:
         return path if _SURROGATE.search(value) else None
     items: Any = ()
     if isinstance(value, dict):
-        items = ((f"{path}.{k}", v) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType]
+        items = ((f"{path}.{k}", v) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType] - any JSON
     elif isinstance(value, (list, tuple)):
         items = ((f"{path}[{i}]", v) for i, v in enumerate(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for where, child in items:

@@ -16,7 +16,7 @@ from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
 from palaver.model import Message
 from palaver.operations import NewSession
-from palaver.session import Session, budget_of, given_budget, require_limit
+from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
@@ -57,7 +57,7 @@ class ManagerBase:
         include_empty: bool,
         include_hidden: bool,
     ) -> SessionQuery:
-        require_limit(limit, "sessions")
+        limit = page_limit(limit, "sessions")
         since = cast("object", active_since)
         if since is not None and not (isinstance(since, datetime) and since.tzinfo is not None):
             msg = (
@@ -228,7 +228,7 @@ class SessionManager(ManagerBase):
         Every committed change once, none skipped. Raises CursorExpired.
         """
         core = self._core
-        require_limit(limit, "events")
+        limit = page_limit(limit, "events")
         return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
 
     def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:

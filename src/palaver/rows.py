@@ -46,6 +46,8 @@ class Kind(enum.IntFlag):
 
 
 _ROLES: dict[Role, int] = {"system": 1, "developer": 2, "user": 3, "assistant": 4, "tool": 5}
+MOST = 0xFFFFFFFF
+"""No session has more positions than this, and no read is asked for more rows."""
 ROLE_MASK = 7
 USER_KIND = 3
 UNSEEN = 8

@@ -16,13 +16,14 @@ from palaver.flows.turns import OnBusy
 from palaver.info import Page, SessionInfo, Summary
 from palaver.model import Message, Usage
 from palaver.operations import Appended, NewSession
+from palaver.rows import MOST
 from palaver.steps import Flow, call, drive
 from palaver.turn import Turn
 from palaver.window import Window
 
 T = TypeVar("T")
 
-__all__ = ["Session", "SessionBase", "budget_of", "given_budget", "require_limit"]
+__all__ = ["Session", "SessionBase", "budget_of", "given_budget", "page_limit"]
 
 
 def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
@@ -42,11 +43,15 @@ def given_budget(core: Core, max_messages: int | None, max_tokens: int | None, m
     return budget_of(core, max_messages, max_tokens, max_turns)
 
 
-def require_limit(limit: int, what: str) -> None:
-    """ValueError for a page that could hold nothing: an empty page means that there is no more."""
+def page_limit(limit: int, what: str) -> int:
+    """How many a page may hold, as a store takes it: a caller who wants no limit may name any number.
+
+    ValueError for a page that could hold nothing: an empty page means that there is no more.
+    """
     if limit < 1:
         msg = f"limit is {limit}; ask for at least one of the {what}"
         raise ValueError(msg)
+    return min(limit, MOST)
 
 
 class SessionBase:
@@ -95,7 +100,7 @@ class SessionBase:
         return (yield from history.read_window(self._core, self.id, budget))
 
     def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[Page]:
-        require_limit(limit, "messages")
+        limit = page_limit(limit, "messages")
         if not (yield from self._stored()):
             return Page()
         return (

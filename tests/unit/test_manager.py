@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -417,6 +418,20 @@ def test_many_handles_at_once_make_one_session(sessions: SessionManager) -> None
 
 
 # -- the collection
+
+
+@pytest.mark.parametrize("limit", [sys.maxsize, 10**30])
+def test_any_number_stands_for_no_limit(sessions: SessionManager, limit: int) -> None:
+    """A limit may be larger than any store counts."""
+    session = sessions.get(say(sessions, CHAT))
+    count = len(session.messages())
+    assert count
+    assert [info.id for info in sessions.list(limit=limit)] == [session.id]
+    assert sessions.events(limit=limit) == sessions.events()
+    assert len(session.messages(limit=limit, before=limit)) == len(session.messages(limit=limit, newest=True)) == count
+    assert session.messages(after=limit) == []
+    assert session.history(max_messages=limit).messages == session.history().messages
+    assert session.history(max_tokens=limit, max_turns=limit).messages == session.history().messages
 
 
 @pytest.mark.parametrize("limit", [0, -1])

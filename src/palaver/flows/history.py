@@ -9,7 +9,7 @@ from palaver.budget import Budget
 from palaver.core import Core
 from palaver.errors import SessionNotFound
 from palaver.model import Message
-from palaver.rows import Draft
+from palaver.rows import MOST, Draft
 from palaver.steps import Flow, call
 from palaver.window import Tail, Window, legal_window
 
@@ -34,7 +34,7 @@ def widen(
     One read nearly always; where many messages are left out (commands, orphans), each further read is four times as
     long as the one before.
     """
-    limit = budget.max_messages + SLACK
+    limit = min(budget.max_messages, MOST) + SLACK
     while True:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
         if running_from is not None and tail.running_from is None:
@@ -59,7 +59,7 @@ def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:
     """Copies of what a session's window holds, for a session that begins with them. Nothing if it is gone."""
-    limit = budget.max_messages + SLACK
+    limit = min(budget.max_messages, MOST) + SLACK
     try:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
     except SessionNotFound:

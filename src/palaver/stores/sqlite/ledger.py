@@ -8,6 +8,7 @@ import msgspec
 
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
+    MOST,
     Binding,
     CompactionRow,
     CutRow,
@@ -35,7 +36,7 @@ __all__ = [
     "turn_row",
 ]
 
-LAST = 0xFFFFFFFF
+LAST = MOST
 SESSION_COLUMNS = 25
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
