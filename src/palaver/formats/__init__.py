@@ -1,26 +1,31 @@
 """Wire formats: what a provider sends becomes messages, and messages become what a provider takes.
 
-One module per wire. Parsing loses nothing: messages of a wire are rendered back to it exactly as they came. Messages
+One package per wire. Parsing loses nothing: messages of a wire are rendered back to it exactly as they came. Messages
 of another wire, or of none, are rendered as well as the wire can say them, and what it cannot say is listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from palaver.errors import UnsupportedFormat
+from palaver.errors import InvalidMessage, UnsupportedFormat
 from palaver.formats import openai_chat
-from palaver.formats.wire import Rendered, Repair, RepairKind
-from palaver.model import Message, Wire
+from palaver.formats.legal import legal
+from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
+from palaver.model import Message, Usage, Wire
 
-__all__ = ["Rendered", "Repair", "RepairKind", "parse", "render", "wires"]
+__all__ = ["Accumulator", "Rendered", "Repair", "RepairKind", "Violation", "check", "parse", "render", "wires"]
 
 
 class _Format(Protocol):
     def parse(self, messages: object, *, system: object = None) -> list[Message]: ...
 
-    def render(self, messages: Iterable[Message], *, repair: bool = True) -> Rendered: ...
+    def render(self, messages: Sequence[Message], notes: Notes, *, repair: bool) -> Rendered: ...
+
+    def check(self, messages: list[Any], system: Any) -> list[Violation]: ...
+
+    def stream(self) -> Stream: ...
 
 
 _FORMATS: dict[Wire, _Format] = {"openai_chat": openai_chat}
@@ -45,10 +50,81 @@ def parse(wire: Wire, messages: object, *, system: object = None) -> list[Messag
 def render(wire: Wire, messages: Iterable[Message], *, repair: bool = True) -> Rendered:
     """The payload for a provider. Messages that came from this wire come back exactly as they were.
 
-    With `repair` the call ids and names are made such as the wire takes them; without it they stay as they are.
-    What the wire cannot say is left out either way. Both are listed in `repairs`. Raises UnsupportedFormat.
+    With `repair` it is one that the provider does not refuse for its structure, whatever the messages are: orphan
+    results and empty messages are left out, calls without a result get one that says so, ids and names are made such
+    as the wire takes them. Without it they stay as they are. What the wire cannot say is left out either way.
+    All of it is listed in `repairs`. Raises UnsupportedFormat.
     """
-    return _format(wire).render(messages, repair=repair)
+    form = _format(wire)
+    notes = Notes()
+    given = tuple(messages)
+    return form.render(legal(given, notes) if repair else given, notes, repair=repair)
+
+
+def check(wire: Wire, messages: object, *, system: object = None) -> list[Violation]:
+    """What a provider would refuse in a payload, in its order; empty where there is nothing.
+
+    `messages` and `system` are as in `parse`: what is sent, not palaver's own messages. Rules are about structure;
+    limits of one model (media types, token counts) are not known here. Raises UnsupportedFormat, and InvalidMessage
+    for what is not JSON.
+    """
+    form = _format(wire)
+    given = [plain(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
+    return form.check(given, plain(system, "system"))
+
+
+class Accumulator:
+    """Takes a provider's stream, event by event, and gives the messages in it as they are finished.
+
+    An event is a mapping or an SDK object. Append what `feed` and `finish` give, in order; a stream that broke off,
+    or that somebody interrupted, is finished as well: its text is kept as far as it came.
+
+    >>> stream = Accumulator("openai_chat")
+    >>> stream.feed({"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}}]})
+    []
+    >>> stream.text
+    'Hello'
+    >>> [message.text for message in stream.finish()]
+    ['Hello']
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.messages: list[Message] = []
+        """All that was finished so far."""
+        self._stream = _format(wire).stream()
+        self._events = 0
+
+    @property
+    def text(self) -> str:
+        """The text for the person, so far."""
+        return self._stream.text
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider said that the call used; None until it says so."""
+        return self._stream.usage
+
+    @property
+    def error(self) -> str | None:
+        """What the provider said in the middle of the stream, where it broke off."""
+        return self._stream.error
+
+    def feed(self, event: object) -> list[Message]:
+        """The messages that this event finished. Raises InvalidMessage for what is no event of this wire."""
+        raw = plain(event, f"event {self._events}")
+        if not is_object(raw):
+            raise InvalidMessage(f"event {self._events} is a {type(event).__name__}; an event is an object")
+        self._events += 1
+        return self._kept(self._stream.feed(raw))
+
+    def finish(self) -> list[Message]:
+        """The messages that were not finished before the stream ended; a call that is not whole is left out."""
+        return self._kept(self._stream.finish())
+
+    def _kept(self, messages: list[Message]) -> list[Message]:
+        self.messages.extend(messages)
+        return messages
 
 
 def _format(wire: Wire) -> _Format:

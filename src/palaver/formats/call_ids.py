@@ -1,15 +1,32 @@
-"""Call ids that a wire accepts: every call gets one, and every result the one that its call got."""
+"""Call ids that a wire accepts: every call gets one, and every result the one that its call got.
+
+What an id became is the same in every payload (its own letters and a digest decide it), and `CallIds.changed` leads
+back: whoever ran a call under the id of the payload finds the id that is stored.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from palaver.formats.wire import Notes, is_object
 from palaver.model import ToolCall, ToolResult
 
-__all__ = ["Answered", "CallIds"]
+__all__ = ["Answered", "CallIds", "shortened"]
+
+
+def shortened(text: str, limit: int, forbidden: re.Pattern[str] | None = None) -> str:
+    """The text itself where a wire takes it, else its beginning and a digest: at most `limit` characters.
+
+    Characters that `forbidden` finds become `_`. Two texts do not become one: the digest is of the whole.
+    """
+    if len(text) <= limit and (forbidden is None or not forbidden.search(text)):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+    kept = text if forbidden is None else forbidden.sub("_", text)
+    return f"{kept[: max(limit - 25, 0)]}_{digest}"[-limit:]
 
 
 class Answered(NamedTuple):
@@ -37,19 +54,22 @@ class CallIds:
     its name. Within one message the calls are answered in their order.
     """
 
-    __slots__ = ("_last", "_limit", "_open")
+    __slots__ = ("_last", "_open", "changed", "fit")
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, fit: Callable[[str], str]) -> None:
+        self.fit = fit
+        """What the wire would have an id be: the id itself where it takes it. Always the same for the same id."""
+        self.changed: dict[str, str] = {}
+        """Ids of the payload that are not those of the messages, and what they are there; made-up ones are ""."""
         self._last: list[_Open] = []
         self._open: dict[tuple[str, str], list[list[_Open]]] = {}
 
     def calls(self, calls: Sequence[ToolCall], *, label: str, notes: Notes, native: bool) -> list[str]:
-        """Ids for the calls of one message: not empty, unique in it, and not over the limit.
+        """Ids for the calls of one message: not empty, unique in it, and such as the wire takes.
 
         `label` goes into the ids that are made up; give one that stays the same from payload to payload. A `native`
-        message is left as it came where that can work: its ids may be long, and its empty ids stay empty until a
-        result needs one; `late` then says where to put it.
+        message is left as it came where that can work: its ids are taken as they are, and its empty ids stay empty
+        until a result needs one; `late` then says where to put it.
         """
         taken = {call.call_id for call in calls}
         used: set[str] = set()
@@ -63,12 +83,14 @@ class CallIds:
             elif wire_id in used:
                 wire_id = self._free(wire_id, taken)
                 notes.add("call_id_made_unique", f"the call id {call.call_id!r} occurs twice; one became {wire_id!r}")
-            elif not native and len(wire_id) > self._limit:
-                wire_id = self.short(wire_id)
-                notes.add("call_id_shortened", f"the call id {call.call_id!r} is too long; it became {wire_id!r}")
+            elif not native and (fitting := self.fit(wire_id)) != wire_id:
+                wire_id = fitting if fitting not in taken else self._free(fitting, taken)
+                notes.add("call_id_shortened", f"the call id {call.call_id!r} is refused here; it became {wire_id!r}")
             used.add(call.call_id)
             taken.add(wire_id)
             ids.append(wire_id)
+            if wire_id != call.call_id:
+                self.changed[wire_id] = call.call_id
         self.opened(calls, ids)
         for index, entry in enumerate(self._last):
             entry.late_id = entry.wire_id or self._free(f"call_{label}_{index}", taken)
@@ -111,20 +133,14 @@ class CallIds:
     def _answered(self, entry: _Open, notes: Notes) -> Answered:
         if entry.slot is not None:
             entry.wire_id = entry.slot["id"] = entry.late_id
+            self.changed[entry.wire_id] = ""
             notes.add("call_id_made", f"the call of {entry.name!r} had no id; it got {entry.wire_id!r}")
         return Answered(entry.wire_id, entry.name)
 
-    def short(self, call_id: str) -> str:
-        """The id itself, or within the limit: its beginning and a digest, the same for the same id."""
-        if len(call_id) <= self._limit:
-            return call_id
-        digest = hashlib.sha256(call_id.encode()).hexdigest()[:24]
-        return f"{call_id[: self._limit - 25]}_{digest}"
-
     def _free(self, wanted: str, taken: set[str]) -> str:
-        number = 2
-        found = wanted if wanted not in taken else f"{wanted}_2"
-        while found in taken or len(found) > self._limit:
+        number = 1
+        found = self.fit(wanted)
+        while found in taken:
             number += 1
-            found = f"{self.short(wanted)[: self._limit - 8]}_{number}"
+            found = self.fit(f"{wanted}_{number}")
         return found

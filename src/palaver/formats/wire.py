@@ -1,4 +1,4 @@
-"""What the wire formats share: the rendered payload, its list of repairs, and plain JSON values at the door."""
+"""What the wire formats share: the rendered payload, its repairs, what a rule says, and plain JSON at the door."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeAlias, TypeGuard, cast
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
 
 from palaver.codec import json_text
 from palaver.errors import InvalidMessage
-from palaver.model import Message
+from palaver.model import Message, Usage
 
 __all__ = [
     "Notes",
     "Rendered",
     "Repair",
     "RepairKind",
+    "Stream",
+    "Violation",
     "entries",
     "fingerprint",
     "is_array",
@@ -30,19 +32,34 @@ __all__ = [
 ]
 
 RepairKind: TypeAlias = Literal[
+    "arguments_changed",
+    "cache_mark_left_out",
     "call_id_made",
     "call_id_made_unique",
     "call_id_shortened",
+    "interrupted",
+    "item_id_left_out",
     "media_left_out",
     "message_left_out",
+    "messages_merged",
+    "moved",
     "name_changed",
     "name_left_out",
     "name_missing",
     "opaque_left_out",
     "part_left_out",
     "result_left_out",
+    "role_changed",
+    "signature_made",
+    "split",
+    "text_changed",
+    "thinking_changed",
     "thinking_left_out",
+    "user_added",
 ]
+"""What was done. `…_left_out`: it is not in the payload, as the wire cannot say it or refuses it; `…_made`,
+`user_added`: the wire demands what the messages do not have; `interrupted`: a call without a result got one that says
+so; `moved`, `split`: a result stands with the call that it answers; the others say what became another."""
 
 
 class Repair(msgspec.Struct, frozen=True):
@@ -64,6 +81,39 @@ class Rendered(msgspec.Struct, frozen=True):
     messages: list[Any]
     repairs: tuple[Repair, ...] = ()
     """Every change that was made to what the messages say, in their order."""
+    call_ids: dict[str, str] = {}  # msgspec gives each its own copy
+    """Call ids of the payload that are others in the messages, and what they are there ("" where there is none)."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A rule of a provider that a payload breaks."""
+
+    rule: str
+    """Its id in docs/wires/, for instance `OC3`."""
+    where: str
+    """The place in the payload, for instance `messages[2].tool_calls[0].id`."""
+    says: str
+    """What the provider answers, in its own words where they are known."""
+    remedy: str
+    """What to do about it; `render` with `repair` does it."""
+
+
+class Stream(Protocol):
+    """What a wire makes of the events of one streamed answer, one by one."""
+
+    text: str
+    """The text for the person, so far."""
+    usage: Usage | None
+    error: str | None
+    """What the provider said in the middle of the stream, where it broke off."""
+
+    def feed(self, event: dict[str, Any]) -> list[Message]:
+        """Take one event, as plain JSON. The messages that it finished, as `parse` would give them."""
+        ...
+
+    def finish(self) -> list[Message]:
+        """The rest, when the stream has ended or was cut off: text as far as it came, no call that is not whole."""
+        ...
 
 
 class Notes:
@@ -80,6 +130,10 @@ class Notes:
         """The next notes are about the message at this index."""
         self._seq = seq
         self.where = f"messages[{index}]"
+
+    def about(self, kind: RepairKind, seq: int, detail: str) -> None:
+        """Note a repair of the message at this position, whatever the current one is."""
+        self._found.append(Repair(kind, seq, detail))
 
     def add(self, kind: RepairKind, detail: str) -> None:
         """Note one repair of the current message."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from palaver.formats.call_ids import CallIds
-from palaver.formats.openai_chat_parts import WIRE, is_refusal, spell_call, spell_part
+from palaver.formats.call_ids import CallIds, shortened
+from palaver.formats.openai_chat.parts import WIRE, is_refusal, spell_call, spell_part
 from palaver.formats.wire import Notes, Rendered, fingerprint, is_object, merged
 from palaver.model import (
     AudioPart,
@@ -32,11 +32,10 @@ _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PARTICIPANT = re.compile(r"[^\s<|\\/>]+")
 
 
-def render(messages: Iterable[Message], *, repair: bool = True) -> Rendered:
+def render(messages: Sequence[Message], notes: Notes, *, repair: bool) -> Rendered:
     """The payload of a request. `system` is None: this wire has its system prompt among the messages."""
     out: list[Any] = []
-    notes = Notes()
-    ids = CallIds(MAX_CALL_ID) if repair else None
+    ids = CallIds(fit_call_id) if repair else None
     for index, message in enumerate(_joined(messages)):
         notes.at(index, message.seq)
         if message.role == "tool":
@@ -45,7 +44,12 @@ def render(messages: Iterable[Message], *, repair: bool = True) -> Rendered:
         spelled = spell(message, notes, ids, f"m{index}")
         if spelled is not None:
             out.append(spelled)
-    return Rendered(None, out, notes.repairs())
+    return Rendered(None, out, notes.repairs(), ids.changed if ids is not None else {})
+
+
+def fit_call_id(call_id: str) -> str:
+    """The id itself, or one that OpenAI takes: no longer than 64 characters, of any alphabet."""
+    return shortened(call_id, MAX_CALL_ID)
 
 
 def _joined(messages: Iterable[Message]) -> list[Message]:
@@ -141,7 +145,7 @@ def _function_name(name: str, notes: Notes) -> str:
     if not name:
         notes.add("name_missing", "a call has no function name; it got 'unknown'")
         return "unknown"
-    found = re.sub(r"[^a-zA-Z0-9_-]", "_", CallIds(64).short(name))
+    found = re.sub(r"[^a-zA-Z0-9_-]", "_", shortened(name, 64))
     notes.add("name_changed", f"the function name {name!r} is refused by OpenAI; it became {found!r}")
     return found
 
@@ -250,7 +254,7 @@ def _result(
         if not call_id:
             notes.add("result_left_out", f"a result of {result.name!r} names no call, and none waits for it")
             return None
-        call_id = ids.short(call_id) if ids is not None else call_id
+        call_id = ids.fit(call_id) if ids is not None else call_id
     kept = _verbatim(message) if alone and call_id == result.call_id else None
     if kept is not None:
         return kept
