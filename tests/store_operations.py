@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from palaver import codec
-from palaver.model import Usage, assistant, system, tool, user
+from palaver.media import as_text
+from palaver.model import ImagePart, Usage, assistant, system, tool, user
 from palaver.operations import (
     Append,
     Begin,
@@ -55,7 +56,10 @@ texts = st.sampled_from(
 known = st.sampled_from(
     (*[user("one", id="m1"), user("two", id="m2"), assistant("three", id="m3")] * 3, user("!", id="m1"))
 )
-drafts = st.one_of(texts, known).map(codec.draft)
+# Content that stores keep once for all messages, in several owners' sessions; and references that came without it.
+pictures = [codec.draft(user(ImagePart(data=as_text(bytes([n]) * 17_000)))) for n in range(3)]
+shown = st.sampled_from([*pictures * 2, *[msgspec.structs.replace(picture, blobs=()) for picture in pictures]])
+drafts = st.one_of(texts.map(codec.draft), known.map(codec.draft), shown)
 several = st.lists(drafts, min_size=0, max_size=3).map(tuple)
 owners = st.sampled_from((*[None] * 8, "", "a"))
 sessions = st.sampled_from(SESSIONS)

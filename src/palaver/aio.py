@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, TurnLost
+from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import Began, OnBusy
@@ -225,6 +226,10 @@ class AsyncSession(SessionBase):
         return await self._handover.drive(
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live)
         )
+
+    async def media(self, address: str) -> bytes:
+        """See `Session.media`."""
+        return await self._handover.drive(self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
     async def reset(self) -> AsyncSession:
         """See `Session.reset`."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from palaver.errors import CorruptRecord, InvalidMessage
+from palaver.media import Blob, holds_media, set_aside
 from palaver.model import Message, ToolCall, ToolResult
 from palaver.rows import WIRE_MASK, WIRE_SHIFT, WIRES, Draft, kind_of
 from palaver.times import from_micros, to_micros
@@ -86,6 +87,9 @@ def draft(message: Message) -> Draft:
     """A message ready for a store. Raises InvalidMessage as `encode` does."""
     if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - not all callers are typed
         raise InvalidMessage(_no_message(message))
+    blobs: tuple[Blob, ...] = ()
+    if holds_media((message,)):
+        message, blobs = set_aside(message)
     kind = _kind(message)
     at: int | None = None
     if message.created_at is not None:
@@ -95,7 +99,7 @@ def draft(message: Message) -> Draft:
     if message.seq or at is not None or kind >> WIRE_SHIFT:
         wire = None if kind >> WIRE_SHIFT else message.wire
         slim = msgspec.structs.replace(message, seq=0, created_at=None, wire=wire)
-    return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at)
+    return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at, blobs=blobs)
 
 
 def _no_message(given: object) -> str:

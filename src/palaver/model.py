@@ -68,7 +68,7 @@ class _Media(_Part, frozen=True):
     file_id: str | None = None
     """The provider's own id of an uploaded file."""
     blob: str | None = None
-    """Content address (sha256, hex) of bytes that a store keeps out of line."""
+    """Content address of bytes that a store keeps out of line: sha256 in hex, `-`, and how many bytes they are."""
     name: str | None = None
     """File name, as the sender gave it."""
 

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from palaver.media import Blob, addresses, holds_media
 from palaver.model import Message, Role, Wire
 
 __all__ = [
@@ -41,6 +42,8 @@ class Kind(enum.IntFlag):
     """Hidden or a command: never replayed to a model."""
     COPY = 16
     """Copied from another session: counts neither in usage nor in search."""
+    MEDIA = 32
+    """Refers to content that is kept out of line."""
     WIRE = 0xF00
     """Mask of the wire format, by its place in WIRES; 0: none, or one that the body names."""
 
@@ -52,6 +55,7 @@ ROLE_MASK = 7
 USER_KIND = 3
 UNSEEN = 8
 COPY = 16
+MEDIA = 32
 WIRE_SHIFT = 8
 WIRE_MASK = 15
 WIRES: tuple[Wire | None, ...] = (
@@ -76,6 +80,8 @@ def kind_of(message: Message) -> int:
         kind |= UNSEEN
     if message.copied_from is not None:
         kind |= COPY
+    if holds_media((message,)) and addresses(message):
+        kind |= MEDIA
     if message.wire is not None:
         kind |= WIRE_NUMBERS.get(message.wire, 0) << WIRE_SHIFT
     return kind
@@ -90,6 +96,8 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     id: str | None = None
     at: int | None = None
     """When it was made, in microseconds; None: at the time of the operation."""
+    blobs: tuple[Blob, ...] = ()
+    """The content that the message brings along. What it refers to besides must be there already."""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from palaver.budget import Budget
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
 from palaver.flows import history
+from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -29,10 +30,13 @@ __all__ = ["Session", "SessionBase", "budget_of", "given_budget", "page_limit"]
 def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
     """The manager's budget with what is given instead."""
     base = core.settings.budget
+    if max_messages is max_tokens is max_turns is None:
+        return base
     return Budget(
         max_messages=base.max_messages if max_messages is None else max_messages,
         max_tokens=base.max_tokens if max_tokens is None else max_tokens,
         max_turns=base.max_turns if max_turns is None else max_turns,
+        max_media_bytes=base.max_media_bytes,
     )
 
 
@@ -195,6 +199,10 @@ class Session(SessionBase):
             self._core.store,
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live),
         )
+
+    def media(self, address: str) -> bytes:
+        """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""
+        return drive(self._core.store, self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
     def reset(self) -> Session:
         """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""

@@ -10,6 +10,7 @@ import msgspec
 
 from palaver.core import Core
 from palaver.errors import TurnLost
+from palaver.flows import media
 from palaver.flows import turns as flows
 from palaver.flows.history import SLACK
 from palaver.flows.turns import Began
@@ -140,10 +141,9 @@ class TurnBase:
         """What the model may see now. Computed anew after each append, without a read."""
         if self._window is None:
             began = self._began
-            self._window = legal_window(
-                self._tail, began.budget, sticky=True, options=self._core.settings.window_options
-            )
-            self._tail = msgspec.structs.replace(self._tail, anchor=self._window.anchor)
+            window = legal_window(self._tail, began.budget, sticky=True, options=self._core.settings.window_options)
+            self._tail = msgspec.structs.replace(self._tail, anchor=window.anchor)
+            self._window = media.shown(window, began.media, began.budget)
         return self._window
 
     @property

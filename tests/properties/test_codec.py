@@ -38,16 +38,21 @@ any_texts = st.text(st.characters(), max_size=20)
 maybe = st.none() | texts
 counts = st.integers(0, 2**62)
 common: dict[str, Any] = {"extra": maybe, "layout": maybe}
-media: dict[str, Any] = {
-    "media_type": maybe, "url": maybe, "data": maybe, "file_id": maybe, "blob": maybe, "name": maybe, **common,
-}  # fmt: skip
+address = st.integers(1, 10**6).map(lambda size: f"{size:064x}-{size}")
+media: dict[str, Any] = {"media_type": maybe, "url": maybe, "file_id": maybe, "name": maybe, **common}
+
+
+def media_of(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """A part with content, or with the address of content that is kept out of line."""
+    return st.one_of(st.builds(kind, data=maybe, **media), st.builds(kind, blob=address, **media))
+
 
 text_parts = st.builds(TextPart, text=texts, **common)
 result_parts: st.SearchStrategy[ResultPart] = st.one_of(
     text_parts,
-    st.builds(ImagePart, **media),
-    st.builds(AudioPart, **media),
-    st.builds(FilePart, **media),
+    media_of(ImagePart),
+    media_of(AudioPart),
+    media_of(FilePart),
     st.builds(Opaque, wire=texts, data=texts, **common),
 )
 results = st.builds(

@@ -8,6 +8,7 @@ from palaver import codec
 from palaver.budget import Budget
 from palaver.core import Core
 from palaver.errors import SessionNotFound
+from palaver.flows import media
 from palaver.model import Message
 from palaver.rows import MOST, Draft
 from palaver.steps import Flow, call
@@ -23,7 +24,8 @@ SLACK = 8
 def read_window(core: Core, session_id: str, budget: Budget) -> Flow[Window]:
     """The legal window of a session within a budget."""
     _, window = yield from widen(core, session_id, budget, sticky=False)
-    return window
+    held = yield from media.load(core, session_id, window.messages, budget)
+    return media.shown(window, held, budget)
 
 
 def widen(

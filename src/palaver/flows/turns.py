@@ -15,9 +15,11 @@ from palaver import codec, context, ids, reset
 from palaver.budget import Budget
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, SessionBusy, SessionNotFound, StoreError, TurnLost
+from palaver.flows import media
 from palaver.flows.history import copies, widen
 from palaver.info import Notice, SessionInfo
 from palaver.keys import Origin
+from palaver.media import restored
 from palaver.model import Message, Usage
 from palaver.operations import (
     Append,
@@ -60,6 +62,8 @@ class Began(msgspec.Struct, kw_only=True):
     tail: Tail = Tail()
     window: Window = Window()
     budget: Budget = Budget()
+    media: dict[str, str] = {}  # msgspec gives each its own copy
+    """Base64 of what the window's messages refer to, by address."""
     context: Callable[[], str] = str
     """Writes the section for the system prompt, for whom it is wanted."""
     notice: Notice | None = None
@@ -279,6 +283,7 @@ def _with_lease(
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
     tail, window = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
+    held = yield from media.load(core, begun.session_id, (*window.messages, *window.pending), budget)
     if current is None or current.id != begun.session_id:
         current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
     origin = origin or current.origin
@@ -294,10 +299,11 @@ def _with_lease(
         origin=origin,
         token=token,
         turn=begun.turn,
-        messages=messages,
+        messages=restored(messages, held),
         tail=tail,
-        window=window,
+        window=media.shown(window, held, budget),
         budget=budget,
+        media=held,
         context=partial(context.section, current, origin, core.settings.deployment) if origin is not None else str,
         notice=msgspec.json.decode(begun.notice, type=Notice) if begun.notice is not None else None,
         session_is_new=begun.session_is_new,
@@ -315,13 +321,14 @@ def _without_lease(core: Core, begun: Begun, origin: Origin | None) -> Flow[Bega
         messages = yield from call(
             store.page, begun.session_id, core.owner, after=begun.seq - 1, before=begun.seq + 1, limit=1
         )
+    held = yield from media.load(core, begun.session_id, messages, core.settings.budget)
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,
         seq=begun.seq,
         origin=origin,
         turn=turn,
-        messages=tuple(messages),
+        messages=restored(messages, held),
         session_is_new=turn.session_is_new if turn is not None else False,
         first_contact=turn.first_contact if turn is not None else False,
     )
@@ -436,7 +443,8 @@ def inbox(core: Core, session_id: str, token: str, first_seq: int) -> Flow[tuple
     if not taken:
         return ()
     page = yield from call(core.store.turn_messages, session_id, core.owner, first_seq)
-    return tuple(m for m in page if m.seq in taken)
+    messages = tuple(m for m in page if m.seq in taken)
+    return restored(messages, (yield from media.load(core, session_id, messages, core.settings.budget)))
 
 
 def as_stored(messages: Sequence[Message], seqs: Sequence[int], at: int) -> tuple[Message, ...]:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from palaver import codec
+from palaver import codec, media
 from palaver.errors import InvalidKey, InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
+    MEDIA,
     ROLE_MASK,
     UNSEEN,
     USER_KIND,
@@ -155,6 +156,8 @@ def append(
                 bytes(draft.body),
             ),
         )
+        if kind & MEDIA:
+            _admit_media(ledger, row, seq, draft)
         if draft.id is not None:
             ledger.put_message_id(number, draft.id, seq)
         seqs.append(seq)
@@ -165,6 +168,17 @@ def append(
         if preview is not None or leading != row.leading_seq:
             ledger.put_session(msgspec.structs.replace(row, preview=row.preview or preview, leading_seq=leading))
     return Appended(tuple(seqs), seq, fresh > 0, row.id)
+
+
+def _admit_media(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:
+    """Note what the message refers to. Content that it did not bring must be its owner's already."""
+    brought = {blob.address: blob.data for blob in draft.blobs}
+    for address in media.addresses(codec.decode(draft.body)):
+        data = brought.get(address)
+        if data is None and not ledger.has_media(row.owner, address):
+            msg = f"no message of this owner holds the content {address!r}: give the content itself, as base64 in data"
+            raise InvalidMessage(msg)
+        ledger.add_media(row.number, seq, address, data)
 
 
 def _require_same(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:

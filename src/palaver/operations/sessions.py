@@ -262,7 +262,10 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
         ledger.put_session(row)
     ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
     if new.carried:
-        done = append(ledger, row, new.carried, at)
+        try:
+            done = append(ledger, row, new.carried, at)
+        except InvalidMessage as error:  # an image that a message to be copied refers to was purged since it was read
+            raise KeyMoved(str(error), expected=new.parent, actual=None) from error
         row = ledger.session(row.number)
         ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, 1, done.last_seq)
     return row

@@ -25,6 +25,7 @@ __all__ = [
     "Events",
     "Health",
     "Inbox",
+    "Media",
     "Messages",
     "OpenTurnDocument",
     "OpenTurns",
@@ -55,6 +56,16 @@ class SessionDocument(SessionInfo, frozen=True, kw_only=True, omit_defaults=Fals
 
     repairs: tuple[Cleaned, ...] | UnsetType = UNSET
     """Only where the request held text that had to be mended: where, and how."""
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """Content that is kept out of line."""
+
+    address: str
+    size: int
+    """Bytes."""
+    data: str
+    """Base64."""
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,10 @@ class Table(Generic[K, V]):
             self.dirty.pop(key, None)
 
 
+def _nothing(_key: Any) -> None:
+    """Of rows that are only ever written."""
+
+
 def refused(operation: Operation, error: Exception) -> InvalidMessage:
     """The answer to an operation with a value that no store could keep."""
     answer = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
@@ -99,6 +103,9 @@ class CachedLedger(Ledger, ABC):
         self.titles: Table[tuple[str, str], int] = table(self._load_titled)
         self.messages: Table[tuple[int, int], StoredMessage] = table(self._load_message)
         self.message_ids: Table[tuple[int, str], int] = table(self._load_message_seq)
+        self.media_refs: Table[tuple[str, int, int], bool] = table(_nothing)
+        """Which message, by session number and position, refers to which content."""
+        self.blobs: Table[str, bytes] = table(_nothing)
         self.turns: Table[tuple[int, int], TurnRow] = table(self._load_turn)
         self.last_turns: Table[int, int] = table(self._load_last_turn)
         self.queues: Table[int, tuple[int, ...]] = table(self._load_queue)
@@ -159,6 +166,8 @@ class CachedLedger(Ledger, ABC):
         """Forget what later operations will hardly ask for, so that memory stays bounded."""
         self.messages.rows.clear()
         self.message_ids.rows.clear()
+        self.media_refs.rows.clear()
+        self.blobs.rows.clear()
         self._trims += 1
         if self._trims % 64 == 0 and sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
             self.forget()
@@ -267,6 +276,18 @@ class CachedLedger(Ledger, ABC):
     def add_message(self, number: int, message: StoredMessage) -> None:
         self.messages.put((number, message.seq), message)
 
+    def has_media(self, owner: str, address: str) -> bool:
+        fresh = ((n, seq) for (a, n, seq), held in self.media_refs.rows.items() if held and a == address)
+        return any(
+            not self._purged(number, seq) and self.session(number).owner == owner
+            for number, seq in (*fresh, *self._load_references(owner, address))
+        )
+
+    def add_media(self, number: int, seq: int, address: str, data: bytes | None) -> None:
+        self.media_refs.put((address, number, seq), row=True)
+        if data is not None:
+            self.blobs.put(address, data)
+
     def claim_message(self, number: int, seq: int, turn: int) -> None:
         stored = self.messages.get((number, seq))
         if stored is not None:
@@ -277,6 +298,8 @@ class CachedLedger(Ledger, ABC):
     def purge_messages(self, number: int, from_seq: int, through_seq: int) -> None:
         for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
             self.messages.put(key, None)
+        for ref in [r for r in self.media_refs.rows if r[1] == number and from_seq <= r[2] <= through_seq]:
+            self.media_refs.put(ref, None)
         self.purges.append((number, from_seq, through_seq))
 
     def turn(self, number: int, first_seq: int) -> TurnRow | None:
@@ -356,6 +379,10 @@ class CachedLedger(Ledger, ABC):
     def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]: ...
     @abstractmethod
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None: ...
+    @abstractmethod
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        """Session number and position of the stored messages of an owner that refer to this content."""
+
     @abstractmethod
     def _load_message_seq(self, key: tuple[int, str]) -> int | None: ...
     @abstractmethod

@@ -81,6 +81,9 @@ class _Ledger(CachedLedger):
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
         return None
 
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        return []
+
     def _load_message_seq(self, key: tuple[int, str]) -> int | None:
         return None
 
@@ -134,6 +137,12 @@ class MemoryStore(Store):
             for number, low, high in ledger.purges:
                 for seq in range(low, high + 1):
                     ledger.messages.rows.pop((number, seq), None)
+                for ref in [r for r in ledger.media_refs.rows if r[1] == number and low <= r[2] <= high]:
+                    del ledger.media_refs.rows[ref]
+            if ledger.purges:
+                held = {address for address, _, _ in ledger.media_refs.rows}
+                for address in ledger.blobs.rows.keys() - held:
+                    del ledger.blobs.rows[address]
             self._changes.extend(ledger.changes)
             ledger.flushed()
             return results
@@ -270,6 +279,12 @@ class MemoryStore(Store):
             number = self._found(ledger, session_id, owner).number
             found = [ledger.message(number, seq) for seq in ledger.queued(number)]
             return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
+
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            mine = {address for address, n, _ in ledger.media_refs.rows if n == number}
+            return {a: data for a in addresses if a in mine and (data := ledger.blobs.rows.get(a)) is not None}
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

@@ -6,6 +6,7 @@ from palaver.testing.base import OpenStore
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
+from palaver.testing.media import Media
 from palaver.testing.messages import Appends, Batches
 from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
@@ -21,6 +22,7 @@ __all__ = ["OpenStore", "StoreConformance"]
 class StoreConformance(
     Appends,
     Batches,
+    Media,
     Turns,
     Leases,
     Redelivery,

@@ -223,12 +223,18 @@ class SqliteLedger(CachedLedger):
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
         run = self._sql.run
+        freed: set[str] = set()
         for number, low, high in self.purges:
             base = number << 32
             span = (base | low, base | high)
-            for name in ("purge_messages", "purge_versions", "purge_queue"):
+            freed.update(row[0] for row in self._sql.all("media_refs_of", span))
+            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs"):
                 run(name, span)
         self._flush_messages()
+        if self.media_refs.dirty:
+            self._flush_media()
+        for address in freed:
+            run("drop_unheld_blob", {"address": address})
         self._flush_sessions()
         if self.turns.dirty:
             self._flush_turns()
@@ -269,6 +275,14 @@ class SqliteLedger(CachedLedger):
             self._sql.run("put_message", new[0])
         elif new:
             self._sql.many("put_message", new)
+
+    def _flush_media(self) -> None:
+        refs = [(address, n << 32 | seq) for (address, n, seq), held in self.media_refs.changed() if held]
+        held = {address for address, _ in refs}
+        for address, data in self.blobs.changed():
+            if data is not None and address in held:
+                self._sql.run("put_blob", (address, data))
+        self._sql.many("put_media_ref", refs)
 
     def _flush_ids(self) -> None:
         for (number, message_id), seq in self.message_ids.changed():
@@ -428,6 +442,9 @@ class SqliteLedger(CachedLedger):
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
         row = self._one("message", key[0] << 32 | key[1])
         return StoredMessage(key[1], *row) if row is not None else None
+
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        return [(row[0], row[1]) for row in self._sql.all("references_of_owner", (address, owner))]
 
     def _load_message_seq(self, key: tuple[int, str]) -> int | None:
         row = self._one("message_seq", *key)

@@ -186,6 +186,44 @@ DELETE FROM versions WHERE message BETWEEN ? AND ?;
 -- name: purge_queue
 DELETE FROM queue WHERE id BETWEEN ? AND ?;
 
+-- name: put_blob
+INSERT OR IGNORE INTO media (address, data) VALUES (?, ?);
+
+-- name: put_media_ref
+INSERT OR IGNORE INTO media_refs (address, message) VALUES (?, ?);
+
+-- name: media_refs_of
+-- What the messages of a range refer to.
+SELECT address FROM media_refs WHERE message BETWEEN ? AND ?;
+
+-- name: purge_media_refs
+DELETE FROM media_refs WHERE message BETWEEN ? AND ?;
+
+-- name: drop_unheld_blob
+DELETE FROM media WHERE address = :address AND NOT EXISTS (SELECT 1 FROM media_refs WHERE address = :address);
+
+-- name: references_of_owner
+-- Which messages of an owner refer to this content.
+SELECT r.message >> 32, r.message & 4294967295 FROM media_refs r JOIN sessions s ON s.number = r.message >> 32
+WHERE r.address = ? AND s.owner = ?;
+
+-- name: blob
+-- Content, if a message of the range refers to it.
+SELECT data FROM media m
+WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
+
+-- name: check_blobs
+-- All content, and whether a message refers to it.
+SELECT id, address, data, EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address) FROM media m
+WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: check_media_refs
+-- References of messages that are not there, or to content that is not.
+SELECT r.address, r.message >> 32, r.message & 4294967295 FROM media_refs r
+WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message)
+   OR NOT EXISTS (SELECT 1 FROM media b WHERE b.address = r.address)
+LIMIT 100;
+
 -- name: message_seq
 SELECT seq FROM message_ids WHERE session = ? AND id = ?;
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import apsw
 import msgspec
 
-from palaver import codec
+from palaver import codec, media
 from palaver.errors import CursorExpired, SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
@@ -299,6 +299,17 @@ class Reads:
             seqs = self.sql.all("queue", (base, base | LAST))
             rows = [(s[0], self.sql.one("message", (base | s[0],))) for s in seqs]
         return decoded(self, session_id, [(seq, r[0], r[3], r[4]) for seq, r in rows if r is not None])
+
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self.snapshot():
+            session, _, _ = self._found(session_id, owner)
+            base = session.number << 32
+            rows = [(address, self.sql.one("blob", (address, base, base | LAST))) for address in addresses]
+        found = {address: row[0] for address, row in rows if row is not None}
+        for address, data in found.items():
+            if media.address_of(data) != address:
+                self.set_aside(f"media {address}", data)
+        return {address: data for address, data in found.items() if f"media {address}" not in self._damaged}
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

@@ -353,6 +353,10 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.queued(session_id, owner)
 
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self._reading() as r:
+            return r.blobs(session_id, owner, addresses)
+
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._reading() as r:
             return r.sessions(query, now)

@@ -54,6 +54,19 @@ CREATE TABLE message_ids (
     PRIMARY KEY (session, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Binary content, once for all messages that refer to it; gone with the last of them.
+CREATE TABLE media (
+    id INTEGER PRIMARY KEY,
+    address TEXT NOT NULL UNIQUE,  -- sha256 in hex, "-", number of bytes
+    data BLOB NOT NULL
+) STRICT;
+CREATE TABLE media_refs (
+    address TEXT NOT NULL,
+    message INTEGER NOT NULL,  -- as messages.id
+    PRIMARY KEY (address, message)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_refs_message ON media_refs (message);
+
 -- Earlier content of edited messages.
 CREATE TABLE versions (
     message INTEGER NOT NULL,
