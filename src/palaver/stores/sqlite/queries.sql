@@ -9,31 +9,38 @@ SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
--- One session with its head and its newest turn, by its public id.
+-- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, m.id, m.back, m.at
 FROM sessions s
 LEFT JOIN turns t ON t.id = (
     SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
 )
+LEFT JOIN messages m ON m.id = (
+    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
+)
 WHERE s.id = ?;
 
 -- name: session_by_key
--- The session that a key points at, with its head and its newest turn.
+-- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, k.since
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, m.id, m.back, m.at,
+       k.since
 FROM keys k
 JOIN sessions s ON s.number = k.session
 LEFT JOIN turns t ON t.id = (
     SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
+)
+LEFT JOIN messages m ON m.id = (
+    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
 )
 WHERE k.owner = ? AND k.key = ?;
 

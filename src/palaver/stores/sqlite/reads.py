@@ -41,6 +41,7 @@ from palaver.window import Tail
 __all__ = ["Lines", "Reads"]
 
 _TURN = SESSION_COLUMNS + 4
+_NEWEST = _TURN + 17
 _HOLDS = 15
 _MANY = 1_000
 """Rows from which on the cyclic collector would cost more than it could ever find."""
@@ -92,20 +93,16 @@ class Reads:
         return self.parse(row)
 
     def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
-        session = session_row(row)
-        base = session.number << 32
-        head = head_row(row[SESSION_COLUMNS:])
-        newest = self.sql.one("newest_after", (base | head.last_seq, base | LAST))
+        newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
         turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
-        return session, newer_head(head, newest), turn
+        return session_row(row), newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
 
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
-        with self.snapshot():
-            row = self.sql.one("session_by_key", (owner, key))
-            if row is None:
-                return None
-            session, head, turn = self.parse(row)
-            return views.info(session, head, now, turn=turn, bound_at=row[-1])
+        row = self.sql.one("session_by_key", (owner, key))
+        if row is None:
+            return None
+        session, head, turn = self.parse(row)
+        return views.info(session, head, now, turn=turn, bound_at=row[-1])
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
