@@ -30,6 +30,8 @@ class Budget(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     def __post_init__(self) -> None:
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
+            if value is None and name == "max_media_bytes":
+                raise ValueError("a window's max_media_bytes is a number of bytes; give a large one for no limit")
             if value is not None and value < (name != "max_media_bytes"):
                 raise ValueError(f"a window's {name} is at least 1, not {value!r}; leave it out for no such limit")
 

@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from palaver.annotations import label
 from palaver.errors import InvalidMessage
-from palaver.model import AudioPart, FilePart, ImagePart, Message, Part, ResultPart, TextPart, ToolResult
+from palaver.model import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolResult
 
 __all__ = [
     "OUT_OF_LINE",
@@ -25,7 +26,10 @@ __all__ = [
     "addresses",
     "as_text",
     "filled",
+    "has_media",
     "holds_media",
+    "is_address",
+    "require_base64",
     "restored",
     "set_aside",
     "size_of",
@@ -38,6 +42,8 @@ OUT_OF_LINE = 16 * 1024
 MediaPart: TypeAlias = ImagePart | AudioPart | FilePart
 _MEDIA = (ImagePart, AudioPart, FilePart)
 _ADDRESS = re.compile(r"[0-9a-f]{64}-[1-9][0-9]{0,11}")
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/]+={0,2})")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _KINDS = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
 
 
@@ -54,8 +60,15 @@ def address_of(data: bytes) -> str:
     return f"{hashlib.sha256(data).hexdigest()}-{len(data)}"
 
 
+def is_address(text: str) -> bool:
+    """Whether this could be a content address."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def set_aside(message: Message) -> tuple[Message, tuple[Blob, ...]]:
     """The message with addresses in place of its large content, and that content.
+
+    A `data:` URL that somebody wrote into `url` is content too, unless a provider's message came with it.
 
     Raises InvalidMessage for a part whose `blob` is no address, or that has content beside it.
     """
@@ -63,19 +76,22 @@ def set_aside(message: Message) -> tuple[Message, tuple[Blob, ...]]:
 
     def aside(part: MediaPart) -> MediaPart:
         if part.blob is not None:
-            if not _ADDRESS.fullmatch(part.blob) or part.data is not None:
+            if not is_address(str(part.blob)) or part.data is not None:
                 raise InvalidMessage(
                     f"blob {part.blob!r} is what a store calls content of its own: give the content, as base64 in data"
                 )
             return part
+        if part.data is None and part.url is not None and message.wire is None:
+            found_url = _DATA_URL.fullmatch(part.url)
+            if found_url:
+                part = msgspec.structs.replace(part, url=None, media_type=found_url[1], data=found_url[2])
         blob = _blob(part.data) if part.data is not None else None
         if blob is None:
             return part
         found.append(blob)
         return msgspec.structs.replace(part, data=None, blob=blob.address)
 
-    message = _changed(message, aside)
-    return message, tuple(found)
+    return _changed(message, aside), tuple(found)
 
 
 def _blob(text: str) -> Blob | None:
@@ -83,10 +99,11 @@ def _blob(text: str) -> Blob | None:
     if len(text) <= OUT_OF_LINE * 4 // 3 + 2:
         return None
     try:
-        data = base64.b64decode(text, validate=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         return None
-    if len(data) <= OUT_OF_LINE or as_text(data) != text:
+    # A strict reader takes one spelling of each text, but for the last bits, which it does not look at.
+    if len(data) <= OUT_OF_LINE or as_text(data[-(len(data) % 3 or 3) :]) != text[-4:]:
         return None
     return Blob(address_of(data), data)
 
@@ -96,13 +113,26 @@ def as_text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
+def require_base64(message: Message) -> None:
+    """Refuse content that no provider could read: InvalidMessage, with the remedy. What a provider sent is as it is."""
+    if message.wire is not None:
+        return
+    for part in _media_of(message):
+        if part.data is not None and not _BASE64.fullmatch(part.data):
+            begin = part.data[:24]
+            remedy = "give what stands after the comma" if begin.startswith("data:") else "base64.b64encode(…).decode()"
+            raise InvalidMessage(
+                f"data of the {_KINDS[type(part)]} begins with {begin!r} and is not base64 on one line: {remedy}"
+            )
+
+
 def size_of(part: MediaPart) -> int:
     """How many bytes the part's content has; 0 where it holds none itself (a link, a provider's file)."""
     if part.blob is not None:
         return int(part.blob.rpartition("-")[2]) if _ADDRESS.fullmatch(part.blob) else 0
     if part.data is None:
         return 0
-    return len(part.data) // 4 * 3 - part.data[-2:].count("=")
+    return max(0, len(part.data) // 4 * 3 - part.data[-2:].count("="))
 
 
 def addresses(message: Message) -> tuple[str, ...]:
@@ -110,17 +140,21 @@ def addresses(message: Message) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.blob for part in _media_of(message) if part.blob is not None))
 
 
+def has_media(message: Message) -> bool:
+    """Whether the message has an image, a recording or a file."""
+    for part in message.parts:
+        if type(part) in _KINDS:
+            return True
+        if type(part) is ToolResult:
+            for inner in part.parts:
+                if type(inner) in _KINDS:
+                    return True
+    return False
+
+
 def holds_media(messages: Iterable[Message]) -> bool:
     """Whether any of the messages has an image, a recording or a file. One quick look at each."""
-    for message in messages:
-        for part in message.parts:
-            if type(part) in _KINDS:
-                return True
-            if type(part) is ToolResult:
-                for inner in part.parts:
-                    if type(inner) in _KINDS:
-                        return True
-    return False
+    return any(map(has_media, messages))
 
 
 def _media_of(message: Message) -> Iterable[MediaPart]:
@@ -150,8 +184,10 @@ def wanted(messages: Sequence[Message], limit: int) -> list[str]:
 def filled(messages: tuple[Message, ...], held: Mapping[str, str], limit: int) -> tuple[tuple[Message, ...], list[int]]:
     """The messages as a model sees them, and which of them (by index) do not show all of their content.
 
-    `held` has base64 by address. The newest content that fits in `limit` bytes is there; a line of text stands for the
-    rest, and for what is not held. Content that is not large enough to be out of line counts nothing and stays.
+    `held` has base64 by address. The newest content is there, as far back as `limit` bytes reach; a line of text stands
+    for the rest, and for what is not held. A part that a link or a provider's file shows as well keeps that. In an
+    assistant message the rest is left out, since models parrot such lines, unless nothing else were left.
+    Content that is not large enough to be out of line counts nothing and stays.
     """
     out: list[Message] | None = None
     short: list[int] = []
@@ -159,18 +195,22 @@ def filled(messages: tuple[Message, ...], held: Mapping[str, str], limit: int) -
         places = iter(fits)
         hidden = False
 
-        def put(part: MediaPart) -> MediaPart | TextPart:
+        message = messages[index]
+        spoken = message.role == "assistant" and any(type(part) not in _KINDS for part in message.parts)
+
+        def put(part: MediaPart) -> MediaPart | TextPart | None:
             nonlocal hidden
             shown = next(places)  # noqa: B023 - called before the loop goes on
             if shown and part.blob is None:
                 return part
             text = held.get(part.blob) if shown and part.blob is not None else None
-            if text is None:
-                hidden = True
-                return _breadcrumb(part)
-            return msgspec.structs.replace(part, data=text, blob=None)
+            if text is not None:
+                return msgspec.structs.replace(part, data=text, blob=None)
+            hidden = True
+            if part.url is not None or part.file_id is not None:
+                return msgspec.structs.replace(part, data=None, blob=None)
+            return None if spoken else _breadcrumb(part)  # noqa: B023
 
-        message = messages[index]
         replaced = _changed(message, put)
         if hidden:
             short.append(index)
@@ -199,14 +239,13 @@ def _within(messages: Sequence[Message], limit: int) -> dict[int, list[bool]]:
         return {}
     by_index = {index: media for index, message in enumerate(messages) if (media := list(_media_of(message)))}
     shown: dict[int, list[bool]] = {}
-    used = 0
+    used = 0  # what does not fit lets nothing older in: newer content only ever pushes older content out
     for index in sorted(by_index, reverse=True):
         fits: list[bool] = []
         for part in reversed(by_index[index]):
             size = size_of(part)
-            counts = size > OUT_OF_LINE
-            fits.append(not counts or used + size <= limit)
-            used += size if counts and fits[-1] else 0
+            used += size if size > OUT_OF_LINE else 0
+            fits.append(size <= OUT_OF_LINE or used <= limit)
         fits.reverse()
         shown[index] = fits
     return {index: shown[index] for index in sorted(shown)}
@@ -214,23 +253,23 @@ def _within(messages: Sequence[Message], limit: int) -> dict[int, list[bool]]:
 
 def _breadcrumb(part: MediaPart) -> TextPart:
     """The line that stands for content which is not shown."""
-    name = " ".join((part.name or "").split())[:64]
-    said = (name, part.media_type, f"{-(-size_of(part) // 1024)} KB")
+    said = (label(part.name), label(part.media_type), f"{-(-size_of(part) // 1024)} KiB")
     return TextPart(text=f"[{_KINDS[type(part)]} not shown: {', '.join(word for word in said if word)}]")
 
 
-def _changed(message: Message, change: Callable[[MediaPart], MediaPart | TextPart]) -> Message:
+def _changed(message: Message, change: Callable[[MediaPart], MediaPart | TextPart | None]) -> Message:
     """The message with each media part as `change` gives it; the very same where nothing changes."""
     parts: list[Part] = []
     same = True
     for part in message.parts:
-        new: Part = part
+        new: Part | None = part
         if isinstance(part, _MEDIA):
             new = change(part)
         elif isinstance(part, ToolResult) and part.parts:
-            inner: list[ResultPart] = [change(p) if isinstance(p, _MEDIA) else p for p in part.parts]
+            inner = [change(p) if isinstance(p, _MEDIA) else p for p in part.parts]
             if any(a is not b for a, b in zip(inner, part.parts, strict=True)):
-                new = msgspec.structs.replace(part, parts=tuple(inner))
+                new = msgspec.structs.replace(part, parts=tuple([p for p in inner if p is not None]))
         same = same and new is part
-        parts.append(new)
+        if new is not None:
+            parts.append(new)
     return message if same else message.replace(parts=tuple(parts))

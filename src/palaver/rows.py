@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from palaver.media import Blob, addresses, holds_media
+from palaver.media import Blob
 from palaver.model import Message, Role, Wire
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "TurnRow",
     "TurnState",
     "UsageRow",
+    "VersionRow",
     "kind_of",
 ]
 
@@ -74,14 +75,12 @@ WIRE_NUMBERS: dict[Wire | None, int] = {wire: number for number, wire in enumera
 
 
 def kind_of(message: Message) -> int:
-    """The `Kind` of a message, as the plain number that stores keep."""
+    """The `Kind` of a message, as the plain number that stores keep, but for MEDIA."""
     kind = _ROLES[message.role]
     if message.flags and ("hidden" in message.flags or "command" in message.flags):
         kind |= UNSEEN
     if message.copied_from is not None:
         kind |= COPY
-    if holds_media((message,)) and addresses(message):
-        kind |= MEDIA
     if message.wire is not None:
         kind |= WIRE_NUMBERS.get(message.wire, 0) << WIRE_SHIFT
     return kind
@@ -113,6 +112,16 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """When it was made, in microseconds."""
     body: bytes
     """JSON of the message without position, time and (where `kind` has it) wire; see `codec.restore`."""
+
+
+class VersionRow(msgspec.Struct, frozen=True, gc=False):
+    """What a message said before an edit."""
+
+    version: int
+    """The session's `rev` that the edit made: later versions have higher ones."""
+    edited_at: int
+    kind: int
+    body: bytes
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -286,3 +295,7 @@ class ChangeKind(enum.IntEnum):
     HELD = 14
     USAGE = 15
     TAKEN = 16
+    REDONE = 17
+    EDITED = 18
+    DELETED = 19
+    RESTORED = 20

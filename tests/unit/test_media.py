@@ -55,7 +55,7 @@ def test_the_newest_images_fit_first(sessions: SessionManager) -> None:
     session = sessions.create()
     session.append(user(picture("a", name="old.png")), user(picture("b")), user(picture("c")))
     window = session.history()
-    assert lines(window.messages) == ["[image not shown: old.png, image/png, 20 KB]"]
+    assert lines(window.messages) == ["[image not shown: old.png, image/png, 20 KiB]"]
     assert [(repair.kind, repair.seq) for repair in window.repairs] == [("media", 1)]
     assert [isinstance(message.parts[0], ImagePart) for message in window.messages] == [False, True, True]
 
@@ -140,5 +140,5 @@ def test_a_lost_image_is_a_line_and_not_an_error(tmp_path: Path) -> None:
         connection = apsw.Connection(str(path))
         list(connection.execute("UPDATE media SET data = zeroblob(20480)"))
         connection.close()
-        assert lines(session.history().messages) == ["[image not shown: image/png, 20 KB]"]
+        assert lines(session.history().messages) == ["[image not shown: image/png, 20 KiB]"]
         assert [finding.kind for finding in sessions.check()] == ["media"]

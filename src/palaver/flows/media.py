@@ -15,7 +15,7 @@ from palaver.model import Message
 from palaver.steps import Flow, long_call
 from palaver.window import Window
 
-__all__ = ["fetch", "load", "shown"]
+__all__ = ["fetch", "load", "load_window", "shown"]
 
 
 def load(core: Core, session_id: str, messages: Sequence[Message], budget: Budget) -> Flow[dict[str, str]]:
@@ -25,7 +25,19 @@ def load(core: Core, session_id: str, messages: Sequence[Message], budget: Budge
     wanted = media.wanted(messages, budget.max_media_bytes)
     if not wanted:
         return {}
+    return (yield from _held(core, session_id, wanted))
 
+
+def load_window(core: Core, session_id: str, window: Window, budget: Budget) -> Flow[dict[str, str]]:
+    """The same for a window, and for what it holds back, which comes into it later."""
+    limit = budget.max_media_bytes
+    wanted = [*media.wanted(window.messages, limit), *media.wanted(window.pending, limit)]
+    if not wanted:
+        return {}
+    return (yield from _held(core, session_id, list(dict.fromkeys(wanted))))
+
+
+def _held(core: Core, session_id: str, wanted: list[str]) -> Flow[dict[str, str]]:
     def read() -> dict[str, str]:
         found = core.store.blobs(session_id, core.owner, wanted)
         return {address: media.as_text(data) for address, data in found.items()}
@@ -35,9 +47,13 @@ def load(core: Core, session_id: str, messages: Sequence[Message], budget: Budge
 
 def fetch(core: Core, session_id: str, address: str) -> Flow[bytes]:
     """Content that a message of the session refers to. Raises MediaNotFound."""
+    if not media.is_address(address):
+        raise MediaNotFound(f"{address!r} is no content address: take it from `blob` of a part")
     found = yield from long_call(core.store.blobs, session_id, core.owner, (address,))
     if address not in found:
-        raise MediaNotFound(f"no message of session {session_id!r} refers to content {address!r}: see `blob` of a part")
+        raise MediaNotFound(
+            f"no message of session {session_id!r} refers to content {address!r}, or it is damaged: see `palaver check`"
+        )
     return found[address]
 
 
@@ -48,8 +64,7 @@ def shown(window: Window, held: Mapping[str, str], budget: Budget) -> Window:
     messages, short = media.filled(window.messages, held, budget.max_media_bytes)
     if messages is window.messages:
         return window
-    listed = tuple(
-        Repair("media", messages[index].seq, "content beyond the budget, or that could not be read, is not shown")
-        for index in short
-    )
-    return msgspec.structs.replace(window, messages=messages, repairs=window.repairs + listed)
+    listed = [Repair("media", messages[index].seq, "not all of its content is shown") for index in short]
+    pending = media.restored(window.pending, held)
+    repairs = tuple(sorted((*window.repairs, *listed), key=lambda r: r.seq)) if listed else window.repairs
+    return msgspec.structs.replace(window, messages=messages, repairs=repairs, pending=pending)

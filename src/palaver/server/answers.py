@@ -14,6 +14,7 @@ from palaver.exchanges import Repair
 from palaver.formats import Rendered, wires
 from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
+from palaver.media import has_media, set_aside
 from palaver.model import Message
 from palaver.server.reading import Cleaned
 from palaver.stores.base import Change
@@ -36,6 +37,7 @@ __all__ = [
     "TurnDocument",
     "WindowAnswer",
     "WindowDocument",
+    "named",
     "payload",
     "require_wire",
     "session_document",
@@ -229,15 +231,20 @@ def session_document(info: SessionInfo, cleaned: tuple[Cleaned, ...] = ()) -> Se
     return SessionDocument(**fields, repairs=cleaned or UNSET)
 
 
+def named(message: Message) -> Message:
+    """A message as the server answers it: large content by its address; the route of media has the bytes."""
+    return set_aside(message)[0] if has_media(message) else message
+
+
 def window_document(window: Window) -> WindowDocument:
     """A window as the server answers it."""
     return WindowDocument(
-        messages=window.messages,
+        messages=tuple(map(named, window.messages)),
         head_count=window.head_count,
         tokens=window.tokens,
         repairs=window.repairs,
         omitted=window.omitted,
-        pending=window.pending,
+        pending=tuple(map(named, window.pending)),
         anchor=window.anchor,
     )
 
@@ -281,9 +288,9 @@ def turn_document(
         queued=turn.queued,
         notice=turn.notice,
         context=turn.context,
-        message=turn.message,
-        reply=turn.reply,
-        messages=turn.messages,
+        message=named(turn.message) if turn.message is not None else None,
+        reply=named(turn.reply) if turn.reply is not None else None,
+        messages=tuple(map(named, turn.messages)),
         window=None if window is None else window_document(window),
         waiting=turn.waiting if ending else UNSET,
         payload=UNSET if window is None else payload(window, wire),

@@ -207,6 +207,10 @@ class Store(ABC):
         """Messages that were stored while a turn ran and that no turn has taken yet."""
 
     @abstractmethod
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        """What a message said before each of its edits, oldest first; empty where it was never edited, or is gone."""
+
+    @abstractmethod
     def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
         """Content that is kept out of line, by its address; only what a message of this session refers to.
 

@@ -24,6 +24,7 @@ from palaver.rows import (
     StoredMessage,
     TurnRow,
     UsageRow,
+    VersionRow,
 )
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
@@ -79,6 +80,9 @@ class _Ledger(CachedLedger):
         return out
 
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
+        return None
+
+    def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
         return None
 
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
@@ -280,6 +284,14 @@ class MemoryStore(Store):
             found = [ledger.message(number, seq) for seq in ledger.queued(number)]
             return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
 
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            stored = ledger.message(number, seq)
+            if stored is None:
+                return Page()
+            return decoded(self, session_id, [(seq, v.kind, stored.at, v.body) for v in ledger.versions(number, seq)])
+
     def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
         with self._open() as ledger:
             number = self._found(ledger, session_id, owner).number
@@ -407,7 +419,8 @@ class MemoryStore(Store):
                     t is not None and t.state == "running" and t.session in numbers for t in ledger.turns.rows.values()
                 ),
                 owners=len({r.owner for r in rows}),
-                size_bytes=sum(len(m.body) for m in ledger.messages.rows.values() if m is not None),
+                size_bytes=sum(len(m.body) for m in ledger.messages.rows.values() if m is not None)
+                + sum(len(data) for data in ledger.blobs.rows.values() if data is not None),
                 usage=Usage(
                     input_tokens=total.input_tokens,
                     output_tokens=total.output_tokens,

@@ -12,6 +12,7 @@ from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
+from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.sessions import Creation, Ownership, Resets
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.turns import Leases, Turns
@@ -36,6 +37,10 @@ class StoreConformance(
     Cuts,
     Purges,
     Compactions,
+    Redos,
+    Edits,
+    Replacements,
+    Titles,
     Pages,
     Tails,
     Damage,

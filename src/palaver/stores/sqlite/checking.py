@@ -78,9 +78,11 @@ class Checking:
         if owner is not None:
             mine = {row[0] for row in self._sql.all("check_sessions") if row[2] == owner}
         while True:  # in pieces, so that no snapshot keeps the WAL from starting over
-            rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
-            if not rows:
-                return found
+            with self._source.snapshot():
+                rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
+                if not rows:
+                    return found
+                found += self._check_references(rows, mine)
             after = rows[-1][0]
             for packed, kind, body in rows:
                 if mine is not None and packed >> 32 not in mine:
@@ -91,10 +93,23 @@ class Checking:
                 except CorruptRecord as exc:
                     found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
                     continue
-                if any(not self._sql.one("blob", (a, packed, packed)) for a in media.addresses(message)):
-                    found.append(Finding(kind="media", where=where, detail="content that it refers to is not stored"))
-                if message.seq or kind_of(message) != kind & ~Kind.WIRE:
+                if message.seq or kind_of(message) != kind & ~(Kind.WIRE | Kind.MEDIA):
                     found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
+
+    def _check_references(self, rows: list[Row], mine: set[int] | None) -> list[Finding]:
+        """Content that a message names and nobody has; seen in one snapshot with the message."""
+        found: list[Finding] = []
+        for packed, kind, body in rows:
+            if not kind & Kind.MEDIA or (mine is not None and packed >> 32 not in mine):
+                continue
+            where = f"session number {packed >> 32}, seq {packed & LAST}"
+            try:
+                named = media.addresses(codec.decode(body))
+            except CorruptRecord:  # reported as such
+                continue
+            if any(not self._sql.one("has_blob", (address, packed, packed)) for address in named):
+                found.append(Finding(kind="media", where=where, detail="content that it refers to is not stored"))
+        return found
 
     def _check_media(self) -> list[Finding]:
         found = [

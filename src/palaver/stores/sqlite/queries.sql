@@ -166,8 +166,14 @@ SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
 -- name: put_message
 INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
 
--- name: claim_message
-UPDATE messages SET turn = ? WHERE id = ?;
+-- name: rewrite_message
+UPDATE messages SET kind = ?, turn = ?, body = ? WHERE id = ?;
+
+-- name: versions
+SELECT version, edited_at, kind, body FROM versions WHERE message = ? ORDER BY version;
+
+-- name: put_version
+INSERT OR IGNORE INTO versions (message, version, edited_at, kind, body) VALUES (?, ?, ?, ?, ?);
 
 -- name: newest_messages
 SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
@@ -194,7 +200,8 @@ DELETE FROM versions WHERE message BETWEEN ? AND ?;
 DELETE FROM queue WHERE id BETWEEN ? AND ?;
 
 -- name: put_blob
-INSERT OR IGNORE INTO media (address, data) VALUES (?, ?);
+INSERT INTO media (address, data) VALUES (?, ?)
+ON CONFLICT (address) DO UPDATE SET data = excluded.data WHERE data IS NOT excluded.data;  -- heals a damaged copy
 
 -- name: put_media_ref
 INSERT OR IGNORE INTO media_refs (address, message) VALUES (?, ?);
@@ -212,12 +219,16 @@ DELETE FROM media WHERE address = :address AND NOT EXISTS (SELECT 1 FROM media_r
 -- name: references_of_owner
 -- Which messages of an owner refer to this content.
 SELECT r.message >> 32, r.message & 4294967295 FROM media_refs r JOIN sessions s ON s.number = r.message >> 32
-WHERE r.address = ? AND s.owner = ?;
+WHERE r.address = ? AND s.owner = ? LIMIT ?;
 
 -- name: blob
 -- Content, if a message of the range refers to it.
 SELECT data FROM media m
 WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
+
+-- name: has_blob
+-- Whether content is there, and a message of the range refers to it.
+SELECT 1 FROM media_refs r JOIN media m ON m.address = r.address WHERE r.address = ? AND r.message BETWEEN ? AND ?;
 
 -- name: check_blobs
 -- All content, and whether a message refers to it.

@@ -297,6 +297,14 @@ class Reads:
             rows = [(s[0], self.sql.one("message", (base | s[0],))) for s in seqs]
         return decoded(self, session_id, [(seq, r[0], r[3], r[4]) for seq, r in rows if r is not None])
 
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        with self.snapshot():
+            session, _, _ = self._found(session_id, owner)
+            stored = self.one(session.number, seq) if 0 < seq <= LAST else None
+            rows = self.sql.all("versions", (session.number << 32 | seq,)) if stored is not None else []
+        at = stored.at if stored is not None else 0
+        return decoded(self, session_id, [(seq, row[2], at, row[3]) for row in rows])
+
     def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
         with self.snapshot():
             session, _, _ = self._found(session_id, owner)
