@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from palaver import codec
 from palaver.errors import InvalidMessage
-from palaver.media import as_text
+from palaver.media import addresses, as_text
 from palaver.model import (
     AudioPart,
     FilePart,
@@ -29,7 +29,7 @@ from palaver.model import (
     ToolResult,
     Usage,
 )
-from palaver.rows import kind_of
+from palaver.rows import MEDIA, kind_of
 from palaver.times import from_micros
 
 ROLES: tuple[Role, ...] = ("system", "developer", "user", "assistant", "tool")
