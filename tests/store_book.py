@@ -15,11 +15,15 @@ from palaver.operations import (
     Begun,
     Create,
     Cut,
+    Edit,
     Finish,
     Finished,
     NewSession,
     Operation,
     Purge,
+    Redo,
+    Redone,
+    Replace,
     Rotate,
     Rotated,
 )
@@ -33,7 +37,8 @@ class Transcript:
         self.last = 0
         self.held: dict[int, tuple[str, str]] = {}
         """Role and text by position."""
-        self.dead: set[int] = set()
+        self.cuts: list[tuple[str, frozenset[int], int]] = []
+        """What was taken back and not brought back: kind, positions, and where the session ended then."""
         self.rolled_back: set[int] = set()
         self.ids: dict[str, int] = {}
         self.turn_of: dict[int, int] = {}
@@ -57,6 +62,15 @@ class Transcript:
                 self.turn_of[self.last] = turn
             out.append(self.last)
         return tuple(out)
+
+    @property
+    def dead(self) -> set[int]:
+        """Positions that are not live."""
+        return {seq for _, span, _ in self.cuts for seq in span}
+
+    def cut(self, kind: str, span: range | set[int]) -> None:
+        """Take positions back."""
+        self.cuts.append((kind, frozenset(span), self.last))
 
     def span(self, low: int, high: int) -> range:
         """The positions of a range that were given out."""
@@ -88,7 +102,7 @@ class Book:
         made.add(new.carried)
         return made
 
-    def record(self, operation: Operation, answer: Any) -> None:
+    def record(self, operation: Operation, answer: Any) -> None:  # noqa: C901 - one case for each operation
         """Keep what an operation did that was answered so, and hold the answer against what was expected."""
         match operation, answer:
             case _, PalaverError():
@@ -110,12 +124,27 @@ class Book:
                 self.of(answer.session, operation.new)
             case Cut(), SessionRow():
                 transcript = self.of(operation.session_id)
-                transcript.dead.update(transcript.span(operation.from_seq, operation.through_seq))
+                transcript.cut(operation.kind, transcript.span(operation.from_seq, operation.through_seq))
+            case Redo(), Redone():
+                kind, taken, last = self.of(operation.session_id).cuts.pop()
+                assert kind not in ("purge", "rollback")
+                assert last == self.of(operation.session_id).last
+                assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
+            case Edit(), int():
+                message = codec.decode(operation.message.body)
+                self.of(operation.session_id).held[operation.seq] = (message.role, message.text)
+            case Replace(), Appended():
+                transcript = self.of(operation.session_id)
+                if transcript.last:
+                    transcript.cut("replace", transcript.span(1, transcript.last))
+                for item in operation.messages:
+                    transcript.ids.pop(item.id or "", None)
+                assert answer.seqs == transcript.add(operation.messages)
             case Purge(), int():
                 transcript = self.of(operation.session_id)
                 span = transcript.span(operation.from_seq, operation.through_seq)
                 assert answer == sum(transcript.held.pop(seq, None) is not None for seq in span)
-                transcript.dead.update(span)
+                transcript.cut("purge", span)
             case _:
                 assert not isinstance(answer, Exception)
 
@@ -145,7 +174,8 @@ class Book:
         assert all(0 < seq <= transcript.last for seq in (*done.seqs, *answer.waiting))
         if operation.state == "rolled_back":
             own = {seq for seq, first in transcript.turn_of.items() if first == turn}
-            transcript.dead |= own
+            if own:
+                transcript.cut("rollback", own)
             transcript.rolled_back |= own
 
 

@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from palaver import codec
-from palaver.model import Usage, assistant, system, tool, user
+from palaver.media import as_text
+from palaver.model import ImagePart, Usage, assistant, system, tool, user
 from palaver.operations import (
     Append,
     Begin,
@@ -17,6 +18,7 @@ from palaver.operations import (
     Compact,
     Create,
     Cut,
+    Edit,
     Finish,
     Hold,
     Lease,
@@ -24,7 +26,9 @@ from palaver.operations import (
     Operation,
     Purge,
     RecordUsage,
+    Redo,
     Renew,
+    Replace,
     Rotate,
     SetInfo,
 )
@@ -55,7 +59,10 @@ texts = st.sampled_from(
 known = st.sampled_from(
     (*[user("one", id="m1"), user("two", id="m2"), assistant("three", id="m3")] * 3, user("!", id="m1"))
 )
-drafts = st.one_of(texts, known).map(codec.draft)
+# Content that stores keep once for all messages, in several owners' sessions; and references that came without it.
+pictures = [codec.draft(user(ImagePart(data=as_text(bytes([n]) * 17_000)))) for n in range(3)]
+shown = st.sampled_from([*pictures * 2, *[msgspec.structs.replace(picture, blobs=()) for picture in pictures]])
+drafts = st.one_of(texts.map(codec.draft), known.map(codec.draft), shown)
 several = st.lists(drafts, min_size=0, max_size=3).map(tuple)
 owners = st.sampled_from((*[None] * 8, "", "a"))
 sessions = st.sampled_from(SESSIONS)
@@ -155,9 +162,28 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     creates,
     st.builds(Bind, **by_id, key=keys),
     st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
+    st.builds(
+        SetInfo,
+        **by_id,
+        title=st.sampled_from((None, "plans", "notes", "later")),
+        tags=st.sampled_from((msgspec.UNSET, (), ("work", "rome"))),
+        archived=st.sampled_from((msgspec.UNSET, True, False)),
+        hidden=st.sampled_from((msgspec.UNSET, True, False)),
+    ),
+    st.builds(Redo, **by_id, expected_rev=revs),
+    st.builds(Redo, **by_id),
+    st.builds(Edit, **by_id, seq=seqs, message=drafts, expected_rev=revs),
+    st.builds(Edit, **by_id, seq=seqs, message=drafts),
+    st.builds(Replace, **by_id, messages=several, expected_seq=st.sampled_from((None, None, ACTUAL, 3))),
     st.builds(Hold, **by_id, name=st.sampled_from(("h", "i", "")), until=st.sampled_from((None, 1, 600))),
     st.builds(
-        Cut, **by_id, from_seq=seqs, through_seq=seqs, kind=st.sampled_from(("rewind", "delete")), expected_rev=revs
+        Cut,
+        **by_id,
+        from_seq=seqs,
+        through_seq=seqs,
+        kind=st.sampled_from(("rewind", "delete")),
+        expected_rev=revs,
+        unless_running=st.booleans(),
     ),
     st.builds(Purge, **by_id, from_seq=seqs, through_seq=seqs, expected_rev=revs),
     st.builds(

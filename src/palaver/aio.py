@@ -14,15 +14,17 @@ from typing import Any, Generic, Self, TypeVar
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, TurnLost
+from palaver.flows import forks, rewriting
+from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import Began, OnBusy
 from palaver.handover import Handover
 from palaver.info import Page, SessionInfo, Summary
 from palaver.manager import ManagerBase
-from palaver.model import Message, Usage
+from palaver.model import Content, Message, Usage
 from palaver.opening import core_of, settings_of
-from palaver.operations import Appended, NewSession
+from palaver.operations import Appended, NewSession, Redone
 from palaver.rows import TurnState
 from palaver.session import SessionBase, budget_of, given_budget, page_limit
 from palaver.settings import Settings
@@ -88,7 +90,9 @@ class AsyncTurn(TurnBase):
         """See `Turn.inbox`."""
         self._require_open()
         return self._take(
-            await self._handover.drive(turn_flows.inbox(self._core, self.session_id, self.token, self._first_seq))
+            await self._handover.drive(
+                turn_flows.inbox(self._core, self.session_id, self.token, self._first_seq, self._began.budget)
+            )
         )
 
     async def finish(self, *reply: Message, usage: Usage | None = None) -> Message | None:
@@ -225,6 +229,67 @@ class AsyncSession(SessionBase):
         return await self._handover.drive(
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live)
         )
+
+    async def media(self, address: str) -> bytes:
+        """See `Session.media`."""
+        return await self._handover.drive(self._on(lambda i: media_flows.fetch(self._core, i, address)))
+
+    async def rename(self, title: str | None) -> None:
+        """See `Session.rename`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, title=title)))
+
+    async def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
+        """See `Session.archive`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, archived=archived)))
+
+    async def pin(self, pinned: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """See `Session.pin`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
+
+    async def tag(self, *tags: str) -> None:
+        """See `Session.tag`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
+
+    async def fork(self, *, at: int | None = None, title: str | None = None) -> AsyncSession:
+        """See `Session.fork`."""
+        new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))
+        return AsyncSession(self._core, new, self._handover)
+
+    async def rewind(self, turns: int = 1) -> Page:
+        """See `Session.rewind`."""
+        return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+
+    async def redo(self) -> Redone:
+        """See `Session.redo`."""
+        return await self._handover.drive(self._on(lambda i: rewriting.redo(self._core, i)))
+
+    async def truncate(self, *, after: int) -> None:
+        """See `Session.truncate`."""
+        await self._handover.drive(self._on(lambda i: rewriting.truncate(self._core, i, after)))
+
+    async def retain(self, *, last: int) -> None:
+        """See `Session.retain`."""
+        await self._handover.drive(self._on(lambda i: rewriting.retain(self._core, i, last)))
+
+    async def clear(self) -> None:
+        """See `Session.clear`."""
+        await self._handover.drive(self._on(lambda i: rewriting.clear(self._core, i)))
+
+    async def delete_message(self, seq: int, *, expected_rev: int | None = None) -> None:
+        """See `Session.delete_message`."""
+        await self._handover.drive(self._on(lambda i: rewriting.delete_message(self._core, i, seq, expected_rev)))
+
+    async def replace(self, *messages: Message, expected_seq: int | None = None) -> Appended:
+        """See `Session.replace`."""
+        return await self._handover.drive(self._on(lambda i: rewriting.replace(self._core, i, messages, expected_seq)))
+
+    async def edit(self, seq: int, content: Content | Message, *, expected_rev: int | None = None) -> Message:
+        """See `Session.edit`."""
+        return await self._handover.drive(self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
+
+    async def versions(self, seq: int) -> Page:
+        """See `Session.versions`."""
+        return await self._handover.drive(self._on(lambda i: rewriting.versions(self._core, i, seq)))
 
     async def reset(self) -> AsyncSession:
         """See `Session.reset`."""

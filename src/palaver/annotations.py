@@ -15,7 +15,7 @@ import msgspec
 from palaver.model import ImagePart, Message, Part, Sender, TextPart
 from palaver.tokens import text_tokens
 
-__all__ = ["WindowOptions", "annotate", "breadcrumb", "strip_echo"]
+__all__ = ["WindowOptions", "annotate", "breadcrumb", "label", "strip_echo"]
 
 NAME_LENGTH = 64
 """Longest sender or file name in an annotation, in characters."""
@@ -75,7 +75,7 @@ def annotate(message: Message, options: WindowOptions) -> Message:
 
 def breadcrumb(part: ImagePart) -> TextPart:
     """The text that stands for an image which is not shown."""
-    name = _label(part.name)
+    name = label(part.name)
     return TextPart(text=f"[image attached: {name}]" if name else "[image attached]")
 
 
@@ -118,9 +118,9 @@ def _marked(parts: tuple[Part, ...], mark: str) -> tuple[Part, ...]:
 
 
 def _name(sender: Sender) -> str:
-    return _label(sender.name) or _label(sender.id)
+    return label(sender.name) or label(sender.id)
 
 
-def _label(name: str | None) -> str:
+def label(name: str | None) -> str:
     """A name that came from outside, such that it cannot end its mark: no brackets, no lines, not too long."""
     return _UNFIT.sub(" ", name or "").strip()[:NAME_LENGTH].strip()

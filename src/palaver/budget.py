@@ -24,10 +24,15 @@ class Budget(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """By `Message.tokens`, estimated where nobody counted."""
     max_turns: int | None = None
     """Messages of the user."""
+    max_media_bytes: int = 12 * 1024 * 1024
+    """Images, recordings and files of more than 16 KiB each, newest first; a line of text stands for the rest. As
+    base64 it is a third more: providers take 20 to 50 MB in all. 0: none of them."""
 
     def __post_init__(self) -> None:
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
-            if value is not None and value < 1:
+            if value is None and name == "max_media_bytes":
+                raise ValueError("a window's max_media_bytes is a number of bytes; give a large one for no limit")
+            if value is not None and value < (name != "max_media_bytes"):
                 raise ValueError(f"a window's {name} is at least 1, not {value!r}; leave it out for no such limit")
 
 

@@ -19,8 +19,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from palaver.errors import CorruptRecord, InvalidMessage
+from palaver.media import Blob, addresses, has_media, require_base64, set_aside
 from palaver.model import Message, ToolCall, ToolResult
-from palaver.rows import WIRE_MASK, WIRE_SHIFT, WIRES, Draft, kind_of
+from palaver.rows import MEDIA, WIRE_MASK, WIRE_SHIFT, WIRES, Draft, kind_of
 from palaver.times import from_micros, to_micros
 
 __all__ = [
@@ -87,6 +88,11 @@ def draft(message: Message) -> Draft:
     if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - not all callers are typed
         raise InvalidMessage(_no_message(message))
     kind = _kind(message)
+    blobs: tuple[Blob, ...] = ()
+    if _has_media(message):
+        require_base64(message)
+        message, blobs = set_aside(message)
+        kind |= MEDIA if blobs or addresses(message) else 0
     at: int | None = None
     if message.created_at is not None:
         check_time(message)
@@ -95,7 +101,14 @@ def draft(message: Message) -> Draft:
     if message.seq or at is not None or kind >> WIRE_SHIFT:
         wire = None if kind >> WIRE_SHIFT else message.wire
         slim = msgspec.structs.replace(message, seq=0, created_at=None, wire=wire)
-    return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at)
+    return Draft(body=msgspec.Raw(encode(slim)), kind=kind, id=message.id, at=at, blobs=blobs)
+
+
+def _has_media(message: Message) -> bool:
+    try:
+        return has_media(message)
+    except TypeError:  # parts that are no parts: encoding says so
+        return False
 
 
 def _no_message(given: object) -> str:
@@ -270,6 +283,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _explain(message: Message, exc: Exception) -> str:
+    given = cast("object", message.id)
+    if given is not None and not isinstance(given, str):
+        return f"the message id {given!r} is {type(given).__name__}; it is text: pass str(…)"
     if isinstance(exc, UnicodeEncodeError):
         where = _surrogate_path(msgspec.to_builtins(message), "message")
         return f"{where} holds a lone surrogate (half a character); clean it with palaver.clean_text"

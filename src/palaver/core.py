@@ -42,8 +42,8 @@ class Core:
     """Which process a lease dies with; None: with none, as where the turn is the client's of a server."""
     instance: str = ""
     """Names this open manager in the leases that it takes; closing it frees them."""
-    windows: dict[str, tuple[Tail, Budget, bool, Window]] = field(default_factory=dict[str, Any])
-    """The window computed last of each session, with what it was computed from."""
+    windows: dict[str, tuple[Tail, Budget, bool, Window, bool]] = field(default_factory=dict[str, Any])
+    """The window computed last of each session, with what it was computed from, and whether it has media."""
 
     @property
     def key_owner(self) -> str:

@@ -5,6 +5,7 @@
     ├── SessionBusy                              a turn is running; retryable
     ├── SessionConflict                          expected one state, found another (expected, actual)
     ├── SessionEnded                             the session was reset or left; resume it to write to it
+    ├── MediaNotFound            (LookupError)   no message of the session refers to this content
     ├── TurnLost                                 the lease was taken over; carries the unstored messages
     ├── CursorExpired                            the change feed no longer reaches back that far
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
@@ -36,6 +37,7 @@ __all__ = [
     "CursorExpired",
     "InvalidKey",
     "InvalidMessage",
+    "MediaNotFound",
     "Outcome",
     "PalaverError",
     "SchemaMismatch",
@@ -68,6 +70,10 @@ class PalaverError(Exception):
 
 class SessionNotFound(PalaverError, LookupError):
     """No such session: check the id and the owner, or create it with get_or_create."""
+
+
+class MediaNotFound(PalaverError, LookupError):
+    """No message of this session refers to this content."""
 
 
 class SessionBusy(PalaverError):

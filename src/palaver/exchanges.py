@@ -20,11 +20,14 @@ __all__ = ["INTERRUPTED", "Exchange", "Repair", "RepairKind", "answered", "bound
 INTERRUPTED = "Interrupted: this tool call was cut off, and whether it took effect is not known."
 """What the model reads as the result of a call that never got one."""
 
-RepairKind: TypeAlias = Literal["call_id", "interrupted", "moved", "orphan_result", "split", "stripped", "unjoined"]
+RepairKind: TypeAlias = Literal[
+    "call_id", "interrupted", "media", "moved", "orphan_result", "split", "stripped", "unjoined"
+]
 """`call_id`: an id was made unique in its exchange, or a result given its call's id; `interrupted`: a result was made
-up for a call without one; `moved`: a result that came late follows its call; `orphan_result`: a result without a call
-was left out of a message that has others; `split`: a message with results of several exchanges was divided among
-them; `stripped`: an echoed annotation was taken off; `unjoined`: what a message continued is not before it here."""
+up for a call without one; `media`: a line of text stands for content beyond the budget; `moved`: a result that came
+late follows its call; `orphan_result`: a result without a call was left out of a message that has others; `split`: a
+message with results of several exchanges was divided among them; `stripped`: an echoed annotation was taken off;
+`unjoined`: what a message continued is not before it here."""
 
 
 class Repair(msgspec.Struct, frozen=True, gc=False):

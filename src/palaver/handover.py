@@ -83,7 +83,7 @@ class Handover:
         if type(step) is Call:
             if not step.long and self._store.local and self._read_seconds < READ_SECONDS:
                 return self._timed(step.run)
-            return await self.call(lambda: self._timed(step.run))
+            return await self.call(step.run if step.long else lambda: self._timed(step.run))
         if type(step) is Pause:
             return await asyncio.sleep(step.seconds)
         raise TypeError(step)

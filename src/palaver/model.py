@@ -17,6 +17,7 @@ from palaver.errors import InvalidMessage
 
 __all__ = [
     "AudioPart",
+    "Content",
     "FilePart",
     "Flag",
     "ImagePart",
@@ -33,6 +34,7 @@ __all__ = [
     "Usage",
     "Wire",
     "assistant",
+    "parts_of",
     "system",
     "tool",
     "user",
@@ -60,7 +62,7 @@ class TextPart(_Part, frozen=True, tag="text"):
     text: str
 
 
-class _Media(_Part, frozen=True):
+class _Media(_Part, frozen=True, kw_only=True):
     media_type: str | None = None
     url: str | None = None
     data: str | None = None
@@ -68,9 +70,15 @@ class _Media(_Part, frozen=True):
     file_id: str | None = None
     """The provider's own id of an uploaded file."""
     blob: str | None = None
-    """Content address (sha256, hex) of bytes that a store keeps out of line."""
+    """Content address of bytes that a store keeps out of line: sha256 in hex, `-`, and how many bytes they are."""
     name: str | None = None
     """File name, as the sender gave it."""
+
+    def __post_init__(self) -> None:
+        if self.data is not None and not isinstance(self.data, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidMessage(
+                f"data is {type(self.data).__name__}; it is base64 text: give base64.b64encode(…).decode()"
+            )
 
 
 class ImagePart(_Media, frozen=True, tag="image"):
@@ -229,7 +237,8 @@ Content: TypeAlias = str | Part | tuple[Part | str, ...] | list[Part | str] | No
 _PARTS = (TextPart, ImagePart, AudioPart, FilePart, ThinkingPart, ToolCall, ToolResult, Opaque)
 
 
-def _parts(content: Content) -> tuple[Part, ...]:
+def parts_of(content: Content) -> tuple[Part, ...]:
+    """What a constructor makes of its content: text, a part, or a list of both."""
     if content is None:
         return ()
     if isinstance(content, str):
@@ -260,12 +269,12 @@ def user(content: Content, /, *, id: str | None = None, sender: Sender | str | N
     `content` is text, a part, or a list of both. `id` is the platform's message id: storing it twice stores it once.
     Further fields are those of `Message`.
     """
-    return Message(role="user", parts=_parts(content), id=id, sender=_sender(sender), **fields)
+    return Message(role="user", parts=parts_of(content), id=id, sender=_sender(sender), **fields)
 
 
 def assistant(content: Content = None, /, *tool_calls: ToolCall, id: str | None = None, **fields: Any) -> Message:
     """A message from the model: text, parts, and the tool calls that it asks for."""
-    return Message(role="assistant", parts=(*_parts(content), *tool_calls), id=id, **fields)
+    return Message(role="assistant", parts=(*parts_of(content), *tool_calls), id=id, **fields)
 
 
 def tool(
@@ -279,11 +288,11 @@ def tool(
     **fields: Any,
 ) -> Message:
     """The result of one tool call, by the call's id."""
-    parts: Any = _parts(content)
+    parts: Any = parts_of(content)
     result = ToolResult(call_id=call_id, name=name, parts=parts, is_error=is_error)
     return Message(role="tool", parts=(result,), id=id, **fields)
 
 
 def system(content: Content, /, *, id: str | None = None, **fields: Any) -> Message:
     """Instructions to the model."""
-    return Message(role="system", parts=_parts(content), id=id, **fields)
+    return Message(role="system", parts=parts_of(content), id=id, **fields)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from palaver.media import Blob
 from palaver.model import Message, Role, Wire
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "TurnRow",
     "TurnState",
     "UsageRow",
+    "VersionRow",
     "kind_of",
 ]
 
@@ -41,6 +43,8 @@ class Kind(enum.IntFlag):
     """Hidden or a command: never replayed to a model."""
     COPY = 16
     """Copied from another session: counts neither in usage nor in search."""
+    MEDIA = 32
+    """Refers to content that is kept out of line."""
     WIRE = 0xF00
     """Mask of the wire format, by its place in WIRES; 0: none, or one that the body names."""
 
@@ -52,6 +56,7 @@ ROLE_MASK = 7
 USER_KIND = 3
 UNSEEN = 8
 COPY = 16
+MEDIA = 32
 WIRE_SHIFT = 8
 WIRE_MASK = 15
 WIRES: tuple[Wire | None, ...] = (
@@ -70,7 +75,7 @@ WIRE_NUMBERS: dict[Wire | None, int] = {wire: number for number, wire in enumera
 
 
 def kind_of(message: Message) -> int:
-    """The `Kind` of a message, as the plain number that stores keep."""
+    """The `Kind` of a message, as the plain number that stores keep, but for MEDIA."""
     kind = _ROLES[message.role]
     if message.flags and ("hidden" in message.flags or "command" in message.flags):
         kind |= UNSEEN
@@ -90,6 +95,8 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     id: str | None = None
     at: int | None = None
     """When it was made, in microseconds; None: at the time of the operation."""
+    blobs: tuple[Blob, ...] = ()
+    """The content that the message brings along. What it refers to besides must be there already."""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +112,16 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """When it was made, in microseconds."""
     body: bytes
     """JSON of the message without position, time and (where `kind` has it) wire; see `codec.restore`."""
+
+
+class VersionRow(msgspec.Struct, frozen=True, gc=False):
+    """What a message said before an edit."""
+
+    version: int
+    """The session's `rev` that the edit made: later versions have higher ones."""
+    edited_at: int
+    kind: int
+    body: bytes
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -278,3 +295,7 @@ class ChangeKind(enum.IntEnum):
     HELD = 14
     USAGE = 15
     TAKEN = 16
+    REDONE = 17
+    EDITED = 18
+    DELETED = 19
+    RESTORED = 20

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from palaver.budget import Budget
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
-from palaver.flows import history
+from palaver.flows import forks, history, rewriting
+from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.info import Page, SessionInfo, Summary
-from palaver.model import Message, Usage
-from palaver.operations import Appended, NewSession
+from palaver.model import Content, Message, Usage
+from palaver.operations import Appended, NewSession, Redone
 from palaver.rows import MOST
 from palaver.steps import Flow, call, drive
 from palaver.turn import Turn
@@ -29,10 +30,13 @@ __all__ = ["Session", "SessionBase", "budget_of", "given_budget", "page_limit"]
 def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
     """The manager's budget with what is given instead."""
     base = core.settings.budget
+    if max_messages is max_tokens is max_turns is None:
+        return base
     return Budget(
         max_messages=base.max_messages if max_messages is None else max_messages,
         max_tokens=base.max_tokens if max_tokens is None else max_tokens,
         max_turns=base.max_turns if max_turns is None else max_turns,
+        max_media_bytes=base.max_media_bytes,
     )
 
 
@@ -195,6 +199,81 @@ class Session(SessionBase):
             self._core.store,
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live),
         )
+
+    def media(self, address: str) -> bytes:
+        """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""
+        return drive(self._core.store, self._on(lambda i: media_flows.fetch(self._core, i, address)))
+
+    def rename(self, title: str | None) -> None:
+        """Give the session a title, or take it away. SessionConflict if another session of the owner has it."""
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, title=title)))
+
+    def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
+        """Leave the session out of default lists, or take it back."""
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, archived=archived)))
+
+    def pin(self, pinned: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """Keep the session from being archived or expired by age, or no more."""
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
+
+    def tag(self, *tags: str) -> None:
+        """Set the session's tags: these, and no others."""
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
+
+    def fork(self, *, at: int | None = None, title: str | None = None) -> Session:
+        """A new session that begins with copies of what is live here, through position `at` (None: all of it).
+
+        Inside an exchange it ends before it. The two share nothing from then on; `parent` of the fork tells where it
+        came from, and `copied_from` of each message.
+        """
+        return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
+
+    def rewind(self, turns: int = 1) -> Page:
+        """Take back the newest turns; gives the messages that are live no more. `redo` brings them back.
+
+        A turn begins with the user's message; all there are are taken back where there are fewer. Raises SessionBusy
+        while a turn runs.
+        """
+        return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+
+    def redo(self) -> Redone:
+        """Bring back what the last rewind, truncate, retain, clear or delete_message took; gives the range.
+
+        SessionConflict where there is nothing to bring back, or a message came since.
+        """
+        return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i)))
+
+    def truncate(self, *, after: int) -> None:
+        """Keep what stands at or before position `after`; the rest is live no more. Raises SessionBusy."""
+        drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after)))
+
+    def retain(self, *, last: int) -> None:
+        """Keep the newest `last` messages, or fewer where the history would not be legal, and the instructions."""
+        drive(self._core.store, self._on(lambda i: rewriting.retain(self._core, i, last)))
+
+    def clear(self) -> None:
+        """Begin anew in the same session: nothing of it is live any more. Raises SessionBusy."""
+        drive(self._core.store, self._on(lambda i: rewriting.clear(self._core, i)))
+
+    def delete_message(self, seq: int, *, expected_rev: int | None = None) -> None:
+        """Make one message live no more. What it answered, or what answered it, stays legal in windows."""
+        drive(self._core.store, self._on(lambda i: rewriting.delete_message(self._core, i, seq, expected_rev)))
+
+    def replace(self, *messages: Message, expected_seq: int | None = None) -> Appended:
+        """Put messages in the place of all that is live, in one transaction. Raises SessionBusy, SessionConflict."""
+        return drive(self._core.store, self._on(lambda i: rewriting.replace(self._core, i, messages, expected_seq)))
+
+    def edit(self, seq: int, content: Content | Message, *, expected_rev: int | None = None) -> Message:
+        """Put new content in the place of a message, and give it as it is now. `versions` has what it said before.
+
+        Summaries that cover it are stale from then on. Raises SessionConflict where no live message stands there,
+        SessionBusy where it belongs to a running turn.
+        """
+        return drive(self._core.store, self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
+
+    def versions(self, seq: int) -> Page:
+        """What a message said before each of its edits, oldest first."""
+        return drive(self._core.store, self._on(lambda i: rewriting.versions(self._core, i, seq)))
 
     def reset(self) -> Session:
         """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""

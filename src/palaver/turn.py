@@ -10,11 +10,13 @@ import msgspec
 
 from palaver.core import Core
 from palaver.errors import TurnLost
+from palaver.flows import media
 from palaver.flows import turns as flows
 from palaver.flows.history import SLACK
 from palaver.flows.turns import Began
 from palaver.info import Notice
 from palaver.keys import Origin
+from palaver.media import holds_media
 from palaver.model import Message, Usage
 from palaver.rows import TurnState
 from palaver.steps import drive
@@ -97,7 +99,7 @@ class TurnBase:
 
     @property
     def queued(self) -> bool:
-        """Whether another turn runs: the message is stored and waits for it, or for the next one."""
+        """Whether a turn runs: the message is stored and waits for it or the next one, or began it and came again."""
         return self._began.kind == "stored"
 
     @property
@@ -107,8 +109,12 @@ class TurnBase:
 
     @property
     def reply(self) -> Message | None:
-        """The model's last word in this turn, once it was finished; of a replayed turn what it was."""
-        if self._reply is None and self.replayed:
+        """The model's last word in this turn, once it was finished; of a replayed turn what it was.
+
+        None where the turn was interrupted, or the message never had a turn: it was not answered, and is not any
+        more, as the conversation has gone on since.
+        """
+        if self._reply is None and self.replayed and self.state == "finished":
             spoken = [m for m in self._began.messages if m.role == "assistant" and not m.tool_calls]
             return spoken[-1] if spoken else None
         return self._reply
@@ -140,10 +146,9 @@ class TurnBase:
         """What the model may see now. Computed anew after each append, without a read."""
         if self._window is None:
             began = self._began
-            self._window = legal_window(
-                self._tail, began.budget, sticky=True, options=self._core.settings.window_options
-            )
-            self._tail = msgspec.structs.replace(self._tail, anchor=self._window.anchor)
+            window = legal_window(self._tail, began.budget, sticky=True, options=self._core.settings.window_options)
+            self._tail = msgspec.structs.replace(self._tail, anchor=window.anchor)
+            self._window = media.shown(window, began.media, began.budget) if began.has_media else window
         return self._window
 
     @property
@@ -161,6 +166,7 @@ class TurnBase:
         have = self._tail.messages
         newest = have[-1].seq if have else 0
         messages = (*have, *[m for m in stored if m.seq > newest])
+        self._began.has_media = self._began.has_media or holds_media(stored)
         complete = self._tail.complete
         most = 4 * (self._began.budget.max_messages + SLACK)
         if len(messages) > most:  # a long turn: what its window can no longer hold is not carried along
@@ -177,6 +183,7 @@ class TurnBase:
         new = tuple(m for m in inbox if m.seq not in have)
         if new:
             self._began.messages = (*self._began.messages, *new)
+            self._began.has_media = self._began.has_media or holds_media(new)
             merged = sorted((*self._tail.messages, *new), key=lambda m: m.seq)
             self._tail = msgspec.structs.replace(self._tail, messages=tuple(merged))
             self._window = None
@@ -226,7 +233,10 @@ class Turn(TurnBase):
         """
         self._require_open()
         return self._take(
-            drive(self._core.store, flows.inbox(self._core, self.session_id, self.token, self._first_seq))
+            drive(
+                self._core.store,
+                flows.inbox(self._core, self.session_id, self.token, self._first_seq, self._began.budget),
+            )
         )
 
     def finish(self, *reply: Message, usage: Usage | None = None) -> Message | None:

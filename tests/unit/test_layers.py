@@ -39,8 +39,8 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec context delivery exchanges formats info key_layout key_presets keys operations redact
-        replay reset rows settings times tokens window
+        annotations budget codec context delivery exchanges formats info key_layout key_presets keys media operations
+        redact replay reset rows settings times tokens window
         """,
         pure=True,
     ),

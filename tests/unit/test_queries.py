@@ -41,6 +41,8 @@ COLD = {
     "check_sessions": "the same",
     "check_keys": "the same",
     "check_bodies": "the same, in pieces",
+    "check_blobs": "the same, in pieces",
+    "check_media_refs": "the same",
 }
 HOT = sorted(set(NAMES) - PRAGMAS - set(COLD))
 # Small sorts that a session's own few rows may need.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.errors import PalaverError, SessionNotFound, StoreError
+from palaver.errors import MediaNotFound, PalaverError, SessionNotFound, StoreError
 
 __all__ = ["EXIT_CODES", "FAILED", "FOUND", "INTERRUPTED", "MISSING", "NO_STORE", "OK", "USAGE", "Failure", "exit_code"]
 
@@ -40,7 +40,7 @@ def exit_code(error: BaseException) -> int:
         return error.code
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, SessionNotFound):
+    if isinstance(error, (SessionNotFound, MediaNotFound)):
         return MISSING
     if isinstance(error, StoreError):
         return NO_STORE

@@ -11,6 +11,7 @@ from palaver.cli.moments import shown
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.info import Page, SessionInfo
+from palaver.media import size_of
 from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, TextPart, ThinkingPart, ToolCall
 from palaver.session import Session
 from palaver.window import Window
@@ -160,8 +161,8 @@ def _shortened(text: str) -> str:
 
 def _media(part: ImagePart | AudioPart | FilePart) -> str:
     kind = part.__struct_config__.tag
-    length = size(len(part.data) * 3 // 4) if part.data is not None else None
-    where = part.url or part.file_id or (f"sha256 {part.blob}" if part.blob else None)
+    length = size(size_of(part)) if part.data is not None or part.blob is not None else None
+    where = part.url or part.file_id or (f"sha256 {part.blob.partition('-')[0]}" if part.blob else None)
     return f"[{' '.join(str(word) for word in (kind, part.name, part.media_type, length, where) if word)}]"
 
 

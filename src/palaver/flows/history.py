@@ -8,6 +8,8 @@ from palaver import codec
 from palaver.budget import Budget
 from palaver.core import Core
 from palaver.errors import SessionNotFound
+from palaver.flows import media
+from palaver.media import holds_media
 from palaver.model import Message
 from palaver.rows import MOST, Draft
 from palaver.steps import Flow, call
@@ -22,14 +24,17 @@ SLACK = 8
 
 def read_window(core: Core, session_id: str, budget: Budget) -> Flow[Window]:
     """The legal window of a session within a budget."""
-    _, window = yield from widen(core, session_id, budget, sticky=False)
-    return window
+    _, window, large = yield from widen(core, session_id, budget, sticky=False)
+    if not large:
+        return window
+    held = yield from media.load_window(core, session_id, window, budget)
+    return media.shown(window, held, budget)
 
 
 def widen(
     core: Core, session_id: str, budget: Budget, *, sticky: bool, running_from: int | None = None
-) -> Flow[tuple[Tail, Window]]:
-    """A tail that reaches far enough for the budget, and its window.
+) -> Flow[tuple[Tail, Window, bool]]:
+    """A tail that reaches far enough for the budget, its window, and whether that has media.
 
     One read nearly always; where many messages are left out (commands, orphans), each further read is four times as
     long as the one before.
@@ -39,22 +44,23 @@ def widen(
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
         if running_from is not None and tail.running_from is None:
             tail = msgspec.structs.replace(tail, running_from=running_from)
-        window = _window(core, session_id, tail, budget, sticky=sticky)
+        window, has_media = _window(core, session_id, tail, budget, sticky=sticky)
         if not window.short:
-            return tail, window
+            return tail, window, has_media
         limit *= 4
 
 
-def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: bool) -> Window:
+def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: bool) -> tuple[Window, bool]:
     """The window of a tail; where the store gave the very tail that it gave before, the window that followed then."""
     known = core.windows.get(session_id)
     if known is not None and known[0] is tail and known[1] == budget and known[2] is sticky:
-        return known[3]
+        return known[3], known[4]
     window = legal_window(tail, budget, sticky=sticky, options=core.settings.window_options)
     if len(core.windows) >= MAX_WINDOWS:
         core.windows.clear()
-    core.windows[session_id] = tail, budget, sticky, window
-    return window
+    has_media = holds_media(window.messages) or holds_media(window.pending)
+    core.windows[session_id] = tail, budget, sticky, window, has_media
+    return window, has_media
 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:

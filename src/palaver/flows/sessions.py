@@ -12,6 +12,7 @@ from palaver import codec
 from palaver.core import Core, Target
 from palaver.errors import InvalidMessage, SessionConflict, SessionNotFound
 from palaver.exchanges import group
+from palaver.flows.drafting import drafts
 from palaver.flows.turns import successor
 from palaver.info import Page, SessionInfo, Summary
 from palaver.model import Message, Usage
@@ -48,7 +49,9 @@ __all__ = [
     "record_usage",
     "reset_key",
     "reset_session",
+    "set_info",
     "set_metadata",
+    "turns_around",
 ]
 
 _TRIES = 50
@@ -109,13 +112,14 @@ def append(
     new: NewSession | None = None,
 ) -> Flow[Appended]:
     """Store messages at the end of a session."""
+    given = yield from drafts(items)
     operation = Append(
         at=core.at(),
         owner=core.owner,
         session_id=session_id,
         key=key,
         create=new,
-        messages=tuple([codec.draft(m) for m in items]),
+        messages=given,
         expected_seq=expected_seq,
     )
     done: Appended = yield from write(operation)
@@ -167,13 +171,18 @@ def reset_key(core: Core, target: Target) -> Flow[str]:
 
 def reset_session(core: Core, session_id: str) -> Flow[str]:
     """Point all keys of a session at a new one; gives its id."""
-    now = core.now()
-    current = yield from call(core.store.info, session_id, core.owner, now)
-    new = yield from _fresh(core, None, current, now)
-    done: Rotated = yield from write(
-        Rotate(at=core.at(), owner=core.owner, session_id=session_id, all_keys=True, new=new)
-    )
-    return done.session
+    for attempt in range(_TRIES):
+        now = core.now()
+        current = yield from call(core.store.info, session_id, core.owner, now)
+        new = yield from _fresh(core, None, current, now)
+        [outcome] = yield from commit(
+            Rotate(at=core.at(), owner=core.owner, session_id=session_id, all_keys=True, new=new)
+        )
+        if isinstance(outcome, Rotated):
+            return outcome.session
+        if not isinstance(outcome, KeyMoved) or attempt == _TRIES - 1:
+            raise outcome
+    raise AssertionError
 
 
 def _fresh(core: Core, target: Target | None, current: SessionInfo, now: datetime) -> Flow[NewSession]:
@@ -201,7 +210,7 @@ def compact(
     if expected is None:
         tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=1)
         expected = tail.summary.id if tail.summary is not None else 0
-    around = yield from _turns_around(core, session_id, through_seq)
+    around = yield from turns_around(core, session_id, through_seq)
     for exchange in group(around):
         first, last = exchange.first_seq, exchange.last_seq
         if exchange.messages and first <= through_seq < last:
@@ -229,7 +238,7 @@ def compact(
     return views.summary(results[0])
 
 
-def _turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:
+def turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:
     """The messages about a position, from one of the user's before it to one after it: no exchange reaches farther."""
     count = _AROUND
     while True:
@@ -260,6 +269,16 @@ def set_metadata(core: Core, session_id: str, changes: Mapping[str, Any], expect
             metadata=codec.json_text(dict(changes), "metadata"),
             expected_rev=expected_rev,
         )
+    )
+
+
+def set_info(core: Core, session_id: str, *, expected_rev: int | None = None, **changes: Any) -> Flow[None]:
+    """Change the title, the tags, or whether the session is archived, pinned or hidden."""
+    for name, value in changes.items():
+        if isinstance(value, str) and not value.strip():
+            raise ValueError(f"the {name} is empty; give None to take it away")
+    yield from write(
+        SetInfo(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev, **changes)
     )
 
 

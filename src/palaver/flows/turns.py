@@ -15,9 +15,12 @@ from palaver import codec, context, ids, reset
 from palaver.budget import Budget
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, SessionBusy, SessionNotFound, StoreError, TurnLost
+from palaver.flows import media
+from palaver.flows.drafting import drafts
 from palaver.flows.history import copies, widen
 from palaver.info import Notice, SessionInfo
 from palaver.keys import Origin
+from palaver.media import restored
 from palaver.model import Message, Usage
 from palaver.operations import (
     Append,
@@ -60,6 +63,9 @@ class Began(msgspec.Struct, kw_only=True):
     tail: Tail = Tail()
     window: Window = Window()
     budget: Budget = Budget()
+    media: dict[str, str] = {}  # msgspec gives each its own copy
+    """Base64 of what the window's messages refer to, by address."""
+    has_media: bool = False
     context: Callable[[], str] = str
     """Writes the section for the system prompt, for whom it is wanted."""
     notice: Notice | None = None
@@ -86,14 +92,17 @@ def begin(
     """
     if on_busy not in get_args(OnBusy):
         raise ValueError(f"on_busy is {on_busy!r}; use 'wait', 'raise' or 'store'")
+    if lease is not None and not isinstance(lease, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"lease is {lease!r}; give a timedelta, such as timedelta(minutes=10)")
     if lease is not None and lease <= timedelta(0):
         raise ValueError(f"lease is {lease}; it has to be longer than nothing, such as timedelta(minutes=10)")
+    draft = (yield from drafts((message,)))[0] if message is not None else None
     wanted = _Wanted(
         target=target,
         key=core.key(target) if target is not None else None,
         session_id=session_id,
         message=message,
-        draft=codec.draft(message) if message is not None else None,
+        draft=draft,
         lease=Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder()),
         on_busy="store" if on_busy == "store" else "raise",
         new=new,
@@ -278,7 +287,11 @@ def _with_lease(
 ) -> Flow[Began]:
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
-    tail, window = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
+    tail, window, large = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
+    held: dict[str, str] = {}
+    if large:
+        held = yield from media.load_window(core, begun.session_id, window, budget)
+        window = media.shown(window, held, budget)
     if current is None or current.id != begun.session_id:
         current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
     origin = origin or current.origin
@@ -294,10 +307,12 @@ def _with_lease(
         origin=origin,
         token=token,
         turn=begun.turn,
-        messages=messages,
+        messages=restored(messages, held),
+        has_media=large,
         tail=tail,
         window=window,
         budget=budget,
+        media=held,
         context=partial(context.section, current, origin, core.settings.deployment) if origin is not None else str,
         notice=msgspec.json.decode(begun.notice, type=Notice) if begun.notice is not None else None,
         session_is_new=begun.session_is_new,
@@ -315,13 +330,14 @@ def _without_lease(core: Core, begun: Begun, origin: Origin | None) -> Flow[Bega
         messages = yield from call(
             store.page, begun.session_id, core.owner, after=begun.seq - 1, before=begun.seq + 1, limit=1
         )
+    held = yield from media.load(core, begun.session_id, messages, core.settings.budget)
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,
         seq=begun.seq,
         origin=origin,
         turn=turn,
-        messages=tuple(messages),
+        messages=restored(messages, held),
         session_is_new=turn.session_is_new if turn is not None else False,
         first_contact=turn.first_contact if turn is not None else False,
     )
@@ -362,12 +378,13 @@ def append(
     core: Core, session_id: str, token: str, lease: timedelta, messages: Sequence[Message]
 ) -> Flow[tuple[Message, ...]]:
     """Store messages of a running turn, and give them back as stored."""
+    given = yield from drafts(messages)
     at = core.at()
     operation = Append(
         at=at,
         owner=core.owner,
         session_id=session_id,
-        messages=tuple([codec.draft(m) for m in messages]),
+        messages=given,
         token=token,
         lease_micros=lease // timedelta(microseconds=1),
     )
@@ -387,6 +404,7 @@ def finish(
     first_seq: int = 0,
 ) -> Flow[tuple[tuple[Message, ...], int]]:
     """End a turn; gives its last messages as stored, and how many messages wait for the next turn."""
+    given = yield from drafts(messages)
     at = core.at()
     operation = Finish(
         at=at,
@@ -394,7 +412,7 @@ def finish(
         session_id=session_id,
         token=token,
         state=state,
-        messages=tuple([codec.draft(m) for m in messages]),
+        messages=given,
         usage=core.priced(usage),
         anchor=anchor,
         reason=codec.clean_text(reason) if reason is not None else None,
@@ -426,7 +444,7 @@ def renew(core: Core, session_id: str, token: str, lease: timedelta) -> Flow[Non
     )
 
 
-def inbox(core: Core, session_id: str, token: str, first_seq: int) -> Flow[tuple[Message, ...]]:
+def inbox(core: Core, session_id: str, token: str, first_seq: int, budget: Budget) -> Flow[tuple[Message, ...]]:
     """Messages that came while the turn runs; they belong to it from now on."""
     if not (yield from call(core.store.queued, session_id, core.owner)):
         return ()
@@ -436,7 +454,8 @@ def inbox(core: Core, session_id: str, token: str, first_seq: int) -> Flow[tuple
     if not taken:
         return ()
     page = yield from call(core.store.turn_messages, session_id, core.owner, first_seq)
-    return tuple(m for m in page if m.seq in taken)
+    messages = tuple(m for m in page if m.seq in taken)
+    return restored(messages, (yield from media.load(core, session_id, messages, budget)))
 
 
 def as_stored(messages: Sequence[Message], seqs: Sequence[int], at: int) -> tuple[Message, ...]:

@@ -3,7 +3,7 @@
     Append, RecordUsage                      messages
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold      sessions and keys
-    Cut, Purge, Compact                      ranges
+    Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
 """
@@ -16,6 +16,7 @@ from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
@@ -26,11 +27,14 @@ AnyOperation: TypeAlias = (
     | Compact
     | Create
     | Cut
+    | Edit
     | Finish
     | Hold
     | Purge
     | RecordUsage
+    | Redo
     | Renew
+    | Replace
     | Rotate
     | SetInfo
     | Take
@@ -47,6 +51,7 @@ __all__ = [
     "Compact",
     "Create",
     "Cut",
+    "Edit",
     "Finish",
     "Finished",
     "Hold",
@@ -57,7 +62,10 @@ __all__ = [
     "Operation",
     "Purge",
     "RecordUsage",
+    "Redo",
+    "Redone",
     "Renew",
+    "Replace",
     "Rotate",
     "Rotated",
     "SetInfo",

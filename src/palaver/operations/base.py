@@ -10,14 +10,16 @@ from typing import Any
 
 import msgspec
 
-from palaver import codec
-from palaver.errors import InvalidKey, InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
+from palaver import codec, media
+from palaver.errors import InvalidKey, InvalidMessage, SessionBusy, SessionConflict, SessionEnded, SessionNotFound
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
+    MEDIA,
     ROLE_MASK,
     UNSEEN,
     USER_KIND,
+    ChangeKind,
     Draft,
     Head,
     SessionRow,
@@ -33,10 +35,16 @@ __all__ = [
     "KeyMoved",
     "Operation",
     "add_usage",
+    "admit_media",
     "append",
     "bump",
+    "busy_error",
     "close_turn",
+    "interrupt",
+    "is_held",
     "open_session",
+    "preview_of",
+    "require_no_turn",
     "require_rev",
 ]
 
@@ -139,7 +147,7 @@ def append(
         if role == USER_KIND and not kind & UNSEEN:
             user_seq = seq
             if row.preview is None and preview is None:
-                preview = _preview(draft)
+                preview = preview_of(draft.body)
         elif role <= _LEADING and (leading == seq - 1 or (head.message_count == 0 and seq == first + 1)):
             leading = seq
         start = seq if turn < 0 else turn
@@ -155,6 +163,8 @@ def append(
                 bytes(draft.body),
             ),
         )
+        if kind & MEDIA:
+            admit_media(ledger, row, seq, draft)
         if draft.id is not None:
             ledger.put_message_id(number, draft.id, seq)
         seqs.append(seq)
@@ -167,11 +177,24 @@ def append(
     return Appended(tuple(seqs), seq, fresh > 0, row.id)
 
 
+def admit_media(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:
+    """Note what the message refers to. Content that it did not bring must be its owner's already."""
+    brought = {blob.address: blob.data for blob in draft.blobs}
+    for address in media.addresses(codec.decode(draft.body)):
+        data = brought.get(address)
+        if data is None and not ledger.has_media(row.owner, address):
+            msg = f"no message of this owner holds the content {address!r}: give the content itself, as base64 in data"
+            raise InvalidMessage(msg)
+        ledger.add_media(row.number, seq, address, data)
+
+
 def _require_same(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:
     stored = ledger.message(row.number, seq)
     if stored is None:  # purged: the number and the id are all that is left, and it does not come back
         return
-    if not codec.same_content(codec.decode(stored.body), codec.decode(draft.body)):
+    versions = ledger.versions(row.number, seq)  # it is redelivered as it first came, whatever was made of it since
+    first = versions[0].body if versions else stored.body
+    if not codec.same_content(codec.decode(first), codec.decode(draft.body)):
         msg = (
             f"session {row.id!r} holds another message with id {draft.id!r}, at seq {seq}: "
             "an id names one content; edit that message, or give the new one its own id"
@@ -179,8 +202,9 @@ def _require_same(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> No
         raise SessionConflict(msg, expected=draft.id, actual=seq)
 
 
-def _preview(draft: Draft) -> str:
-    text = " ".join(codec.decode(draft.body).text.split())
+def preview_of(body: bytes | msgspec.Raw) -> str:
+    """The beginning of what a message says, on one line."""
+    text = " ".join(codec.decode(body).text.split())
     return text[:PREVIEW_LENGTH]
 
 
@@ -197,6 +221,32 @@ def close_turn(ledger: Ledger, turn: TurnRow, state: TurnState, at: int, **chang
     )
     ledger.put_turn(turn)
     return turn
+
+
+def is_held(ledger: Ledger, turn: TurnRow, at: int) -> bool:
+    """Whether a running turn's lease still keeps others out."""
+    return turn.expires_at > ledger.now(at) and ledger.alive(turn.holder)
+
+
+def interrupt(ledger: Ledger, row: SessionRow, turn: TurnRow, at: int, reason: str = "its lease ran out") -> None:
+    """Close a turn that its holder has left."""
+    close_turn(ledger, turn, "interrupted", at, reason=reason)
+    ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
+
+
+def busy_error(row: SessionRow) -> SessionBusy:
+    """The answer to who comes while a turn runs."""
+    return SessionBusy(f'a turn is running in session {row.id!r}: wait for it, or begin with on_busy="store"')
+
+
+def require_no_turn(ledger: Ledger, row: SessionRow, through_seq: int, at: int) -> None:
+    """SessionBusy if a turn runs that positions up to this one belong to; one whose holder is gone is closed."""
+    turn = ledger.last_turn(row.number)
+    if turn is None or turn.state != "running" or through_seq < turn.first_seq:
+        return
+    if is_held(ledger, turn, at):
+        raise busy_error(row)
+    interrupt(ledger, row, turn, at)
 
 
 def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:

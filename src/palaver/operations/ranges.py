@@ -7,17 +7,18 @@ from typing import Any
 import msgspec
 
 from palaver.errors import SessionConflict
-from palaver.operations.base import Operation, bump, open_session, require_rev
+from palaver.operations.base import Operation, bump, open_session, require_no_turn, require_rev
 from palaver.operations.ledger import Ledger
 from palaver.rows import ChangeKind, CompactionRow, CutRow, Head, SessionRow
 
-__all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user"]
+__all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
     """Make the positions from `from_seq` through `through_seq` no longer live. They stay stored.
 
-    Raises SessionConflict if the session has not the version in `expected_rev`.
+    Raises SessionConflict if the session has not the version in `expected_rev`, or ends elsewhere than at
+    `expected_seq`; SessionBusy, where `unless_running`, if a running turn stands in the range.
     """
 
     owner: str | None = None
@@ -26,11 +27,19 @@ class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
     through_seq: int
     kind: str
     expected_rev: int | None = None
+    expected_seq: int | None = None
+    unless_running: bool = False
 
     def apply(self, ledger: Ledger) -> SessionRow:
         row = open_session(ledger, self.session_id, self.owner, writing=True)
         require_rev(row, self.expected_rev)
-        through = min(self.through_seq, ledger.head(row.number).last_seq)
+        last = ledger.head(row.number).last_seq
+        if self.expected_seq is not None and self.expected_seq != last:
+            msg = f"session {row.id!r} ends at seq {last}, not {self.expected_seq}: read what is new and retry"
+            raise SessionConflict(msg, expected=self.expected_seq, actual=last)
+        through = min(self.through_seq, last)
+        if self.unless_running:
+            require_no_turn(ledger, row, through, self.at)
         row = cut_range(ledger, row, self.from_seq, through, self.kind)
         ledger.add_change(row.number, row.rev, ChangeKind.CUT, self.from_seq, through)
         return row
@@ -53,7 +62,7 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         require_rev(row, self.expected_rev)
         through = min(self.through_seq, ledger.head(row.number).last_seq)
         before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind == "purge"])
-        gone = sum(hi - lo + 1 for lo, hi in _outside(before, self.from_seq, through))
+        gone = sum(hi - lo + 1 for lo, hi in without(before, self.from_seq, through))
         # The preview quotes a message that may be among the purged.
         row = cut_range(ledger, row, self.from_seq, through, "purge", preview=None)
         ledger.purge_messages(row.number, self.from_seq, through)
@@ -107,7 +116,7 @@ class Compact(Operation, frozen=True, kw_only=True, tag="compact"):
         return new
 
 
-def _outside(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
+def without(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
     """What is left of low..high between disjoint ascending ranges."""
     out: list[tuple[int, int]] = []
     for start, end in ranges:

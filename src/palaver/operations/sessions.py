@@ -34,6 +34,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent_kind: str | None = None
     reset_reason: str | None = None
     notice: str | None = None
+    hidden: bool = False
     carried: tuple[Draft, ...] = ()
     """Copies of messages of the parent, which the session begins with."""
     summary: str | None = None
@@ -170,31 +171,68 @@ class Bind(Operation, frozen=True, kw_only=True, tag="bind"):
 
 
 class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
-    """Change what is kept about a session. `metadata` is a JSON object that is merged: a null removes its key."""
+    """Change what is kept about a session; what is not given stays as it is.
+
+    `metadata` is a JSON object that is merged: a null removes its key. A title that another session of the owner has
+    is a SessionConflict, whose `actual` is that session's id; None takes the title away.
+    """
 
     owner: str | None = None
     session_id: str
     metadata: str | None = None
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    pinned: bool | msgspec.UnsetType = msgspec.UNSET
+    hidden: bool | msgspec.UnsetType = msgspec.UNSET
     expected_rev: int | None = None
 
     def apply(self, ledger: Ledger) -> SessionRow:
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
+        changes: dict[str, object] = {
+            name: value
+            for name in ("title", "tags", "archived", "pinned", "hidden")
+            if (value := getattr(self, name)) is not msgspec.UNSET and value != getattr(row, name)
+        }
         if self.metadata is not None:
-            kept: dict[str, object] = msgspec.json.decode(row.metadata or "{}")
-            try:
-                given = msgspec.json.decode(self.metadata, type=dict[str, object])
-            except msgspec.MsgspecError as exc:
-                msg = f"metadata is no JSON object: {exc}"
-                raise InvalidMessage(msg) from exc
-            for name, value in given.items():
-                if value is None:
-                    kept.pop(name, None)
-                else:
-                    kept[name] = value
-            row = bump(ledger, row, metadata=codec.json_text(kept, "metadata") if kept else None)
+            changes["metadata"] = _merged_metadata(row.metadata, self.metadata)
+        if self.tags is not msgspec.UNSET:
+            for tag in self.tags:
+                require_text(tag, "tag")
+        if "title" in changes:
+            retitle(ledger, row, self.title or None)
+        if changes:
+            row = bump(ledger, row, **changes)
             ledger.add_change(row.number, row.rev, ChangeKind.INFO)
         return row
+
+
+def _merged_metadata(metadata: str | None, given: str) -> str | None:
+    kept: dict[str, object] = msgspec.json.decode(metadata or "{}")
+    try:
+        changes = msgspec.json.decode(given, type=dict[str, object])
+    except msgspec.MsgspecError as exc:
+        msg = f"metadata is no JSON object: {exc}"
+        raise InvalidMessage(msg) from exc
+    for name, value in changes.items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = value
+    return codec.json_text(kept, "metadata") if kept else None
+
+
+def retitle(ledger: Ledger, row: SessionRow, title: str | None) -> None:
+    """Give up the session's title, and take another, which must be new to the owner. The caller stores the row."""
+    if title is not None:
+        require_text(title, "title")
+        known = ledger.titled(row.owner, title)
+        if known is not None and known != row.number:
+            actual = ledger.session(known).id
+            msg = f"title {title!r} is that of session {actual!r} already: choose another"
+            raise SessionConflict(msg, expected=None, actual=actual)
+    ledger.put_title(row.owner, row.title, title, row.number)
 
 
 class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
@@ -250,6 +288,7 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             parent_kind=new.parent_kind,
             reset_reason=new.reset_reason,
             notice=new.notice,
+            hidden=new.hidden,
         ),
         Head(last_active=at),
     )
@@ -262,7 +301,10 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
         ledger.put_session(row)
     ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
     if new.carried:
-        done = append(ledger, row, new.carried, at)
+        try:
+            done = append(ledger, row, new.carried, at)
+        except InvalidMessage as error:  # an image that a message to be copied refers to was purged since it was read
+            raise KeyMoved(str(error), expected=new.parent, actual=None) from error
         row = ledger.session(row.number)
         ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, 1, done.last_seq)
     return row

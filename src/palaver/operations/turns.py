@@ -7,9 +7,21 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from palaver import codec
-from palaver.errors import SessionBusy, SessionConflict, SessionNotFound, TurnLost
+from palaver.errors import SessionConflict, SessionNotFound, TurnLost
 from palaver.model import Usage
-from palaver.operations.base import Appended, KeyMoved, Operation, add_usage, append, bump, close_turn, open_session
+from palaver.operations.base import (
+    Appended,
+    KeyMoved,
+    Operation,
+    add_usage,
+    append,
+    bump,
+    busy_error,
+    close_turn,
+    interrupt,
+    is_held,
+    open_session,
+)
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, merged
 from palaver.operations.sessions import NewSession, add_session, bind
@@ -18,7 +30,7 @@ from palaver.times import SECOND
 
 REDELIVERY = 24 * 3600 * SECOND
 
-__all__ = ["Begin", "Begun", "BegunKind", "Finish", "Finished", "Lease", "Renew", "Take", "held_turn", "is_held"]
+__all__ = ["Begin", "Begun", "BegunKind", "Finish", "Finished", "Lease", "Renew", "Take", "held_turn"]
 
 BegunKind: TypeAlias = Literal["begun", "taken_over", "replayed", "stored"]
 
@@ -162,8 +174,8 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         if turn is not None and turn.state == "finished":
             return _begun("replayed", row, seq, turn)
         if held:
-            if self.on_busy == "raise" or turn is not None:
-                raise _busy_error(row)
+            if self.on_busy == "raise":
+                raise busy_error(row)
             return _begun("stored", row, seq)
         if last is not None and (turn is None or turn.first_seq != last.first_seq):
             if last.first_seq >= seq and seq not in ledger.queued(row.number):  # the conversation has gone on since
@@ -181,7 +193,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
 
     def _busy(self, ledger: Ledger, row: SessionRow) -> Begun:
         if self.on_busy == "raise" or self.message is None:
-            raise _busy_error(row)
+            raise busy_error(row)
         at = append(ledger, row, (self.message,), self.at)
         ledger.put_queued(row.number, (*ledger.queued(row.number), *at.seqs))
         ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, at.last_seq, at.last_seq)
@@ -226,7 +238,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         if seq in queued:  # it began with what had waited; beside a message of its own that stays outside
             for one in queued:
                 if one >= turn.first_seq:
-                    ledger.claim_message(number, one, one - turn.first_seq + 1)
+                    _claim(ledger, number, one, one - turn.first_seq + 1)
         if row.notice is not None:
             ledger.put_session(msgspec.structs.replace(row, notice=None))
         ledger.add_change(number, row.rev, ChangeKind.TURN_BEGUN, seq, seq)
@@ -244,6 +256,13 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             end_seq=0,
             reason=None,
         )
+
+
+def _claim(ledger: Ledger, number: int, seq: int, turn: int) -> None:
+    """Count a stored message to a turn; see `StoredMessage.turn`."""
+    stored = ledger.message(number, seq)
+    if stored is not None:
+        ledger.rewrite_message(number, msgspec.structs.replace(stored, turn=turn))
 
 
 def _place(queued: tuple[int, ...], before: TurnRow | None) -> int:
@@ -304,7 +323,7 @@ class Take(Operation, frozen=True, kw_only=True, tag="take"):
         if seqs:
             ledger.put_queued(row.number, ())
             for seq in seqs:
-                ledger.claim_message(row.number, seq, seq - turn.first_seq + 1)
+                _claim(ledger, row.number, seq, seq - turn.first_seq + 1)
             ledger.put_turn(msgspec.structs.replace(turn, taken=(*turn.taken, *seqs)))
             ledger.add_change(row.number, row.rev, ChangeKind.TAKEN, seqs[0], seqs[-1])
         return seqs
@@ -380,7 +399,7 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
         waiting = [seq for seq in turn.taken if not any(low <= seq <= high for low, high in dead)]
         if waiting:
             for seq in waiting:
-                ledger.claim_message(row.number, seq, 0)
+                _claim(ledger, row.number, seq, 0)
             ledger.put_queued(row.number, tuple(sorted({*waiting, *ledger.queued(row.number)})))
         return row, turn.first_seq
 
@@ -428,11 +447,6 @@ def _turn_of(ledger: Ledger, row: SessionRow, seq: int) -> TurnRow | None:
     return turn if turn is not None and turn.state != "rolled_back" else None
 
 
-def is_held(ledger: Ledger, turn: TurnRow, at: int) -> bool:
-    """Whether a running turn's lease still keeps others out."""
-    return turn.expires_at > ledger.now(at) and ledger.alive(turn.holder)
-
-
 def held_turn(ledger: Ledger, row: SessionRow, token: str) -> TurnRow:
     """The turn whose lease has this token, or TurnLost. An expired lease that nobody took is still held."""
     turn = ledger.last_turn(row.number)
@@ -440,13 +454,3 @@ def held_turn(ledger: Ledger, row: SessionRow, token: str) -> TurnRow:
         msg = f"the lease on session {row.id!r} is held by another turn, or this turn has ended"
         raise TurnLost(msg)
     return turn
-
-
-def interrupt(ledger: Ledger, row: SessionRow, turn: TurnRow, at: int, reason: str = "its lease ran out") -> None:
-    """Close a turn that its holder has left."""
-    close_turn(ledger, turn, "interrupted", at, reason=reason)
-    ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
-
-
-def _busy_error(row: SessionRow) -> SessionBusy:
-    return SessionBusy(f'a turn is running in session {row.id!r}: wait for it, or begin with on_busy="store"')

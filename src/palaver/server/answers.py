@@ -14,6 +14,7 @@ from palaver.exchanges import Repair
 from palaver.formats import Rendered, wires
 from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
+from palaver.media import has_media, set_aside
 from palaver.model import Message
 from palaver.server.reading import Cleaned
 from palaver.stores.base import Change
@@ -25,6 +26,7 @@ __all__ = [
     "Events",
     "Health",
     "Inbox",
+    "Media",
     "Messages",
     "OpenTurnDocument",
     "OpenTurns",
@@ -35,6 +37,7 @@ __all__ = [
     "TurnDocument",
     "WindowAnswer",
     "WindowDocument",
+    "named",
     "payload",
     "require_wire",
     "session_document",
@@ -55,6 +58,16 @@ class SessionDocument(SessionInfo, frozen=True, kw_only=True, omit_defaults=Fals
 
     repairs: tuple[Cleaned, ...] | UnsetType = UNSET
     """Only where the request held text that had to be mended: where, and how."""
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """Content that is kept out of line."""
+
+    address: str
+    size: int
+    """Bytes."""
+    data: str
+    """Base64."""
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,15 +231,20 @@ def session_document(info: SessionInfo, cleaned: tuple[Cleaned, ...] = ()) -> Se
     return SessionDocument(**fields, repairs=cleaned or UNSET)
 
 
+def named(message: Message) -> Message:
+    """A message as the server answers it: large content by its address; the route of media has the bytes."""
+    return set_aside(message)[0] if has_media(message) else message
+
+
 def window_document(window: Window) -> WindowDocument:
     """A window as the server answers it."""
     return WindowDocument(
-        messages=window.messages,
+        messages=tuple(map(named, window.messages)),
         head_count=window.head_count,
         tokens=window.tokens,
         repairs=window.repairs,
         omitted=window.omitted,
-        pending=window.pending,
+        pending=tuple(map(named, window.pending)),
         anchor=window.anchor,
     )
 
@@ -270,9 +288,9 @@ def turn_document(
         queued=turn.queued,
         notice=turn.notice,
         context=turn.context,
-        message=turn.message,
-        reply=turn.reply,
-        messages=turn.messages,
+        message=named(turn.message) if turn.message is not None else None,
+        reply=named(turn.reply) if turn.reply is not None else None,
+        messages=tuple(map(named, turn.messages)),
         window=None if window is None else window_document(window),
         waiting=turn.waiting if ending else UNSET,
         payload=UNSET if window is None else payload(window, wire),

@@ -11,11 +11,13 @@ from msgspec import Meta
 
 from palaver.aio import AsyncSession
 from palaver.errors import SessionConflict, SessionNotFound
+from palaver.media import as_text
 from palaver.model import Wire
 from palaver.server import bodies
 from palaver.server.answers import (
     Appended,
     Compacted,
+    Media,
     Messages,
     SessionDocument,
     SessionPage,
@@ -154,6 +156,13 @@ async def read_messages(call: Call) -> Answer:
     return Answer(Messages(messages=tuple(page), next=following, corrupt=page.corrupt))
 
 
+async def read_media(call: Call) -> Answer:
+    """Content that a message of the session refers to."""
+    address = call.path["address"]
+    data = await (await _session(call)).media(address)
+    return Answer(Media(address=address, size=len(data), data=as_text(data)))
+
+
 async def append_messages(call: Call) -> Answer:
     """Store messages at the end of a session."""
     body: bodies.AppendMessages | bodies.AppendWireMessages = call.body
@@ -286,6 +295,16 @@ ENDPOINTS = (
         Messages,
         query=MessageQuery,
         problems=_FOUND,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/sessions/{session_id}/media/{address}",
+        "readMedia",
+        "Content that is kept out of line, by the `blob` of a part.",
+        read_media,
+        {200: "The content."},
+        Media,
+        problems=(*_FOUND, "media-not-found"),
     ),
     Endpoint(
         "POST",

@@ -18,6 +18,7 @@ from palaver.server.answers import (
     OpenTurnDocument,
     OpenTurns,
     TurnDocument,
+    named,
     require_wire,
     turn_document,
 )
@@ -191,7 +192,7 @@ async def finish_turn(call: Call) -> Answer:
 def _require_same(turn: AsyncTurn, reply: Sequence[Message]) -> None:
     """Refuse another reply for a turn that has one."""
     stored = turn.messages[len(turn.messages) - len(reply) :]
-    if len(stored) != len(reply) or not all(map(same_content, stored, reply)):
+    if len(stored) != len(reply) or not all(map(same_content, map(named, stored), map(named, reply))):
         msg = f"the turn at seq {turn.seq} of session {turn.session_id!r} was finished with another reply"
         raise SessionConflict(msg)
 
@@ -219,7 +220,7 @@ async def inbox(call: Call) -> Answer:
     if turn.ended:
         msg = f"this turn of session {turn.session_id!r} has ended; the next one takes what waits"
         raise TurnLost(msg)
-    return Answer(Inbox(messages=await turn.inbox()))
+    return Answer(Inbox(messages=tuple(map(named, await turn.inbox()))))
 
 
 _LOST = ("session-not-found", "turn-lost")

@@ -108,7 +108,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that `check` found wrong."""
 
-    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "store"]
+    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store"]
     where: str
     detail: str
 
@@ -205,6 +205,17 @@ class Store(ABC):
     @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:
         """Messages that were stored while a turn ran and that no turn has taken yet."""
+
+    @abstractmethod
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        """What a message said before each of its edits, oldest first; empty where it was never edited, or is gone."""
+
+    @abstractmethod
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        """Content that is kept out of line, by its address; only what a message of this session refers to.
+
+        Of an address that none refers to, or whose content is damaged, there is nothing in the answer.
+        """
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

@@ -26,6 +26,7 @@ from palaver.rows import (
     StoredMessage,
     TurnRow,
     UsageRow,
+    VersionRow,
 )
 from palaver.stores import holders
 from palaver.times import EARLIEST, LATEST
@@ -77,6 +78,10 @@ class Table(Generic[K, V]):
             self.dirty.pop(key, None)
 
 
+def _nothing(_key: Any) -> None:
+    """Of rows that are only ever written."""
+
+
 def refused(operation: Operation, error: Exception) -> InvalidMessage:
     """The answer to an operation with a value that no store could keep."""
     answer = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
@@ -99,6 +104,10 @@ class CachedLedger(Ledger, ABC):
         self.titles: Table[tuple[str, str], int] = table(self._load_titled)
         self.messages: Table[tuple[int, int], StoredMessage] = table(self._load_message)
         self.message_ids: Table[tuple[int, str], int] = table(self._load_message_seq)
+        self.version_lists: Table[tuple[int, int], tuple[VersionRow, ...]] = table(self._load_versions)
+        self.media_refs: Table[tuple[str, int, int], bool] = table(_nothing)
+        """Which message, by session number and position, refers to which content."""
+        self.blobs: Table[str, bytes] = table(_nothing)
         self.turns: Table[tuple[int, int], TurnRow] = table(self._load_turn)
         self.last_turns: Table[int, int] = table(self._load_last_turn)
         self.queues: Table[int, tuple[int, ...]] = table(self._load_queue)
@@ -107,8 +116,8 @@ class CachedLedger(Ledger, ABC):
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
-        self.claims: list[tuple[int, int]] = []
-        """Stored messages that changed their turn: they are written again, the others for the first time."""
+        self.rewrites: list[tuple[int, int]] = []
+        """Stored messages that changed: they are written again, the others for the first time."""
         self._trims = 0
 
     def _table(self, load: Callable[[K], V | None]) -> Table[K, V]:
@@ -121,7 +130,7 @@ class CachedLedger(Ledger, ABC):
         """Apply each operation; one that raises a PalaverError is undone and answered by the error."""
         results: list[Any] = []
         for operation in operations:
-            mark = len(self._undo), len(self.changes), len(self.purges), len(self.claims)
+            mark = len(self._undo), len(self.changes), len(self.purges), len(self.rewrites)
             try:
                 if not EARLIEST <= operation.at <= LATEST:
                     raise OverflowError(f"the time {operation.at} is in no calendar")
@@ -134,13 +143,13 @@ class CachedLedger(Ledger, ABC):
                 results.append(refused(operation, error))
         return results
 
-    def _take_back(self, undo: int, changes: int, purges: int, claims: int) -> None:
+    def _take_back(self, undo: int, changes: int, purges: int, rewrites: int) -> None:
         while len(self._undo) > undo:
             table, key, row, dirty = self._undo.pop()
             table.take_back(key, row, dirty=dirty)
         del self.changes[changes:]
         del self.purges[purges:]
-        del self.claims[claims:]
+        del self.rewrites[rewrites:]
 
     def abandon(self) -> None:
         """Take back everything since the last flush."""
@@ -151,7 +160,7 @@ class CachedLedger(Ledger, ABC):
         self._undo.clear()
         self.changes.clear()
         self.purges.clear()
-        self.claims.clear()
+        self.rewrites.clear()
         for table in self._tables:
             table.dirty.clear()
 
@@ -159,6 +168,9 @@ class CachedLedger(Ledger, ABC):
         """Forget what later operations will hardly ask for, so that memory stays bounded."""
         self.messages.rows.clear()
         self.message_ids.rows.clear()
+        self.version_lists.rows.clear()
+        self.media_refs.rows.clear()
+        self.blobs.rows.clear()
         self._trims += 1
         if self._trims % 64 == 0 and sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
             self.forget()
@@ -168,7 +180,7 @@ class CachedLedger(Ledger, ABC):
         self._undo.clear()
         self.changes.clear()
         self.purges.clear()
-        self.claims.clear()
+        self.rewrites.clear()
         for table in self._tables:
             table.rows.clear()
             table.dirty.clear()
@@ -249,6 +261,12 @@ class CachedLedger(Ledger, ABC):
     def titled(self, owner: str, title: str) -> int | None:
         return self.titles.get((owner, title))
 
+    def put_title(self, owner: str, old: str | None, new: str | None, number: int) -> None:
+        if old is not None:
+            self.titles.put((owner, old), None)
+        if new is not None:
+            self.titles.put((owner, new), number)
+
     def message_seq(self, number: int, message_id: str) -> int | None:
         return self.message_ids.get((number, message_id))
 
@@ -267,16 +285,37 @@ class CachedLedger(Ledger, ABC):
     def add_message(self, number: int, message: StoredMessage) -> None:
         self.messages.put((number, message.seq), message)
 
-    def claim_message(self, number: int, seq: int, turn: int) -> None:
-        stored = self.messages.get((number, seq))
-        if stored is not None:
-            if (number, seq) not in self.messages.dirty:  # else it is about to be written anyway
-                self.claims.append((number, seq))
-            self.messages.put((number, seq), msgspec.structs.replace(stored, turn=turn))
+    def has_media(self, owner: str, address: str) -> bool:
+        fresh = ((n, seq) for (a, n, seq), held in self.media_refs.rows.items() if held and a == address)
+        return any(
+            not self._purged(number, seq) and self.session(number).owner == owner
+            for number, seq in (*fresh, *self._load_references(owner, address))
+        )
+
+    def add_media(self, number: int, seq: int, address: str, data: bytes | None) -> None:
+        self.media_refs.put((address, number, seq), row=True)
+        if data is not None:
+            self.blobs.put(address, data)
+
+    def rewrite_message(self, number: int, message: StoredMessage) -> None:
+        key = number, message.seq
+        if key not in self.messages.dirty:  # else it is about to be written anyway
+            self.rewrites.append(key)
+        self.messages.put(key, message)
+
+    def versions(self, number: int, seq: int) -> tuple[VersionRow, ...]:
+        return self.version_lists.get((number, seq)) or ()
+
+    def put_versions(self, number: int, seq: int, versions: tuple[VersionRow, ...]) -> None:
+        self.version_lists.put((number, seq), versions)
 
     def purge_messages(self, number: int, from_seq: int, through_seq: int) -> None:
         for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
             self.messages.put(key, None)
+        for key in [k for k in self.version_lists.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
+            self.version_lists.put(key, ())
+        for ref in [r for r in self.media_refs.rows if r[1] == number and from_seq <= r[2] <= through_seq]:
+            self.media_refs.put(ref, None)
         self.purges.append((number, from_seq, through_seq))
 
     def turn(self, number: int, first_seq: int) -> TurnRow | None:
@@ -356,6 +395,12 @@ class CachedLedger(Ledger, ABC):
     def _load_turn_seqs(self, number: int, first_seq: int, last_seq: int) -> list[int]: ...
     @abstractmethod
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None: ...
+    @abstractmethod
+    def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None: ...
+    @abstractmethod
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        """Session number and position of the stored messages of an owner that refer to this content."""
+
     @abstractmethod
     def _load_message_seq(self, key: tuple[int, str]) -> int | None: ...
     @abstractmethod

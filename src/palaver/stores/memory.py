@@ -24,6 +24,7 @@ from palaver.rows import (
     StoredMessage,
     TurnRow,
     UsageRow,
+    VersionRow,
 )
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
@@ -81,6 +82,12 @@ class _Ledger(CachedLedger):
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
         return None
 
+    def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
+        return None
+
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        return []
+
     def _load_message_seq(self, key: tuple[int, str]) -> int | None:
         return None
 
@@ -134,6 +141,12 @@ class MemoryStore(Store):
             for number, low, high in ledger.purges:
                 for seq in range(low, high + 1):
                     ledger.messages.rows.pop((number, seq), None)
+                for ref in [r for r in ledger.media_refs.rows if r[1] == number and low <= r[2] <= high]:
+                    del ledger.media_refs.rows[ref]
+            if ledger.purges:
+                held = {address for address, _, _ in ledger.media_refs.rows}
+                for address in ledger.blobs.rows.keys() - held:
+                    del ledger.blobs.rows[address]
             self._changes.extend(ledger.changes)
             ledger.flushed()
             return results
@@ -271,6 +284,20 @@ class MemoryStore(Store):
             found = [ledger.message(number, seq) for seq in ledger.queued(number)]
             return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
 
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            stored = ledger.message(number, seq)
+            if stored is None:
+                return Page()
+            return decoded(self, session_id, [(seq, v.kind, stored.at, v.body) for v in ledger.versions(number, seq)])
+
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self._open() as ledger:
+            number = self._found(ledger, session_id, owner).number
+            mine = {address for address, n, _ in ledger.media_refs.rows if n == number}
+            return {a: data for a in addresses if a in mine and (data := ledger.blobs.rows.get(a)) is not None}
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._open() as ledger:
@@ -392,7 +419,8 @@ class MemoryStore(Store):
                     t is not None and t.state == "running" and t.session in numbers for t in ledger.turns.rows.values()
                 ),
                 owners=len({r.owner for r in rows}),
-                size_bytes=sum(len(m.body) for m in ledger.messages.rows.values() if m is not None),
+                size_bytes=sum(len(m.body) for m in ledger.messages.rows.values() if m is not None)
+                + sum(len(data) for data in ledger.blobs.rows.values() if data is not None),
                 usage=Usage(
                     input_tokens=total.input_tokens,
                     output_tokens=total.output_tokens,

@@ -6,11 +6,13 @@ from palaver.testing.base import OpenStore
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
+from palaver.testing.media import Media
 from palaver.testing.messages import Appends, Batches
 from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
+from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.sessions import Creation, Ownership, Resets
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.turns import Leases, Turns
@@ -21,6 +23,7 @@ __all__ = ["OpenStore", "StoreConformance"]
 class StoreConformance(
     Appends,
     Batches,
+    Media,
     Turns,
     Leases,
     Redelivery,
@@ -34,6 +37,10 @@ class StoreConformance(
     Cuts,
     Purges,
     Compactions,
+    Redos,
+    Edits,
+    Replacements,
+    Titles,
     Pages,
     Tails,
     Damage,

@@ -10,6 +10,7 @@ import msgspec
 
 from palaver import codec
 from palaver.errors import PalaverError
+from palaver.media import addresses
 from palaver.model import Message, user
 from palaver.operations import Append, Begin, Begun, Create, Lease, NewSession, Operation
 from palaver.rows import Draft, Holder
@@ -175,5 +176,7 @@ def state_of(store: Store) -> dict[str, Any]:
             "tail": store.tail(info.id, None, NOW, limit=50),
             "turn": store.turn(info.id, None),
             "queued": store.queued(info.id, None),
+            "versions": [list(store.versions(info.id, None, m.seq)) for m in stored(store, info.id)],
+            "media": store.blobs(info.id, None, [a for m in stored(store, info.id) for a in addresses(m)]),
         }
     return state

@@ -61,12 +61,14 @@ class Redelivery(StoreCase):
         assert again.turn.end_seq == 2
 
     def test_of_the_running_turn(self, store: Store) -> None:
-        """SessionBusy: it is being answered; also for a caller who would have his message stored."""
+        """SessionBusy: it is being answered. For a caller who would have his message stored: it is."""
         create(store)
         begin(store, user("hi", id="m1"))
-        for on_busy in ("raise", "store"):
-            again = Begin(at=AT, session_id="s", message=HI, lease=lease("t2"), on_busy=on_busy)
-            refused(store, again, SessionBusy)
+        refused(store, Begin(at=AT, session_id="s", message=HI, lease=lease("t2"), on_busy="raise"), SessionBusy)
+        again = begin(store, user("hi", id="m1"), "t2", on_busy="store")
+        assert (again.kind, again.seq, again.turn) == ("stored", 1, None)
+        assert texts(live(store)) == ["hi"]
+        assert list(store.queued("s", None)) == []
 
     def test_of_a_turn_whose_lease_ran_out(self, store: Store) -> None:
         """The turn goes on under the new token; the old holder has lost it; the message is there once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from palaver import codec
+from palaver import codec, media
 from palaver.errors import CorruptRecord
 from palaver.operations.ranges import merged
 from palaver.rows import CutRow, Head, Kind, SessionRow, TurnRow, kind_of
@@ -17,6 +17,7 @@ from palaver.stores.tails import live_ranges
 __all__ = ["Checking", "Source"]
 
 _CHECKED_AT_ONCE = 1_000
+_BLOBS_AT_ONCE = 8
 
 
 class Source(Protocol):
@@ -68,7 +69,7 @@ class Checking:
             )
             for r in self._sql.all("check_keys")
         ]
-        return found + self._check_sessions(None)
+        return found + self._check_media() + self._check_sessions(None)
 
     def _check_bodies(self, owner: str | None) -> list[Finding]:
         found: list[Finding] = []
@@ -77,9 +78,11 @@ class Checking:
         if owner is not None:
             mine = {row[0] for row in self._sql.all("check_sessions") if row[2] == owner}
         while True:  # in pieces, so that no snapshot keeps the WAL from starting over
-            rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
-            if not rows:
-                return found
+            with self._source.snapshot():
+                rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
+                if not rows:
+                    return found
+                found += self._check_references(rows, mine)
             after = rows[-1][0]
             for packed, kind, body in rows:
                 if mine is not None and packed >> 32 not in mine:
@@ -90,8 +93,42 @@ class Checking:
                 except CorruptRecord as exc:
                     found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
                     continue
-                if message.seq or kind_of(message) != kind & ~Kind.WIRE:
+                if message.seq or kind_of(message) != kind & ~(Kind.WIRE | Kind.MEDIA):
                     found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
+
+    def _check_references(self, rows: list[Row], mine: set[int] | None) -> list[Finding]:
+        """Content that a message names and nobody has; seen in one snapshot with the message."""
+        found: list[Finding] = []
+        for packed, kind, body in rows:
+            if not kind & Kind.MEDIA or (mine is not None and packed >> 32 not in mine):
+                continue
+            where = f"session number {packed >> 32}, seq {packed & LAST}"
+            try:
+                named = media.addresses(codec.decode(body))
+            except CorruptRecord:  # reported as such
+                continue
+            if any(not self._sql.one("has_blob", (address, packed, packed)) for address in named):
+                found.append(Finding(kind="media", where=where, detail="content that it refers to is not stored"))
+        return found
+
+    def _check_media(self) -> list[Finding]:
+        found = [
+            Finding(
+                kind="media",
+                where=f"session number {number}, seq {seq}",
+                detail=f"it refers to the content {address}, and one of the two is not stored",
+            )
+            for address, number, seq in self._sql.all("check_media_refs")
+        ]
+        after = 0
+        while rows := self._sql.all("check_blobs", (after, _BLOBS_AT_ONCE)):
+            after = rows[-1][0]
+            for _, address, data, held in rows:
+                if media.address_of(data) != address:
+                    found.append(Finding(kind="media", where=f"content {address}", detail="its bytes are others"))
+                if not held:
+                    found.append(Finding(kind="media", where=f"content {address}", detail="no message refers to it"))
+        return found
 
     def _check_sessions(self, owner: str | None) -> list[Finding]:
         found: list[Finding] = []

@@ -19,6 +19,7 @@ from palaver.rows import (
     TurnRow,
     TurnState,
     UsageRow,
+    VersionRow,
 )
 from palaver.stores.ledger import CachedLedger
 from palaver.stores.sqlite.statements import Statements
@@ -223,12 +224,20 @@ class SqliteLedger(CachedLedger):
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
         run = self._sql.run
+        freed: set[str] = set()
         for number, low, high in self.purges:
             base = number << 32
             span = (base | low, base | high)
-            for name in ("purge_messages", "purge_versions", "purge_queue"):
+            freed.update(row[0] for row in self._sql.all("media_refs_of", span))
+            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs"):
                 run(name, span)
         self._flush_messages()
+        if self.version_lists.dirty:
+            self._flush_versions()
+        if self.media_refs.dirty:
+            self._flush_media()
+        for address in freed:
+            run("drop_unheld_blob", {"address": address})
         self._flush_sessions()
         if self.turns.dirty:
             self._flush_turns()
@@ -254,21 +263,35 @@ class SqliteLedger(CachedLedger):
             run("put_usage", _usage_values(used))
 
     def _flush_messages(self) -> None:
-        claimed = set(self.claims)
-        for number, seq in self.claims:
+        again = set(self.rewrites)
+        for number, seq in again:
             message = self.messages.get((number, seq))
             if message is not None:
-                self._sql.run("claim_message", (message.turn, number << 32 | seq))
+                values = (message.kind, message.turn, message.body, number << 32 | seq)
+                self._sql.run("rewrite_message", values)
         rows = self.messages.rows
         new = [
             (key[0] << 32 | key[1], m.kind, m.back, m.turn, m.at, m.body)
             for key in self.messages.dirty
-            if (m := rows[key]) is not None and key not in claimed
+            if (m := rows[key]) is not None and key not in again
         ]
         if len(new) == 1:
             self._sql.run("put_message", new[0])
         elif new:
             self._sql.many("put_message", new)
+
+    def _flush_versions(self) -> None:
+        for (number, seq), versions in self.version_lists.changed():
+            for v in versions or ():
+                self._sql.run("put_version", (number << 32 | seq, v.version, v.edited_at, v.kind, v.body))
+
+    def _flush_media(self) -> None:
+        refs = [(address, n << 32 | seq) for (address, n, seq), held in self.media_refs.changed() if held]
+        held = {address for address, _ in refs}
+        for address, data in self.blobs.changed():
+            if data is not None and address in held:
+                self._sql.run("put_blob", (address, data))
+        self._sql.many("put_media_ref", refs)
 
     def _flush_ids(self) -> None:
         for (number, message_id), seq in self.message_ids.changed():
@@ -428,6 +451,13 @@ class SqliteLedger(CachedLedger):
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None:
         row = self._one("message", key[0] << 32 | key[1])
         return StoredMessage(key[1], *row) if row is not None else None
+
+    def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
+        return tuple(VersionRow(*row) for row in self._sql.all("versions", (key[0] << 32 | key[1],)))
+
+    def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
+        many = LAST if self.purges else 1  # what this commit purges vouches for nothing
+        return [(row[0], row[1]) for row in self._sql.all("references_of_owner", (address, owner, many))]
 
     def _load_message_seq(self, key: tuple[int, str]) -> int | None:
         row = self._one("message_seq", *key)

@@ -9,31 +9,38 @@ SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
--- One session with its head and its newest turn, by its public id.
+-- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, m.id, m.back, m.at
 FROM sessions s
 LEFT JOIN turns t ON t.id = (
     SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
 )
+LEFT JOIN messages m ON m.id = (
+    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
+)
 WHERE s.id = ?;
 
 -- name: session_by_key
--- The session that a key points at, with its head and its newest turn.
+-- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, k.since
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, m.id, m.back, m.at,
+       k.since
 FROM keys k
 JOIN sessions s ON s.number = k.session
 LEFT JOIN turns t ON t.id = (
     SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
+)
+LEFT JOIN messages m ON m.id = (
+    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
 )
 WHERE k.owner = ? AND k.key = ?;
 
@@ -159,8 +166,14 @@ SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
 -- name: put_message
 INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
 
--- name: claim_message
-UPDATE messages SET turn = ? WHERE id = ?;
+-- name: rewrite_message
+UPDATE messages SET kind = ?, turn = ?, body = ? WHERE id = ?;
+
+-- name: versions
+SELECT version, edited_at, kind, body FROM versions WHERE message = ? ORDER BY version;
+
+-- name: put_version
+INSERT OR IGNORE INTO versions (message, version, edited_at, kind, body) VALUES (?, ?, ?, ?, ?);
 
 -- name: newest_messages
 SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
@@ -185,6 +198,49 @@ DELETE FROM versions WHERE message BETWEEN ? AND ?;
 
 -- name: purge_queue
 DELETE FROM queue WHERE id BETWEEN ? AND ?;
+
+-- name: put_blob
+INSERT INTO media (address, data) VALUES (?, ?)
+ON CONFLICT (address) DO UPDATE SET data = excluded.data WHERE data IS NOT excluded.data;  -- heals a damaged copy
+
+-- name: put_media_ref
+INSERT OR IGNORE INTO media_refs (address, message) VALUES (?, ?);
+
+-- name: media_refs_of
+-- What the messages of a range refer to.
+SELECT address FROM media_refs WHERE message BETWEEN ? AND ?;
+
+-- name: purge_media_refs
+DELETE FROM media_refs WHERE message BETWEEN ? AND ?;
+
+-- name: drop_unheld_blob
+DELETE FROM media WHERE address = :address AND NOT EXISTS (SELECT 1 FROM media_refs WHERE address = :address);
+
+-- name: references_of_owner
+-- Which messages of an owner refer to this content.
+SELECT r.message >> 32, r.message & 4294967295 FROM media_refs r JOIN sessions s ON s.number = r.message >> 32
+WHERE r.address = ? AND s.owner = ? LIMIT ?;
+
+-- name: blob
+-- Content, if a message of the range refers to it.
+SELECT data FROM media m
+WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
+
+-- name: has_blob
+-- Whether content is there, and a message of the range refers to it.
+SELECT 1 FROM media_refs r JOIN media m ON m.address = r.address WHERE r.address = ? AND r.message BETWEEN ? AND ?;
+
+-- name: check_blobs
+-- All content, and whether a message refers to it.
+SELECT id, address, data, EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address) FROM media m
+WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: check_media_refs
+-- References of messages that are not there, or to content that is not.
+SELECT r.address, r.message >> 32, r.message & 4294967295 FROM media_refs r
+WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message)
+   OR NOT EXISTS (SELECT 1 FROM media b WHERE b.address = r.address)
+LIMIT 100;
 
 -- name: message_seq
 SELECT seq FROM message_ids WHERE session = ? AND id = ?;

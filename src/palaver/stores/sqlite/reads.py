@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import apsw
 import msgspec
 
-from palaver import codec
+from palaver import codec, media
 from palaver.errors import CursorExpired, SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
@@ -41,6 +41,7 @@ from palaver.window import Tail
 __all__ = ["Lines", "Reads"]
 
 _TURN = SESSION_COLUMNS + 4
+_NEWEST = _TURN + 17
 _HOLDS = 15
 _MANY = 1_000
 """Rows from which on the cyclic collector would cost more than it could ever find."""
@@ -92,20 +93,16 @@ class Reads:
         return self.parse(row)
 
     def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
-        session = session_row(row)
-        base = session.number << 32
-        head = head_row(row[SESSION_COLUMNS:])
-        newest = self.sql.one("newest_after", (base | head.last_seq, base | LAST))
+        newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
         turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
-        return session, newer_head(head, newest), turn
+        return session_row(row), newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
 
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
-        with self.snapshot():
-            row = self.sql.one("session_by_key", (owner, key))
-            if row is None:
-                return None
-            session, head, turn = self.parse(row)
-            return views.info(session, head, now, turn=turn, bound_at=row[-1])
+        row = self.sql.one("session_by_key", (owner, key))
+        if row is None:
+            return None
+        session, head, turn = self.parse(row)
+        return views.info(session, head, now, turn=turn, bound_at=row[-1])
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
@@ -299,6 +296,25 @@ class Reads:
             seqs = self.sql.all("queue", (base, base | LAST))
             rows = [(s[0], self.sql.one("message", (base | s[0],))) for s in seqs]
         return decoded(self, session_id, [(seq, r[0], r[3], r[4]) for seq, r in rows if r is not None])
+
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        with self.snapshot():
+            session, _, _ = self._found(session_id, owner)
+            stored = self.one(session.number, seq) if 0 < seq <= LAST else None
+            rows = self.sql.all("versions", (session.number << 32 | seq,)) if stored is not None else []
+        at = stored.at if stored is not None else 0
+        return decoded(self, session_id, [(seq, row[2], at, row[3]) for row in rows])
+
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self.snapshot():
+            session, _, _ = self._found(session_id, owner)
+            base = session.number << 32
+            rows = [(address, self.sql.one("blob", (address, base, base | LAST))) for address in addresses]
+        found = {address: row[0] for address, row in rows if row is not None}
+        for address, data in found.items():
+            if media.address_of(data) != address:
+                self.set_aside(f"media {address}", data)
+        return {address: data for address, data in found.items() if f"media {address}" not in self._damaged}
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

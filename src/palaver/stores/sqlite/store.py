@@ -353,6 +353,14 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.queued(session_id, owner)
 
+    def versions(self, session_id: str, owner: str | None, seq: int) -> Page:
+        with self._reading() as r:
+            return r.versions(session_id, owner, seq)
+
+    def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
+        with self._reading() as r:
+            return r.blobs(session_id, owner, addresses)
+
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._reading() as r:
             return r.sessions(query, now)

@@ -34,7 +34,8 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_id ON sessions (id);
 CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
 CREATE INDEX sessions_owner ON sessions (owner, last_active DESC, number DESC);
-CREATE UNIQUE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
+-- Titles are unique per owner; operations see to it, as two sessions may exchange theirs in one commit.
+CREATE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
 
 -- id = session number << 32 | seq: a session's messages lie side by side, and a position needs no second index.
 CREATE TABLE messages (
@@ -54,11 +55,25 @@ CREATE TABLE message_ids (
     PRIMARY KEY (session, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Binary content, once for all messages that refer to it; gone with the last of them.
+CREATE TABLE media (
+    id INTEGER PRIMARY KEY,
+    address TEXT NOT NULL UNIQUE,  -- sha256 in hex, "-", number of bytes
+    data BLOB NOT NULL
+) STRICT;
+CREATE TABLE media_refs (
+    address TEXT NOT NULL,
+    message INTEGER NOT NULL,  -- as messages.id
+    PRIMARY KEY (address, message)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_refs_message ON media_refs (message);
+
 -- Earlier content of edited messages.
 CREATE TABLE versions (
     message INTEGER NOT NULL,
     version INTEGER NOT NULL,
     edited_at INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (message, version)
 ) STRICT, WITHOUT ROWID;

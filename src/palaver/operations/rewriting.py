@@ -1,0 +1,152 @@
+"""Operations that change what a transcript says, and can be undone: redo of a cut, and edits, which keep versions."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver.errors import InvalidMessage, SessionConflict
+from palaver.operations.base import (
+    Appended,
+    Operation,
+    admit_media,
+    append,
+    bump,
+    open_session,
+    preview_of,
+    require_no_turn,
+    require_rev,
+)
+from palaver.operations.ledger import Ledger
+from palaver.operations.ranges import cut_range, merged, newest_user, without
+from palaver.rows import MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, Head, VersionRow
+
+__all__ = ["Edit", "Redo", "Redone", "Replace"]
+
+NOT_LIFTED = frozenset({"purge", "rollback"})
+"""Kinds of cuts that redo leaves alone: what was purged is gone, and a turn that was rolled back never was."""
+EDITED = -1
+"""In `CompactionRow.stale`: not a cut changed what the summary covers, but an edit, which nothing undoes."""
+
+
+class Redone(msgspec.Struct, frozen=True, gc=False):
+    """The range that is live again."""
+
+    from_seq: int
+    through_seq: int
+
+
+class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
+    """Make what the newest cut took away live again; summaries that the cut had made stale hold again.
+
+    SessionConflict where there is nothing to redo: nothing was cut, or a message came since.
+    """
+
+    owner: str | None = None
+    session_id: str
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> Redone:
+        row = open_session(ledger, self.session_id, self.owner, writing=True)
+        require_rev(row, self.expected_rev)
+        number = row.number
+        head = ledger.head(number)
+        cuts = ledger.cuts(number)
+        newest = next((cut for cut in reversed(cuts) if not cut.lifted), None)
+        if newest is None or newest.kind in NOT_LIFTED or newest.last_seq != head.last_seq:
+            msg = f"session {row.id!r} has nothing to redo: nothing was taken back, or something came after it"
+            raise SessionConflict(msg, actual=head.last_seq)
+        cuts = tuple(msgspec.structs.replace(c, lifted=True) if c.id == newest.id else c for c in cuts)
+        ledger.put_cuts(number, cuts)
+        dead = merged(cuts)
+        count = sum(hi - lo + 1 for lo, hi in without(dead, newest.from_seq, newest.through_seq))
+        user_seq = newest_user(ledger, number, head.last_seq, dead)
+        ledger.put_head(number, Head(head.last_seq, head.message_count + count, head.last_active, user_seq))
+        rows = tuple(
+            msgspec.structs.replace(c, stale=0) if c.stale == newest.id else c for c in ledger.compactions(number)
+        )
+        ledger.put_compactions(number, rows)
+        row = bump(ledger, row, compaction=max((c.id for c in rows if not c.stale), default=0))
+        ledger.add_change(number, row.rev, ChangeKind.REDONE, newest.from_seq, newest.through_seq)
+        return Redone(newest.from_seq, newest.through_seq)
+
+
+class Replace(Operation, frozen=True, kw_only=True, tag="replace"):
+    """Put messages in the place of all that is live. What they replace is cut, and stays stored.
+
+    A message may have the id of one that it replaces. Raises SessionConflict if the session ends elsewhere than at
+    `expected_seq`, SessionBusy while a turn runs.
+    """
+
+    owner: str | None = None
+    session_id: str
+    messages: tuple[Draft, ...]
+    expected_seq: int | None = None
+
+    def apply(self, ledger: Ledger) -> Appended:
+        row = open_session(ledger, self.session_id, self.owner, writing=True)
+        number = row.number
+        last = ledger.head(number).last_seq
+        if self.expected_seq is not None and self.expected_seq != last:
+            msg = f"session {row.id!r} ends at seq {last}, not {self.expected_seq}: read what is new and retry"
+            raise SessionConflict(msg, expected=self.expected_seq, actual=last)
+        if last:
+            require_no_turn(ledger, row, last, self.at)
+            row = cut_range(ledger, row, 1, last, "replace")
+            ledger.add_change(number, row.rev, ChangeKind.CUT, 1, last)
+            for draft in self.messages:
+                if draft.id is not None and ledger.message_seq(number, draft.id) is not None:
+                    ledger.put_message_id(number, draft.id, None)
+        done = append(ledger, row, self.messages, self.at)
+        if done.fresh:
+            ledger.add_change(number, row.rev, ChangeKind.APPENDED, last + 1, done.last_seq)
+        return done
+
+
+class Edit(Operation, frozen=True, kw_only=True, tag="edit"):
+    """Put new content in the place of a message; what it said before is kept as a version.
+
+    Position, time, role, id and visibility stay. A summary that covers the message is stale from now on. Returns how
+    many earlier versions there are. Raises SessionConflict where the message is not live, SessionBusy where it
+    belongs to a running turn, InvalidMessage for another role.
+    """
+
+    owner: str | None = None
+    session_id: str
+    seq: int
+    message: Draft
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> int:
+        row = open_session(ledger, self.session_id, self.owner, writing=True)
+        require_rev(row, self.expected_rev)
+        number, seq = row.number, self.seq
+        stored = ledger.message(number, seq)
+        if stored is None or any(lo <= seq <= hi for lo, hi in merged(ledger.cuts(number))):
+            msg = f"session {row.id!r} has no live message at seq {seq}"
+            raise SessionConflict(msg, expected=seq, actual=ledger.head(number).last_seq)
+        require_no_turn(ledger, row, seq, self.at)
+        fixed = ROLE_MASK | UNSEEN
+        if self.message.kind & fixed != stored.kind & fixed:
+            msg = f"an edit keeps the role and the visibility of the message at seq {seq}: delete it and append another"
+            raise InvalidMessage(msg)
+        versions = ledger.versions(number, seq)
+        before = VersionRow(row.rev + 1, self.at, stored.kind, stored.body)
+        ledger.put_versions(number, seq, (*versions, before))
+        body = bytes(self.message.body)
+        if self.message.kind & MEDIA:
+            admit_media(ledger, row, seq, self.message)
+        ledger.rewrite_message(number, msgspec.structs.replace(stored, kind=self.message.kind, body=body))
+        changes: dict[str, object] = {}
+        if row.preview is not None and row.preview == preview_of(stored.body):
+            changes["preview"] = preview_of(body)
+        rows = ledger.compactions(number)
+        if any(not c.stale and c.from_seq <= seq <= c.through_seq for c in rows):
+            rows = tuple(
+                msgspec.structs.replace(c, stale=EDITED) if not c.stale and c.from_seq <= seq <= c.through_seq else c
+                for c in rows
+            )
+            ledger.put_compactions(number, rows)
+            changes["compaction"] = max((c.id for c in rows if not c.stale), default=0)
+        row = bump(ledger, row, **changes)
+        ledger.add_change(number, row.rev, ChangeKind.EDITED, seq, seq)
+        return len(versions) + 1
