@@ -24,7 +24,7 @@ def shortened(text: str, limit: int, forbidden: re.Pattern[str] | None = None) -
     """
     if len(text) <= limit and (forbidden is None or not forbidden.search(text)):
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
     kept = text if forbidden is None else forbidden.sub("_", text)
     return f"{kept[: max(limit - 25, 0)]}_{digest}"[-limit:]
 

@@ -119,17 +119,27 @@ class Stream(Protocol):
 class Notes:
     """Collects the repairs of one rendering; `at` says which message they belong to."""
 
-    __slots__ = ("_found", "_seq", "where")
+    __slots__ = ("_found", "_index", "_seq", "places")
 
     def __init__(self) -> None:
         self._found: list[Repair] = []
         self._seq = 0
-        self.where = "messages[0]"
+        self._index = 0
+        self.places: list[int] | None = None
+        """Where the messages being rendered stand in the list that was given, if that is another one."""
+
+    @property
+    def where(self) -> str:
+        """The current message, by its place in the list that was given."""
+        places = self.places
+        if places:
+            return f"messages[{places[min(self._index, len(places) - 1)]}]"
+        return f"messages[{self._index}]"
 
     def at(self, index: int, seq: int) -> None:
         """The next notes are about the message at this index."""
         self._seq = seq
-        self.where = f"messages[{index}]"
+        self._index = index
 
     def about(self, kind: RepairKind, seq: int, detail: str) -> None:
         """Note a repair of the message at this position, whatever the current one is."""
