@@ -327,13 +327,14 @@ def test_long_call_ids_are_shortened_alike_in_call_and_result() -> None:
     assert repaired(user("Hi"), *messages)[0][1]["tool_calls"][0]["id"] == wire_id
 
 
-def test_a_long_id_that_this_wire_gave_stays_for_its_result_too() -> None:
-    """A provider's own id is not touched, and a result made by a constructor answers it."""
+def test_a_long_id_that_a_look_alike_gave_is_shortened_for_its_result_too() -> None:
+    """OpenAI refuses it, whoever gave it; without repairs it stays."""
     long = "x" * 100
-    call = {**CALL, "id": long}
-    (reply,) = parse({"role": "assistant", "content": None, "tool_calls": [call]})
-    payload = render(reply, tool(long, "1"))
-    assert payload[0]["tool_calls"][0]["id"] == payload[1]["tool_call_id"] == long
+    (reply,) = parse({"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": long}]})
+    payload, kinds = repaired(reply, tool(long, "1"))
+    assert payload[0]["tool_calls"][0]["id"] == payload[1]["tool_call_id"] != long
+    assert kinds == ["call_id_shortened"]
+    assert render(reply, tool(long, "1"), repair=False)[1]["tool_call_id"] == long
 
 
 @pytest.mark.parametrize("native", [True, False])

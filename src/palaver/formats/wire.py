@@ -47,7 +47,9 @@ RepairKind: TypeAlias = Literal[
     "name_left_out",
     "name_missing",
     "opaque_left_out",
+    "part_changed",
     "part_left_out",
+    "prefix_left_out",
     "result_left_out",
     "role_changed",
     "signature_made",
@@ -101,11 +103,20 @@ class Violation(msgspec.Struct, frozen=True):
 class Stream(Protocol):
     """What a wire makes of the events of one streamed answer, one by one."""
 
-    text: str
-    """The text for the person, so far."""
-    usage: Usage | None
-    error: str | None
-    """What the provider said in the middle of the stream, where it broke off."""
+    @property
+    def text(self) -> str:
+        """The text for the person, so far."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider said that the call used; None until it says so."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """What the provider said in the middle of the stream, where it broke off."""
+        ...
 
     def feed(self, event: dict[str, Any]) -> list[Message]:
         """Take one event, as plain JSON. The messages that it finished, as `parse` would give them."""
