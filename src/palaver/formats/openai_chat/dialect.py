@@ -25,8 +25,11 @@ class Dialect(NamedTuple):
     """The entry that says a part; None where the wire cannot. The second argument: whether the part came from it."""
     mend: Callable[[dict[str, Any], Notes], bool]
     """Makes one spelled message acceptable, in place, and notes each change; False where nothing of it is left."""
-    settle: Callable[[list[Any], Notes], None]
-    """Makes the list of spelled messages acceptable, in place, where it is more than each of them."""
+    settle: Callable[[list[Any], Callable[[int], Notes]], None]
+    """Makes the list of spelled messages acceptable, in place, where it is more than each of them.
+
+    The second argument gives the notes of the message that an entry, by its place, was made from.
+    """
     legacy: bool = False
     """Whether a single call without an id is a `function_call`, and its result has role `function`."""
     inner_reasoning: bool = False

@@ -5,6 +5,7 @@ What it gives is clean by `rules`, except for what is between messages: that is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from palaver.codec import json_text
@@ -20,11 +21,11 @@ CONTINUE = "Continue."
 _MEDIA = ("image_url", "input_audio", "file")
 
 
-def settle(messages: list[Any], notes: Notes) -> None:
+def settle(messages: list[Any], notes_of: Callable[[int], Notes]) -> None:
     """A payload that has no message at all gets one (OC1)."""
     if not messages:
+        notes_of(0).about("user_added", 0, f"there was nothing to send; the user says {CONTINUE!r}")
         messages.append({"role": "user", "content": CONTINUE})
-        notes.about("user_added", 0, f"there was nothing to send; the user says {CONTINUE!r}")
 
 
 def mend(message: dict[str, Any], notes: Notes) -> bool:

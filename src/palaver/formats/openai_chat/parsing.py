@@ -31,9 +31,8 @@ def parse(messages: object, dialect: Dialect, *, system: object = None) -> list[
     out: list[Message] = []
     if system is not None:
         out.append(parse_plain({"role": "system", "content": plain(system, "system")}, "system", dialect))
-    wire = dialect.wire
     for index, entry in enumerate(entries(messages)):
-        message = read(entry, wire)
+        message = read(entry, dialect)
         if message is not None:
             out.append(message)
             continue
@@ -92,7 +91,9 @@ def _typed(raw: dict[str, Any], where: str, dialect: Dialect) -> Message:
         parts = (_result(call_id, name, content, said, where, dialect),)
         name = None
     elif role == "assistant":
-        parts = (*_thinking(rest, words), *content, *_beside_content(rest, where, words), *_calls(rest, where))
+        thinking = () if dialect.inner_reasoning else _thinking(rest, words)
+        beside = _beside_content(rest, where, words) if dialect.legacy else []
+        parts = (*thinking, *content, *beside, *_calls(rest, where, legacy=dialect.legacy))
     extra = leftover(rest, where)
     return Message(role=role, parts=parts, name=name, wire=dialect.wire, layout=" ".join(words) or None, extra=extra)
 
@@ -138,14 +139,14 @@ def _beside_content(rest: dict[str, Any], where: str, words: list[str]) -> list[
     return parts
 
 
-def _calls(rest: dict[str, Any], where: str) -> list[ToolCall]:
+def _calls(rest: dict[str, Any], where: str, *, legacy: bool) -> list[ToolCall]:
     calls = rest.get("tool_calls")
     if is_array(calls) and calls:
         del rest["tool_calls"]
         return [parse_call(call, f"{where}.tool_calls[{index}]") for index, call in enumerate(calls)]
-    legacy = rest.get("function_call")
-    if is_object(legacy) and isinstance(legacy.get("name"), str) and isinstance(legacy.get("arguments"), str):
+    call = rest.get("function_call")
+    if legacy and is_object(call) and isinstance(call.get("name"), str) and isinstance(call.get("arguments"), str):
         del rest["function_call"]
-        extra = leftover(without(legacy, "name", "arguments"), where)
-        return [ToolCall(name=legacy["name"], arguments=legacy["arguments"], extra=extra)]
+        extra = leftover(without(call, "name", "arguments"), where)
+        return [ToolCall(name=call["name"], arguments=call["arguments"], extra=extra)]
     return []

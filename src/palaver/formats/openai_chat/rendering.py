@@ -8,9 +8,9 @@ from typing import Any
 from palaver.formats.call_ids import CallIds
 from palaver.formats.openai_chat.dialect import Dialect
 from palaver.formats.openai_chat.ordinary import spelled
-from palaver.formats.openai_chat.spelling import spell, spell_result, verbatim
+from palaver.formats.openai_chat.spelling import say_no_reasoning, spell, spell_result, verbatim
 from palaver.formats.wire import Notes, Rendered
-from palaver.model import Message, ToolResult
+from palaver.model import Message, ThinkingPart, ToolResult
 
 __all__ = ["render"]
 
@@ -23,8 +23,7 @@ def render(messages: Sequence[Message], dialect: Dialect, notes: Notes, *, repai
         ]
         return Rendered(None, out, notes.repairs(), {})
     walk = _Walk(dialect, notes)
-    out = walk.out
-    waiting = walk.waiting
+    out, waiting, places = walk.out, walk.waiting, walk.places
     for index, message in _joined(messages, dialect, merges=notes):
         ordinary = spelled(message, dialect, waiting)
         if ordinary is not None:
@@ -32,7 +31,9 @@ def render(messages: Sequence[Message], dialect: Dialect, notes: Notes, *, repai
         else:
             notes.at(index, message.seq)
             walk.take(message, f"m{index}")
-    dialect.settle(out, notes)
+        while len(places) < len(out):
+            places.append((index, message.seq))
+    dialect.settle(out, walk.notes_of)
     return Rendered(None, out, notes.repairs(), walk.ids.changed)
 
 
@@ -59,25 +60,48 @@ def _results(message: Message, notes: Notes) -> list[ToolResult]:
 class _Walk:
     """One rendering with repairs: the payload so far, and the calls that wait for their results."""
 
-    __slots__ = ("dialect", "ids", "notes", "out", "waiting")
+    __slots__ = ("dialect", "ids", "notes", "out", "places", "waiting")
 
     def __init__(self, dialect: Dialect, notes: Notes) -> None:
         self.dialect = dialect
         self.notes = notes
         self.out: list[Any] = []
+        self.places: list[tuple[int, int]] = []
+        """For each of `out`, the message that it was made from: its place, and its position in the session."""
         self.ids = CallIds(dialect.fit_call_id)
         self.waiting: set[str] = set()
         """Calls of the last message with calls, where all their ids are as they were; else `ids` knows them."""
+
+    def notes_of(self, place: int) -> Notes:
+        """The notes, about the message that this entry was made from."""
+        if self.places:
+            self.notes.at(*self.places[place])
+        return self.notes
 
     def take(self, message: Message, label: str) -> None:
         """Spell a message the careful way."""
         if message.role == "tool":
             self._take_results(message)
             return
+        if message.role == "assistant" and message.wire != self.dialect.wire and self._without_reasoning(message):
+            return
         self.waiting.clear()
         entry = spell(message, self.dialect, self.notes, self._call_ids(message, label))
         if entry is not None:
             self._add(entry)
+
+    def _without_reasoning(self, message: Message) -> bool:
+        """Spell an answer of another wire that is ordinary but for its reasoning; whether it was."""
+        parts = tuple(part for part in message.parts if type(part) is not ThinkingPart)
+        if len(parts) == len(message.parts):
+            return False
+        entry = spelled(message.replace(parts=parts), self.dialect, self.waiting)
+        if entry is None:
+            return False
+        for _ in range(len(message.parts) - len(parts)):
+            say_no_reasoning(message, self.dialect, self.notes)
+        self.out.append(entry)
+        return True
 
     def _add(self, entry: dict[str, Any]) -> None:
         if self.dialect.mend(entry, self.notes):

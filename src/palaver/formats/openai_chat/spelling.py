@@ -26,7 +26,7 @@ from palaver.model import (
     ToolResult,
 )
 
-__all__ = ["fitting_name", "spell", "spell_result", "verbatim"]
+__all__ = ["fitting_name", "say_no_reasoning", "spell", "spell_result", "verbatim"]
 
 
 def verbatim(message: Message, dialect: Dialect) -> dict[str, Any] | None:
@@ -157,10 +157,15 @@ def _texts(spelled: Sequence[Any]) -> list[str] | None:
     return None
 
 
+def say_no_reasoning(message: Message, dialect: Dialect, notes: Notes) -> None:
+    """Note that reasoning is not said."""
+    said = f"reasoning of {message.wire or 'no wire'} in a {message.role} message"
+    notes.add("thinking_left_out", f"{said} means nothing on {dialect.wire}")
+
+
 def _say_thinking(part: ThinkingPart, message: Message, dialect: Dialect, beside: dict[str, Any], notes: Notes) -> None:
     if message.wire != dialect.wire or message.role != "assistant" or part.text is None or dialect.inner_reasoning:
-        said = f"reasoning of {message.wire or 'no wire'} in a {message.role} message"
-        notes.add("thinking_left_out", f"{said} means nothing on {dialect.wire}")
+        say_no_reasoning(message, dialect, notes)
         return
     words = _words(message, dialect)
     for key in ("reasoning_content", "reasoning"):
