@@ -179,6 +179,15 @@ def test_a_result_answers_once() -> None:
     assert ids.answer(ToolResult(call_id="b"), Notes()) is None
 
 
+def test_what_has_no_id_answers_what_has_none() -> None:
+    """As the legality stage pairs them."""
+    ids = CallIds(str)
+    made = ids.calls(calls("a", "").tool_calls, label="1", notes=Notes(), native=False)
+    answer = ids.answer(ToolResult(), Notes())
+    assert answer is not None
+    assert answer.wire_id == made[1]
+
+
 # -- the facade
 
 

@@ -31,7 +31,9 @@ def mend(message: dict[str, Any], notes: Notes) -> bool:
     name = message.get("name")
     if name is not None:
         message["name"] = fitting_name(name if isinstance(name, str) else "", notes)
-    return role != "assistant" or says_something(message)
+    content = message.get("content")
+    blank = isinstance(content, str) and not content.strip() and not message.get("tool_calls")
+    return role != "assistant" or (says_something(message) and not blank)
 
 
 def _mend_calls(message: dict[str, Any], notes: Notes) -> None:

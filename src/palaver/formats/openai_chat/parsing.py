@@ -145,8 +145,7 @@ def _calls(rest: dict[str, Any], where: str, *, legacy: bool) -> list[ToolCall]:
         del rest["tool_calls"]
         return [parse_call(call, f"{where}.tool_calls[{index}]") for index, call in enumerate(calls)]
     call = rest.get("function_call")
-    if legacy and is_object(call) and isinstance(call.get("name"), str) and isinstance(call.get("arguments"), str):
+    if legacy and is_object(call):
         del rest["function_call"]
-        extra = leftover(without(call, "name", "arguments"), where)
-        return [ToolCall(name=call["name"], arguments=call["arguments"], extra=extra)]
+        return [parse_call({"function": call}, f"{where}.function_call")]
     return []

@@ -75,12 +75,12 @@ def part_fault(part: Any, role: str) -> Fault | None:
 
 def speaks(message: dict[str, Any]) -> bool:
     """Whether an assistant message may go without content (OC10): it calls, refuses, or spoke."""
-    calls, refusal = message.get("tool_calls"), message.get("refusal")
+    calls, refusal, audio = message.get("tool_calls"), message.get("refusal"), message.get("audio")
     return bool(
         (is_array(calls) and calls)
         or is_object(message.get("function_call"))
         or (isinstance(refusal, str) and refusal)
-        or is_object(message.get("audio"))
+        or (is_object(audio) and isinstance(audio.get("id"), str))
     )
 
 

@@ -62,7 +62,8 @@ def spell(
     ids = [call.call_id for call in calls] if call_ids is None else call_ids
     if len(calls) == 1 and not ids[0] and dialect.legacy:
         extra = calls[0].extra if native else None
-        out["function_call"] = merged({"name": calls[0].name, "arguments": calls[0].arguments}, extra)
+        called = {"name": calls[0].name, "arguments": calls[0].arguments}
+        out["function_call"] = merged({"function": called}, extra)["function"]
     elif calls:
         names = [call.name if call_ids is None else fitting_name(call.name, notes) for call in calls]
         out["tool_calls"] = [
@@ -228,7 +229,7 @@ def spell_result(
         return None
     kept = verbatim(message, dialect) if alone else None
     if kept is not None:
-        return kept if answers is None else _addressed(kept, call_id)
+        return kept if answers is None else _addressed(kept, answers)
     words = _words(message, dialect)
     out: dict[str, Any] = {"role": "tool", "tool_call_id": call_id}
     if not call_id and dialect.legacy:
@@ -241,13 +242,16 @@ def spell_result(
     return merged(out, _extra(message, dialect)) if alone else out
 
 
-def _addressed(kept: dict[str, Any], call_id: str) -> dict[str, Any]:
-    """A result that was kept whole, as the answer to the call with this id; "" is a legacy function call."""
+def _addressed(kept: dict[str, Any], answers: tuple[str, str]) -> dict[str, Any]:
+    """A result that was kept whole, as the answer to this call; one without an id is a legacy function call."""
+    call_id, name = answers
     if call_id:
         kept.update(role="tool", tool_call_id=call_id)
     else:
         kept["role"] = "function"
         kept.pop("tool_call_id", None)
+        if kept.get("name") is None:
+            kept["name"] = name
     return kept
 
 
