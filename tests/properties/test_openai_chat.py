@@ -130,3 +130,81 @@ def test_appending_changes_nothing_before(messages: list[Message], more: list[Me
     if any(repair.kind == "user_added" for repair in formats.render("openai_chat", messages).repairs):
         return
     assert text(whole[: len(part)]) == text(part)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[dict[str, Any], list[Any]]:
+    """An answer, and the events that a provider would stream it in."""
+    answer: dict[str, Any] = {"role": "assistant", "content": draw(st.none() | st.text(max_size=12))}
+    for key in ("refusal", "reasoning_content"):
+        if draw(st.booleans()):
+            answer[key] = draw(st.text(min_size=1, max_size=8))
+    calls = [
+        {"id": f"c{number}", "type": "function", "function": {"name": "look", "arguments": arguments}}
+        for number, arguments in enumerate(draw(st.lists(st.text(max_size=8), max_size=3)))
+    ]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if answer["content"] is None else ""}]
+    for key in ("content", "refusal", "reasoning_content"):
+        if answer.get(key):
+            deltas.extend({key: piece} for piece in draw(pieces(answer[key])))
+    for index, call in enumerate(calls):
+        function: Any = call["function"]
+        named = {**function, "arguments": ""}
+        deltas.append({"tool_calls": [{**call, "index": index, "function": named}]})
+        deltas.extend(
+            {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+            for piece in draw(pieces(function["arguments"]))
+        )
+    if calls:
+        answer["tool_calls"] = calls
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    return answer, [*events, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+
+
+def pieces(whole: str) -> st.SearchStrategy[list[str]]:
+    """Ways to divide a text."""
+    cuts = st.lists(st.integers(0, len(whole)), max_size=3).map(sorted)
+    return cuts.map(lambda at: [whole[i:j] for i, j in zip([0, *at], [*at, len(whole)], strict=True)])
+
+
+@given(streams())
+def test_a_stream_gives_what_the_whole_answer_gives(streamed: tuple[dict[str, Any], list[Any]]) -> None:
+    """However it was divided."""
+    answer, events = streamed
+    stream = formats.Accumulator("openai_chat")
+    for event in events:
+        assert stream.feed(event) == []
+    if any(value for key, value in answer.items() if key != "role"):
+        assert stream.finish() == formats.parse("openai_chat", [answer])
+    else:
+        assert stream.finish() == []
+
+
+@given(streams(), st.integers(0, 9))
+def test_a_stream_that_breaks_off_gives_a_message_without_half_calls(
+    streamed: tuple[dict[str, Any], list[Any]], kept: int
+) -> None:
+    """Its text is what came."""
+    stream = formats.Accumulator("openai_chat")
+    for event in streamed[1][:-1][:kept]:
+        stream.feed(event)
+    for message in stream.finish():
+        assert (message.text or "") == stream.text
+        assert all(json.loads(call.arguments) is not None for call in message.tool_calls)
+
+
+keys = st.sampled_from(["choices", "usage", "error", "model", "x_groq", "data", "object"])
+events = st.dictionaries(keys, json_values, max_size=3) | st.builds(
+    lambda delta, finish: {"choices": [{"delta": delta, "finish_reason": finish}]}, bodies | json_values, json_values
+)
+
+
+@given(st.lists(events, max_size=5))
+def test_a_stream_takes_any_json(fed: list[Any]) -> None:
+    """It gives a message of it or none, it never raises."""
+    for wire in ("openai_chat", "mistral"):
+        stream = formats.Accumulator(wire)
+        for event in fed:
+            stream.feed(event)
+        for message in stream.finish():
+            encode(message)

@@ -157,7 +157,10 @@ def test_a_system_prompt_given_apart_comes_first() -> None:
 
 def test_rendering_shares_nothing_with_the_messages() -> None:
     """Changing a payload changes neither the messages nor the next payload."""
-    payload = [{"role": "user", "content": [{"type": "new", "x": []}]}, {"role": "assistant", "content": "x", "audio": {"id": 3}}]
+    payload = [
+        {"role": "user", "content": [{"type": "new", "x": []}]},
+        {"role": "assistant", "content": "x", "audio": {"id": 3}},
+    ]
     messages = parse(*copy.deepcopy(payload))
     first = render(*messages)
     first[0]["content"][0]["x"].append(1)

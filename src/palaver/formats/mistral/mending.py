@@ -97,9 +97,11 @@ def settle(messages: list[Any], notes_of: Callable[[int], Notes]) -> None:
             del message["prefix"]
             notes_of(place).add("prefix_left_out", "only the last message may be a prefix")
         before = message["role"]
+    begins = bool(messages) and messages[0]["role"] != "assistant"
+    if not begins:
+        notes_of(0).add("user_added", f"before it, as Mistral wants the user to begin: {CONTINUE!r}")
     if before == "assistant" and messages[-1].get("prefix") is not True:
         notes_of(last).add("user_added", f"after it, as Mistral wants the user to have the last word: {CONTINUE!r}")
         messages.append({"role": "user", "content": CONTINUE})
-    if not messages or messages[0]["role"] == "assistant":
-        notes_of(0).add("user_added", f"before it, as Mistral wants the user to begin: {CONTINUE!r}")
+    if not begins:
         messages.insert(0, {"role": "user", "content": CONTINUE})

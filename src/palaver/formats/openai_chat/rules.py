@@ -104,7 +104,9 @@ def check(messages: list[Any], system: Any) -> list[Violation]:
         else:
             found.extend(_unanswered(open_calls, asked))
             open_calls, asked = {}, where
-        if role is not None and not (len(message) == 2 and isinstance(message.get("content"), str)):
+        if role is not None and (
+            len(message) != 2 or role == "function" or not isinstance(message.get("content"), str)
+        ):
             found.extend(_message_faults(message, where))
         if role == "assistant":
             open_calls = dict.fromkeys(_ids(message), False)

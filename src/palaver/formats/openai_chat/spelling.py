@@ -12,7 +12,7 @@ from palaver.formats.call_ids import shortened
 from palaver.formats.openai_chat.dialect import Dialect
 from palaver.formats.openai_chat.ordinary import FUNCTION_NAME
 from palaver.formats.openai_chat.parts import is_refusal, spell_call
-from palaver.formats.wire import Notes, fingerprint, is_object, merged
+from palaver.formats.wire import Notes, RepairKind, fingerprint, is_object, merged
 from palaver.model import (
     AudioPart,
     FilePart,
@@ -223,7 +223,13 @@ def spell_result(
     native = message.wire == dialect.wire
     call_id, name = result.call_id, result.name
     if answers is not None:
-        call_id, name = answers[0], name or (answers[1] if not answers[0] else None)
+        call_id, called = answers
+        if not call_id:
+            name = fitting_name(called, Notes())  # as the call has it; that was noted there
+            if native and name != result.name:
+                kind: RepairKind = "name_changed" if result.name else "name_missing"
+                notes.add(kind, f"the result of a call of {name!r} got that name")
+        answers = call_id, name or ""
     elif not native and not call_id:
         notes.add("result_left_out", f"a result of {result.name!r} names no call, and none waits for it")
         return None
@@ -250,8 +256,7 @@ def _addressed(kept: dict[str, Any], answers: tuple[str, str]) -> dict[str, Any]
     else:
         kept["role"] = "function"
         kept.pop("tool_call_id", None)
-        if kept.get("name") is None:
-            kept["name"] = name
+        kept["name"] = name
     return kept
 
 
