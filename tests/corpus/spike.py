@@ -597,7 +597,7 @@ def _read_chat(messages: Any, system: Any) -> list[Message]:
 
 
 def _write_chat(messages: list[Message]) -> tuple[Any, Any]:
-    rendered = formats.render("openai_chat", messages)
+    rendered = formats.render("openai_chat", messages, repair=False)
     assert not rendered.repairs, rendered.repairs
     return rendered.messages, rendered.system
 

@@ -1,9 +1,11 @@
-"""openai_chat: nothing that a provider could send is lost, and what is rendered is always well formed."""
+"""openai_chat: nothing that a provider could send is lost, and what is rendered is always legal."""
 
 from __future__ import annotations
 
 import copy
 import json
+import re
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import given
@@ -11,57 +13,12 @@ from hypothesis import strategies as st
 
 from palaver import formats
 from palaver.codec import decode, encode
-from palaver.model import ImagePart, Message, Opaque, TextPart, ThinkingPart, ToolCall, ToolResult
+from palaver.model import Message, Opaque, TextPart, ThinkingPart, ToolResult
+from tests.chat_strategies import any_messages, bodies, foreign, json_values, text
+from tests.chat_strategies import payloads as payloads_of
 
-short = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | short
-json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(short, inner, max_size=3), max_leaves=6
-)
-
-
-def some(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects with any of these keys, each as described or as something else altogether."""
-    optional = {key: values | json_values for key, values in keys.items()}
-    return st.fixed_dictionaries({}, optional=optional)
-
-
-urls = st.sampled_from(["data:image/png;base64,AA==", "data:,x", "https://example.org/a", "data:a;b=c;base64,", ""])
-content_parts = some(
-    type=st.sampled_from(["text", "refusal", "image_url", "input_audio", "file", "thinking"]),
-    text=short,
-    refusal=short,
-    image_url=some(url=urls, detail=short),
-    input_audio=some(data=short, format=st.sampled_from(["wav", "mp3", "mpeg"])),
-    file=some(file_data=urls, filename=short, file_id=short),
-    cache_control=json_values,
-)
-calls = some(
-    id=st.sampled_from(["a", "b", ""]) | short,
-    type=st.sampled_from(["function", "custom"]),
-    function=some(name=short, arguments=short),
-    custom=some(name=short, input=short),
-)
-bodies = some(
-    content=short | st.lists(content_parts, max_size=3),
-    name=short,
-    tool_calls=st.lists(calls, max_size=3),
-    tool_call_id=st.sampled_from(["a", "b"]),
-    function_call=some(name=short, arguments=short),
-    reasoning=st.sampled_from(["x", "y", ""]),
-    reasoning_content=st.sampled_from(["x", "y", ""]),
-    reasoning_details=st.lists(json_values, max_size=2),
-    refusal=short,
-    audio=some(id=short, data=short, transcript=short),
-    annotations=st.lists(json_values, max_size=2),
-)
-roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
-payloads = st.lists(st.builds(lambda role, body: {**body, "role": role}, roles, bodies), max_size=4)
-
-
-def text(value: Any) -> str:
-    """JSON text, to compare by: 1, 1.0 and true are three things."""
-    return json.dumps(value, sort_keys=True)
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+payloads = payloads_of(*ROLES)
 
 
 @given(payloads)
@@ -76,55 +33,56 @@ def test_any_payload_comes_back_exactly(payload: list[Any]) -> None:
 
 
 @given(payloads)
-def test_repairs_of_a_payload_touch_nothing_but_ids(payload: list[Any]) -> None:
-    """With repairs, a message that came from this wire differs in call ids at most, and each change is listed."""
-    rendered = formats.render("openai_chat", formats.parse("openai_chat", payload))
-    assert len(rendered.messages) == len(payload)
-    if text(rendered.messages) == text(payload):
+def test_ordinary_messages_are_read_as_the_careful_way_reads_them(payload: list[Any]) -> None:
+    """A mapping that is no dict is never ordinary; it must not make a difference."""
+    careful = formats.parse("openai_chat", [MappingProxyType(message) for message in payload])
+    assert formats.parse("openai_chat", payload) == careful
+
+
+@given(payloads)
+def test_a_repaired_payload_is_clean(payload: list[Any]) -> None:
+    """Whatever the keys hold, `render` makes something of it that `check` has nothing to say about."""
+    first = formats.render("openai_chat", formats.parse("openai_chat", payload))
+    assert formats.check("openai_chat", first.messages) == []
+    again = formats.render("openai_chat", formats.parse("openai_chat", first.messages))
+    assert again.repairs == ()
+    assert text(again.messages) == text(first.messages)
+    if not first.repairs:
+        assert text(first.messages) == text(payload)
+
+
+@given(payloads)
+def test_what_is_clean_is_not_changed(payload: list[Any]) -> None:
+    """But for answers that say nothing, and calls that this version does not take for calls."""
+    if formats.check("openai_chat", payload):
         return
-    for given_message, message in zip(payload, rendered.messages, strict=True):
-        assert message["role"] == given_message["role"] or {message["role"], given_message["role"]} == {
-            "tool",
-            "function",
-        }
-    assert {repair.kind for repair in rendered.repairs} <= {"call_id_made", "call_id_made_unique"}
+    rendered = formats.render("openai_chat", formats.parse("openai_chat", payload))
+    assert {repair.kind for repair in rendered.repairs} <= {"message_left_out", "interrupted", "user_added"}
+    if not rendered.repairs:
+        assert text(rendered.messages) == text(payload)
 
 
-ids = st.sampled_from(["", "a", "b", "x" * 70])
-names = st.sampled_from(["f", "g", "a.b", ""])
-texts = st.builds(lambda said: TextPart(text=said), short)
-images = st.just(ImagePart(url="https://example.org/a")) | st.just(ImagePart(blob="00"))
-opaques = st.just(Opaque(wire="google", data='{"executableCode":{}}'))
-own_calls = st.builds(lambda call_id, name: ToolCall(call_id=call_id, name=name), ids, names)
-results = st.builds(
-    lambda call_id, name, parts: ToolResult(call_id=call_id, name=name, parts=tuple(parts)),
-    ids,
-    names | st.none(),
-    st.lists(texts | images | opaques, max_size=2),
+@given(
+    st.lists(st.builds(lambda role, body: {**body, "role": role}, st.sampled_from(ROLES), bodies) | json_values),
+    json_values,
 )
-thoughts = st.just(ThinkingPart(text="hm", signature="c2ln"))
+def test_check_takes_any_json(payload: list[Any], system: Any) -> None:
+    """It finds fault, it never raises."""
+    for each in formats.check("openai_chat", payload, system=system):
+        assert re.fullmatch(r"OC\d+", each.rule)
+        assert each.where.startswith(("messages", "system"))
+        assert each.says
+        assert each.remedy
 
 
-def messages_of(role: Any, parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
-    """Messages of our own, or of another wire, in a role."""
-    return st.builds(
-        lambda some_parts, wire, joins, seq: Message(
-            role=role, parts=tuple(some_parts), wire=wire, joins=joins, seq=seq
-        ),
-        st.lists(parts, max_size=3),
-        st.sampled_from([None, "google", "anthropic"]),
-        st.booleans(),
-        st.integers(0, 9),
-    )
-
-
-foreign = st.lists(
-    messages_of("user", texts | images | opaques)
-    | messages_of("assistant", texts | own_calls | thoughts | opaques | images)
-    | messages_of("tool", results)
-    | messages_of("system", texts),
-    max_size=8,
-)
+@given(any_messages)
+def test_any_messages_become_clean(messages: list[Message]) -> None:
+    """Whatever they are; and the input stays as it is."""
+    before = copy.deepcopy(messages)
+    rendered = formats.render("openai_chat", messages)
+    assert formats.check("openai_chat", rendered.messages) == []
+    formats.render("openai_chat", messages, repair=False)
+    assert messages == before
 
 
 @given(foreign)
@@ -147,15 +105,106 @@ def test_foreign_messages_are_always_well_formed(messages: list[Message]) -> Non
 
 @given(foreign)
 def test_nothing_is_left_out_unlisted(messages: list[Message]) -> None:
-    """Every text is in the payload; every part that is not, is listed."""
+    """Every text is in the payload; every part that is not, is listed, or its message is."""
     rendered = formats.render("openai_chat", messages)
     said = text(rendered.messages)
     listed = [repair.kind for repair in rendered.repairs]
+    if "message_left_out" in listed or "answers no call" in str(rendered.repairs):
+        return
     parts = [part for message in messages for part in message.parts]
     inner = [*parts, *(part for result in parts if isinstance(result, ToolResult) for part in result.parts)]
     assert listed.count("thinking_left_out") == sum(isinstance(part, ThinkingPart) for part in parts)
-    if "result_left_out" not in listed:
-        assert listed.count("opaque_left_out") == sum(isinstance(part, Opaque) for part in inner)
-        assert all(json.dumps(part.text)[1:-1] in said for part in inner if isinstance(part, TextPart))
-    spelled = sum(message["role"] == "tool" for message in rendered.messages)
-    assert spelled + listed.count("result_left_out") == sum(isinstance(part, ToolResult) for part in parts)
+    assert listed.count("opaque_left_out") == sum(isinstance(part, Opaque) for part in inner)
+    assert all(json.dumps(part.text)[1:-1] in said for part in inner if isinstance(part, TextPart))
+    spelled = sum(message["role"] == "tool" for message in rendered.messages) - listed.count("interrupted")
+    assert spelled == sum(isinstance(part, ToolResult) for part in parts)
+
+
+@given(any_messages, any_messages)
+def test_appending_changes_nothing_before(messages: list[Message], more: list[Message]) -> None:
+    """What is rendered of earlier messages stays, so that prompt caches hold; if nothing late answers it."""
+    if any(message.role == "tool" or message.joins for message in more):
+        return
+    whole = formats.render("openai_chat", [*messages, *more]).messages
+    part = formats.render("openai_chat", messages).messages
+    if any(repair.kind == "user_added" for repair in formats.render("openai_chat", messages).repairs):
+        return
+    assert text(whole[: len(part)]) == text(part)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[dict[str, Any], list[Any]]:
+    """An answer, and the events that a provider would stream it in."""
+    answer: dict[str, Any] = {"role": "assistant", "content": draw(st.none() | st.text(max_size=12))}
+    for key in ("refusal", "reasoning_content"):
+        if draw(st.booleans()):
+            answer[key] = draw(st.text(min_size=1, max_size=8))
+    calls = [
+        {"id": f"c{number}", "type": "function", "function": {"name": "look", "arguments": arguments}}
+        for number, arguments in enumerate(draw(st.lists(st.text(max_size=8), max_size=3)))
+    ]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if answer["content"] is None else ""}]
+    for key in ("content", "refusal", "reasoning_content"):
+        if answer.get(key):
+            deltas.extend({key: piece} for piece in draw(pieces(answer[key])))
+    for index, call in enumerate(calls):
+        function: Any = call["function"]
+        named = {**function, "arguments": ""}
+        deltas.append({"tool_calls": [{**call, "index": index, "function": named}]})
+        deltas.extend(
+            {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+            for piece in draw(pieces(function["arguments"]))
+        )
+    if calls:
+        answer["tool_calls"] = calls
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    return answer, [*events, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+
+
+def pieces(whole: str) -> st.SearchStrategy[list[str]]:
+    """Ways to divide a text."""
+    cuts = st.lists(st.integers(0, len(whole)), max_size=3).map(sorted)
+    return cuts.map(lambda at: [whole[i:j] for i, j in zip([0, *at], [*at, len(whole)], strict=True)])
+
+
+@given(streams())
+def test_a_stream_gives_what_the_whole_answer_gives(streamed: tuple[dict[str, Any], list[Any]]) -> None:
+    """However it was divided."""
+    answer, events = streamed
+    stream = formats.Accumulator("openai_chat")
+    for event in events:
+        assert stream.feed(event) == []
+    if any(value for key, value in answer.items() if key != "role"):
+        assert stream.finish() == formats.parse("openai_chat", [answer])
+    else:
+        assert stream.finish() == []
+
+
+@given(streams(), st.integers(0, 9))
+def test_a_stream_that_breaks_off_gives_a_message_without_half_calls(
+    streamed: tuple[dict[str, Any], list[Any]], kept: int
+) -> None:
+    """Its text is what came."""
+    stream = formats.Accumulator("openai_chat")
+    for event in streamed[1][:-1][:kept]:
+        stream.feed(event)
+    for message in stream.finish():
+        assert (message.text or "") == stream.text
+        assert all(json.loads(call.arguments) is not None for call in message.tool_calls)
+
+
+keys = st.sampled_from(["choices", "usage", "error", "model", "x_groq", "data", "object"])
+events = st.dictionaries(keys, json_values, max_size=3) | st.builds(
+    lambda delta, finish: {"choices": [{"delta": delta, "finish_reason": finish}]}, bodies | json_values, json_values
+)
+
+
+@given(st.lists(events, max_size=5))
+def test_a_stream_takes_any_json(fed: list[Any]) -> None:
+    """It gives a message of it or none, it never raises."""
+    for wire in ("openai_chat", "mistral"):
+        stream = formats.Accumulator(wire)
+        for event in fed:
+            stream.feed(event)
+        for message in stream.finish():
+            encode(message)

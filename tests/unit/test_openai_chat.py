@@ -117,7 +117,7 @@ def test_every_spelling_of_content_comes_back(role: str, content: Any) -> None:
     """Null, empty, text, lists and unknown parts are kept apart, in every role, also through the store."""
     raw = {"role": role, "content": content, "name": "n", "tool_call_id": "t"}
     for payload in (raw, {k: v for k, v in raw.items() if k != "content"}, {"role": role, "content": content}):
-        again = render(*(decode(encode(m)) for m in parse(payload)))
+        again = render(*(decode(encode(m)) for m in parse(payload)), repair=False)
         assert json.dumps(again, sort_keys=True) == json.dumps([payload], sort_keys=True)
 
 
@@ -126,7 +126,7 @@ def test_what_has_no_reading_is_kept_whole_until_it_is_edited() -> None:
     odd = {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": {"a": 1}}}], "x": 1}
     (message,) = parse(odd)
     assert message.tool_calls == (ToolCall(name="look", arguments='{"a":1}'),)
-    assert render(message) == [odd]
+    assert render(message, repair=False) == [odd]
     edited = message.replace(parts=(TextPart(text="new"),))
     assert render(edited) == [{"role": "assistant", "content": "new"}]
 
@@ -143,8 +143,8 @@ def test_an_sdk_object_is_read_by_what_was_set() -> None:
     call = Sdk(**CALL)
     message = Sdk(role="assistant", content=None, tool_calls=[call])
     expected = {"role": "assistant", "content": None, "tool_calls": [CALL]}
-    assert render(*formats.parse("openai_chat", message)) == [expected]
-    assert render(*parse(message, {**expected, "tool_calls": [call]})) == [expected, expected]
+    assert render(*formats.parse("openai_chat", message), repair=False) == [expected]
+    assert render(*parse(message, {**expected, "tool_calls": [call]}), repair=False) == [expected, expected]
 
 
 def test_a_system_prompt_given_apart_comes_first() -> None:
@@ -157,7 +157,10 @@ def test_a_system_prompt_given_apart_comes_first() -> None:
 
 def test_rendering_shares_nothing_with_the_messages() -> None:
     """Changing a payload changes neither the messages nor the next payload."""
-    payload = [{"role": "user", "content": [{"type": "new", "x": []}]}, {"role": "assistant", "audio": {"id": 3}}]
+    payload = [
+        {"role": "user", "content": [{"type": "new", "x": []}]},
+        {"role": "assistant", "content": "x", "audio": {"id": 3}},
+    ]
     messages = parse(*copy.deepcopy(payload))
     first = render(*messages)
     first[0]["content"][0]["x"].append(1)
@@ -327,13 +330,14 @@ def test_long_call_ids_are_shortened_alike_in_call_and_result() -> None:
     assert repaired(user("Hi"), *messages)[0][1]["tool_calls"][0]["id"] == wire_id
 
 
-def test_a_long_id_that_this_wire_gave_stays_for_its_result_too() -> None:
-    """A provider's own id is not touched, and a result made by a constructor answers it."""
+def test_a_long_id_that_a_look_alike_gave_is_shortened_for_its_result_too() -> None:
+    """OpenAI refuses it, whoever gave it; without repairs it stays."""
     long = "x" * 100
-    call = {**CALL, "id": long}
-    (reply,) = parse({"role": "assistant", "content": None, "tool_calls": [call]})
-    payload = render(reply, tool(long, "1"))
-    assert payload[0]["tool_calls"][0]["id"] == payload[1]["tool_call_id"] == long
+    (reply,) = parse({"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": long}]})
+    payload, kinds = repaired(reply, tool(long, "1"))
+    assert payload[0]["tool_calls"][0]["id"] == payload[1]["tool_call_id"] != long
+    assert kinds == ["call_id_shortened"]
+    assert render(reply, tool(long, "1"), repair=False)[1]["tool_call_id"] == long
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -343,11 +347,13 @@ def test_ids_that_occur_twice_in_a_message_are_made_unique(native: bool) -> None
         (calls,) = parse({"role": "assistant", "content": None, "tool_calls": [CALL, CALL]})
     else:
         calls = assistant(None, ToolCall(call_id="c1", name="look"), ToolCall(call_id="c1", name="look"))
-    payload, kinds = repaired(calls, tool("c1", "1"), tool("c1", "2"), calls.replace(seq=9), tool("c1", "3"))
+    payload, kinds = repaired(
+        calls, tool("c1", "1"), tool("c1", "2"), assistant(None, ToolCall(call_id="c1", name="look")), tool("c1", "3")
+    )
     ids = [call["id"] for call in payload[0]["tool_calls"]]
     assert len(set(ids)) == 2
-    assert [m["tool_call_id"] for m in payload[1:3]] == ids
-    assert payload[4]["tool_call_id"] == "c1"
+    assert [(m["tool_call_id"], m["content"]) for m in payload[1:3]] == [(ids[0], "1"), (ids[1], "2")]
+    assert payload[3]["tool_calls"][0]["id"] == payload[4]["tool_call_id"] == "c1"
     assert kinds == ["call_id_made_unique", "call_id_made_unique"]
     again = formats.render("openai_chat", [calls, tool("c1", "1")], repair=False)
     assert [call["id"] for call in again.messages[0]["tool_calls"]] == ["c1", "c1"]
@@ -365,11 +371,11 @@ def test_calls_without_ids_get_one_and_pair_by_name_and_order() -> None:
     assert repaired(calls, results)[0] == payload[1:]
 
 
-def test_a_call_that_came_without_an_id_gets_one_when_it_is_answered() -> None:
-    """Left as it came while nothing answers it; call and result agree as soon as something does."""
+def test_a_call_that_came_without_an_id_gets_one() -> None:
+    """Unless nothing is to be repaired: call and result have to agree."""
     raw = {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": CALL["function"]}]}
     (reply,) = parse(raw)
-    assert render(reply) == [raw]
+    assert render(reply, repair=False) == [raw]
     payload, kinds = repaired(reply, tool("", "1"))
     assert payload[0]["tool_calls"][0]["id"] == payload[1]["tool_call_id"] != ""
     assert kinds == ["call_id_made"]
@@ -382,9 +388,12 @@ def test_a_result_of_our_own_answers_a_legacy_function_call() -> None:
 
 
 def test_a_result_that_names_no_call_is_listed() -> None:
-    """There is no way to spell it."""
+    """There is no way to spell it, with repairs or without."""
     payload, kinds = repaired(user("Hi"), tool("", "1"))
-    assert (payload, kinds) == ([{"role": "user", "content": "Hi"}], ["result_left_out"])
+    assert (payload, kinds) == ([{"role": "user", "content": "Hi"}], ["message_left_out"])
+    rendered = formats.render("openai_chat", [user("Hi"), tool("", "1")], repair=False)
+    assert rendered.messages == [{"role": "user", "content": "Hi"}]
+    assert [repair.kind for repair in rendered.repairs] == ["result_left_out"]
 
 
 @pytest.mark.parametrize(
@@ -392,7 +401,7 @@ def test_a_result_that_names_no_call_is_listed() -> None:
 )
 def test_function_names_are_made_acceptable(name: str, kind: str) -> None:
     """OpenAI takes letters, digits, _ and -, at most 64."""
-    payload, kinds = repaired(assistant(None, ToolCall(call_id="a", name=name), wire="google"))
+    payload, kinds = repaired(assistant(None, ToolCall(call_id="a", name=name), wire="google"), tool("a", "1"))
     found = payload[0]["tool_calls"][0]["function"]["name"]
     assert found.replace("_", "").replace("-", "").isalnum()
     assert len(found) <= 64

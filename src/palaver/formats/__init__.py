@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import openai_chat
+from palaver.formats import mistral, openai_chat
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -28,7 +28,9 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {"openai_chat": openai_chat}
+_FORMATS: dict[Wire, _Format] = {"mistral": mistral, "openai_chat": openai_chat}
+_TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat"})
+"""Wires whose providers take back the empty answers that they gave."""
 
 
 def wires() -> tuple[Wire, ...]:
@@ -58,7 +60,9 @@ def render(wire: Wire, messages: Iterable[Message], *, repair: bool = True) -> R
     form = _format(wire)
     notes = Notes()
     given = tuple(messages)
-    return form.render(legal(given, notes) if repair else given, notes, repair=repair)
+    if repair:
+        return form.render(legal(given, notes, empty_of=wire if wire in _TAKES_EMPTY else None), notes, repair=True)
+    return form.render(given, notes, repair=False)
 
 
 def check(wire: Wire, messages: object, *, system: object = None) -> list[Violation]:
@@ -94,6 +98,7 @@ class Accumulator:
         """All that was finished so far."""
         self._stream = _format(wire).stream()
         self._events = 0
+        self._finished = False
 
     @property
     def text(self) -> str:
@@ -119,7 +124,13 @@ class Accumulator:
         return self._kept(self._stream.feed(raw))
 
     def finish(self) -> list[Message]:
-        """The messages that were not finished before the stream ended; a call that is not whole is left out."""
+        """The messages that were not finished before the stream ended; a call that is not whole is left out.
+
+        Once: a second call gives none.
+        """
+        if self._finished:
+            return []
+        self._finished = True
         return self._kept(self._stream.finish())
 
     def _kept(self, messages: list[Message]) -> list[Message]:

@@ -24,7 +24,7 @@ def shortened(text: str, limit: int, forbidden: re.Pattern[str] | None = None) -
     """
     if len(text) <= limit and (forbidden is None or not forbidden.search(text)):
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
     kept = text if forbidden is None else forbidden.sub("_", text)
     return f"{kept[: max(limit - 25, 0)]}_{digest}"[-limit:]
 
@@ -37,10 +37,11 @@ class Answered(NamedTuple):
 
 
 class _Open:
-    __slots__ = ("answered", "late_id", "name", "slot", "wire_id")
+    __slots__ = ("answered", "has_id", "late_id", "name", "slot", "wire_id")
 
-    def __init__(self, name: str, wire_id: str) -> None:
+    def __init__(self, name: str, wire_id: str, *, has_id: bool) -> None:
         self.name = name
+        self.has_id = has_id
         self.wire_id = wire_id
         self.answered = False
         self.late_id = ""
@@ -51,7 +52,7 @@ class CallIds:
     """One walk over a payload, in order: `calls` for each message with calls, `answer` for each result.
 
     A result answers the newest earlier call with its id that has no answer yet; without an id, the newest one with
-    its name. Within one message the calls are answered in their order.
+    its name. Within one message the calls are answered in their order, those without an id first by what has none.
     """
 
     __slots__ = ("_last", "_open", "changed", "fit")
@@ -101,12 +102,14 @@ class CallIds:
         groups: dict[tuple[str, str], list[_Open]] = {}
         self._last = []
         for call, wire_id in zip(calls, ids, strict=True):
-            entry = _Open(call.name, wire_id)
+            entry = _Open(call.name, wire_id, has_id=bool(call.call_id))
             self._last.append(entry)
             for key in (("id", call.call_id), ("name", call.name), ("any", "")):
                 if key != ("id", ""):
                     groups.setdefault(key, []).append(entry)
         for key, group in groups.items():
+            if key[0] != "id":  # what has no id answers what has none
+                group.sort(key=lambda entry: entry.has_id)
             group.reverse()
             self._open.setdefault(key, []).append(group)
 

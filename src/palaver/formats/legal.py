@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from palaver.annotations import WindowOptions
 from palaver.exchanges import RepairKind as Mended
 from palaver.formats.wire import Notes, RepairKind
-from palaver.model import Message, TextPart, ToolCall, ToolResult
+from palaver.model import Message, TextPart, ThinkingPart, ToolCall, ToolResult, Wire
 from palaver.replay import OmittedReason, replay, replayable
 
 __all__ = ["legal"]
@@ -30,36 +30,58 @@ _REASONS: dict[OmittedReason, str] = {
     "orphan": "its results answer no call",
 }
 _OPTIONS = WindowOptions()
+_SPEECH = (TextPart(text="."),)
+"""Stands in for an empty text that is kept."""
 
 
-def legal(messages: Sequence[Message], notes: Notes) -> Sequence[Message]:
+def legal(messages: Sequence[Message], notes: Notes, *, empty_of: Wire | None = None) -> Sequence[Message]:
     """The messages without what no provider takes: orphan results, calls without one, messages that say nothing.
 
-    Calls without a result get one that says so. The very same sequence where all is well; input never changes.
+    Calls without a result get one that says so. Messages that came from the wire `empty_of` may hold an empty text,
+    because its provider took that. The very same sequence where all is well; input never changes.
     """
-    if _is_legal(messages):
+    if _is_legal(messages, empty_of):
         return messages
-    numbered = [message.replace(seq=index) for index, message in enumerate(messages, 1)]
+    numbered = [
+        message.replace(seq=index, parts=_SPEECH) if _is_text(message, empty_of) else message.replace(seq=index)
+        for index, message in enumerate(messages, 1)
+    ]
     view = replay(numbered, None, _OPTIONS)
-    for place, reason in sorted(view.reasons.items()):
-        notes.about("message_left_out", messages[place - 1].seq, f"messages[{place - 1}]: {_REASONS[reason]}")
+    found: list[tuple[int, RepairKind, str]] = [
+        (seq - 1, "message_left_out", _REASONS[reason]) for seq, reason in view.reasons.items()
+    ]
     out: list[Message] = []
+    places: list[int] = []
     for exchange in view.exchanges:
-        for repair in exchange.repairs:
-            place = repair.seq - 1
-            notes.about(_KINDS[repair.kind], messages[place].seq, f"messages[{place}]: {repair.detail}")
+        found.extend((repair.seq - 1, _KINDS[repair.kind], repair.detail) for repair in exchange.repairs)
         for message in exchange.messages:
-            given = messages[message.seq - 1] if message.seq else message
-            out.append(given if same(given, message) else message.replace(seq=given.seq))
+            place = message.seq - 1 if message.seq else places[-1]  # a result that was made up stands with the others
+            given = messages[place]
+            places.append(place)
+            if message.seq == 0:
+                out.append(message)
+            elif message.parts is not _SPEECH and message.parts is not given.parts:
+                out.append(message.replace(seq=given.seq))
+            else:
+                out.append(given if message.joins == given.joins else given.replace(joins=message.joins))
+    found.sort(key=lambda one: one[0])
+    for place, kind, detail in found:
+        notes.about(kind, messages[place].seq, f"messages[{place}]: {detail}")
+    notes.places = places
     return out
 
 
-def same(given: Message, shown: Message) -> bool:
-    """Whether a message is shown as it was given."""
-    return given.parts is shown.parts and given.joins == shown.joins
+def _is_text(message: Message, wire: Wire | None) -> bool:
+    """Whether this is an answer of that wire with a text, however empty, and nothing beside it but reasoning."""
+    return (
+        message.wire == wire is not None
+        and message.role == "assistant"
+        and any(type(part) is TextPart for part in message.parts)
+        and all(type(part) is TextPart or type(part) is ThinkingPart for part in message.parts)
+    )
 
 
-def _is_legal(messages: Sequence[Message]) -> bool:  # noqa: C901 - one look at each message
+def _is_legal(messages: Sequence[Message], empty_of: Wire | None) -> bool:  # noqa: C901 - one look at each message
     """Whether there is nothing to mend, for the ids that most wires have; a doubtful list is not."""
     waiting: set[str] = set()
     calling = False
@@ -86,7 +108,7 @@ def _is_legal(messages: Sequence[Message]) -> bool:  # noqa: C901 - one look at 
                         return False
                     waiting.add(part.call_id)
                     says = True
-            if not says:
+            if not says and not _is_text(message, empty_of):
                 return False
             calling = True
             continue

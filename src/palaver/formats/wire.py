@@ -47,7 +47,9 @@ RepairKind: TypeAlias = Literal[
     "name_left_out",
     "name_missing",
     "opaque_left_out",
+    "part_changed",
     "part_left_out",
+    "prefix_left_out",
     "result_left_out",
     "role_changed",
     "signature_made",
@@ -101,11 +103,20 @@ class Violation(msgspec.Struct, frozen=True):
 class Stream(Protocol):
     """What a wire makes of the events of one streamed answer, one by one."""
 
-    text: str
-    """The text for the person, so far."""
-    usage: Usage | None
-    error: str | None
-    """What the provider said in the middle of the stream, where it broke off."""
+    @property
+    def text(self) -> str:
+        """The text for the person, so far."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider said that the call used; None until it says so."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """What the provider said in the middle of the stream, where it broke off."""
+        ...
 
     def feed(self, event: dict[str, Any]) -> list[Message]:
         """Take one event, as plain JSON. The messages that it finished, as `parse` would give them."""
@@ -119,17 +130,27 @@ class Stream(Protocol):
 class Notes:
     """Collects the repairs of one rendering; `at` says which message they belong to."""
 
-    __slots__ = ("_found", "_seq", "where")
+    __slots__ = ("_found", "_index", "_seq", "places")
 
     def __init__(self) -> None:
         self._found: list[Repair] = []
         self._seq = 0
-        self.where = "messages[0]"
+        self._index = 0
+        self.places: list[int] | None = None
+        """Where the messages being rendered stand in the list that was given, if that is another one."""
+
+    @property
+    def where(self) -> str:
+        """The current message, by its place in the list that was given."""
+        places = self.places
+        if places:
+            return f"messages[{places[min(self._index, len(places) - 1)]}]"
+        return f"messages[{self._index}]"
 
     def at(self, index: int, seq: int) -> None:
         """The next notes are about the message at this index."""
         self._seq = seq
-        self.where = f"messages[{index}]"
+        self._index = index
 
     def about(self, kind: RepairKind, seq: int, detail: str) -> None:
         """Note a repair of the message at this position, whatever the current one is."""

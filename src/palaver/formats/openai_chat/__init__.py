@@ -8,12 +8,60 @@ whole in `extra` under the layout `verbatim <fingerprint>`, and given back for a
 Parsing checks itself: a message whose typed form would not come back exactly is kept whole too.
 
 Of other wires, `extra` stays behind unlisted: it tells how that wire spelled things (item ids, cache hints).
-A result's `is_error` has no key here; its text has to say it.
+A result's `is_error` has no key here: where its text does not say so, it gets the word before it.
 """
 
 from __future__ import annotations
 
-from palaver.formats.openai_chat.parsing import parse
-from palaver.formats.openai_chat.spelling import render
+from collections.abc import Sequence
 
-__all__ = ["parse", "render"]
+from palaver.formats.call_ids import shortened
+from palaver.formats.openai_chat import parsing, rendering
+from palaver.formats.openai_chat.dialect import Dialect
+from palaver.formats.openai_chat.mending import mend, settle
+from palaver.formats.openai_chat.parts import WIRE, parse_part, spell_part
+from palaver.formats.openai_chat.rules import MAX_CALL_ID, check
+from palaver.formats.openai_chat.streaming import ChatStream
+from palaver.formats.wire import Notes, Rendered, Stream
+from palaver.model import Message
+
+__all__ = ["check", "parse", "render", "stream"]
+
+
+def fit_call_id(call_id: str) -> str:
+    """The id itself, or one that OpenAI takes: no longer than 64 characters, of any alphabet."""
+    return call_id if len(call_id) <= MAX_CALL_ID else shortened(call_id, MAX_CALL_ID)
+
+
+_DIALECT = Dialect(
+    wire=WIRE,
+    roles={
+        "system": "system",
+        "developer": "developer",
+        "user": "user",
+        "assistant": "assistant",
+        "tool": "tool",
+        "function": "tool",
+    },
+    fit_call_id=fit_call_id,
+    parse_part=parse_part,
+    spell_part=spell_part,
+    mend=mend,
+    settle=settle,
+    legacy=True,
+)
+
+
+def parse(messages: object, *, system: object = None) -> list[Message]:
+    """The messages of a request or a response, or of a whole response object with its usage."""
+    return parsing.parse(messages, _DIALECT, system=system)
+
+
+def render(messages: Sequence[Message], notes: Notes, *, repair: bool) -> Rendered:
+    """The payload of a request. `system` is None: this wire has its system prompt among the messages."""
+    return rendering.render(messages, _DIALECT, notes, repair=repair)
+
+
+def stream() -> Stream:
+    """A new accumulator of `chat.completion.chunk` events."""
+    return ChatStream(_DIALECT)

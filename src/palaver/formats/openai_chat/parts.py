@@ -8,9 +8,20 @@ from typing import Any, TypeAlias
 
 from palaver.codec import json_text
 from palaver.formats.wire import is_object, leftover, merged
-from palaver.model import AudioPart, FilePart, ImagePart, Opaque, TextPart, ToolCall
+from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart, ToolCall, Wire
 
-__all__ = ["WIRE", "ContentPart", "is_refusal", "parse_call", "parse_part", "spell_call", "spell_part", "without"]
+__all__ = [
+    "WIRE",
+    "ContentPart",
+    "is_refusal",
+    "opaque",
+    "parse_call",
+    "parse_part",
+    "spell_call",
+    "spell_part",
+    "split_data_url",
+    "without",
+]
 
 WIRE = "openai_chat"
 ContentPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | Opaque
@@ -41,7 +52,7 @@ def _typed(raw: dict[str, Any], where: str) -> ContentPart | None:
     if not is_object(inner):
         return None
     if kind == "image_url" and isinstance(inner.get("url"), str):
-        media_type, data = _split_data_url(inner["url"])
+        media_type, data = split_data_url(inner["url"])
         url = inner["url"] if data is None else None
         return ImagePart(media_type=media_type, data=data, url=url, extra=_beside(raw, where, "image_url", "url"))
     if kind == "input_audio" and isinstance(inner.get("data"), str) and isinstance(inner.get("format"), str):
@@ -49,7 +60,7 @@ def _typed(raw: dict[str, Any], where: str) -> ContentPart | None:
         extra = _beside(raw, where, "input_audio", "data", "format")
         return AudioPart(media_type=media_type, data=inner["data"], extra=extra)
     if kind == "file":
-        media_type, data = _split_data_url(inner.get("file_data"))
+        media_type, data = split_data_url(inner.get("file_data"))
         url = _text(inner.get("file_data")) if data is None else None  # OpenRouter takes the address of a PDF here
         extra = _beside(raw, where, "file", "file_data", "file_id", "filename")
         name, file_id = _text(inner.get("filename")), _text(inner.get("file_id"))
@@ -61,7 +72,8 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _split_data_url(value: Any) -> tuple[str | None, str | None]:
+def split_data_url(value: Any) -> tuple[str | None, str | None]:
+    """Media type and base64 text of a data URL; None and None for anything else."""
     found = _DATA_URL.fullmatch(value) if isinstance(value, str) else None
     return (found[1], found[2]) if found else (None, None)
 
@@ -74,7 +86,7 @@ def _beside(raw: dict[str, Any], where: str, kind: str, *known: str) -> str | No
     return leftover(kept, where)
 
 
-def spell_part(part: ContentPart, *, native: bool = True) -> Any:
+def spell_part(part: Part, native: bool = True) -> Any:  # noqa: FBT001, FBT002 - what a dialect calls
     """The entry of a content list that says this part, or None where this wire cannot say it.
 
     With `native` the keys in `extra` come back; those of another wire mean nothing here.
@@ -85,9 +97,21 @@ def spell_part(part: ContentPart, *, native: bool = True) -> Any:
             return merged({"type": "refusal", "refusal": part.text}, extra)
         return merged({"type": "text", "text": part.text}, extra)
     if isinstance(part, Opaque):
-        return json.loads(part.data) if part.wire == WIRE else None
+        return opaque(part, WIRE)
+    if not isinstance(part, (ImagePart, AudioPart, FilePart)):
+        return None
     typed = _media(part, native=native)
     return None if typed is None else merged(typed, extra)
+
+
+def opaque(part: Opaque, wire: Wire) -> Any:
+    """What an opaque part of this wire was; None for those of others, and where it is no JSON."""
+    if part.wire != wire:
+        return None
+    try:
+        return json.loads(part.data)
+    except ValueError:
+        return None
 
 
 def _media(part: ImagePart | AudioPart | FilePart, *, native: bool) -> dict[str, Any] | None:
