@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import anthropic, openai_chat
+from palaver.formats import anthropic, bedrock, openai_chat
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -28,7 +28,7 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {"anthropic": anthropic, "openai_chat": openai_chat}
+_FORMATS: dict[Wire, _Format] = {"anthropic": anthropic, "bedrock": bedrock, "openai_chat": openai_chat}
 
 
 def wires() -> tuple[Wire, ...]:

@@ -7,20 +7,24 @@ import binascii
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from palaver.codec import json_text
 from palaver.formats.wire import is_array, is_object
-from palaver.model import AudioPart, FilePart, ImagePart, Opaque
+from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, Role, ToolResult, Wire
 
 __all__ = [
+    "NOTHING",
     "Media",
     "breadcrumb",
     "compact",
+    "count",
     "data_url",
     "decoded_text",
+    "divided",
     "encoded_text",
     "image_type",
     "json_value",
@@ -31,6 +35,8 @@ __all__ = [
 ]
 
 Media: TypeAlias = ImagePart | AudioPart | FilePart
+NOTHING: Any = object()
+"""What a part is spelled as that a wire has no block for; `null` is a block, though no provider takes it."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
@@ -69,8 +75,8 @@ def ordinary_text(value: Any) -> str | None:
         return None
 
 
-def _is_ordinary(value: Any, depth: int) -> bool:
-    kind: object = type(value)
+def _is_ordinary(value: object, depth: int) -> bool:
+    kind = type(value)
     if kind in _SCALARS:
         return True
     if depth > _DEEP:
@@ -82,7 +88,7 @@ def _is_ordinary(value: Any, depth: int) -> bool:
         return kind is dict
     if is_array(value):
         return kind is list and all(_is_ordinary(child, depth + 1) for child in value)
-    return kind is float and math.isfinite(value)
+    return isinstance(value, float) and kind is float and math.isfinite(value)
 
 
 def json_value(text: str) -> Any:
@@ -118,6 +124,30 @@ def tool_input(arguments: str) -> tuple[dict[str, Any], bool]:
     except ValueError:
         return {"INVALID_JSON": _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", arguments)}, False
     return (value, True) if is_object(value) else ({"INVALID_JSON": arguments}, False)
+
+
+def divided(role: Role, parts: Sequence[Part], wire: Wire) -> list[Message]:
+    """One message, or one for each run of results and of other parts, joined to the one before it."""
+    groups: list[list[Part]] = [[]]
+    for part in parts:
+        if groups[-1] and isinstance(part, ToolResult) != isinstance(groups[-1][-1], ToolResult):
+            groups.append([])
+        groups[-1].append(part)
+    return [
+        Message(
+            role="tool" if group and isinstance(group[0], ToolResult) else role,
+            parts=tuple(group),
+            wire=wire,
+            joins=number > 0,
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+def count(raw: dict[str, Any], key: str) -> int:
+    """A number of tokens; 0 for what is none."""
+    value = raw.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
 
 
 def data_url(url: str | None) -> tuple[str, str] | None:

@@ -27,8 +27,9 @@ class Finding(NamedTuple):
     says: str
     remedy: str
     kind: RepairKind
-    mend: Change | Literal["drop", "first"] = "drop"
-    """`drop`: take away the message or block; `first`: put the block at the beginning of its turn; or change it."""
+    mend: Change | Literal["drop", "first", "merge"] = "drop"
+    """`drop`: take away the message or block; `first`: put the block at the beginning of its turn; `merge`: make one
+    message of this one and the one before it; or a change of the block or message."""
     field: str = ""
     """The field of the block or message, for instance `.id`."""
     home: tuple[int, int] = (0, 0)
@@ -74,11 +75,14 @@ def _apply(
     targets = [(each, _target(messages, each.place, nested)) for each in found]
     dropped: set[int] = set()
     moved: list[tuple[Any, Any, int]] = []
+    merged: list[int] = []
     for each, target in targets:
         if each.mend == "drop":
             dropped.add(id(target))
         elif each.mend == "first":
             moved.append((target, messages[each.home[0]], each.home[1]))
+        elif each.mend == "merge":
+            merged.append(each.place[0])
         else:
             each.mend(target)
     touched = {each.place[0] for each in found if each.place}
@@ -89,6 +93,10 @@ def _apply(
         if not is_array(message["content"]):
             message["content"] = [{"type": "text", "text": message["content"]}]
         message["content"].insert(at, block)
+    for index in reversed(merged):  # reversed: of several, the last goes into the one before it, and so on
+        if not dropped & {id(messages[index]), id(messages[index - 1])}:
+            messages[index - 1]["content"].extend(messages[index]["content"])
+            dropped.add(id(messages[index]))
     kept = [index for index, message in enumerate(messages) if id(message) not in dropped]
     if len(kept) < len(messages):
         messages[:] = [messages[index] for index in kept]

@@ -12,7 +12,6 @@ from palaver.formats.blocks import (
     decoded_text,
     image_type,
     kind_of_opaque,
-    tool_input,
 )
 from palaver.formats.wire import Notes, is_object
 from palaver.model import (
@@ -24,11 +23,10 @@ from palaver.model import (
     Part,
     TextPart,
     ThinkingPart,
-    ToolCall,
     ToolResult,
 )
 
-__all__ = ["carry", "carry_call", "carry_result", "media_block"]
+__all__ = ["carry", "carry_result", "media_block"]
 
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """What the source of an image may be (anthropic SDK, `Base64ImageSourceParam.media_type`)."""
@@ -112,14 +110,6 @@ def _document(data: str | None, said: str | None, web: str | None) -> dict[str, 
         text = decoded_text(data)
         return {"type": "text", "media_type": "text/plain", "data": text} if text and not text.isspace() else None
     return None
-
-
-def carry_call(call: ToolCall, call_id: str, name: str, notes: Notes) -> dict[str, Any]:
-    """The `tool_use` block of a call; its input is an object, whatever its arguments are."""
-    given, same = tool_input(call.arguments)
-    if not same:
-        notes.add("arguments_changed", f"the arguments of {call.name!r} are no JSON object; they became one")
-    return {"type": "tool_use", "id": call_id, "name": name, "input": given}
 
 
 def carry_result(result: ToolResult, call_id: str, message: Message, notes: Notes) -> dict[str, Any]:

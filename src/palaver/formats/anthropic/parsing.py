@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from palaver.errors import InvalidMessage
 from palaver.formats.anthropic.parts import WIRE, parse_block
 from palaver.formats.anthropic.usage import usage_of
-from palaver.formats.blocks import ordinary_text, without
+from palaver.formats.blocks import divided, ordinary_text, without
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
 from palaver.model import Message, Part, Role, TextPart, ToolCall, ToolResult
 
@@ -75,33 +75,15 @@ def _careful(entry: object, where: str) -> list[Message]:
         words.append("absent")
         rest = without(raw, "role")
     usage = None
-    if role == "assistant" and raw.get("type") == "message":
+    if role == "assistant" and raw.get("type") == "message" and is_array(content):
         words.append("response")
         usage = usage_of(raw.get("usage"), raw.get("model"))
     layout, extra = " ".join(words) or None, leftover(rest, where)
-    out = _divided(_ROLES[role], parts)
+    out = divided(_ROLES[role], parts, WIRE)
     out[0] = out[0].replace(layout=layout, extra=extra)
     if usage is not None:
         out[-1] = out[-1].replace(usage=usage)
     return out
-
-
-def _divided(role: Role, parts: list[Part]) -> list[Message]:
-    """One message, or one for each run of results and of other parts."""
-    groups: list[list[Part]] = [[]]
-    for part in parts:
-        if groups[-1] and isinstance(part, ToolResult) != isinstance(groups[-1][-1], ToolResult):
-            groups.append([])
-        groups[-1].append(part)
-    return [
-        Message(
-            role="tool" if group and isinstance(group[0], ToolResult) else role,
-            parts=tuple(group),
-            wire=WIRE,
-            joins=number > 0,
-        )
-        for number, group in enumerate(groups)
-    ]
 
 
 def _clean(text: Any) -> TypeGuard[str]:
@@ -129,7 +111,7 @@ def _ordinary(entry: Any) -> list[Message] | None:
         results += type(part) is ToolResult
         parts.append(part)
     if results and results < len(parts):
-        return _divided(role, parts)
+        return divided(role, parts, WIRE)
     return [Message(role="tool" if results else role, parts=tuple(parts), wire=WIRE)]
 
 

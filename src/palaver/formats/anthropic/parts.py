@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.codec import json_text
-from palaver.formats.blocks import compact, decoded_text, encoded_text, json_value, without
+from palaver.formats.blocks import NOTHING, compact, decoded_text, encoded_text, json_value, without
 from palaver.formats.wire import is_array, is_object, leftover, merged
 from palaver.model import FilePart, ImagePart, Opaque, Part, TextPart, ThinkingPart, ToolCall, ToolResult
 
-__all__ = ["WIRE", "parse_block", "spell_block", "spell_result"]
+__all__ = ["WIRE", "parse_block", "spell_block"]
 
 WIRE = "anthropic"
 
@@ -126,7 +126,7 @@ def _search_result(raw: dict[str, Any], where: str) -> TextPart | None:
 
 
 def spell_block(part: Part) -> Any:
-    """The block that a part of this wire came from; None where there is none: for media whose bytes are not here."""
+    """The block that a part of this wire came from; NOTHING where there is none: for media whose bytes are not here."""
     match part:
         case TextPart(layout="search_result"):
             return merged({"type": "search_result", "content": [{"type": "text", "text": part.text}]}, part.extra)
@@ -136,20 +136,20 @@ def spell_block(part: Part) -> Any:
             block = {"type": "tool_use", "id": part.call_id, "name": part.name, "input": _input(part.arguments)}
             return merged(block, part.extra)
         case ToolResult():
-            return spell_result(part)
+            return _spell_result(part)
         case ThinkingPart():
             return _spell_thinking(part)
         case Opaque():
             return _spell_opaque(part)
         case _:
-            return _spell_media(part) if isinstance(part, (ImagePart, FilePart)) else None
+            return _spell_media(part) if isinstance(part, (ImagePart, FilePart)) else NOTHING
 
 
 def _spell_opaque(part: Opaque) -> Any:
     try:
         return json_value(part.data)
     except ValueError:  # written by another hand
-        return None
+        return NOTHING
 
 
 def _input(arguments: str) -> Any:
@@ -159,14 +159,13 @@ def _input(arguments: str) -> Any:
         return {"INVALID_JSON": arguments}
 
 
-def spell_result(part: ToolResult) -> dict[str, Any]:
-    """The block that a result of this wire came from."""
+def _spell_result(part: ToolResult) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": part.call_id}
     parts = part.parts
     if part.layout == "string" and len(parts) == 1 and isinstance(parts[0], TextPart):
         block["content"] = parts[0].text
     elif parts or part.layout is None:
-        block["content"] = [spelled for child in parts if (spelled := spell_block(child)) is not None]
+        block["content"] = [spelled for child in parts if (spelled := spell_block(child)) is not NOTHING]
     if part.is_error is not None:
         block["is_error"] = part.is_error
     return merged(block, part.extra)
@@ -181,7 +180,7 @@ def _spell_thinking(part: ThinkingPart) -> dict[str, Any]:
     return merged(block, part.extra)
 
 
-def _spell_media(part: ImagePart | FilePart) -> dict[str, Any] | None:
+def _spell_media(part: ImagePart | FilePart) -> Any:
     source: dict[str, Any]
     if part.data is not None:
         source = {"type": "base64", "media_type": part.media_type, "data": part.data}
@@ -192,7 +191,7 @@ def _spell_media(part: ImagePart | FilePart) -> dict[str, Any] | None:
     elif part.file_id is not None:
         source = {"type": "file", "file_id": part.file_id}
     else:
-        return None
+        return NOTHING
     block: dict[str, Any] = {"type": "image" if isinstance(part, ImagePart) else "document", "source": source}
     if part.name is not None:
         block["title"] = part.name

@@ -20,7 +20,7 @@ _call_id = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 _server_id = re.compile(r"srvtoolu_[a-zA-Z0-9_]+").fullmatch
 
 _SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
-_THINKING = frozenset({"thinking", "redacted_thinking"})
+_THINKING = ("thinking", "redacted_thinking")
 _NOT_IN_RESULTS = frozenset({"tool_use", "tool_result", *_THINKING, *_SERVER_CALLS})
 _ROLES = ("user", "assistant", "system")
 _INSTRUCTIONS = frozenset({"text", "tool_addition", "tool_removal"})

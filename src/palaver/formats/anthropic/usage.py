@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from palaver.formats.blocks import count
 from palaver.formats.wire import is_object
 from palaver.model import Usage
 
@@ -18,18 +19,13 @@ def usage_of(raw: Any, model: Any = None) -> Usage | None:
     """
     if not is_object(raw):
         return None
-    read, written = _count(raw, "cache_read_input_tokens"), _count(raw, "cache_creation_input_tokens")
+    read, written = count(raw, "cache_read_input_tokens"), count(raw, "cache_creation_input_tokens")
     details = raw.get("output_tokens_details")
     return Usage(
-        input_tokens=_count(raw, "input_tokens") + read + written,
-        output_tokens=_count(raw, "output_tokens"),
+        input_tokens=count(raw, "input_tokens") + read + written,
+        output_tokens=count(raw, "output_tokens"),
         cached_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=_count(details, "thinking_tokens") if is_object(details) else 0,
+        reasoning_tokens=count(details, "thinking_tokens") if is_object(details) else 0,
         model=model if isinstance(model, str) else None,
     )
-
-
-def _count(raw: dict[str, Any], key: str) -> int:
-    value = raw.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
