@@ -25,6 +25,8 @@ class BlockSpelling(ABC):
     provider: ClassVar[str]
     call_id: ClassVar[re.Pattern[str]]
     """What call ids have to look like, as a whole, to be taken as they are."""
+    call_name: ClassVar[re.Pattern[str]]
+    """The same for function names of this wire's own messages."""
 
     def __init__(self, messages: Sequence[Message], notes: Notes, *, repair: bool) -> None:
         self.messages = messages
@@ -210,7 +212,7 @@ class BlockSpelling(ABC):
                     "arguments_changed", f"the arguments of {call.name!r} are no JSON object; they became one"
                 )
         name = call.name
-        if self.repair and not (native and name):
+        if self.repair and not (native and self.call_name.fullmatch(name)):
             name = self._name(name)
         return self.call(call, call_id, name, given, native=native)
 

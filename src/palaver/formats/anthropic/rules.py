@@ -196,7 +196,7 @@ class _Walk:
 
     def _ending(self, place: Place, block: Any) -> None:
         """The last thing that is said, where it is the assistant that says it."""
-        text = block if isinstance(block, str) else block.get("text") if is_object(block) else None
+        text = block if len(place) == 1 else block.get("text") if is_object(block) else None
         if isinstance(text, str) and text and text[-1].isspace():
             says = "messages: final assistant content cannot end with trailing whitespace"
             self.add("AN7", place, says, "cut the whitespace off", "text_changed", _strip)

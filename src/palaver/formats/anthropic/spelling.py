@@ -35,6 +35,7 @@ class _Spelling(BlockSpelling):
     wire = WIRE
     provider = "Anthropic"
     call_id = re.compile(r"[a-zA-Z0-9_-]+")
+    call_name = re.compile(r".+", re.DOTALL)
 
     def fit_id(self, call_id: str) -> str:
         return shortened(call_id, MAX_CALL_ID, _UNFIT)

@@ -21,6 +21,7 @@ __all__ = ["render"]
 MAX_LENGTH = 64
 """Of ids and names (API reference, `ToolUseBlock`). Ids that are made have its older alphabet, without `.` and `:`."""
 
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -33,6 +34,7 @@ class _Spelling(BlockSpelling):
     wire = WIRE
     provider = "Bedrock"
     call_id = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+    call_name = _NAME
 
     def __init__(self, messages: Sequence[Message], notes: Notes, *, repair: bool) -> None:
         super().__init__(messages, notes, repair=repair)
@@ -67,7 +69,7 @@ class _Spelling(BlockSpelling):
         if not native:
             return {"toolUse": {"toolUseId": call_id, "name": name, "input": given}}
         block = spell_block(call)
-        block["toolUse"].update(toolUseId=call_id, name=self.fit_name(name) if self.repair else name)
+        block["toolUse"].update(toolUseId=call_id, name=name)
         if given is not None:
             block["toolUse"]["input"] = given
         return block
@@ -122,7 +124,7 @@ def _ordinary(part: Part) -> dict[str, Any] | None:
             given = json_value(part.arguments)
         except ValueError:
             return None
-        if not is_object(given) or not part.name:
+        if not is_object(given) or not _NAME.fullmatch(part.name):
             return None
         return {"toolUse": {"toolUseId": part.call_id, "name": part.name, "input": given}}
     if type(part) is ToolResult and len(part.parts) == 1:
