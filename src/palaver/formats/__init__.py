@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import mistral, openai_chat
+from palaver.formats import anthropic, bedrock, mistral, openai_chat
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -28,7 +28,12 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {"mistral": mistral, "openai_chat": openai_chat}
+_FORMATS: dict[Wire, _Format] = {
+    "anthropic": anthropic,
+    "bedrock": bedrock,
+    "mistral": mistral,
+    "openai_chat": openai_chat,
+}
 _TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat"})
 """Wires whose providers take back the empty answers that they gave."""
 

@@ -1,0 +1,125 @@
+"""What messages of other wires, or of none, become as Anthropic blocks; what cannot be said is noted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palaver.formats.anthropic.parts import WIRE, spell_block
+from palaver.formats.blocks import (
+    Media,
+    breadcrumb,
+    data_url,
+    decoded_text,
+    image_type,
+    kind_of_opaque,
+)
+from palaver.formats.wire import Notes, is_object
+from palaver.model import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    Opaque,
+    Part,
+    TextPart,
+    ThinkingPart,
+    ToolResult,
+)
+
+__all__ = ["carry", "carry_result", "media_block"]
+
+_IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+"""What the source of an image may be (anthropic SDK, `Base64ImageSourceParam.media_type`)."""
+
+_SIGNED_ALIKE = frozenset({WIRE, "bedrock"})
+"""Wires whose signatures are one: those of Claude hold on Anthropic, Bedrock and Vertex (docs, "Extended thinking")."""
+
+
+def carry(part: Part, message: Message, notes: Notes) -> list[dict[str, Any]]:
+    """The blocks that say a part which is neither call nor result; none where it cannot be said."""
+    match part:
+        case TextPart():
+            return _text(part, message, notes)
+        case ThinkingPart():
+            return _thinking(part, message, notes)
+        case ImagePart() | AudioPart() | FilePart():
+            return _media(part, message, notes)
+        case Opaque(wire="anthropic") if is_object(spelled := spell_block(part)):
+            return [spelled]
+        case Opaque():
+            notes.add("opaque_left_out", f"{kind_of_opaque(part)} of {part.wire} means nothing on anthropic")
+            return []
+        case _:
+            notes.add("part_left_out", f"a {type(part).__name__} does not belong in a {message.role} message")
+            return []
+
+
+def _text(part: TextPart, message: Message, notes: Notes) -> list[dict[str, Any]]:
+    if not part.text:
+        return []
+    if message.role != "assistant" and part.text.isspace():
+        notes.add("part_left_out", "text of nothing but whitespace is refused by Anthropic")
+        return []
+    return [{"type": "text", "text": part.text}]
+
+
+def _thinking(part: ThinkingPart, message: Message, notes: Notes) -> list[dict[str, Any]]:
+    if message.wire in _SIGNED_ALIKE and part.signature and part.redacted is None and message.role == "assistant":
+        return [{"type": "thinking", "thinking": part.text or "", "signature": part.signature}]
+    notes.add("thinking_left_out", f"reasoning of {message.wire or 'no wire'} has no signature that Anthropic knows")
+    return []
+
+
+def _media(part: Media, message: Message, notes: Notes) -> list[dict[str, Any]]:
+    block = media_block(part) if message.role in ("user", "tool") else None
+    if block is not None:
+        return [block]
+    notes.add("media_left_out", f"{breadcrumb(part)} cannot be shown in a {message.role} message")
+    return [{"type": "text", "text": breadcrumb(part)}] if message.role in ("user", "tool") else []
+
+
+def media_block(part: Media) -> dict[str, Any] | None:
+    """The image or document that shows this part; None where Anthropic has none for it."""
+    if isinstance(part, AudioPart):
+        return None
+    data, said = part.data, part.media_type
+    inline = data_url(part.url)
+    if data is None and inline is not None:
+        said, data = inline
+    web = part.url if data is None and part.url is not None and part.url.startswith(("https://", "http://")) else None
+    if isinstance(part, ImagePart) or (said or "").startswith("image/"):
+        kind = image_type(data, said) if data is not None else said
+        if data is not None and kind in _IMAGE_TYPES:
+            return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
+        return {"type": "image", "source": {"type": "url", "url": web}} if web is not None else None
+    source = _document(data, said, web)
+    if source is None:
+        return None
+    named = {} if part.name is None or not part.name.strip() else {"title": part.name}
+    return {"type": "document", "source": source, **named}
+
+
+def _document(data: str | None, said: str | None, web: str | None) -> dict[str, Any] | None:
+    if web is not None:
+        return {"type": "url", "url": web} if said in (None, "application/pdf") else None
+    if data is None:
+        return None
+    if said == "application/pdf" or (said is None and data.startswith("JVBERi")):
+        return {"type": "base64", "media_type": "application/pdf", "data": data}
+    if said is None or said.startswith("text/") or said in ("application/json", "application/xml"):
+        text = decoded_text(data)
+        return {"type": "text", "media_type": "text/plain", "data": text} if text and not text.isspace() else None
+    return None
+
+
+def carry_result(result: ToolResult, call_id: str, message: Message, notes: Notes) -> dict[str, Any]:
+    """The `tool_result` block of a result: a single text as a string, anything else as blocks."""
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id}
+    parts = result.parts
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        block["content"] = parts[0].text
+    elif parts:
+        block["content"] = [spelled for part in parts for spelled in carry(part, message, notes)]
+    if result.is_error:
+        block["is_error"] = True
+    return block

@@ -1,0 +1,196 @@
+"""What wires with lists of content blocks share: tool input as objects, media types, and breadcrumbs for media."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from palaver.codec import json_text
+from palaver.formats.wire import is_array, is_object
+from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, Role, ToolResult, Wire
+
+__all__ = [
+    "NOTHING",
+    "Media",
+    "breadcrumb",
+    "compact",
+    "count",
+    "data_url",
+    "decoded_text",
+    "divided",
+    "encoded_text",
+    "image_type",
+    "json_value",
+    "kind_of_opaque",
+    "ordinary_text",
+    "tool_input",
+    "without",
+]
+
+Media: TypeAlias = ImagePart | AudioPart | FilePart
+NOTHING: Any = object()
+"""What a part is spelled as that a wire has no block for; `null` is a block, though no provider takes it."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
+_SCALARS = frozenset({str, int, bool, type(None)})
+_DEEP = 30
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+# How the bytes of an image begin, in base64: the formats that every provider with images takes.
+_IMAGES = (
+    ("/9j/", "image/jpeg"),
+    ("iVBORw0KGgo", "image/png"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+)
+
+
+def without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A copy of an object without some of its keys."""
+    return {key: kept for key, kept in value.items() if key not in keys}
+
+
+def compact(value: Any, where: str) -> str:
+    """Compact JSON text of a plain value. Raises InvalidMessage, naming `where`."""
+    text = ordinary_text(value)
+    return json_text(value, where) if text is None else text
+
+
+def ordinary_text(value: Any) -> str | None:
+    """Compact JSON text of a value of ordinary make; None for what has to be looked at with care."""
+    if not _is_ordinary(value, 0):
+        return None
+    try:
+        return _encode(value).decode()
+    except (UnicodeEncodeError, OverflowError):  # a lone surrogate; a very long number
+        return None
+
+
+def _is_ordinary(value: object, depth: int) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if depth > _DEEP:
+        return False
+    if is_object(value):
+        for key, child in value.items():
+            if type(key) is not str or (type(child) not in _SCALARS and not _is_ordinary(child, depth + 1)):
+                return False
+        return kind is dict
+    if is_array(value):
+        return kind is list and all(_is_ordinary(child, depth + 1) for child in value)
+    return isinstance(value, float) and kind is float and math.isfinite(value)
+
+
+def json_value(text: str) -> Any:
+    """The value of JSON text. Raises ValueError for what is no JSON, or could not be sent: NaN, half characters."""
+    try:
+        return _decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    try:  # numbers and escapes that msgspec has no room for; what was parsed from a payload comes back from here
+        value = json.loads(text, parse_constant=_refused)
+        again = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except RecursionError as exc:
+        raise ValueError("it is nested too deep") from exc
+    if _SURROGATE.search(again):
+        raise ValueError("it holds a lone surrogate")
+    return value
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def tool_input(arguments: str) -> tuple[dict[str, Any], bool]:
+    """The arguments of a call as the object that a wire wants, and whether they say the same.
+
+    What is no JSON object is wrapped: `{"INVALID_JSON": "…"}`, as Anthropic advises for input that its models did not
+    finish (docs, "Fine-grained tool streaming"). No arguments at all are an empty object.
+    """
+    if not arguments or arguments == "{}":
+        return {}, True
+    try:
+        value = json_value(arguments)
+    except ValueError:
+        return {"INVALID_JSON": _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", arguments)}, False
+    return (value, True) if is_object(value) else ({"INVALID_JSON": arguments}, False)
+
+
+def divided(role: Role, parts: Sequence[Part], wire: Wire) -> list[Message]:
+    """One message, or one for each run of results and of other parts, joined to the one before it."""
+    groups: list[list[Part]] = [[]]
+    for part in parts:
+        if groups[-1] and isinstance(part, ToolResult) != isinstance(groups[-1][-1], ToolResult):
+            groups.append([])
+        groups[-1].append(part)
+    return [
+        Message(
+            role="tool" if group and isinstance(group[0], ToolResult) else role,
+            parts=tuple(group),
+            wire=wire,
+            joins=number > 0,
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+def count(raw: dict[str, Any], key: str) -> int:
+    """A number of tokens; 0 for what is none."""
+    value = raw.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
+
+
+def data_url(url: str | None) -> tuple[str, str] | None:
+    """Media type and base64 text of a `data:` address."""
+    found = _DATA_URL.fullmatch(url) if url is not None and url.startswith("data:") else None
+    return (found[1], found[2]) if found else None
+
+
+def image_type(data: str, said: str | None) -> str | None:
+    """The media type of an image: what was said, else what its first bytes tell."""
+    if said:
+        return "image/jpeg" if said == "image/jpg" else said
+    return next((kind for begin, kind in _IMAGES if data.startswith(begin)), None)
+
+
+def encoded_text(text: str) -> str:
+    """Text as base64 of its UTF-8."""
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def decoded_text(data: str) -> str | None:
+    """The text that base64 data is; None where it is none."""
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def breadcrumb(part: Media) -> str:
+    """Short text in the place of media that cannot be shown."""
+    kind = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}[type(part)]
+    url = part.url if part.url is not None and not part.url.startswith("data:") else None
+    what = part.name or url or part.media_type
+    return f"[{kind}: {what}]" if what else f"[{kind}]"
+
+
+def kind_of_opaque(part: Opaque) -> str:
+    """What an opaque part is, for a note."""
+    try:
+        data = json.loads(part.data)
+    except ValueError:
+        return "a part"
+    if is_object(data):
+        kind = data.get("type")
+        return f"a part of type {kind!r}" if isinstance(kind, str) else f"a part with {sorted(data)}"
+    return "a list" if is_array(data) else "a part"
