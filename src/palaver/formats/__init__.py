@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import openai_chat
+from palaver.formats import google, openai_chat
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -28,7 +28,7 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {"openai_chat": openai_chat}
+_FORMATS: dict[Wire, _Format] = {"google": google, "openai_chat": openai_chat}
 
 
 def wires() -> tuple[Wire, ...]:
