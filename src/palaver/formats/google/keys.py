@@ -15,8 +15,12 @@ from palaver.codec import clean_text, json_text
 from palaver.formats.wire import is_array, is_object
 
 __all__ = [
+    "BASE64",
+    "LONE",
     "MAX_DEPTH",
+    "NOTHING",
     "SIGNATURE",
+    "SNAKE",
     "WIRE",
     "Taken",
     "compact",
@@ -28,6 +32,9 @@ __all__ = [
 
 WIRE: Final = "google"
 SIGNATURE: Final = "thoughtSignature"
+
+NOTHING: Final = object()
+"""What is spelled where nothing can be: null is an entry like any other."""
 
 SNAKE: Final = {
     "functionCall": "function_call",
@@ -42,6 +49,9 @@ SNAKE: Final = {
 
 MAX_DEPTH = 140
 """Deepest nesting in arguments or an answer: a whole message may have 150 levels."""
+
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+"""What a signature looks like, in either alphabet."""
 
 LONE = re.compile("[\ud800-\udfff]")
 _SCALARS = frozenset({str, int, bool, type(None)})
@@ -80,28 +90,30 @@ class Taken:
 
 def compact(value: Any, where: str = "value") -> str:
     """Compact JSON text of a value. Raises InvalidMessage for what JSON text could not give back."""
-    if type(value) is dict and all(type(k) is str and type(v) in _SCALARS for k, v in value.items()):
+    if is_object(value) and all(type(k) is str and type(v) in _SCALARS for k, v in value.items()):
         text = _compact(value)
         if text.isascii() or not LONE.search(text):
             return text
     return json_text(value, where)
 
 
-def loaded(text: str | None, depth: int = MAX_DEPTH) -> Any:
-    """What a JSON text says; None where it says nothing that a payload can hold, as another hand may have written it.
+def loaded(text: str | None, depth: int = MAX_DEPTH, default: Any = None) -> Any:
+    """What a JSON text says; `default` where a payload cannot hold it, as another hand may have written anything.
 
     Half characters (lone surrogates, which JSON can escape) become U+FFFD.
     """
     if text is None:
-        return None
+        return default
     try:
-        value = _decode(text)
+        value, end = _decoder.raw_decode(text) if text[:1] == "{" else (None, -1)
+        if end != len(text):
+            value = _decoder.decode(text)
     except (ValueError, RecursionError):
-        return None
+        return default
     if not _fits(value, depth):
-        return None
+        return default
     if "\\u" in text and LONE.search(written := json.dumps(value, ensure_ascii=False)):
-        value = _decode(clean_text(written))
+        value = _decoder.decode(clean_text(written))
     return value
 
 
@@ -109,7 +121,7 @@ def _refused(constant: str) -> None:
     raise ValueError(constant)
 
 
-_decode = json.JSONDecoder(parse_constant=_refused).decode
+_decoder = json.JSONDecoder(parse_constant=_refused)
 
 
 def _fits(value: Any, depth: int) -> bool:
@@ -133,6 +145,5 @@ def words_of(layout: str | None) -> list[str]:
 
 
 def signature_of(part: dict[str, Any]) -> Any:
-    """The signature of a part, in either spelling; None where it has none."""
-    found = part.get(SIGNATURE)
-    return part.get("thought_signature") if found is None else found
+    """The signature of a part, in either spelling; None where it has none, or an empty one."""
+    return part.get(SIGNATURE) or part.get(SNAKE[SIGNATURE]) or None

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from palaver.exchanges import INTERRUPTED
-from palaver.formats.google.keys import SIGNATURE, signature_of
+from palaver.formats.google.keys import SIGNATURE, SNAKE, signature_of
 from palaver.formats.google.parts import DATA, data_keys
+from palaver.formats.google.quick import is_sound
 from palaver.formats.google.rules import BESIDE, ROLES, check
 from palaver.formats.google.turns import Piece, Turn, call_in, pair, signature_fits, turns
 from palaver.formats.wire import Notes, RepairKind, is_array, is_object
@@ -31,13 +32,13 @@ UNKNOWN = "unknown"
 class Source(NamedTuple):
     """The message that a content was made from."""
 
-    index: int
+    place: int
     seq: int
 
 
 def mend(contents: list[Any], sources: list[Source], notes: Notes) -> list[Any]:
     """The contents without what `check` finds in them."""
-    if not check(contents, None):
+    if is_sound(contents) or not check(contents, None):
         return contents
     mending = _Mending(contents, sources, notes)
     mending.clean()
@@ -54,7 +55,7 @@ class _Mending:
 
     def _note(self, kind: RepairKind, index: int, detail: str) -> None:
         source = self._sources[index] if index < len(self._sources) else Source(0, 0)
-        self._notes.about(kind, source.seq, f"messages[{source.index}]: {detail}")
+        self._notes.about(kind, source.seq, f"messages[{source.place}]: {detail}")
 
     def _keep(self, contents: list[tuple[Any, Source]]) -> None:
         self.contents = [content for content, _ in contents]
@@ -67,7 +68,7 @@ class _Mending:
         out: list[tuple[Any, Source]] = []
         for index, content in enumerate(self.contents):
             role = content.get("role")
-            if role.__hash__ is None or role not in ROLES:
+            if not (role is None or isinstance(role, str)) or role not in ROLES:
                 self._note("role_changed", index, f"the role {role!r} became 'user'")
                 content["role"] = "user"
             given = content.get("parts")
@@ -98,7 +99,7 @@ class _Mending:
             pieces = [{key: part[key], **(beside if key == signed else {})} for key in data]
             return [found for piece in pieces for found in self._part(piece, index, model=model)]
         if not data:
-            if not signature_of(part) and BESIDE.issuperset(part):
+            if signature_of(part) is None and BESIDE.issuperset(part):
                 self._note("part_left_out", index, "a part holds nothing")
                 return []
             return [part]
@@ -115,12 +116,12 @@ class _Mending:
         return [part]
 
     def _sign(self, part: dict[str, Any], index: int) -> None:
-        key = SIGNATURE if part.get(SIGNATURE) is not None else "thought_signature"
+        part.pop(SNAKE[SIGNATURE], None)
+        part.pop(SIGNATURE, None)
         if call_in(part) is None:
-            del part[key]
             self._note("thinking_changed", index, "a signature is not base64 text; it was left out")
         else:
-            part[key] = PLACEHOLDER
+            part[SIGNATURE] = PLACEHOLDER
             self._note("signature_made", index, "the signature of a call is not base64 text; it got a placeholder")
 
     def _function(self, inner: dict[str, Any], index: int, *, call: bool) -> None:

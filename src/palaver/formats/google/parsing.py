@@ -9,7 +9,7 @@ from palaver.errors import InvalidMessage
 from palaver.formats.google.keys import WIRE
 from palaver.formats.google.parts import parse_part
 from palaver.formats.google.quick import quick_parts
-from palaver.formats.google.usage import either, usage_of
+from palaver.formats.google.usage import usage_of
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
 from palaver.model import Message, Opaque, Part, TextPart, ToolCall, ToolResult
 
@@ -55,14 +55,14 @@ def _quickly(entry: object) -> list[Message] | None:
         return None
     raw = cast("dict[str, Any]", entry)
     role, parts = raw.get("role"), raw.get("parts")
-    if len(raw) != 2 or type(parts) is not list or not parts:
+    if len(raw) != 2 or not is_array(parts) or not parts:
         return None
     if role == "model":
-        found = quick_parts(cast("list[Any]", parts), model=True)
+        found = quick_parts(parts, model=True)
         return None if found is None else [Message(role="assistant", parts=tuple(found), wire=WIRE)]
     if role != "user":
         return None
-    found = quick_parts(cast("list[Any]", parts), model=False)
+    found = quick_parts(parts, model=False)
     return None if found is None else _divided(found, None, None)
 
 

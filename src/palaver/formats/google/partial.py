@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 from palaver.formats.google.turns import call_in
 from palaver.formats.google.usage import either
@@ -61,10 +62,10 @@ class PartialCall:
             return
         value, goes_on = _value(piece)
         node: Any = self._args
-        for step, after in zip(steps, steps[1:], strict=False):
-            inside = _at(node, step)
-            if not isinstance(inside, list if isinstance(after, int) else dict):
-                inside = [] if isinstance(after, int) else {}
+        for step, after in pairwise(steps):
+            inside: Any = _at(node, step)
+            if not (is_array(inside) if isinstance(after, int) else is_object(inside)):
+                inside = cast("Any", [] if isinstance(after, int) else {})
                 _set(node, step, inside)
             node = inside
         before = _at(node, steps[-1])
@@ -85,7 +86,7 @@ def _value(piece: dict[str, Any]) -> tuple[Any, bool]:
 
 def _at(node: Any, step: str | int) -> Any:
     if isinstance(step, int):
-        return node[step] if isinstance(node, list) and step < len(node) else None
+        return node[step] if is_array(node) and step < len(node) else None
     return node.get(step) if is_object(node) else None
 
 

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import msgspec
+
 from palaver.codec import clean_text, json_text
-from palaver.formats.google.keys import MAX_DEPTH, SIGNATURE, SNAKE, WIRE, Taken, compact, kept, loaded, words_of
+from palaver.formats.google.keys import (
+    MAX_DEPTH,
+    NOTHING,
+    SIGNATURE,
+    SNAKE,
+    WIRE,
+    Taken,
+    compact,
+    kept,
+    loaded,
+    words_of,
+)
 from palaver.formats.google.media import breadcrumb, read_media, spell_media
 from palaver.formats.google.results import read_response, spell_response
 from palaver.formats.wire import is_array, is_object, leftover
@@ -81,20 +94,12 @@ def _typed(raw: dict[str, Any], where: str, *, model: bool) -> Part | None:
             return None
         part, inner = found
         layout = " ".join([*words, *inner.words]) or None
-        return part_with(part, layout, _beside(outer, key, inner, where))
+        return msgspec.structs.replace(part, layout=layout, extra=_beside(outer, key, inner, where))
     if camel == "functionCall" and model:
         return _call(value, key, outer, where)
     if camel == "functionResponse" and not model:
         return _result(value, key, outer, where)
     return None
-
-
-def part_with(part: Any, layout: str | None, extra: str | None) -> Any:
-    """The media part, with how it was spelled."""
-    if layout is None and extra is None:
-        return part
-    fields = {name: getattr(part, name) for name in ("media_type", "url", "data", "file_id", "name")}
-    return type(part)(**fields, layout=layout, extra=extra)
 
 
 def _beside(outer: Taken, key: str, inner: Taken, where: str) -> str | None:
@@ -171,7 +176,7 @@ def _nested(raw: Any, where: str) -> ResultPart:
 
 
 def spell_part(part: Part) -> Any:
-    """The entry that says a part of this wire, with all that came beside it; None where nothing can be said.
+    """The entry that says a part of this wire, with all that came beside it; NOTHING where nothing can be said.
 
     Media that a store keeps out of line have nothing to say, nor has what another hand wrote wrongly.
     """
@@ -182,12 +187,12 @@ def spell_part(part: Part) -> Any:
     if isinstance(part, ToolResult):
         return spell_result(part)
     if isinstance(part, Opaque):
-        return loaded(part.data, MAX_DEPTH + 10) if part.wire == WIRE else None
+        return loaded(part.data, MAX_DEPTH + 10, NOTHING) if part.wire == WIRE else NOTHING
     if isinstance(part, ThinkingPart):
         return _spell_thinking(part)
     spelled = spell_media(part, native=True)
     if spelled is None:
-        return None
+        return NOTHING
     words = words_of(part.layout)
     camel, inner = spelled
     return _merged({_key(camel, words): {_key(key, words): value for key, value in inner.items()}}, part.extra)
@@ -249,7 +254,7 @@ def spell_result(result: ToolResult) -> dict[str, Any]:
     words = words_of(result.layout)
     texts = [part.text for part in result.parts if isinstance(part, TextPart)]
     others = [part for part in result.parts if not isinstance(part, TextPart)]
-    media = [entry for part in others if (entry := spell_part(part)) is not None]
+    media = [entry for part in others if (entry := spell_part(part)) is not NOTHING]
     if len(media) < len(others) and not texts:
         texts = [breadcrumb(part) for part in others if isinstance(part, (ImagePart, AudioPart, FilePart))]
     inner: dict[str, Any] = {"name": result.name} if result.name else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from palaver.formats.google.keys import signature_of
 from palaver.formats.google.parts import DATA, data_keys
 from palaver.formats.google.turns import Turn, answer_in, call_in, pair, signature_fits, turns
 from palaver.formats.wire import Violation, is_array, is_object
@@ -76,13 +77,13 @@ def _check_content(content: Any, where: str, index: int, found: list[Violation])
         found.append(Violation("GG1", where, says, "a content is an object with role and parts"))
         return
     role, parts = content.get("role"), content.get("parts")
-    if role.__hash__ is None or role not in ROLES:
+    if not (role is None or isinstance(role, str)) or role not in ROLES:
         found.append(Violation("GG3", f"{where}.role", _ROLE, "use user or model"))
     if not is_array(parts) or not parts:
         found.append(Violation("GG2", f"{where}.parts", _NO_PARTS.format(index), "leave the content out"))
         return
     for place, part in enumerate(parts):
-        if type(part) is dict and len(part) == 1 and type(part.get("text")) is str:
+        if is_object(part) and len(part) == 1 and type(part.get("text")) is str:
             continue
         _check_part(part, f"{where}.parts[{place}]", role == "model", found)
 
@@ -96,7 +97,7 @@ def _check_part(part: Any, where: str, model: bool, found: list[Violation]) -> N
         says = f"oneof field 'data' is already set. Cannot set '{DATA[data[1]]}'"
         found.append(Violation("GG4", where, says, "make a part of each"))
     elif not data:
-        if not any(part.get(key) for key in ("thoughtSignature", "thought_signature")) and BESIDE.issuperset(part):
+        if signature_of(part) is None and BESIDE.issuperset(part):
             found.append(Violation("GG4", where, _ONEOF, "leave the part out"))
     elif not isinstance(part[data[0]], str) if data[0] == "text" else not is_object(part[data[0]]):
         says = f"Invalid value at '{data[0]}'"
@@ -142,9 +143,7 @@ def _check_turns(messages: list[Any], found: list[Violation]) -> None:
         found.append(Violation("GG7", where, _COUNT, "answer every call"))
 
 
-def _check_answers(
-    waiting: Turn | None, turn: Turn, messages: list[Any], where: str, found: list[Violation]
-) -> None:
+def _check_answers(waiting: Turn | None, turn: Turn, messages: list[Any], where: str, found: list[Violation]) -> None:
     if waiting is None:
         found.append(Violation("GG6", where, _ANSWER_TURN, "leave answers out that answer no call"))
         return

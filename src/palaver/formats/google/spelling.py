@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from palaver.formats.google.foreign import Foreign
-from palaver.formats.google.keys import WIRE, kept, words_of
+from palaver.formats.google.keys import NOTHING, WIRE, kept, words_of
 from palaver.formats.google.media import breadcrumb
 from palaver.formats.google.mending import Source, mend
 from palaver.formats.google.parts import spell_call, spell_part
+from palaver.formats.google.quick import quick_entry
 from palaver.formats.google.rules import check
 from palaver.formats.google.system import spell_system
 from palaver.formats.wire import Notes, Rendered
-from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, TextPart, ToolCall
+from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, ToolCall
 
 __all__ = ["render"]
 
@@ -37,7 +38,7 @@ def render(messages: Sequence[Message], notes: Notes, *, repair: bool) -> Render
         if message.wire == WIRE and message.role not in _LEADING:
             writing.own(message, index)
         else:
-            writing.foreign(message, index)
+            writing.foreign(messages, index)
     contents = mend(writing.contents, writing.sources, notes) if repair else writing.contents
     return Rendered(system, contents, notes.repairs())
 
@@ -50,7 +51,9 @@ class _Writing:
         self.sources: list[Source] = []
         self._notes = notes
         self._side: str | None = None
-        """Whose the last content is, where it came from this wire: what joins it goes into it."""
+        """Whose the last content is, where a message of this wire can join it."""
+        self._open = False
+        """Whether the last content came from elsewhere, and can go on."""
         self._foreign = Foreign(notes, repair=repair)
 
     def _add(self, content: dict[str, Any], index: int, seq: int) -> None:
@@ -59,12 +62,17 @@ class _Writing:
 
     def own(self, message: Message, index: int) -> None:
         """A message of this wire."""
-        parts = [_own_quickly(part) or self._own_part(part) for part in message.parts]
-        if None in parts:
-            parts = [part for part in parts if part is not None]
+        parts: list[Any] = []
+        for part in message.parts:
+            entry = quick_entry(part)
+            if entry is None:
+                entry = self._own_part(part)
+                if entry is NOTHING:
+                    continue
+            parts.append(entry)
         assistant = message.role == "assistant"
-        self._foreign.watch(message)
         side = "model" if assistant else "user"
+        self._open = False
         if message.layout is None and message.extra is None and not message.joins:
             self._add({"role": side, "parts": parts}, index, message.seq)
             self._side = side
@@ -91,27 +99,23 @@ class _Writing:
                 self._notes.add("arguments_changed", f"the arguments of {part.name!r} are no JSON object")
             return entry
         entry = spell_part(part)
-        if entry is not None:
+        if entry is not NOTHING:
             return entry
         if isinstance(part, (ImagePart, AudioPart, FilePart)):
             self._notes.add("media_left_out", f"{breadcrumb(part)} has no bytes and no address here")
             return {"text": breadcrumb(part)}
         if isinstance(part, Opaque):
             self._notes.add("opaque_left_out", f"a part of {part.wire} means nothing on google")
-        return None
+        return NOTHING
 
-    def foreign(self, message: Message, index: int) -> None:
+    def foreign(self, messages: Sequence[Message], index: int) -> None:
         """A message of another wire, or of none, or an instruction in the middle."""
-        last = self.contents[-1] if self.contents and self._side is None else None
-        content = self._foreign.content(message, last)
+        last = self.contents[-1] if self._open else None
+        content = self._foreign.content(messages, index, last)
         if content is not None and content is not last:
-            self._add(content, index, message.seq)
+            self._add(content, index, messages[index].seq)
         if content is not None:
-            self._side = None
-
-
-def _own_quickly(part: Part) -> dict[str, Any] | None:
-    return {"text": part.text} if type(part) is TextPart and part.extra is None else None
+            self._side, self._open = None, True
 
 
 def _join(parts: list[Any], others: list[Any], words: list[str]) -> None:

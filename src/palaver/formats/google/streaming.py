@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.errors import InvalidMessage
-from palaver.formats.google.partial import PartialCall, is_partial
 from palaver.formats.google.parsing import parse
+from palaver.formats.google.partial import PartialCall, is_partial
 from palaver.formats.google.turns import call_in
 from palaver.formats.google.usage import either, usage_of
 from palaver.formats.wire import is_array, is_object
@@ -105,12 +105,12 @@ class GoogleStream:
             return
         if part.get("thought") is not True:
             self.text += text
-        before = self._parts[-1] if self._parts else None
-        if _bare(part):
-            if before is not None and _bare(before) and before.get("thought") == part.get("thought"):
+        if _bare(part) and self._parts:
+            before: Any = self._parts[-1]
+            if _bare(before) and before.get("thought") == part.get("thought"):
                 before["text"] += text
                 return
-            if not text and before is not None:
+            if not text:
                 return
             if _bare(before) and not before["text"]:
                 self._parts.pop()

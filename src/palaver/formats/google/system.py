@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from palaver.formats.google.keys import WIRE, kept, words_of
+from palaver.formats.google.keys import NOTHING, WIRE, kept, words_of
 from palaver.formats.google.parts import spell_part
 from palaver.formats.wire import Notes
 from palaver.model import Message, TextPart
@@ -35,7 +35,7 @@ def _as_it_came(message: Message) -> Any:
     words = words_of(message.layout)
     if words[:1] != ["apart"]:
         return None
-    parts = [entry for part in message.parts if (entry := spell_part(part)) is not None]
+    parts = [entry for part in message.parts if (entry := spell_part(part)) is not NOTHING]
     if len(parts) != len(message.parts):
         return None
     if "string" in words:
@@ -53,7 +53,7 @@ def _as_it_came(message: Message) -> Any:
 def _parts(message: Message, notes: Notes, *, own: bool) -> list[Any]:
     out: list[Any] = []
     for part in message.parts:
-        if own and (entry := spell_part(part)) is not None:
+        if own and (entry := spell_part(part)) is not NOTHING:
             out.append(entry)
         elif isinstance(part, TextPart):
             if part.text:

@@ -5,16 +5,13 @@ Total on any JSON, as `check` is: what is no content or no part has nothing in i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from palaver.formats.google.keys import signature_of
+from palaver.formats.google.keys import BASE64, SIGNATURE, SNAKE
 from palaver.formats.wire import is_array, is_object
 
 __all__ = ["Piece", "Turn", "answer_in", "call_in", "is_model", "pair", "signature_fits", "turns"]
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 
 
 class Piece(NamedTuple):
@@ -84,7 +81,7 @@ def turns(contents: Iterable[Any]) -> Iterator[Turn]:
         if not is_array(parts):
             continue
         for place, part in enumerate(parts):
-            if type(part) is dict and len(part) == 1 and "text" in part:
+            if is_object(part) and len(part) == 1 and "text" in part:
                 continue
             inner = call_in(part) if model else answer_in(part)
             if inner is not None:
@@ -125,5 +122,7 @@ def _any(_call: Piece, _answer: Piece) -> bool:
 
 def signature_fits(part: dict[str, Any]) -> bool:
     """Whether a part has no signature, or one that is base64 text in either alphabet, as the service wants it."""
-    signature = signature_of(part)
-    return signature is None or (isinstance(signature, str) and _BASE64.fullmatch(signature) is not None)
+    return all(
+        signature is None or (isinstance(signature, str) and BASE64.fullmatch(signature) is not None)
+        for signature in (part.get(SIGNATURE), part.get(SNAKE[SIGNATURE]))
+    )
