@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import anthropic, bedrock, mistral, openai_chat
+from palaver.formats import anthropic, bedrock, google, mistral, openai_chat
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -31,6 +31,7 @@ class _Format(Protocol):
 _FORMATS: dict[Wire, _Format] = {
     "anthropic": anthropic,
     "bedrock": bedrock,
+    "google": google,
     "mistral": mistral,
     "openai_chat": openai_chat,
 }

@@ -82,8 +82,8 @@ def _is_text(message: Message, wire: Wire | None) -> bool:
 
 
 def _is_legal(messages: Sequence[Message], empty_of: Wire | None) -> bool:  # noqa: C901 - one look at each message
-    """Whether there is nothing to mend, for the ids that most wires have; a doubtful list is not."""
-    waiting: set[str] = set()
+    """Whether there is nothing to mend; a doubtful list is not. Without an id, call and result are told by name."""
+    waiting: set[str | tuple[str | None]] = set()
     calling = False
     for message in messages:
         role = message.role
@@ -92,9 +92,12 @@ def _is_legal(messages: Sequence[Message], empty_of: Wire | None) -> bool:  # no
         if role == "tool":
             calling = False
             for part in message.parts:
-                if type(part) is not ToolResult or part.call_id not in waiting:
+                if type(part) is not ToolResult:
                     return False
-                waiting.discard(part.call_id)
+                key = part.call_id or (part.name,)
+                if key not in waiting:
+                    return False
+                waiting.discard(key)
             continue
         if role == "assistant":
             if waiting and not (calling and message.joins):
@@ -104,9 +107,10 @@ def _is_legal(messages: Sequence[Message], empty_of: Wire | None) -> bool:  # no
                 if type(part) is TextPart:
                     says = says or bool(part.text and not part.text.isspace())
                 elif type(part) is ToolCall:
-                    if not part.call_id or part.call_id in waiting:
+                    key = part.call_id or (part.name,)
+                    if key in waiting:
                         return False
-                    waiting.add(part.call_id)
+                    waiting.add(key)
                     says = True
             if not says and not _is_text(message, empty_of):
                 return False
