@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import openai_chat
+from palaver.formats import openai_chat, openai_responses
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -28,7 +28,7 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {"openai_chat": openai_chat}
+_FORMATS: dict[Wire, _Format] = {"openai_chat": openai_chat, "openai_responses": openai_responses}
 
 
 def wires() -> tuple[Wire, ...]:
@@ -69,6 +69,8 @@ def check(wire: Wire, messages: object, *, system: object = None) -> list[Violat
     for what is not JSON.
     """
     form = _format(wire)
+    if form is openai_responses and isinstance(messages, str):  # the one wire whose input may be text alone
+        messages = [{"role": "user", "content": messages}]
     given = [plain(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
     return form.check(given, plain(system, "system"))
 
