@@ -14,6 +14,7 @@ from palaver.model import Part
 
 __all__ = ["NOTHING", "combined", "fingerprint", "kept_keys", "loaded", "unchanged", "verbatim", "without"]
 
+_decode = json.JSONDecoder().decode
 NOTHING = object()
 """No JSON value at all: null is one."""
 
@@ -26,7 +27,7 @@ def without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
 def loaded(text: str) -> Any:
     """The value of JSON text; NOTHING where it is none, as text that another hand wrote may be."""
     try:
-        return json.loads(text)
+        return _decode(text)
     except (ValueError, RecursionError):
         return NOTHING
 

@@ -32,6 +32,8 @@ def entry_fault(entry: Any, usual: str, where: str) -> str | None:
     if not is_object(entry):
         return wrong_type(where, "an object", entry)
     kind = entry.get("type")
+    if kind == usual and isinstance(entry.get("text"), str):
+        return None
     if not isinstance(kind, str):
         return missing(f"{where}.type")
     if usual == "input_text":

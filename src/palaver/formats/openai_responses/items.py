@@ -121,7 +121,7 @@ def _add_text(part: TextPart, out: list[Any], first: int) -> bool:
         keys: dict[str, Any] = {}
         item: Any = {}
     else:
-        keys = json.loads(part.extra) if part.extra[:1] == "{" else {}
+        keys = kept_keys(part.extra)
         item = keys.pop("item", {})
     if layout is None and not keys and type(item) is dict:
         item["role"] = "assistant"

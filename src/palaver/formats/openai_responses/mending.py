@@ -71,7 +71,7 @@ class _Mending:
     def apply(self, found: list[Fault]) -> None:
         """Mend each item; those that cannot be are taken out."""
         gone: set[int] = set()
-        for fault in found:
+        for fault in sorted(found, key=lambda each: each.fix != Fix.LEAVE_OUT):  # what goes need not be mended first
             if fault.at not in gone and not _STEPS[fault.fix](self, fault):
                 gone.add(fault.at)
                 self.note(_left_out(self.items[fault.at]), fault.at, f"left out, as it breaks {fault.rule}")
@@ -122,11 +122,14 @@ class _Mending:
     def set_id(self, fault: Fault) -> bool:
         """Take the id away, where the item can do without."""
         item = self.items[fault.at]
-        if kind_of(item) in ID_REQUIRED:
+        kind = kind_of(item)
+        if kind in ID_REQUIRED:
             return False
+        if kind == "reasoning" and not item.get("encrypted_content") and not item.get("content"):
+            return False  # its id was all that it had
         if "id" in item:
             given = item.pop("id")
-            self.note("item_id_left_out", fault.at, f"the id {given!r} of its {kind_of(item)} breaks {fault.rule}")
+            self.note("item_id_left_out", fault.at, f"the id {given!r} of its {kind} breaks {fault.rule}")
         return True
 
     def set_thought(self, fault: Fault) -> bool:

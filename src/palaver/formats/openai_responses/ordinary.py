@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from palaver.formats.wire import is_array, is_object
-from palaver.model import TextPart, ToolCall
+from palaver.model import TextPart, ThinkingPart, ToolCall
 
-__all__ = ["ordinary_answer", "ordinary_call", "sound"]
+__all__ = ["ordinary_answer", "ordinary_call", "ordinary_thought", "sound"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _encode = msgspec.json.encode
@@ -66,3 +66,36 @@ def ordinary_answer(raw: dict[str, Any]) -> TextPart | None:
         return None
     keys["item"] = item
     return TextPart(text=text, layout="message", extra=_encode(keys).decode())
+
+
+def ordinary_thought(raw: dict[str, Any]) -> tuple[ThinkingPart, ...]:
+    """Reasoning with summaries and nothing remarkable beside them; empty: look at it with care."""
+    item: dict[str, Any] = {}
+    for key in ("id", "status"):
+        value = raw.get(key)
+        if type(value) is str and sound(value):
+            item[key] = value
+    if raw.get("content") == []:
+        item["content"] = []
+    redacted = raw.get("encrypted_content")
+    if redacted is not None and not (type(redacted) is str and sound(redacted)):
+        return ()
+    summary = raw.get("summary")
+    if len(item) + (redacted is not None) != len(raw) - 2 or not is_array(summary):
+        return ()
+    if not summary:
+        item["summary"] = summary
+        return (ThinkingPart(redacted=redacted, layout="reasoning", extra=_encode({"item": item}).decode()),)
+    parts: list[ThinkingPart] = []
+    for entry in summary:
+        if not is_object(entry) or len(entry) != 2 or entry.get("type") != "summary_text":
+            return ()
+        text = entry.get("text")
+        if type(text) is not str or not sound(text):
+            return ()
+        if parts:
+            parts.append(ThinkingPart(text=text, layout="+summary"))
+        else:
+            extra = _encode({"item": item}).decode()
+            parts.append(ThinkingPart(text=text, redacted=redacted, layout="summary", extra=extra))
+    return tuple(parts)

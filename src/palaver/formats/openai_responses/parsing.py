@@ -13,7 +13,7 @@ from palaver.formats.openai_responses.extras import without
 from palaver.formats.openai_responses.inputs import spell_input
 from palaver.formats.openai_responses.items import parse_item
 from palaver.formats.openai_responses.kinds import CALLS, INPUT_ROLES, OUTPUTS, WIRE, is_client_call, kind_of
-from palaver.formats.openai_responses.ordinary import ordinary_answer, ordinary_call, sound
+from palaver.formats.openai_responses.ordinary import ordinary_answer, ordinary_call, ordinary_thought, sound
 from palaver.formats.openai_responses.outputs import parse_output
 from palaver.formats.openai_responses.usage import usage_of
 from palaver.formats.wire import entries, fingerprint, is_array, is_object, leftover, plain
@@ -115,14 +115,17 @@ class _Reader:
             if part is not None:
                 self.run.append(part)
                 return True
+        elif kind == "reasoning" and (thoughts := ordinary_thought(raw)):
+            self.run += thoughts
+            return True
         return False
 
     def _item(self, raw: dict[str, Any], where: str) -> None:
         kind = kind_of(raw)
+        if raw.get("object") in _RESPONSES and "type" not in raw and is_array(raw.get("output")):
+            self._response(raw, where)
+            return
         if not kind:
-            if raw.get("object") in _RESPONSES and is_array(raw.get("output")):
-                self._response(raw, where)
-                return
             raise InvalidMessage(f"{where} has no type and no role; openai_responses has messages and typed items")
         if kind == "message" and raw.get("role") != "assistant":
             self._add(_input_message(raw, where))

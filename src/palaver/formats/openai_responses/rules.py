@@ -90,10 +90,13 @@ class _Walk:
             said = wrong_type(f"input[{at}]", "an object", item)
             self._found.append(Fault("OR6", at, "", said, "leave it out", Fix.LEAVE_OUT))
             return
-        kind = kind_of(item)
+        kind: Any = item.get("type")
+        if type(kind) is not str:
+            kind = kind_of(item)
         look = FIELDS.get(kind)
         if look is not None:
-            self._found += look(at, item)
+            if found := look(at, item):
+                self._found += found
         elif not kind:
             said = missing(f"input[{at}].type")
             self._found.append(Fault("OR6", at, ".type", said, "leave it out", Fix.LEAVE_OUT))
@@ -108,17 +111,19 @@ class _Walk:
             item_id: Any = item.get("id")
             if _is_openai_id(item_id) and item_id.startswith("rs"):
                 self._thoughts.append(at)
-            if self._open and _is_open_thought(item):
+            elif self._open and _is_open_thought(item):
                 self._between.append(at)
             return
         if self._thoughts:
             if kind in OUTPUTS or not isinstance(item.get("id"), str) or _is_input(item):
                 self._unfollowed()
-            self._thoughts.clear()
-        if kind in CALLS or kind in OUTPUTS:
-            if is_client_call(item, kind):
-                pair = self._call if kind in CALLS else self._output
-                pair(at, item, kind)
+            self._thoughts = []
+        if kind in CALLS:
+            if kind == "function_call" or is_client_call(item, kind):
+                self._call(at, item, kind)
+        elif kind in OUTPUTS:
+            if kind == "function_call_output" or is_client_call(item, kind):
+                self._output(at, item, kind)
         elif kind == "item_reference":
             self._referred = True
         elif self._open:

@@ -162,7 +162,9 @@ class _Writer:
 
     def _translated(self, message: Message, call_ids: Sequence[str] | None) -> None:
         """What another wire's answer says: its text as one message, then its calls."""
-        texts = [part.text for part in message.parts if isinstance(part, TextPart)]
+        calls = message.tool_calls
+        first = len(self.items)
+        texts = [part.text for part in message.parts if isinstance(part, TextPart) and (part.text or not calls)]
         if len(texts) == 1:
             self.items.append({"role": "assistant", "content": texts[0]})
         elif texts:
@@ -171,9 +173,10 @@ class _Writer:
         for part in message.parts:
             if not isinstance(part, (TextPart, ToolCall)):
                 self._left_out(part, message)
-        calls = message.tool_calls
         ids = [call.call_id for call in calls] if call_ids is None else call_ids
         self.items.extend(function_call(call, call_id) for call, call_id in zip(calls, ids, strict=True))
+        if len(self.items) == first:
+            self._notes.add("message_left_out", f"nothing of it can be said on {WIRE}")
 
     def _input(self, message: Message) -> None:
         """A message of a user, or a system prompt among the messages."""
@@ -221,7 +224,7 @@ class _Writer:
         call = self._calls.get(call_id)
         kind: str = "function_call" if call is None else call["type"]
         item: Any = NOTHING
-        if wire == WIRE and (call is None or result.layout is not None):
+        if wire == WIRE:
             item = spell_output(result, call_id)
         if item is NOTHING:
             if call is not None and kind == "computer_call" and self._repair and screenshot(result, wire) is None:
