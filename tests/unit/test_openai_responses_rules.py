@@ -275,8 +275,9 @@ def test_long_call_ids_are_found_and_mended() -> None:
     ],
 )
 def test_what_a_provider_takes_breaks_no_rule(items: list[Any]) -> None:
-    """Ids with hyphens are those of xAI and DeepSeek, which take what OpenAI refuses; OpenAI's own items keep their
-    order; what is not known yet is let through.
+    """Ids with hyphens are those of xAI and DeepSeek, which take what OpenAI refuses.
+
+    Items of OpenAI's keep their order, and what is not known yet is let through.
     """
     assert rules(items) == []
 

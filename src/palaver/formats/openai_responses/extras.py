@@ -54,7 +54,10 @@ def combined(typed: dict[str, Any], extra: str | None) -> dict[str, Any]:
 
 def fingerprint(part: Part) -> str:
     """Twelve hex digits of what a part says, to tell later whether it still says it."""
-    said = msgspec.json.encode(msgspec.structs.replace(part, extra=None, layout=None))
+    try:
+        said = msgspec.json.encode(msgspec.structs.replace(part, extra=None, layout=None))
+    except UnicodeEncodeError:  # edited, and by a hand that left half a character
+        return ""
     return hashlib.blake2b(said, digest_size=6).hexdigest()
 
 

@@ -66,7 +66,8 @@ class _Mending:
     def note(self, kind: RepairKind, index: int, detail: str) -> None:
         """Note what was done to the item at this index."""
         owner = self._owners[index]
-        self._notes.about(kind, self._messages[owner].seq, f"messages[{owner + self._first}]: {detail}")
+        self._notes.at(owner + self._first, self._messages[owner].seq)
+        self._notes.add(kind, detail)
 
     def apply(self, found: list[Fault]) -> None:
         """Mend each item; those that cannot be are taken out."""
