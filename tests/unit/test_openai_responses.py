@@ -377,10 +377,8 @@ def test_messages_of_our_own() -> None:
             "output": [{"type": "input_text", "text": "a jar"}, {"type": "input_text", "text": "a cup"}],
         },
         {"role": "system", "content": "Be briefer."},
-        {
-            "role": "assistant",
-            "content": [{"type": "output_text", "text": "A jar."}, {"type": "output_text", "text": "A cup."}],
-        },
+        {"role": "assistant", "content": "A jar."},
+        {"role": "assistant", "content": "A cup."},
     ]
     assert formats.check(WIRE, rendered.messages, system=rendered.system) == []
 
@@ -397,8 +395,8 @@ def test_media_in_messages_and_results() -> None:
     ]
     entries = [
         {"type": "input_text", "text": "See:"},
-        {"type": "input_image", "image_url": "https://example.org/a.png"},
-        {"type": "input_image", "image_url": "data:image/png;base64,AA=="},
+        {"type": "input_image", "image_url": "https://example.org/a.png", "detail": "auto"},
+        {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"},
         {"type": "input_file", "file_data": "data:application/pdf;base64,AA==", "filename": "file.pdf"},
         {"type": "input_file", "file_url": "https://example.org/a.pdf"},
         {"type": "input_file", "file_id": "file-1"},
@@ -455,7 +453,7 @@ def test_text_stands_before_the_calls_of_an_answer() -> None:
     second = assistant(["Three.", ToolCall(call_id="b", name="f")], wire="google", joins=True)
     payload, _ = repaired(first, second, tool("a", "1"), tool("b", "2"))
     assert [item.get("type", "message") for item in payload] == [
-        *["message"] * 2,
+        *["message"] * 3,
         *["function_call"] * 2,
         *["function_call_output"] * 2,
     ]

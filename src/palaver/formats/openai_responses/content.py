@@ -128,10 +128,11 @@ def spell_media(part: Media, wire: str | None) -> dict[str, Any] | None:
     if isinstance(part, ImagePart):
         kind = kept_keys(part.extra).get("type") if wire == WIRE else None
         kind = kind if isinstance(kind, str) else "input_image"
+        usual = {} if wire == WIRE else {"detail": "auto"}  # the SDK's types demand it
         url = inline or part.url
         if url is not None:
-            return {"type": kind, "image_url": url}
-        return None if file_id is None else {"type": kind, "file_id": file_id}
+            return {"type": kind, "image_url": url, **usual}
+        return None if file_id is None else {"type": kind, "file_id": file_id, **usual}
     named = {} if part.name is None else {"filename": part.name}
     if inline is not None:
         # The API demands a name beside the bytes.

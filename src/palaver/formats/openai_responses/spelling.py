@@ -161,15 +161,11 @@ class _Writer:
                 self._left_out(part, message)
 
     def _translated(self, message: Message, call_ids: Sequence[str] | None) -> None:
-        """What another wire's answer says: its text as one message, then its calls."""
+        """What another wire's answer says: its texts, then its calls."""
         calls = message.tool_calls
         first = len(self.items)
         texts = [part.text for part in message.parts if isinstance(part, TextPart) and (part.text or not calls)]
-        if len(texts) == 1:
-            self.items.append({"role": "assistant", "content": texts[0]})
-        elif texts:
-            entries = [text_entry(text, "output_text") for text in texts]
-            self.items.append({"role": "assistant", "content": entries})
+        self.items.extend({"role": "assistant", "content": text} for text in texts)
         for part in message.parts:
             if not isinstance(part, (TextPart, ToolCall)):
                 self._left_out(part, message)
