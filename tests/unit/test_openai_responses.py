@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from palaver import formats
 from palaver.codec import decode, encode
@@ -422,6 +423,22 @@ def test_media_that_cannot_be_shown_leave_a_breadcrumb(part: Any) -> None:
     crumb = {"type": "input_text", "text": f"[{kind}: a.png]"}
     assert payload[0]["content"][1] == crumb
     assert payload[2]["output"] == [crumb]
+    assert kinds == ["media_left_out"] * 2
+
+
+def test_media_of_this_wire_that_were_not_loaded_leave_a_breadcrumb() -> None:
+    """What stands beside them stays as it came; a generated image leaves its item, without the image."""
+    texts = {"type": "input_text", "text": "x", "y": 1}
+    shown = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"}
+    item = {"type": "message", "role": "user", "content": [texts, shown]}
+    made = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AA=="}
+    messages = [
+        m.replace(parts=tuple(replace(p, data=None, blob="00") if isinstance(p, ImagePart) else p for p in m.parts))
+        for m in parse(item, made)
+    ]
+    payload, kinds = repaired(*messages)
+    crumb = {"type": "input_text", "text": "[image: image/png]"}
+    assert payload == [{**item, "content": [texts, crumb]}, {**made, "result": None}]
     assert kinds == ["media_left_out"] * 2
 
 

@@ -263,6 +263,7 @@ def test_long_call_ids_are_found_and_mended() -> None:
         [ASK, thought("0123-4567"), call(), output()],
         [ASK, thought(HYPHEN, **SECRET), thought(HYPHEN, **SECRET), {"role": "assistant", "content": "x"}],
         [ASK, thought(), call("a", id="fc_1"), thought("rs_2"), said(id="msg_1"), output("a")],
+        [ASK, call("a", id="fc_0123-4567_0"), said(id="msg_0123-4567"), output("a")],
         [ASK, thought(None, **SECRET), call("a"), thought(None, **SECRET), call("b"), output("a"), output("b")],
         [ASK, {"type": "tool_search_call", "call_id": "a", "arguments": {}, "execution": "client"}, output("a")],
         [ASK, {"type": "tool_search_call", "arguments": {}, "execution": "server"}, said()],

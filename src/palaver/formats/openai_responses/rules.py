@@ -77,7 +77,7 @@ class _Walk:
         """Where each call is, by its call id, and whether it has to be answered."""
         self._answered: set[str] = set()
         self._open: dict[str, int] = {}
-        """Calls without an id of OpenAI's that wait for their output, and where they are."""
+        """Calls that may be DeepSeek's and wait for their output, and where they are."""
         self._between: list[int] = []
         """Items that stand after such a call, and are neither call nor output."""
         self._spans: list[_Span] = []
@@ -194,7 +194,7 @@ class _Walk:
             self._found.append(Fault("OR7", at, ".call_id", said, "give each call its own id", Fix.LEAVE_OUT))
             return
         self._calls[call_id] = (at, _needs_output(item, kind))
-        if not _is_openai_id(item.get("id")):
+        if not _keeps_order(item.get("id"), kind):
             self._open[call_id] = at
 
     def _output(self, at: int, item: dict[str, Any], kind: str) -> None:
@@ -220,6 +220,11 @@ class _Walk:
 def _is_openai_id(value: Any) -> bool:
     """Whether an id may be one that OpenAI gave, or would look at."""
     return isinstance(value, str) and "-" not in value
+
+
+def _keeps_order(value: Any, kind: str) -> bool:
+    """Whether a call has an id of OpenAI's or xAI's, who take their own items in their own order."""
+    return _is_openai_id(value) or (isinstance(value, str) and value.startswith(f"{PREFIXES.get(kind, kind)}_"))
 
 
 def _is_input(item: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from palaver.codec import json_text
 from palaver.formats.call_ids import CallIds, shortened
 from palaver.formats.openai_responses.calls import REFERENCE, function_call, spell_call
 from palaver.formats.openai_responses.content import Media, breadcrumb, spell_entry, text_entry
-from palaver.formats.openai_responses.extras import NOTHING, loaded
+from palaver.formats.openai_responses.extras import NOTHING, combined, loaded
 from palaver.formats.openai_responses.inputs import spell_input
 from palaver.formats.openai_responses.items import add_item
 from palaver.formats.openai_responses.kinds import WIRE
@@ -159,6 +159,8 @@ class _Writer:
                     self._calls[call_id] = item
             elif not add_item(part, items, first):
                 self._left_out(part, message)
+            elif type(part) is ImagePart and part.layout == "image_generation_call" and part.data is None:
+                self._missing(part, message)  # its item stands there without it
 
     def _translated(self, message: Message, call_ids: Sequence[str] | None) -> None:
         """What another wire's answer says: its texts, then its calls."""
@@ -196,7 +198,9 @@ class _Writer:
             else:
                 self._left_out(part, message)
         if entries:
-            self.items.append({"role": message.role, "content": entries})
+            native = message.wire == WIRE and message.layout == "list"
+            item: dict[str, Any] = {"role": message.role, "content": entries}
+            self.items.append(combined(item, message.extra if native else None))
         elif parts:
             self._notes.add("message_left_out", f"nothing of it can be said on {WIRE}")
         else:
