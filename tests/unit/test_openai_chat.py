@@ -40,7 +40,8 @@ def render(*messages: Message, repair: bool = True) -> list[Any]:
     """The payload, where nothing had to be repaired or left out."""
     rendered = formats.render("openai_chat", messages, repair=repair)
     assert rendered.repairs == ()
-    return rendered.messages
+    payload: list[Any] = rendered.messages
+    return payload
 
 
 def repaired(*messages: Message) -> tuple[list[Any], list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import anthropic, bedrock, google, mistral, openai_chat
+from palaver.formats import anthropic, bedrock, google, mistral, openai_chat, openai_responses
 from palaver.formats.legal import legal
 from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
 from palaver.model import Message, Usage, Wire
@@ -34,6 +34,7 @@ _FORMATS: dict[Wire, _Format] = {
     "google": google,
     "mistral": mistral,
     "openai_chat": openai_chat,
+    "openai_responses": openai_responses,
 }
 _TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat"})
 """Wires whose providers take back the empty answers that they gave."""
@@ -79,6 +80,8 @@ def check(wire: Wire, messages: object, *, system: object = None) -> list[Violat
     for what is not JSON.
     """
     form = _format(wire)
+    if form is openai_responses and isinstance(messages, str):  # the one wire whose input may be text alone
+        messages = [{"role": "user", "content": messages}]
     given = [plain(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
     return form.check(given, plain(system, "system"))
 

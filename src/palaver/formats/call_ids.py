@@ -55,13 +55,18 @@ class CallIds:
     its name. Within one message the calls are answered in their order, those without an id first by what has none.
     """
 
-    __slots__ = ("_last", "_open", "changed", "fit")
+    __slots__ = ("_everywhere", "_last", "_numbers", "_open", "_used", "changed", "fit")
 
-    def __init__(self, fit: Callable[[str], str]) -> None:
+    def __init__(self, fit: Callable[[str], str], *, everywhere: bool = False) -> None:
         self.fit = fit
         """What the wire would have an id be: the id itself where it takes it. Always the same for the same id."""
         self.changed: dict[str, str] = {}
         """Ids of the payload that are not those of the messages, and what they are there; made-up ones are ""."""
+        self._everywhere = everywhere
+        """Whether ids are unique in the whole payload, and not in one message only."""
+        self._used: set[str] = set()
+        """Ids of earlier messages, where they must not come again."""
+        self._numbers: dict[str, int] = {}
         self._last: list[_Open] = []
         self._open: dict[tuple[str, str], list[list[_Open]]] = {}
 
@@ -81,11 +86,12 @@ class CallIds:
                 wire_id = "" if native else self._free(f"call_{label}_{index}", taken)
                 if wire_id:
                     notes.add("call_id_made", f"the call of {call.name!r} has no id; it got {wire_id!r}")
-            elif wire_id in used:
+            elif wire_id in used or wire_id in self._used:
                 wire_id = self._free(wire_id, taken)
                 notes.add("call_id_made_unique", f"the call id {call.call_id!r} occurs twice; one became {wire_id!r}")
             elif not native and (fitting := self.fit(wire_id)) != wire_id:
-                wire_id = fitting if fitting not in taken else self._free(fitting, taken)
+                free = fitting not in taken and fitting not in self._used
+                wire_id = fitting if free else self._free(fitting, taken)
                 notes.add("call_id_shortened", f"the call id {call.call_id!r} is refused here; it became {wire_id!r}")
             used.add(call.call_id)
             taken.add(wire_id)
@@ -95,6 +101,8 @@ class CallIds:
         self.opened(calls, ids)
         for index, entry in enumerate(self._last):
             entry.late_id = entry.wire_id or self._free(f"call_{label}_{index}", taken)
+        if self._everywhere:
+            self._used |= taken
         return ids
 
     def opened(self, calls: Sequence[ToolCall], ids: Sequence[str]) -> None:
@@ -141,9 +149,11 @@ class CallIds:
         return Answered(entry.wire_id, entry.name)
 
     def _free(self, wanted: str, taken: set[str]) -> str:
-        number = 1
+        number = self._numbers.get(wanted, 1)
         found = self.fit(wanted)
-        while found in taken:
+        while found in taken or found in self._used:
             number += 1
             found = self.fit(f"{wanted}_{number}")
+        if self._everywhere:  # many calls may have one id
+            self._numbers[wanted] = number
         return found

@@ -80,7 +80,8 @@ class Rendered(msgspec.Struct, frozen=True):
 
     system: Any
     """The system prompt of a wire that has it apart; None where it is among the messages."""
-    messages: list[Any]
+    messages: Any
+    """A list of objects; openai_responses gives input back as text alone where it came so and is all there is."""
     repairs: tuple[Repair, ...] = ()
     """Every change that was made to what the messages say, in their order."""
     call_ids: dict[str, str] = {}  # msgspec gives each its own copy
