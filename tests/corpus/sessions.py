@@ -171,7 +171,9 @@ ANTHROPIC: list[Session] = [
                 [
                     answer("toolu_b", content="a cup"),
                     answer("toolu_a"),
-                    answer("toolu_c", content=[block("image", source=block("base64", media_type="image/png", data=PNG))]),
+                    answer(
+                        "toolu_c", content=[block("image", source=block("base64", media_type="image/png", data=PNG))]
+                    ),
                     block("text", text="Is any of them full?"),
                 ]
             ),

@@ -1,4 +1,4 @@
-"""Long histories made of short accepted ones, joined turn to turn: recorded conversations are short, real ones are not."""
+"""Long histories made of short accepted ones, joined turn to turn: what was recorded is short, real ones are not."""
 
 from __future__ import annotations
 

@@ -32,8 +32,10 @@ def objections(payload: Payload) -> list[str]:
     """What is wrong with a splice as a whole: rules that object, and repairs where nothing is broken."""
     messages = [*payload.parsed(), user("Go on.")]
     rendered = formats.render(payload.wire, messages)
-    found = [f"{violation.rule} at {violation.where}" for violation in formats.check(
-        payload.wire, payload.messages, system=payload.system)]
+    found = [
+        f"{violation.rule} at {violation.where}"
+        for violation in formats.check(payload.wire, payload.messages, system=payload.system)
+    ]
     if text(rendered.messages[: len(payload.entries)]) != text(payload.messages):
         kinds = sorted({f"{repair.kind}: {repair.detail}" for repair in rendered.repairs})
         found.append(f"it did not come back exactly; repairs {kinds[:5]}")
@@ -62,7 +64,9 @@ def test_splices_of_recorded_histories_are_legal_however_cut(
     wire: str, size: int, shared_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each kind of cut of a splice is legal."""
-    made = [(payload, [*payload.parsed(), user("Go on.")]) for payload in splices(recorded(shared_dir, wire), (size,), 1)]
+    made = [
+        (payload, [*payload.parsed(), user("Go on.")]) for payload in splices(recorded(shared_dir, wire), (size,), 1)
+    ]
     histories, windows, found = check_cuts(made, KINDS)
     with capsys.disabled():
         print(f"\n{wire}: {windows} windows of {histories} splices of {size} messages")  # noqa: T201
