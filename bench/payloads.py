@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from bench.material import Place, spoken
 from bench.reading import require
@@ -29,13 +30,8 @@ def wires(_place: Place, sizes: Sizes) -> Figures:
         written = json.dumps(payload.messages)
         again = formats.render(wire, own)
         require(json.dumps(again.messages) == written, f"{wire} does not render its own messages as they were")
-        figures[f"parse_{wire}"] = ratio(
-            lambda wire=wire, given=payload.messages: formats.parse(wire, given), lambda text=written: json.loads(text)
-        )
-        figures[f"render_{wire}"] = ratio(
-            lambda wire=wire, given=own: formats.render(wire, given),
-            lambda given=payload.messages: json.dumps(given),
-        )
+        figures[f"parse_{wire}"] = ratio(partial(formats.parse, wire, payload.messages), partial(json.loads, written))
+        figures[f"render_{wire}"] = ratio(partial(formats.render, wire, own), partial(json.dumps, payload.messages))
     return figures
 
 

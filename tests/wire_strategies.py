@@ -152,7 +152,7 @@ def _message(draw: st.DrawFn) -> Message:
         extra=draw(extras),
         name=draw(st.sampled_from((None, None, "ada", "Ada Lovelace"))),
         joins=draw(st.sampled_from((False, False, True))),
-        flags=draw(st.sampled_from(((), (), (), (), ("hidden",), ("delivery",)))),  # type: ignore[arg-type]  # the same
+        flags=draw(st.sampled_from(((), (), (), (), ("hidden",), ("delivery",)))),
     )
 
 

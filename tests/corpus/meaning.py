@@ -116,7 +116,7 @@ def _answer(out: Meaning, result: ToolResult) -> None:
 def unexplained(before: Sequence[Message], rendered: Rendered, after: Sequence[Message]) -> list[str]:
     """What the messages said, and the payload does not say, and no repair explains. `after` is the payload, parsed."""
     was, now = meaning(before), meaning(after)
-    kinds = Counter(repair.kind for repair in rendered.repairs)
+    kinds: Counter[str] = Counter(repair.kind for repair in rendered.repairs)
     return [
         *_texts(was, now, kinds),
         *_calls(was, now, rendered.call_ids, kinds),

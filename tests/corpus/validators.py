@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeAlias
 
 __all__ = ["INSTALLED", "complaints"]
@@ -122,13 +123,10 @@ def _google() -> Validator:
 
 
 def _bedrock() -> Validator:
-    from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
-    from botocore.model import ServiceModel  # type: ignore[import-untyped]  # the same
-    from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # the same
-
-    service = ServiceModel(Loader().load_service_model("bedrock-runtime", "service-2"))
+    loaders, models, validating = (import_module(f"botocore.{name}") for name in ("loaders", "model", "validate"))
+    service = models.ServiceModel(loaders.Loader().load_service_model("bedrock-runtime", "service-2"))
     shape = service.operation_model("Converse").input_shape
-    validator = ParamValidator()
+    validator = validating.ParamValidator()
 
     def validate(messages: list[Any], system: Any) -> set[str]:
         report = validator.validate({"modelId": "m", "messages": messages, "system": system or []}, shape)
