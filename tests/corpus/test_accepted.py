@@ -11,6 +11,7 @@ import pytest
 import palaver
 from palaver import formats
 from palaver.model import Message
+from tests.corpus.histories import HISTORIES, History
 from tests.corpus.payloads import Payload, exceptions, own, recorded, text
 
 WIRES = formats.wires()
@@ -98,6 +99,21 @@ def test_recorded_answers_come_back_exactly(wire: str, shared_dir: Path, capsys:
     with capsys.disabled():
         print(f"\n{wire}: {count - len(found)} of {count} recorded answers came back exactly")  # noqa: T201
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "history", [each for each in HISTORIES if each.wire in WIRES], ids=lambda h: f"{h.wire}-{h.shape}"
+)
+def test_odd_shapes_come_back_and_are_mended(history: History) -> None:
+    """Single messages of every shape, not all of them legal: without repairs as they came, and with them legal."""
+    messages = formats.parse(history.wire, history.messages, system=history.system)
+    rendered = formats.render(history.wire, messages, repair=False)
+    payload = Payload(history.wire, history.shape, history.messages, history.system)
+    assert same_messages(payload, rendered.messages)
+    assert text(rendered.system) == text(history.system)
+    for wire in WIRES:
+        mended = formats.render(wire, messages)
+        assert not mended.messages or formats.check(wire, mended.messages, system=mended.system) == [], wire
 
 
 def objections(payloads: Sequence[Payload]) -> list[str]:
