@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from palaver import formats
@@ -10,15 +11,17 @@ from tests.corpus.cuts import Cut
 from tests.corpus.payloads import Payload
 from tests.corpus.validators import complaints
 
-__all__ = ["cut_faults", "excused", "faults"]
+__all__ = ["cut_faults", "excused", "faults", "summary"]
 
 _FEW = 20
 """So many faults are told of one test; more would say nothing more."""
 
 
 def excused(payload: Payload) -> set[str]:
-    """What others find in the history as it was sent, and accepted."""
-    return complaints(payload.wire, payload.entries, payload.system)
+    """What others find in the history as it was sent, and in the answer, as it came."""
+    found = complaints(payload.wire, payload.entries, payload.system)
+    # With the question in front: an answer alone has nothing that it could follow.
+    return found | complaints(payload.wire, [*payload.entries, *(payload.response or ())], payload.system)
 
 
 def faults(wire: str, rendered: Rendered, ignored: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]  # never changed
@@ -29,6 +32,17 @@ def faults(wire: str, rendered: Rendered, ignored: set[str] = frozenset()) -> li
     ]
     said = sorted(complaints(wire, rendered.messages, rendered.system) - ignored)
     return found + [f"validator: {complaint}" for complaint in said[:3]]
+
+
+_DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+")
+
+
+def summary(found: Iterable[str]) -> str:
+    """Faults by kind: how often, and the first one, `history: fault`."""
+    kinds: dict[str, list[str]] = {}
+    for each in found:
+        kinds.setdefault(_DETAILS.sub("", each.partition(": ")[2]), []).append(each)
+    return "\n".join(f"{len(those)} times: {those[0]}" for those in kinds.values())
 
 
 def cut_faults(wire: str, name: str, cuts: Iterable[Cut], ignored: set[str]) -> tuple[int, list[str]]:

@@ -34,7 +34,8 @@ class Call:
     arguments: Any
     call_id: str
     place: int
-    result: str | None = None
+    result: tuple[str, ...] | None = None
+    """Its texts, without the space around each."""
     is_error: bool | None = None
 
 
@@ -103,13 +104,13 @@ def _answer(out: Meaning, result: ToolResult) -> None:
         last = max((call.place for call in waiting), default=-1)
         here = [call for call in waiting if call.place == last]
         found = [call for call in here if result.name in (None, "", call.name)][:1]
-    said = "".join(part.text for part in result.parts if isinstance(part, TextPart))
+    said = tuple(part.text.strip() for part in result.parts if isinstance(part, TextPart))
     for part in result.parts:
         _beside(out, part)
     if not found:
         out.orphans += 1
         return
-    found[0].result = said.strip()
+    found[0].result = said
     found[0].is_error = result.is_error
 
 
@@ -204,11 +205,28 @@ def _call(old: Call, new: Call, call_ids: Mapping[str, str], kinds: Mapping[str,
         found.append(f"its id is {new.call_id!r}, and call_ids makes {call_ids.get(new.call_id)!r} of it")
     if old.result is None:
         if new.result is not None and not kinds["interrupted"]:
-            found.append(f"it got a result, {new.result[:60]!r}")
+            found.append(f"it got a result, {new.result!r:.80}")
     elif new.result is None:
         found.append("its result is gone")
-    elif old.result not in new.result and not kinds["text_changed"]:
-        found.append(f"the result {old.result[:80]!r} became {new.result[:80]!r}")
-    if old.is_error and not new.is_error and old.result == new.result and not kinds["text_changed"]:
+    elif not _within(old.result, "\n".join(new.result)) and not kinds["text_changed"]:
+        found.append(f"the result {old.result!r:.100} became {new.result!r:.100}")
+    if old.is_error and not new.is_error and not _says_error(new) and not kinds["text_changed"]:
         found.append("nothing says that its result is an error")
     return found
+
+
+def _says_error(call: Call) -> bool:
+    """Whether a model that sees no more than the text knows that the call failed."""
+    said = "".join(call.result or ()).casefold()
+    return "error" in said or "interrupted" in said
+
+
+def _within(texts: Iterable[str], said: str) -> bool:
+    """Whether these texts are in what is said, one after another."""
+    begin = 0
+    for text in texts:
+        at = said.find(text, begin)
+        if at < 0:
+            return False
+        begin = at + len(text)
+    return True

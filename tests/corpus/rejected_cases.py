@@ -245,7 +245,7 @@ GOOGLE = [
         GSAID,
         told({"text": "x", "inlineData": {"mimeType": "a/b", "data": "AA=="}}),
     ),
-    google("GG5", "a call after a call", GASK, model(call(1, signed=True)), told({"text": "keep"}), GSAID),
+    google("GG7 GG6", "a call without a response", GASK, model(call(1, signed=True)), told({"text": "keep"}), GSAID),
     google("GG5", "a call at the beginning", model(call(1, signed=True)), told(response("keep"))),
     google("GG6", "a response after text", GASK, GSAID, told(response("x")), GSAID),
     google("GG6 GG5", "a response at the beginning", told(response("x")), GSAID, GTHEN),

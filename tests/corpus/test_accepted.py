@@ -12,6 +12,7 @@ import palaver
 from palaver import formats
 from palaver.model import Message
 from tests.corpus.histories import HISTORIES, History
+from tests.corpus.legality import summary
 from tests.corpus.payloads import Payload, exceptions, own, recorded, text
 
 WIRES = formats.wires()
@@ -65,7 +66,8 @@ def all_changes(payloads: Sequence[Payload], directory: Path) -> list[str]:
 def test_our_own_histories_come_back_exactly(wire: str, tmp_path: Path) -> None:
     """Parse, store, close, load, render: equal, with the repairs switched on, and there are none."""
     assert own(wire), f"there is no history of our own for {wire}: write some in tests/corpus/sessions.py"
-    assert all_changes(own(wire), tmp_path) == []
+    found = all_changes(own(wire), tmp_path)
+    assert not found, summary(found)
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -79,7 +81,7 @@ def test_recorded_histories_come_back_exactly(
     with capsys.disabled():
         print(f"\n{wire}: {len(payloads) - len(found)} of {len(payloads)} recorded histories came back exactly")  # noqa: T201
     unlisted = [each for each in found if (wire, each.split(":")[0]) not in listed]
-    assert unlisted == []
+    assert not unlisted, summary(unlisted)
     assert len(listed) <= 5
 
 
@@ -98,7 +100,7 @@ def test_recorded_answers_come_back_exactly(wire: str, shared_dir: Path, capsys:
             found.append(payload.id)
     with capsys.disabled():
         print(f"\n{wire}: {count - len(found)} of {count} recorded answers came back exactly")  # noqa: T201
-    assert found == []
+    assert not found, summary(found)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,8 @@ def objections(payloads: Sequence[Payload]) -> list[str]:
 @pytest.mark.parametrize("wire", WIRES)
 def test_no_rule_objects_to_our_own_histories(wire: str) -> None:
     """What every provider takes breaks no rule."""
-    assert objections(own(wire)) == []
+    found = objections(own(wire))
+    assert not found, summary(found)
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -136,4 +139,5 @@ def test_no_rule_objects_to_what_was_accepted(wire: str, shared_dir: Path) -> No
     """A rule that fires on a recorded history is wrong, or belongs to one provider; exceptions are listed."""
     listed = exceptions("Accepted histories that a rule objects to")
     found = objections(recorded(shared_dir, wire))
-    assert [each for each in found if (wire, each.split(":")[0]) not in listed] == []
+    unlisted = [each for each in found if (wire, each.split(":")[0]) not in listed]
+    assert not unlisted, summary(unlisted)

@@ -10,7 +10,7 @@ import pytest
 
 from palaver import formats
 from palaver.model import Message
-from tests.corpus.legality import faults
+from tests.corpus.legality import faults, summary
 from tests.corpus.meaning import unexplained
 from tests.corpus.payloads import Payload, exceptions, own, recorded, went_on
 
@@ -35,7 +35,8 @@ def losses(target: str, histories: Iterable[tuple[Payload, list[Message]]]) -> t
 @pytest.mark.parametrize(("wire", "target"), PAIRS)
 def test_our_own_histories_carry_over(wire: str, target: str) -> None:
     """Texts, calls, results and their order; ids by way of `call_ids`; what is missing is listed."""
-    assert losses(target, went_on(own(wire)))[1] == []
+    _, found = losses(target, went_on(own(wire)))
+    assert not found, summary(found)
 
 
 @pytest.mark.parametrize(("wire", "target"), PAIRS)
@@ -47,7 +48,8 @@ def test_recorded_histories_carry_over(
     kinds, found = losses(target, went_on(recorded(shared_dir, wire)))
     with capsys.disabled():
         print(f"\n{wire} on {target}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))  # noqa: T201
-    assert [each for each in found if (f"{wire} on {target}", each.split(":")[0]) not in listed] == []
+    unlisted = [each for each in found if (f"{wire} on {target}", each.split(":")[0]) not in listed]
+    assert not unlisted, summary(unlisted)
 
 
 @pytest.mark.parametrize(("wire", "target"), PAIRS)
