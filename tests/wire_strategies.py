@@ -135,7 +135,7 @@ results = st.builds(
 _PARTS: dict[str, st.SearchStrategy[Part]] = {
     "system": text_parts | text_parts | opaques | media,
     "developer": text_parts,
-    "user": text_parts | text_parts | media | opaques | results,
+    "user": text_parts | text_parts | media | opaques,
     "assistant": text_parts | calls | calls | thinking | opaques | media,
     "tool": results | results | results | text_parts,
 }

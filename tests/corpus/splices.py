@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palaver import formats
+from palaver.model import user
 from tests.corpus.payloads import Payload
 
 __all__ = ["spliced"]
@@ -34,8 +35,8 @@ def spliced(payloads: Sequence[Payload], size: int, seed: int) -> Payload | None
             continue
         turn = [*entries, *(payload.response or ())]
         here = _item_ids(turn)
-        if ids & here or len(out) + len(turn) > max(size, 50) + 50 or formats.check(payload.wire, turn):
-            continue  # an answer alone was never accepted: an empty one is not
+        if ids & here or len(out) + len(turn) > max(size, 50) + 50 or _objected(payload, turn):
+            continue
         if len(out) > 1 and "cache_control" in str(turn):
             continue  # four in a request, whatever came with them
         if not names:
@@ -46,6 +47,12 @@ def spliced(payloads: Sequence[Payload], size: int, seed: int) -> Payload | None
     if len(names) < 2:
         return None
     return Payload(payloads[0].wire, f"splice {seed} of {len(names)}, {len(out)} messages", out, system)
+
+
+def _objected(payload: Payload, turn: list[Any]) -> bool:
+    """Whether the turn cannot be sent back: an empty answer came, and yet no provider takes it again."""
+    question = formats.render(payload.wire, [user("Go on.")]).messages
+    return bool(formats.check(payload.wire, [*turn, *question], system=payload.system))
 
 
 def _without_instructions(entries: list[Any]) -> list[Any]:

@@ -33,10 +33,9 @@ def objections(payload: Payload) -> list[str]:
     """What is wrong with a splice as a whole: rules that object, and repairs where nothing is broken."""
     messages = [*payload.parsed(), user("Go on.")]
     rendered = formats.render(payload.wire, messages)
-    found = [
-        f"{violation.rule} at {violation.where}"
-        for violation in formats.check(payload.wire, payload.messages, system=payload.system)
-    ]
+    whole = [*payload.messages, *formats.render(payload.wire, messages[-1:]).messages]
+    violations = formats.check(payload.wire, whole, system=payload.system)
+    found = [f"{violation.rule} at {violation.where}" for violation in violations]
     if text(rendered.messages[: len(payload.entries)]) != text(payload.messages):
         kinds = sorted({f"{repair.kind}: {repair.detail}" for repair in rendered.repairs})
         found.append(f"it did not come back exactly; repairs {kinds[:5]}")

@@ -43,8 +43,10 @@ INSTALLED = {wire: package for wire, package in _PACKAGES.items() if _found(pack
 """The wires that somebody else has an opinion on here, and who."""
 
 
-def complaints(wire: str, messages: list[Any], system: Any = None) -> set[str]:
+def complaints(wire: str, messages: Any, system: Any = None) -> set[str]:
     """What the wire's validator finds, without positions in lists; empty where there is none."""
+    if isinstance(messages, str):  # what one wire also takes
+        messages = [{"role": "user", "content": messages}]
     return _validator(wire)(messages, system) if wire in INSTALLED else set()
 
 
@@ -162,12 +164,24 @@ def _mistral() -> Validator:
     return validate
 
 
+_API_ONLY = ("document_url", "file", "reference")
+"""Parts that Mistral's API takes and mistral_common, which knows what its tokenizers do, has no type for."""
+
+
 def _flat(entry: Any) -> Any:
-    """The message with thinking as one text: the API has it as a list of texts, mistral_common as a string."""
-    for part in entry["content"] if isinstance(entry.get("content"), list) else ():
-        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
-            part["thinking"] = "".join(text.get("text", "") for text in part["thinking"])
-    return entry
+    """The message as mistral_common can say it: thinking is one text, and what only the API has is a text."""
+    content = entry.get("content")
+    if not isinstance(content, list):
+        return entry
+    out: list[Any] = []
+    for part in content:
+        if part.get("type") in _API_ONLY:
+            out.append({"type": "text", "text": part["type"]})
+        elif part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
+            out.append({**part, "thinking": "".join(text.get("text", "") for text in part["thinking"])})
+        else:
+            out.append(part)
+    return {**entry, "content": out}
 
 
 _MAKERS: dict[str, Callable[[], Validator]] = {
