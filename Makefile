@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint format bench docs clean
+.PHONY: help install run test soak lint format bench docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ run: $(INSTALLED) ## Serve the HTTP API on 127.0.0.1 (PORT=8080)
 
 test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
 	$(PY) -m pytest -n auto --hypothesis-profile=$(PROFILE) $(PYTEST_ARGS)
+
+soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires on many random ones (an hour or so)
+	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
+		tests/corpus tests/properties/test_wires.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Check style, format and types, and change nothing
 	$(BIN)/ruff check

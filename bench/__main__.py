@@ -46,7 +46,7 @@ def medians(runs: list[Figures]) -> Figures:
 def report(workload: str, runs: list[Figures]) -> None:
     """Print a workload's rows."""
     figures = medians(runs)
-    print(f"\n{workload.upper():<4}{gates.TITLES[workload]}")
+    print(f"\n{workload.upper():<3} {gates.TITLES[workload]}")
     for row, value in gates.rows(workload, figures):
         print(row.line(value))
     if 0 < figures.get("reference_us", 1e9) < _IN_MEMORY_US:

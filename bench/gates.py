@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from bench.writing import Figures
+from palaver import formats
 
 __all__ = ["TITLES", "Row", "figures", "rows"]
 
@@ -49,6 +50,7 @@ TITLES = {
     "w6": "several processes append to one store",
     "w7": "disk, import, memory",
     "t1": "a whole turn in a long session",
+    "wires": "a long payload of each wire, parsed and rendered",
 }
 
 _ROWS: dict[str, tuple[Row, ...]] = {
@@ -112,6 +114,14 @@ _ROWS: dict[str, tuple[Row, ...]] = {
         Row("of_disk", "of the disk's rate", _TIMES),
         Row("syncs_per_turn", "syncs per turn, outside checkpoints", "{:,.2f}", "<=", 2.0),
         Row("p99_ms", "99th percentile", _MS),
+    ),
+    "wires": tuple(
+        row
+        for wire in formats.wires()
+        for row in (
+            Row(f"parse_{wire}", f"{wire}: parse, of json.loads", _TIMES, "<=", 4.0),
+            Row(f"render_{wire}", f"{wire}: render, of json.dumps", _TIMES, "<=", 4.0),
+        )
     ),
 }
 

@@ -32,6 +32,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 200
     """Of a read."""
     imports: int = 5
+    payload: int = 10_000
+    """Messages that are parsed and rendered at once."""
 
 
 SMALL = Sizes()
@@ -50,4 +52,5 @@ TINY = Sizes(
     turns=4,
     repeats=3,
     imports=1,
+    payload=40,
 )
