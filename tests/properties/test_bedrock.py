@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from palaver import formats
 from palaver.codec import decode, encode
 from palaver.model import Message
-from tests.wire_strategies import call_ids, histories, json_values, same, scalars, short, some, words
+from tests.block_strategies import call_ids, histories, json_values, same, scalars, short, some, words
 
 WIRE = "bedrock"
 
