@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,13 @@ Store = Annotated[str | None, typer.Option("--store", metavar="URL", help=_STORE
 Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only what belongs to this owner.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each thing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+class Provider(enum.StrEnum):
+    """Whose API a chat speaks."""
+
+    openai = "openai"
+    anthropic = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,43 @@ def serve(
 
     def work(_: Output) -> None:
         serving.start(stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote)
+
+    _perform(options, work)
+
+
+@app.command("chat", epilog="Example: palaver chat --base-url http://127.0.0.1:11434/v1 --model llama3.2")
+def chat(
+    context: typer.Context,
+    *,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The model to talk to.")] = None,
+    provider: Annotated[
+        Provider, typer.Option("--provider", help="Whose API: OpenAI's, which many others speak too, or Anthropic's.")
+    ] = Provider.openai,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Where it is, if not at the provider's own address.")
+    ] = None,
+    system: Annotated[str, typer.Option("--system", metavar="TEXT", help="Instructions to the model.")] = "",
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="The conversation's key; else this terminal's own.")
+    ] = None,
+    owner: Owner = None,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Chat with a model in the terminal.
+
+    The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY. The model may call a clock and a calculator.
+    Every message is in the store before it is sent; `/help` lists commands. Needs the `chat` extra.
+    """
+    options = _common(context).with_own(store=store, debug=debug)
+
+    def work(output: Output) -> int:
+        from palaver.cli import chat as chatting
+
+        said = chatting.ChatOptions(
+            provider=provider.value, base_url=base_url, model=model, system=system, key=key, owner=owner
+        )
+        return chatting.start(stores.resolve_url(options.store), said, output)
 
     _perform(options, work)
 

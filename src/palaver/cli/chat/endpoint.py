@@ -1,0 +1,130 @@
+"""Providers, as a chat sees them: what they are sent, and the events of the answer, by their own client libraries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Protocol, cast
+
+from palaver.cli.chat.tools import TOOLS
+from palaver.cli.failures import FAILED, USAGE, Failure
+from palaver.formats import Rendered
+from palaver.model import Wire
+
+__all__ = ["Endpoint", "EndpointError", "open_endpoint"]
+
+MAX_TOKENS = 4_096
+"""Longest answer that Anthropic is asked for; it wants a number."""
+
+
+class EndpointError(Exception):
+    """The provider cannot be reached or refused the request; the message is its own."""
+
+
+class Endpoint(Protocol):
+    """One model of one provider."""
+
+    wire: Wire
+    """The format that it speaks."""
+    name: str
+    """What to call it."""
+
+    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+        """The events of the answer to a payload. Raises EndpointError, also in the middle."""
+        ...
+
+
+class _OpenAI:
+    wire = "openai_chat"
+
+    def __init__(self, base_url: str | None, model: str) -> None:
+        openai: Any = _library("openai")
+        key = os.environ.get("OPENAI_API_KEY") or _no_key("OPENAI_API_KEY", base_url)
+        self.name = model
+        self._model = model
+        self._failure: type[Exception] = openai.OpenAIError
+        self._client = openai.OpenAI(api_key=key, base_url=base_url)
+
+    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+        messages = [{"role": "system", "content": system}, *payload.messages] if system else payload.messages
+        functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in TOOLS]
+        try:
+            yield from self._client.chat.completions.create(
+                model=self._model,
+                messages=messages,
+                tools=[{"type": "function", "function": function} for function in functions],
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        except self._failure as exc:
+            raise EndpointError(_told(exc)) from exc
+
+
+class _Anthropic:
+    wire = "anthropic"
+
+    def __init__(self, base_url: str | None, model: str) -> None:
+        anthropic: Any = _library("anthropic")
+        key = os.environ.get("ANTHROPIC_API_KEY") or _no_key("ANTHROPIC_API_KEY", base_url)
+        self.name = model
+        self._model = model
+        self._failure: type[Exception] = anthropic.AnthropicError
+        self._client = anthropic.Anthropic(api_key=key, base_url=base_url)
+
+    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+        given: Any = payload.system
+        said = cast("list[Any]", given if isinstance(given, list) else [given or ""])
+        blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in (system, *said) if b]
+        tools = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in TOOLS]
+        try:
+            yield from self._client.messages.create(
+                model=self._model,
+                max_tokens=MAX_TOKENS,
+                system=blocks,
+                messages=payload.messages,
+                tools=tools,
+                stream=True,
+            )
+        except self._failure as exc:
+            raise EndpointError(_told(exc)) from exc
+
+
+def open_endpoint(provider: str, base_url: str | None, model: str | None) -> Endpoint:
+    """A model of `openai` (or whoever speaks its API) or `anthropic`. Raises Failure for what the person has to mend."""
+    if not model:
+        msg = "say which model: --model gpt-5-mini, for instance"
+        raise Failure(msg, USAGE)
+    if provider == "anthropic":
+        return _Anthropic(base_url, model)
+    return _OpenAI(base_url, model)
+
+
+def _library(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name != name:
+            raise
+        msg = (
+            f"this chat needs {name}, which is not installed: "
+            "install Palaver with its chat extra, in a clone with pip install -e '.[chat]'"
+        )
+        raise Failure(msg, FAILED) from exc
+
+
+def _no_key(variable: str, base_url: str | None) -> str:
+    if base_url is not None:  # a model on this machine asks for none, and the libraries want one
+        return "none"
+    msg = f"{variable} is not set: it holds your key; with --base-url a model that asks for none can be used"
+    raise Failure(msg, USAGE)
+
+
+def _told(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    body: Any = getattr(error, "body", None)
+    for name in ("error", "message"):  # {"error": {"message": …}}, or what is inside of it
+        body = body.get(name, body) if isinstance(body, dict) else body  # pyright: ignore - any JSON
+    text = body if isinstance(body, str) else str(error)
+    return f"{status}: {text}" if status is not None else text
