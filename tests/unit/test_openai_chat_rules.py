@@ -125,8 +125,8 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         [asks(call("x" * 65)), answers("x" * 65)],
         "messages[0].tool_calls[0].id",
         (
-            "Invalid 'messages[0].tool_calls[0].id': string too long. Expected a string with maximum length 64, but got a "
-            "string with length 65 instead."
+            "Invalid 'messages[0].tool_calls[0].id': string too long. Expected a string with maximum length 64, but "
+            "got a string with length 65 instead."
         ),
     ),
     (
@@ -161,8 +161,8 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         [{"role": "user", "content": []}],
         "messages[0].content",
         (
-            "Invalid 'messages[0].content': empty array. Expected an array with minimum length 1, but got an empty array "
-            "instead."
+            "Invalid 'messages[0].content': empty array. Expected an array with minimum length 1, but got an "
+            "empty array instead."
         ),
     ),
     (
