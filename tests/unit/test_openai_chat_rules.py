@@ -77,7 +77,15 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         "messages[1].name",
         "Missing parameter 'name': messages with role 'function' must have a 'name'.",
     ),
-    ("OC5", [asks(content="x")], "messages[0].tool_calls", "[] is too short - 'messages[0].tool_calls'"),
+    (
+        "OC5",
+        [asks(content="x")],
+        "messages[0].tool_calls",
+        (
+            "Invalid 'messages[0].tool_calls': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead."
+        ),
+    ),
     (
         "OC5",
         [asks(untyped()), answers()],
@@ -125,8 +133,8 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         [asks(call("x" * 65)), answers("x" * 65)],
         "messages[0].tool_calls[0].id",
         (
-            "Invalid 'messages[0].tool_calls[0].id': string too long. Expected a string with maximum length 64, but got a "
-            "string with length 65 instead."
+            "Invalid 'messages[0].tool_calls[0].id': string too long. Expected a string with maximum length 64, but "
+            "got a string with length 65 instead."
         ),
     ),
     (
@@ -161,8 +169,8 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         [{"role": "user", "content": []}],
         "messages[0].content",
         (
-            "Invalid 'messages[0].content': empty array. Expected an array with minimum length 1, but got an empty array "
-            "instead."
+            "Invalid 'messages[0].content': empty array. Expected an array with minimum length 1, but got an "
+            "empty array instead."
         ),
     ),
     (
@@ -181,7 +189,16 @@ BROKEN: list[tuple[str, list[Any], str, str]] = [
         "OC12",
         [HI, {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://example.org"}}]}],
         "messages[1].content[0].type",
-        "Invalid value: 'image_url'. Supported values are: 'text'.",
+        (
+            "Image URLs are only allowed for messages with role 'user', but this message with role 'system' contains "
+            "an image URL."
+        ),
+    ),
+    (
+        "OC12",
+        [HI, {"role": "assistant", "content": [{"type": "file", "file": {"file_id": "f"}}]}],
+        "messages[1].content[0].type",
+        "Invalid value: 'file'. Supported values are: 'text', 'refusal'.",
     ),
     (
         "OC12",

@@ -31,9 +31,16 @@ def mend(message: dict[str, Any], notes: Notes) -> bool:
     name = message.get("name")
     if name is not None:
         message["name"] = fitting_name(name if isinstance(name, str) else "", notes)
-    content = message.get("content")
-    blank = isinstance(content, str) and not content.strip() and not message.get("tool_calls")
-    return role != "assistant" or (says_something(message) and not blank)
+    return role != "assistant" or (says_something(message) and not _is_blank(message))
+
+
+def _is_blank(message: dict[str, Any]) -> bool:
+    """Whether an answer without calls is white space alone: so it came out, and so it is left out everywhere."""
+    content: Any = message.get("content")
+    texts: list[Any] = content if is_array(content) else [{"type": "text", "text": content}]
+    return not message.get("tool_calls") and all(
+        chunk["type"] == "text" and isinstance(chunk.get("text"), str) and not chunk["text"].strip() for chunk in texts
+    )
 
 
 def _mend_calls(message: dict[str, Any], notes: Notes) -> None:

@@ -77,9 +77,9 @@ def _answer(given: dict[Any, Any], content: str | None, dialect: Dialect) -> Mes
     if thought != (None, None):
         layout = None if thought[1] is None else "reasoning" if thought[0] is None else "both"
         text = thought[0] if layout is None else thought[1]
-        if type(text) is not str or _SURROGATE.search(text) or (layout == "both" and thought[0] != text):
+        if type(text) is not str or (layout == "both" and thought[0] != text) or dialect.inner_reasoning:
             return None
-        if dialect.inner_reasoning:
+        if not text.isascii() and _SURROGATE.search(text):
             return None
         parts.insert(0, ThinkingPart(text=text))
     if calls is not None and not _read_calls(calls, parts):

@@ -12,6 +12,10 @@ __all__ = ["Call", "grow", "is_whole", "joined_content", "joined_details", "whol
 _KNOWN = ("index", "id", "type", "function", "custom")
 
 
+class _Pieces(list[str]):
+    """A text in pieces; not to be taken for a list that came as a value."""
+
+
 class Call:
     """One call of a streamed answer, so far."""
 
@@ -23,7 +27,7 @@ class Call:
         self.type = ""
         self.kind = "function"
         self.inner: dict[str, Any] = {}
-        """Name and arguments; a list of pieces where they are text."""
+        """Name and arguments, in pieces where they are text."""
         self.keys: dict[str, Any] = {}
 
     def begins(self, piece: dict[str, Any]) -> bool:
@@ -71,19 +75,17 @@ def grow(target: dict[str, Any], piece: dict[str, Any]) -> None:
     for key, value in piece.items():
         before = target.get(key)
         if isinstance(value, str) and key != "id":
-            if key == "name" and is_array(before) and value.startswith("".join(before)):
-                target[key] = [value]  # a look-alike that repeats the name
-            elif is_array(before):
-                before.append(value)
+            if not isinstance(before, _Pieces) or (key == "name" and value.startswith("".join(before))):
+                target[key] = _Pieces([value])  # a name that begins anew is a look-alike's, which repeats it
             else:
-                target[key] = [value]
+                before.append(value)
         elif value is not None:
             target[key] = value
 
 
 def whole(target: dict[str, Any]) -> dict[str, Any]:
     """What has grown, with its texts in one piece."""
-    return {key: "".join(value) if is_array(value) else value for key, value in target.items()}
+    return {key: "".join(value) if isinstance(value, _Pieces) else value for key, value in target.items()}
 
 
 def is_whole(inner: Any) -> bool:
@@ -109,7 +111,10 @@ def _joined_chunks(chunks: list[Any]) -> list[Any]:
     """Content chunks, whose texts come in pieces: neighbours of one kind become one."""
     out: list[Any] = []
     for group in _runs(chunks, ("text", "thinking")):
-        key = group[0]["type"] if len(group) > 1 else ""
+        if len(group) == 1:
+            out.append(group[0])
+            continue
+        key = group[0]["type"]
         values: list[Any] = [chunk.get(key) for chunk in group]
         if key == "text" and all(isinstance(value, str) for value in values):
             out.append({**_last_keys(group), "text": "".join(values)})

@@ -9,7 +9,7 @@ from palaver.formats.call_ids import CallIds
 from palaver.formats.openai_chat.dialect import Dialect
 from palaver.formats.openai_chat.ordinary import spelled
 from palaver.formats.openai_chat.spelling import say_no_reasoning, spell, spell_result, verbatim
-from palaver.formats.wire import Notes, Rendered
+from palaver.formats.wire import Notes, Rendered, is_array
 from palaver.model import Message, ThinkingPart, ToolResult
 
 __all__ = ["render"]
@@ -115,8 +115,8 @@ class _Walk:
         if message.role != "assistant" or not calls:
             return []
         if self.dialect.legacy and message.wire == self.dialect.wire and len(calls) == 1 and not calls[0].call_id:
-            kept = verbatim(message, self.dialect)
-            if kept is None or not kept.get("tool_calls"):
+            calls_kept = (verbatim(message, self.dialect) or {}).get("tool_calls")
+            if not (is_array(calls_kept) and calls_kept):
                 self.ids.opened(calls, [""])
                 return [""]
         label = str(message.seq) if message.seq else label

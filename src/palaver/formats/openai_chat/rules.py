@@ -59,6 +59,11 @@ def part_fault(part: Any, role: str) -> Fault | None:
     takes = _TAKES[role]
     if kind not in takes:
         said = f"Invalid value: '{kind}'. Supported values are: {', '.join(map(repr, takes))}."
+        if kind == "image_url":
+            said = (
+                "Image URLs are only allowed for messages with role 'user', but this message with role "
+                f"'{role}' contains an image URL."
+            )
         return Fault("OC12", ".type", said, f"leave it out of a {role} message")
     for keys in _SHAPES[kind]:
         value: Any = part
@@ -176,7 +181,11 @@ def _call_faults(message: dict[str, Any]) -> Iterable[Fault]:
         said = "Invalid type for '{}.tool_calls': expected an array of objects."
         yield Fault("OC5", ".tool_calls", said, "give a list of calls, or leave the key out")
     elif not calls:
-        yield Fault("OC5", ".tool_calls", "[] is too short - '{}.tool_calls'", "leave the key out")
+        said = (
+            "Invalid '{}.tool_calls': empty array. Expected an array with minimum length 1, but got an empty array "
+            "instead."
+        )
+        yield Fault("OC5", ".tool_calls", said, "leave the key out")
     else:
         seen: set[str] = set()
         for index, call in enumerate(calls):
