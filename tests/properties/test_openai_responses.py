@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from palaver import formats
 from palaver.codec import decode, encode
 from palaver.errors import InvalidMessage
+from palaver.formats.legal import legal
+from palaver.formats.wire import Notes
 from palaver.model import (
     AudioPart,
     FilePart,
@@ -297,9 +299,10 @@ def test_any_messages_are_rendered_legally(messages: list[Message]) -> None:
 
 @given(histories)
 def test_ids_lead_back(messages: list[Message]) -> None:
-    """Every call id of the payload is one of the messages', or `call_ids` says which."""
-    rendered = formats.render(WIRE, [message for message in messages if message.wire != WIRE])
-    given_ids = {call.call_id for message in messages for call in message.tool_calls}
+    """Every call id of the payload is one of the messages', once they are legal, or `call_ids` says which."""
+    foreign = [message for message in messages if message.wire != WIRE]
+    rendered = formats.render(WIRE, foreign)
+    given_ids = {call.call_id for message in legal(foreign, Notes()) for call in message.tool_calls}
     for item in rendered.messages if isinstance(rendered.messages, list) else []:
         if item.get("type") == "function_call":
             assert rendered.call_ids.get(item["call_id"], item["call_id"]) in given_ids | {""}

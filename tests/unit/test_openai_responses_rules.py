@@ -176,6 +176,20 @@ BROKEN: list[tuple[str, list[str], list[Any], list[Any], list[str]]] = [
         ["thinking_left_out", "item_id_left_out"],
     ),
     (
+        "OR7: reasoning twice, before a call without an id",
+        ["OR3", "OR7", "OR3"],
+        [thought(**SECRET), thought(**SECRET), call(), output()],
+        [thought(None, **SECRET), thought(None, **SECRET), call(), output()],
+        ["item_id_left_out"] * 2,
+    ),
+    (
+        "OR5: an output of nothing but what it cannot hold",
+        ["OR5", "OR5"],
+        [call(), output(output=[3, {"type": "input_image"}])],
+        [call(), output(output="")],
+        ["part_left_out"] * 2,
+    ),
+    (
         "OR7: a search twice, which means nothing without its id",
         ["OR7"],
         [{"type": "web_search_call", "id": "ws_1"}, said(), ASK, {"type": "web_search_call", "id": "ws_1"}, said()],

@@ -136,6 +136,8 @@ class _Mending:
     def set_thought(self, fault: Fault) -> bool:
         """Encrypted reasoning can stand before an answer without ids; other reasoning means nothing then."""
         item = self.items[fault.at]
+        if "id" not in item:  # another fault of it was mended just now
+            return True
         after = fault.at + 1
         while after < len(self.items) and self._is_thought(after):
             after += 1
@@ -173,7 +175,7 @@ class _Mending:
         output = item.get("output")
         if is_array(output):
             item["output"] = self._entries(output, fault, "input_text") or ""
-        else:
+        elif not isinstance(output, str):
             item["output"] = _text(output, "")
             self.note("text_changed", fault.at, "what its output says became text")
         return True
