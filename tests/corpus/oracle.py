@@ -62,10 +62,12 @@ def _responses(items: list[Any]) -> list[str]:
     answered = Counter(item.get("call_id") for item in answers)
     found.extend(f"no tool output found for {call_id}" for call_id in called if not answered[call_id])
     seen: set[str] = set()
+    # What a reference stands for is on the server; an item with an id and neither type nor role is one, too.
+    referring = any(item.get("type") == "item_reference" or not {"type", "role"} & set(item) for item in items)
     for item in items:
         if str(item.get("type")).endswith("_call"):
             seen.add(item.get("call_id"))
-        elif item in answers and item.get("call_id") not in seen:
+        elif item in answers and item.get("call_id") not in seen and not referring:
             found.append(f"no tool call found for {item.get('call_id')}")
     ids = Counter(item["id"] for item in items if item.get("id"))
     found.extend(f"duplicate item {name}" for name, count in ids.items() if count > 1)
@@ -156,7 +158,7 @@ def _google(contents: list[Any]) -> list[str]:
 
 
 def _named(parts: list[Any], *keys: str) -> list[str]:
-    return sorted(part[key]["name"] for part in parts for key in keys if key in part)
+    return sorted(str(part[key].get("name")) for part in parts for key in keys if isinstance(part.get(key), dict))
 
 
 _ORACLES: dict[str, Callable[[list[Any]], list[str]]] = {
