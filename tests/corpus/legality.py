@@ -1,4 +1,4 @@
-"""Whether a rendered payload would be refused: by our own rules, and by everybody else's that are installed."""
+"""Whether a rendered payload would be refused: by our rules, by the same written twice, and by those of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from palaver import formats
 from palaver.formats import Rendered
 from tests.corpus.cuts import Cut
+from tests.corpus.oracle import objections
 from tests.corpus.payloads import Payload
 from tests.corpus.validators import complaints
 
@@ -19,9 +20,10 @@ _FEW = 20
 
 def excused(payload: Payload) -> set[str]:
     """What others find in the history as it was sent, and in the answer, as it came."""
-    found = complaints(payload.wire, payload.entries, payload.system)
     # With the question in front: an answer alone has nothing that it could follow.
-    return found | complaints(payload.wire, [*payload.entries, *(payload.response or ())], payload.system)
+    whole = [*payload.entries, *(payload.response or ())]
+    found = complaints(payload.wire, payload.entries, payload.system)
+    return found | complaints(payload.wire, whole, payload.system) | set(objections(payload.wire, whole))
 
 
 def faults(wire: str, rendered: Rendered, ignored: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]  # never changed
@@ -30,6 +32,7 @@ def faults(wire: str, rendered: Rendered, ignored: set[str] = frozenset()) -> li
         f"{violation.rule} at {violation.where}: {violation.says}"
         for violation in formats.check(wire, rendered.messages, system=rendered.system)
     ]
+    found.extend(f"oracle: {each}" for each in objections(wire, rendered.messages) if each not in ignored)
     said = sorted(complaints(wire, rendered.messages, rendered.system) - ignored)
     return found + [f"validator: {complaint}" for complaint in said[:3]]
 

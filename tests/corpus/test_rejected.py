@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import palaver
 from palaver import formats
 from palaver.errors import InvalidMessage
 from palaver.model import Message
@@ -70,6 +71,16 @@ def test_a_broken_history_is_kept_as_it_came(case: Case) -> None:
         assert "messages[" in str(exc)  # noqa: PT017  # what else it may be is tested below
         return
     assert text(formats.render(case.wire, messages, repair=False).messages) == text(case.messages)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_request_without_messages_is_none(wire: str) -> None:
+    """No provider takes one: it is flagged, and with instructions alone there is still something to answer."""
+    assert formats.check(wire, []) != []
+    for messages in ([], [palaver.system("Be brief.")]):
+        rendered = formats.render(wire, messages)
+        assert rendered.messages
+        assert faults(wire, rendered) == []
 
 
 def test_each_wire_has_cases() -> None:

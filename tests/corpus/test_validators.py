@@ -1,12 +1,15 @@
-"""Others agree that our own histories are legal; and each of them, where it is installed, can say no."""
+"""Others, and the oracle, agree that our own histories are legal; and each of them can say no."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.corpus.payloads import own
+from tests.corpus.oracle import objections
+from tests.corpus.payloads import own, recorded
+from tests.corpus.rejected_cases import CASES, Case
 from tests.corpus.sessions import SESSIONS
 from tests.corpus.validators import INSTALLED, complaints
 
@@ -25,6 +28,30 @@ def test_our_own_histories_have_no_fault(wire: str) -> None:
     """No validator complains about what we say is legal."""
     for payload in own(wire):
         assert complaints(wire, payload.entries, payload.system) == set(), payload.id
+
+
+PAIRING = "OC3 OC4 OC6 OR3 OR3b OR4 OR7 AN4 AN5 AN5b AN8 AN9 GG5 GG6 GG7 GG8 MI6 BR3 BR7 BR8".split()
+
+
+@pytest.mark.parametrize("wire", SESSIONS)
+def test_the_oracle_accepts_our_own_histories(wire: str) -> None:
+    """The rules that were written twice object to nothing legal either."""
+    for payload in own(wire):
+        assert objections(wire, payload.messages) == [], payload.id
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.rules[0] in PAIRING], ids=lambda each: each.what)
+def test_the_oracle_knows_what_belongs_together(case: Case) -> None:
+    """And they object to what tears calls from results."""
+    assert objections(case.wire, case.messages) != []
+
+
+def test_the_oracle_accepts_what_was_accepted(shared_dir: Path) -> None:
+    """All but one, whose provider takes an item twice."""
+    found = [
+        payload.id for wire in SESSIONS for payload in recorded(shared_dir, wire) if objections(wire, payload.messages)
+    ]
+    assert len(found) <= 1, found
 
 
 @pytest.mark.parametrize("wire", sorted(INSTALLED))

@@ -104,12 +104,22 @@ def _openai_responses() -> Validator:
     validate = _typed(ResponseInputItemParam)
 
     def lenient(messages: list[Any], system: Any) -> set[str]:
-        # The type demands an id of reasoning, the service does not: recorded requests have encrypted reasoning
-        # without one. Taking the ids off is also what a cut may have to do.
-        reasoning = [{"id": "rs_", **entry} if entry.get("type") == "reasoning" else entry for entry in messages]
-        return validate(reasoning, system)
+        return validate([_whole(entry) for entry in messages], system)
 
     return lenient
+
+
+def _whole(item: Any) -> Any:
+    """An item with the id and the status that the type demands and the service does not.
+
+    Recorded requests have encrypted reasoning and messages of the model without them, and taking an id off is what a
+    cut may have to do.
+    """
+    if item.get("type") == "reasoning":
+        return {"id": "rs_", **item}
+    if item.get("role") == "assistant" and isinstance(item.get("content"), list):
+        return {"type": "message", "id": "msg_", "status": "completed", **item}
+    return item
 
 
 def _anthropic() -> Validator:

@@ -16,6 +16,8 @@ from palaver.codec import decode, encode
 from palaver.errors import InvalidMessage
 from palaver.model import Message
 from palaver.window import Budget, Tail, legal_window
+from tests.corpus.meaning import unexplained
+from tests.corpus.oracle import objections
 from tests.corpus.payloads import text
 from tests.strategies import budgets, tails
 from tests.wire_strategies import any_messages, damaged, json_values, tidy_turns
@@ -25,9 +27,10 @@ every_wire = pytest.mark.parametrize("wire", WIRES)
 
 
 def faults(wire: str, rendered: formats.Rendered) -> list[str]:
-    """What the wire's own rules say against a payload."""
-    found = formats.check(wire, rendered.messages, system=rendered.system)
-    return [f"{violation.rule} at {violation.where}: {violation.says}" for violation in found]
+    """What the wire's rules say against a payload, as they were written first and second."""
+    violations = formats.check(wire, rendered.messages, system=rendered.system)
+    found = [f"{violation.rule} at {violation.where}: {violation.says}" for violation in violations]
+    return found or objections(wire, rendered.messages)
 
 
 @every_wire
@@ -56,11 +59,12 @@ def test_any_messages_render_without_repairs(wire: str, data: st.DataObject) -> 
 @every_wire
 @given(data=st.data())
 def test_a_rendered_payload_is_legal_for_good(wire: str, data: st.DataObject) -> None:
-    """What was rendered is parsed and rendered unchanged: one round of repairs is enough."""
+    """What was rendered is parsed and rendered again: legal, and it says the same but for what says nothing."""
     once = formats.render(wire, data.draw(any_messages))
-    again = formats.render(wire, formats.parse(wire, once.messages, system=once.system))
-    assert text([again.system, again.messages]) == text([once.system, once.messages])
-    assert again.repairs == ()
+    parsed = formats.parse(wire, once.messages, system=once.system)
+    again = formats.render(wire, parsed)
+    assert not again.messages or faults(wire, again) == []
+    assert unexplained(parsed, again, formats.parse(wire, again.messages, system=again.system)) == []
 
 
 @every_wire
