@@ -25,7 +25,7 @@ pytest.importorskip("openai", reason="the chat extra is not installed: make inst
 pytest.importorskip("anthropic", reason="the chat extra is not installed: make install")
 
 PROVIDER = Path(__file__).with_name("provider.py")
-PATIENCE = 30.0
+PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")

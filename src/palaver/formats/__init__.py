@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from palaver.errors import InvalidMessage, UnsupportedFormat
 from palaver.formats import anthropic, bedrock, google, mistral, openai_chat, openai_responses
 from palaver.formats.legal import legal
@@ -36,7 +38,7 @@ _FORMATS: dict[Wire, _Format] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,
 }
-_TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat"})
+_TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat", "openai_responses"})
 """Wires whose providers take back the empty answers that they gave."""
 
 
@@ -67,9 +69,13 @@ def render(wire: Wire, messages: Iterable[Message], *, repair: bool = True) -> R
     form = _format(wire)
     notes = Notes()
     given = tuple(messages)
-    if repair:
-        return form.render(legal(given, notes, empty_of=wire if wire in _TAKES_EMPTY else None), notes, repair=True)
-    return form.render(given, notes, repair=False)
+    if not repair:
+        return form.render(given, notes, repair=False)
+    rendered = form.render(legal(given, notes, empty_of=wire if wire in _TAKES_EMPTY else None), notes, repair=True)
+    if not notes.call_ids:
+        return rendered
+    again = {wire_id: notes.call_ids.get(call_id, call_id) for wire_id, call_id in rendered.call_ids.items()}
+    return msgspec.structs.replace(rendered, call_ids={**notes.call_ids, **again})
 
 
 def check(wire: Wire, messages: object, *, system: object = None) -> list[Violation]:

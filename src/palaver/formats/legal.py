@@ -62,6 +62,9 @@ def legal(messages: Sequence[Message], notes: Notes, *, empty_of: Wire | None = 
                 out.append(message)
             elif message.parts is not _SPEECH and message.parts is not given.parts:
                 out.append(message.replace(seq=given.seq))
+                for was, call in zip(given.tool_calls, message.tool_calls, strict=True):
+                    if call.call_id != was.call_id:
+                        notes.call_ids[call.call_id] = was.call_id
             else:
                 out.append(given if message.joins == given.joins else given.replace(joins=message.joins))
     found.sort(key=lambda one: one[0])

@@ -131,12 +131,14 @@ class Stream(Protocol):
 class Notes:
     """Collects the repairs of one rendering; `at` says which message they belong to."""
 
-    __slots__ = ("_found", "_index", "_seq", "places")
+    __slots__ = ("_found", "_index", "_seq", "call_ids", "places")
 
     def __init__(self) -> None:
         self._found: list[Repair] = []
         self._seq = 0
         self._index = 0
+        self.call_ids: dict[str, str] = {}
+        """Call ids that were made unique before the wire's own rules, and what they were."""
         self.places: list[int] | None = None
         """Where the messages being rendered stand in the list that was given, if that is another one."""
 

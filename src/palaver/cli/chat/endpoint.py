@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from palaver.cli.chat.tools import TOOLS
 from palaver.cli.failures import FAILED, USAGE, Failure
@@ -73,7 +73,7 @@ class _Anthropic:
 
     def stream(self, system: str, payload: Rendered) -> Iterator[object]:
         given: Any = payload.system
-        said = cast("list[Any]", given if isinstance(given, list) else [given or ""])
+        said: list[Any] = list(given) if isinstance(given, list) else [given or ""]  # pyright: ignore[reportUnknownArgumentType] - JSON
         blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in (system, *said) if b]
         tools = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in TOOLS]
         try:
@@ -90,7 +90,7 @@ class _Anthropic:
 
 
 def open_endpoint(provider: str, base_url: str | None, model: str | None) -> Endpoint:
-    """A model of `openai` (or whoever speaks its API) or `anthropic`. Raises Failure for what the person has to mend."""
+    """A model of `openai`, or whoever speaks its API, or `anthropic`. Raises Failure for what a person has to mend."""
     if not model:
         msg = "say which model: --model gpt-5-mini, for instance"
         raise Failure(msg, USAGE)
