@@ -43,14 +43,29 @@ def legal(messages: Sequence[Message], notes: Notes) -> Sequence[Message]:
     view = replay(numbered, None, _OPTIONS)
     for place, reason in sorted(view.reasons.items()):
         notes.about("message_left_out", messages[place - 1].seq, f"messages[{place - 1}]: {_REASONS[reason]}")
+    begins = _begins(messages)
     out: list[Message] = []
+    last = -1
     for exchange in view.exchanges:
         for repair in exchange.repairs:
             place = repair.seq - 1
             notes.about(_KINDS[repair.kind], messages[place].seq, f"messages[{place}]: {repair.detail}")
-        for message in exchange.messages:
-            given = messages[message.seq - 1] if message.seq else message
-            out.append(given if same(given, message) else message.replace(seq=given.seq))
+        for shown in exchange.messages:
+            given = messages[shown.seq - 1] if shown.seq else shown
+            message = given if same(given, shown) else shown.replace(seq=given.seq)
+            if shown.seq:
+                if message.joins and begins[shown.seq - 1] != last:  # what it continued is not before it any more
+                    message = message.replace(joins=False)
+                last = begins[shown.seq - 1]
+            out.append(message)
+    return out
+
+
+def _begins(messages: Sequence[Message]) -> list[int]:
+    """For each message, where the run of joined messages begins that it is in."""
+    out: list[int] = []
+    for index, message in enumerate(messages):
+        out.append(out[-1] if message.joins and out else index)
     return out
 
 
