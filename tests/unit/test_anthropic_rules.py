@@ -74,6 +74,7 @@ BROKEN: list[tuple[str, list[Any], str, list[Any]]] = [
     ),
     ("AN5", [HI, YES, user(CALL, text("a"))], "messages[2].content[0]", [HI, YES, user(text("a"))]),
     ("AN5b", [HI, YES, user(RESULT, text("a"))], "messages[2].content[0]", [HI, YES, user(text("a"))]),
+    ("AN5b", [HI, user(RESULT, text("a"))], "messages[1].content[0]", [HI, user(text("a"))]),
     ("AN5b", [HI, model(RESULT, text("a"))], "messages[1].content[0]", [HI, model(text("a"))]),
     ("AN6", [user(text("a"), text(""))], "messages[0].content[1]", [user(text("a"))]),
     ("AN6", [user(text("a"), text("\n"))], "messages[0].content[1]", [user(text("a"))]),

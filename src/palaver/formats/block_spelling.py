@@ -12,7 +12,7 @@ import msgspec
 from palaver.formats.blocks import NOTHING, breadcrumb, kind_of_opaque, tool_input
 from palaver.formats.call_ids import CallIds
 from palaver.formats.mending import Finding, mend
-from palaver.formats.wire import Notes, Rendered, merged
+from palaver.formats.wire import Notes, Rendered, is_array, merged
 from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, TextPart, ToolCall, ToolResult
 
 __all__ = ["BlockSpelling"]
@@ -100,7 +100,8 @@ class BlockSpelling(ABC):
 
     def extend(self, said: dict[str, Any], content: Any) -> None:
         """Add the content of one message to another one."""
-        said["content"] = [*(said.get("content") or ()), *content]
+        before = said.get("content")
+        said["content"] = [*before, *content] if is_array(before) else content
 
     # -- the walk
 

@@ -50,27 +50,46 @@ def legal(messages: Sequence[Message], notes: Notes, *, empty_of: Wire | None = 
     found: list[tuple[int, RepairKind, str]] = [
         (seq - 1, "message_left_out", _REASONS[reason]) for seq, reason in view.reasons.items()
     ]
+    begins = _begins(messages)
     out: list[Message] = []
     places: list[int] = []
+    last = -1
     for exchange in view.exchanges:
         found.extend((repair.seq - 1, _KINDS[repair.kind], repair.detail) for repair in exchange.repairs)
-        for message in exchange.messages:
-            place = message.seq - 1 if message.seq else places[-1]  # a result that was made up stands with the others
-            given = messages[place]
+        for shown in exchange.messages:
+            place = shown.seq - 1 if shown.seq else places[-1]  # a result that was made up stands with the others
             places.append(place)
-            if message.seq == 0:
-                out.append(message)
-            elif message.parts is not _SPEECH and message.parts is not given.parts:
-                out.append(message.replace(seq=given.seq))
-                for was, call in zip(given.tool_calls, message.tool_calls, strict=True):
-                    if call.call_id != was.call_id:
-                        notes.call_ids[call.call_id] = was.call_id
-            else:
-                out.append(given if message.joins == given.joins else given.replace(joins=message.joins))
+            if not shown.seq:
+                out.append(shown)
+                continue
+            given = messages[place]
+            message = _as_given(given, shown, notes)
+            if message.joins and begins[place] != last:  # what it continued is not before it any more
+                message = message.replace(joins=False)
+            last = begins[place]
+            out.append(message)
     found.sort(key=lambda one: one[0])
     for place, kind, detail in found:
         notes.about(kind, messages[place].seq, f"messages[{place}]: {detail}")
     notes.places = places
+    return out
+
+
+def _as_given(given: Message, shown: Message, notes: Notes) -> Message:
+    """The message as it was given, but for what had to be changed of it."""
+    if shown.parts is _SPEECH or shown.parts is given.parts:
+        return given if shown.joins == given.joins else given.replace(joins=shown.joins)
+    for was, call in zip(given.tool_calls, shown.tool_calls, strict=True):
+        if call.call_id != was.call_id:
+            notes.call_ids[call.call_id] = was.call_id
+    return shown.replace(seq=given.seq)
+
+
+def _begins(messages: Sequence[Message]) -> list[int]:
+    """For each message, where the run of joined messages begins that it is in."""
+    out: list[int] = []
+    for index, message in enumerate(messages):
+        out.append(out[-1] if message.joins and out else index)
     return out
 
 

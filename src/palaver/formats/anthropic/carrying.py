@@ -32,7 +32,8 @@ _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """What the source of an image may be (anthropic SDK, `Base64ImageSourceParam.media_type`)."""
 
 _SIGNED_ALIKE = frozenset({WIRE, "bedrock"})
-"""Wires whose signatures are one: those of Claude hold on Anthropic, Bedrock and Vertex (docs, "Extended thinking")."""
+"""Wires whose signatures are one: those of Claude "are compatible across platforms" (docs, "Extended thinking"), and
+other models on Bedrock sign nothing."""
 
 
 def carry(part: Part, message: Message, notes: Notes) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from palaver.formats.anthropic.server_tools import SERVER_CALLS, ServerTools, is_served
 from palaver.formats.mending import Finding, Place, violations
 from palaver.formats.wire import RepairKind, Violation, is_array, is_object
 
@@ -17,11 +18,9 @@ __all__ = ["MAX_CACHE_MARKS", "check", "find", "nested"]
 MAX_CACHE_MARKS = 4
 
 _call_id = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
-_server_id = re.compile(r"srvtoolu_[a-zA-Z0-9_]+").fullmatch
 
-_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
 _THINKING = ("thinking", "redacted_thinking")
-_NOT_IN_RESULTS = frozenset({"tool_use", "tool_result", *_THINKING, *_SERVER_CALLS})
+_NOT_IN_RESULTS = frozenset({"tool_use", "tool_result", *_THINKING, *SERVER_CALLS})
 _ROLES = ("user", "assistant", "system")
 _INSTRUCTIONS = frozenset({"text", "tool_addition", "tool_removal"})
 _REMEDY_RESULT = "answer the call with a tool_result in the next user message, or leave the call out"
@@ -79,8 +78,7 @@ class _Walk:
         self.calls: dict[str, Place] = {}
         """Calls of the last assistant turn that wait for a result."""
         self.answered: set[str] = set()
-        self.served: dict[str, Place] = {}
-        """Calls that the server has not answered yet."""
+        self.server = ServerTools(self.found)
         self.marks: list[Place] = []
         self.begin = 0
         """The message that the current turn begins with."""
@@ -175,11 +173,8 @@ class _Walk:
         if last is not None and is_object(last[1]) and last[1].get("type") in _THINKING:
             says = "The final block in an assistant message cannot be `thinking`."
             self.add("AN14", last[0], says, "leave it out", "thinking_left_out")
-        if self.served and not self.calling and not final:
-            for call_id, place in self.served.items():
-                says = f"`server_tool_use` was found without its result: {call_id}"
-                self.add("AN17", place, says, "leave the call out, or keep its result", "opaque_left_out")
-            self.served = {}
+        if not self.calling and not final:
+            self.server.close()
 
     def _close_answers(self) -> None:
         if self.calls:
@@ -347,7 +342,7 @@ class _Walk:
         place = (*outer, number)
         at = f"messages.{outer[0]}.content.{outer[1]}.tool_result.content.{number}"
         kind = block.get("type") if is_object(block) else None
-        if not is_object(block) or type(kind) is not str or kind in _NOT_IN_RESULTS or _is_served(kind):
+        if not is_object(block) or type(kind) is not str or kind in _NOT_IN_RESULTS or is_served(kind):
             says = f"{at}.type: Input should be 'text', 'image', 'document', 'search_result' or 'tool_reference'"
             self.add("AN12", place, says, "leave it out", "part_left_out")
         elif kind == "text" and not block.get("text"):
@@ -362,10 +357,10 @@ class _Walk:
         if kind in _THINKING:
             self._thinking(place, role, kind, block)
             return
-        if kind in _SERVER_CALLS:
-            self._server_call(place, role, kind, block)
-        elif _is_served(kind):
-            self._server_result(place, role, kind, block)
+        if kind in SERVER_CALLS:
+            self.server.call(place, role, kind, block)
+        elif is_served(kind):
+            self.server.result(place, role, kind, block)
         self._mark(place, block)
 
     def _thinking(self, place: Place, role: Any, kind: str, block: dict[str, Any]) -> None:
@@ -380,39 +375,6 @@ class _Walk:
             remedy = "leave the mark out"
             self.add("AN15", place, says, remedy, "cache_mark_left_out", _unmark, ".cache_control")
 
-    def _server_call(self, place: Place, role: Any, kind: str, block: dict[str, Any]) -> None:
-        call_id = block.get("id")
-        if role != "assistant":
-            says = f"`{kind}` blocks can only be in `assistant` messages"
-            self.add("AN17", place, says, "leave it out", "opaque_left_out")
-        elif type(call_id) is not str or (kind == "server_tool_use" and not _server_id(call_id)):
-            says = (
-                f"messages.{place[0]}.content.{place[1]}.{kind}.id: String should match pattern "
-                "'^srvtoolu_[a-zA-Z0-9_]+$'"
-            )
-            self.add("AN10", place, says, "leave the call and its result out", "opaque_left_out", field=".id")
-        elif call_id in self.served:
-            says = f"messages: `{kind}` ids must be unique"
-            self.add("AN9", place, says, "leave the second one out", "opaque_left_out", field=".id")
-        else:
-            self.served[call_id] = place
-
-    def _server_result(self, place: Place, role: Any, kind: str, block: dict[str, Any]) -> None:
-        call_id = block.get("tool_use_id")
-        if role == "assistant" and type(call_id) is str and call_id in self.served:
-            del self.served[call_id]
-            return
-        says = (
-            f"messages.{place[0]}.content.{place[1]}: unexpected `tool_use_id` found in `{kind}` blocks: {call_id}. "
-            f"Each `{kind}` block must have a corresponding `server_tool_use` block before it."
-        )
-        self.add("AN16", place, says, "leave it out", "opaque_left_out")
-
     def _mark(self, place: Place, block: dict[str, Any]) -> None:
         if block.get("cache_control") is not None:
             self.marks.append(place)
-
-
-def _is_served(kind: str) -> bool:
-    """Whether a block is the result of a tool that the server ran."""
-    return kind.endswith("_tool_result")

@@ -25,7 +25,8 @@ __all__ = ["Carrying"]
 _IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _DOCUMENT_FORMATS = {media_type: word for word, media_type in DOCUMENT_TYPES.items()}
 _SIGNED_ALIKE = frozenset({"anthropic", "bedrock"})
-"""Wires whose signatures are one: those of Claude hold on Anthropic, Bedrock and Vertex (docs, "Extended thinking")."""
+"""Wires whose signatures are one: those of Claude "are compatible across platforms" (docs, "Extended thinking"), and
+other models on Bedrock sign nothing."""
 
 _UNNAMEABLE = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
 
