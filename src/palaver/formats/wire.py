@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
@@ -214,8 +214,16 @@ def _plain(value: object, depth: int) -> Any:
         return _plain_array(cast("Iterable[object]", value), depth)
     dump = getattr(value, "model_dump", None)
     if callable(dump):
-        return _plain(dump(exclude_unset=True), depth)
+        return _plain(_dumped(dump), depth)
     raise _UnfitError(f"is a {type(value).__name__}, not JSON; give dicts, lists, strings, numbers or None")
+
+
+def _dumped(dump: Callable[..., object]) -> object:
+    """What an SDK object stands for: as JSON where it can say it, for some hold bytes, times and other objects."""
+    try:
+        return dump(mode="json", exclude_unset=True)
+    except (TypeError, ValueError):
+        return dump(exclude_unset=True)
 
 
 def _plain_object(value: Mapping[object, object], depth: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ reads them as one turn (layout `own`: a content of its own). `Message.layout` fu
 
 A part's layout lists the keys that came in snake_case, then `bare` (a signature without anything), `url64` and
 `unpadded` (how base64 was written); of results `json` (the response is an object, the text is its JSON), `result`,
-`return_value`, `content`, `error` (the key that the text stood under), `blocks` (a list of texts), `absent`.
+`return_value`, `content`, `error` (the key that the text stood under), `blocks` (a list of texts), `absent` (no
+response), `no-id` (the call has an id and the result came without it).
 A thought is a ThinkingPart with its signature; the signature of any other part is in its `extra`. What the service runs
 itself (executableCode, toolCall, …) is Opaque, and so is every part that would not come back exactly.
 """

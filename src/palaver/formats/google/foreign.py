@@ -8,6 +8,7 @@ from typing import Any
 from palaver.formats.google.keys import NOTHING, SIGNATURE
 from palaver.formats.google.media import breadcrumb, spell_media
 from palaver.formats.google.mending import PLACEHOLDER
+from palaver.formats.google.pairing import taken
 from palaver.formats.google.parts import spell_call, spell_part
 from palaver.formats.google.results import spell_response
 from palaver.formats.google.turns import answer_in, call_in
@@ -196,16 +197,3 @@ def waiting_at(messages: Sequence[Message], index: int) -> list[ToolCall]:
             if type(part) is ToolResult:
                 taken(waiting, part)
     return waiting
-
-
-def taken(waiting: list[ToolCall], result: ToolResult) -> ToolCall | None:
-    """The call that a result answers, which waits no more: by its id, else the next of its name, else the next."""
-    found = next((call for call in waiting if result.call_id and call.call_id == result.call_id), None)
-    if found is None:
-        loose = [call for call in waiting if not (call.call_id and result.call_id)]
-        found = next((call for call in loose if call.name == result.name), None)
-        if found is None and not result.name:
-            found = next(iter(loose), None)
-    if found is not None:
-        waiting.remove(found)
-    return found

@@ -24,6 +24,7 @@ __all__ = [
     "WIRE",
     "Taken",
     "compact",
+    "has_halves",
     "kept",
     "loaded",
     "signature_of",
@@ -112,9 +113,12 @@ def loaded(text: str | None, depth: int = MAX_DEPTH, default: Any = None) -> Any
         return default
     if not _fits(value, depth):
         return default
-    if "\\u" in text and LONE.search(written := json.dumps(value, ensure_ascii=False)):
-        value = _decoder.decode(clean_text(written))
-    return value
+    return _decoder.decode(clean_text(json.dumps(value, ensure_ascii=False))) if has_halves(text) else value
+
+
+def has_halves(text: str) -> bool:
+    """Whether a JSON text has an escaped half of a character in it."""
+    return "\\u" in text and LONE.search(json.dumps(_decoder.decode(text), ensure_ascii=False)) is not None
 
 
 def _refused(constant: str) -> None:

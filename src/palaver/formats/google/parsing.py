@@ -7,6 +7,7 @@ from typing import Any, cast
 from palaver.codec import json_text
 from palaver.errors import InvalidMessage
 from palaver.formats.google.keys import WIRE
+from palaver.formats.google.pairing import fitted
 from palaver.formats.google.parts import parse_part
 from palaver.formats.google.quick import quick_parts
 from palaver.formats.google.usage import usage_of
@@ -29,6 +30,7 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
     if system is not None:
         out.append(_system(plain(system, "system")))
     calling = False
+    waiting: list[ToolCall] = []
     for index, entry in enumerate(entries(messages)):
         found = _quickly(entry)
         if found is None:
@@ -37,10 +39,15 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
             # The service reads contents of the model in a row as one turn: its calls, and theirs only, are answered.
             if message.role != "assistant":
                 calling = False
-            elif calling:
-                message = message.replace(joins=True, layout=_with(message.layout, "own"))  # noqa: PLW2901
+                if waiting and message.role == "tool":
+                    message = fitted(message, waiting)  # noqa: PLW2901
             else:
-                calling = any(type(part) is ToolCall for part in message.parts)
+                if calling:
+                    message = message.replace(joins=True, layout=_with(message.layout, "own"))  # noqa: PLW2901
+                else:
+                    waiting.clear()
+                waiting.extend(part for part in message.parts if type(part) is ToolCall)
+                calling = bool(waiting)
             out.append(message)
     return out
 

@@ -15,6 +15,7 @@ from palaver.formats.google.keys import (
     WIRE,
     Taken,
     compact,
+    has_halves,
     kept,
     loaded,
     words_of,
@@ -245,7 +246,7 @@ def _arguments(text: str, *, native: bool) -> tuple[Any, bool]:
         return {}, False
     value = loaded(text)
     if is_object(value) or (native and value is not None):
-        return value, "\\u" in text and "\ufffd" in compact(value) and "\ufffd" not in text
+        return value, has_halves(text)
     return {"arguments": clean_text(text) if value is None else value}, True
 
 
@@ -260,7 +261,7 @@ def spell_result(result: ToolResult) -> dict[str, Any]:
     inner: dict[str, Any] = {"name": result.name} if result.name else {}
     if texts or "absent" not in words:
         inner["response"] = spell_response(texts, words, is_error=bool(result.is_error), native=True)
-    if result.call_id:
+    if result.call_id and "no-id" not in words:
         inner["id"] = result.call_id
     if media:
         inner["parts"] = media

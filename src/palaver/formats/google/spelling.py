@@ -83,7 +83,7 @@ class _Writing:
             return
         self._side = side
         role = side if assistant else next((word for word in words if word in ("function", "tool")), side)
-        content: dict[str, Any] = {} if "no-role" in words else {"role": role}
+        content: dict[str, Any] = {} if "no-role" in words and not assistant else {"role": role}
         if parts or "absent" not in words:
             content["parts"] = parts
         for key, value in kept(message.extra).items():

@@ -98,7 +98,7 @@ def pair(calls: list[Piece], answers: list[Piece]) -> list[int | None]:
     """
     out: list[int | None] = [None] * len(answers)
     free = dict.fromkeys(range(len(calls)))
-    for test in (_same_id, _same_name, _any):
+    for test in (_same_id, _same_name_no_id, _same_name, _any_no_id, _any):
         for number, answer in enumerate(answers):
             if out[number] is None and free:
                 found = next((index for index in free if test(calls[index], answer)), None)
@@ -112,8 +112,16 @@ def _same_id(call: Piece, answer: Piece) -> bool:
     return bool(call.id) and call.id == answer.id
 
 
+def _same_name_no_id(call: Piece, answer: Piece) -> bool:
+    return call.name == answer.name and not call.id
+
+
 def _same_name(call: Piece, answer: Piece) -> bool:
-    return call.name == answer.name and not (call.id and answer.id)
+    return call.name == answer.name and not answer.id
+
+
+def _any_no_id(call: Piece, _answer: Piece) -> bool:
+    return not call.id
 
 
 def _any(_call: Piece, _answer: Piece) -> bool:
