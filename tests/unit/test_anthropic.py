@@ -41,7 +41,8 @@ def render(*messages: Message) -> list[Any]:
     """The payload, where nothing had to be repaired or left out."""
     rendered = formats.render("anthropic", messages)
     assert rendered.repairs == ()
-    return rendered.messages
+    messages: list[Any] = rendered.messages
+    return messages
 
 
 def repaired(*messages: Message) -> tuple[list[Any], list[str]]:

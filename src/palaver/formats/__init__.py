@@ -14,8 +14,19 @@ import msgspec
 from palaver.errors import InvalidMessage, UnsupportedFormat
 from palaver.formats import anthropic, bedrock, google, mistral, openai_chat, openai_responses
 from palaver.formats.legal import legal
-from palaver.formats.wire import Notes, Rendered, Repair, RepairKind, Stream, Violation, entries, is_object, plain
-from palaver.model import Message, Usage, Wire
+from palaver.formats.wire import (
+    CONTINUE,
+    Notes,
+    Rendered,
+    Repair,
+    RepairKind,
+    Stream,
+    Violation,
+    entries,
+    is_object,
+    plain,
+)
+from palaver.model import Message, TextPart, Usage, Wire
 
 __all__ = ["Accumulator", "Rendered", "Repair", "RepairKind", "Violation", "check", "parse", "render", "wires"]
 
@@ -72,10 +83,19 @@ def render(wire: Wire, messages: Iterable[Message], *, repair: bool = True) -> R
     if not repair:
         return form.render(given, notes, repair=False)
     rendered = form.render(legal(given, notes, empty_of=wire if wire in _TAKES_EMPTY else None), notes, repair=True)
+    if not rendered.messages:
+        rendered = _asked(form, rendered)
     if not notes.call_ids:
         return rendered
     again = {wire_id: notes.call_ids.get(call_id, call_id) for wire_id, call_id in rendered.call_ids.items()}
     return msgspec.structs.replace(rendered, call_ids={**notes.call_ids, **again})
+
+
+def _asked(form: _Format, rendered: Rendered) -> Rendered:
+    """A payload with a message: no provider takes one without."""
+    made = form.render((Message(role="user", parts=(TextPart(text=CONTINUE),)),), Notes(), repair=True)
+    note = Repair("user_added", 0, f"there was nothing to send; the user says {CONTINUE!r}")
+    return msgspec.structs.replace(rendered, messages=made.messages, repairs=(*rendered.repairs, note))
 
 
 def check(wire: Wire, messages: object, *, system: object = None) -> list[Violation]:

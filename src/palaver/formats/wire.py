@@ -16,6 +16,7 @@ from palaver.errors import InvalidMessage
 from palaver.model import Message, Usage
 
 __all__ = [
+    "CONTINUE",
     "Notes",
     "Rendered",
     "Repair",
@@ -166,6 +167,10 @@ class Notes:
     def repairs(self) -> tuple[Repair, ...]:
         """All that was noted."""
         return tuple(self._found)
+
+
+CONTINUE = "Continue."
+"""What the user says where a wire demands a user message and there is none."""
 
 
 class _UnfitError(Exception):

@@ -20,7 +20,7 @@ MAX_CACHE_MARKS = 4
 _call_id = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 
 _THINKING = ("thinking", "redacted_thinking")
-_NOT_IN_RESULTS = frozenset({"tool_use", "tool_result", *_THINKING, *SERVER_CALLS})
+_NOT_IN_RESULTS = frozenset({"tool_use", "tool_result", "audio", "video", "file", *_THINKING, *SERVER_CALLS})
 _ROLES = ("user", "assistant", "system")
 _INSTRUCTIONS = frozenset({"text", "tool_addition", "tool_removal"})
 _REMEDY_RESULT = "answer the call with a tool_result in the next user message, or leave the call out"
@@ -28,6 +28,8 @@ _REMEDY_RESULT = "answer the call with a tool_result in the next user message, o
 
 def check(messages: list[Any], system: Any) -> list[Violation]:
     """What Anthropic would refuse in a payload."""
+    if not messages:
+        return [Violation("AN1", "messages", "messages: at least one message is required", "send one of the user")]
     return violations(find(messages, system))
 
 

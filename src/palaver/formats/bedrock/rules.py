@@ -22,6 +22,9 @@ _NOT_IN_RESULTS = frozenset({"toolUse", "toolResult", "reasoningContent", "cache
 
 def check(messages: list[Any], system: Any) -> list[Violation]:
     """What Bedrock would refuse in a payload."""
+    if not messages:
+        says = "The messages field must hold at least one message."
+        return [Violation("BR1", "messages", says, "send one of the user")]
     return violations(find(messages, system))
 
 

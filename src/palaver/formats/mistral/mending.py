@@ -7,9 +7,9 @@ from typing import Any
 
 from palaver.codec import json_text
 from palaver.formats.mistral.rules import REFUSED, is_chunk, may_follow, says_something
-from palaver.formats.openai_chat.mending import CONTINUE, mend_function
+from palaver.formats.openai_chat.mending import mend_function
 from palaver.formats.openai_chat.spelling import fitting_name
-from palaver.formats.wire import Notes, RepairKind, is_array, is_object
+from palaver.formats.wire import CONTINUE, Notes, RepairKind, is_array, is_object
 
 __all__ = ["mend", "settle"]
 

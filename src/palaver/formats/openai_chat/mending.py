@@ -11,12 +11,9 @@ from typing import Any
 from palaver.codec import json_text
 from palaver.formats.openai_chat.rules import PARTICIPANT, part_fault, speaks
 from palaver.formats.openai_chat.spelling import fitting_name
-from palaver.formats.wire import Notes, RepairKind, is_array, is_object
+from palaver.formats.wire import CONTINUE, Notes, RepairKind, is_array, is_object
 
-__all__ = ["CONTINUE", "mend", "mend_calls", "mend_function", "settle"]
-
-CONTINUE = "Continue."
-"""What the user says where a wire demands a user message and there is none."""
+__all__ = ["mend", "mend_calls", "mend_function", "settle"]
 
 _MEDIA = ("image_url", "input_audio", "file")
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from palaver.exchanges import INTERRUPTED
 from palaver.formats.call_ids import shortened
+from palaver.formats.failures import failed
 from palaver.formats.openai_chat.dialect import Dialect
 from palaver.formats.openai_chat.ordinary import FUNCTION_NAME
 from palaver.formats.openai_chat.parts import is_refusal, spell_call
@@ -272,12 +272,4 @@ def _result_content(result: ToolResult, message: Message, dialect: Dialect, note
             return spelled
         texts = _texts(spelled)
         said = spelled if texts is None else "\n".join(texts)
-    if not native and result.is_error and not _says_error(said):
-        notes.add("text_changed", "the result is an error, which its text did not say; it got the word before it")
-        return f"Error: {said}" if said else "Error"
-    return said
-
-
-def _says_error(said: Any) -> bool:
-    """Whether a model can tell that this is an error; this wire has no key for it."""
-    return not (said is None or isinstance(said, str)) or said == INTERRUPTED or "error" in (said or "").casefold()
+    return failed(said, notes) if result.is_error and not native else said

@@ -185,8 +185,11 @@ class _Mending:
         item = self.items[fault.at]
         content = item.get("content")
         usual = "output_text" if item.get("role") == "assistant" else "input_text"
-        item["content"] = self._entries(content, fault, usual) if is_array(content) else []
-        return bool(item["content"])
+        entries = self._entries(content, fault, usual) if is_array(content) else []
+        alone = len(entries) == 1 and usual == "output_text" and entries[0].keys() == {"type", "text"}
+        # A bare text of the model is content as a string; as a list, the SDK wants the whole item that it came with.
+        item["content"] = entries[0]["text"] if alone and "id" not in item else entries
+        return bool(entries)
 
     def _entries(self, entries: list[Any], fault: Fault, usual: str) -> list[Any]:
         out: list[Any] = []

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palaver.codec import json_text
+from palaver.formats.failures import failed
 from palaver.formats.openai_responses.content import Media, breadcrumb, parse_entry, spell_entry, text_entry
 from palaver.formats.openai_responses.extras import NOTHING, combined, loaded, unchanged, verbatim, without
 from palaver.formats.openai_responses.kinds import OUTPUTS, WIRE, call_id_key, kind_of
@@ -106,6 +107,8 @@ def answer(result: ToolResult, call_id: str, call: str, wire: str | None, notes:
     if call == "computer_call" and (shot := screenshot(result, wire)) is not None:
         return {"type": "computer_call_output", "call_id": call_id, "output": shot}
     output = _said(result, wire, notes)
+    if result.is_error and wire != WIRE and call not in ("apply_patch_call", "shell_call"):
+        output = failed(output, notes)
     if call in ("function_call", "custom_tool_call"):
         return {"type": f"{call}_output", "call_id": call_id, "output": output}
     text = output if isinstance(output, str) else "\n".join(entry.get("text", "") for entry in output)
@@ -151,9 +154,6 @@ def _said(result: ToolResult, wire: str | None, notes: Notes) -> str | list[Any]
             notes.add("opaque_left_out", f"a part of {part.wire} in a result means nothing on {WIRE}")
         elif isinstance(part, (ImagePart, AudioPart, FilePart)):
             out.append(_missing(part, notes))
-    if not out and result.is_error:
-        notes.add("text_changed", "a failed result says nothing; it became 'Error'")
-        return "Error"
     return out or ""
 
 

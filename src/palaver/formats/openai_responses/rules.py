@@ -27,6 +27,8 @@ __all__ = ["check", "faults"]
 def check(messages: list[Any], system: Any) -> list[Violation]:
     """What a provider would refuse in an input, in its order."""
     out: list[Violation] = []
+    if not messages:
+        out.append(Violation("OR6", "messages", "Missing required parameter: 'input'.", "send a message of the user"))
     if system is not None and not isinstance(system, str):
         said = wrong_type("instructions", "a string", system)
         out.append(Violation("OR6", "system", said, "give the instructions as text, or as items of the input"))
