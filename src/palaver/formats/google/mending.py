@@ -19,8 +19,8 @@ from palaver.formats.wire import Notes, RepairKind, is_array, is_object
 __all__ = ["GO_ON", "PLACEHOLDER", "Source", "mend"]
 
 PLACEHOLDER = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
-"""Base64 of `skip_thought_signature_validator`, which Google takes for the signature of a call that it did not make
-(https://ai.google.dev/gemini-api/docs/thought-signatures)."""
+"""Base64 of `skip_thought_signature_validator`, which Gemini 3 takes for the signature of a call that it did not make
+(https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, https://github.com/jeremychone/rust-genai/pull/115)."""
 
 GO_ON = "(The conversation goes on.)"
 """What the user says where Google wants the user to speak and nobody did."""

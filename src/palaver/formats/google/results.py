@@ -1,7 +1,7 @@
 """What a tool answered: the `response` object of a functionResponse, as text and back.
 
 Google asks for an object, "output" for what a function gave and "error" for what went wrong
-(https://ai.google.dev/api/caching#FunctionResponse). Text goes under those keys and comes from under them; an object
+(`FunctionResponse` in google-genai 3.4). Text goes under those keys and comes from under them; an object
 of any other shape is its compact JSON text.
 """
 

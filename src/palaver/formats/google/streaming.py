@@ -1,7 +1,7 @@
 """A streamed answer: chunks of GenerateContentResponse, put together to the content that it would have been at once.
 
-Texts in a row become one. A text with a signature stays by itself: the service says not to merge such parts
-(https://ai.google.dev/gemini-api/docs/thought-signatures).
+Texts in a row become one. A text with a signature stays by itself: where such parts were merged, requests were refused
+(`Corrupted thought signature`, https://github.com/platberlitz/SillyBunny/pull/647).
 """
 
 from __future__ import annotations

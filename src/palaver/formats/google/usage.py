@@ -20,7 +20,7 @@ def usage_of(response: dict[str, Any]) -> Usage | None:
     """The usage in a response or a chunk of one; None where it says nothing of it.
 
     Google counts thoughts beside the answer and the results of its own tools beside the prompt; both are added up here
-    (https://ai.google.dev/api/generate-content#UsageMetadata).
+    (`GenerateContentResponseUsageMetadata` in google-genai 3.4: total_token_count is the sum of all four).
     """
     meta = either(response, "usageMetadata", "usage_metadata")
     if not is_object(meta):
