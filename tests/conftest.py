@@ -82,7 +82,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how many tests ran against the shared material, or that they were skipped, and why."""
+    """Say how many tests ran against the shared material, or that they were skipped, and why; and what was counted."""
+    reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    for figure in sorted(str(value) for name, value in properties if name == "figure"):
+        terminalreporter.write_line(figure)  # printing would not get out of a worker of xdist
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

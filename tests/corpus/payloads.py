@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from palaver import formats
 from palaver.model import Message, user
 from tests.corpus import sessions
 
-__all__ = ["EXCEPTIONS", "Payload", "exceptions", "own", "recorded", "rejected", "sources", "text", "went_on"]
+__all__ = ["EXCEPTIONS", "Figure", "Payload", "exceptions", "own", "recorded", "rejected", "sources", "text", "went_on"]
 
 ROOT = Path(__file__).resolve().parents[2]
 EXCEPTIONS = ROOT / "docs" / "wires" / "README.md"
 _ROW = re.compile(r"^\| `(\w+)` \| (`[\w, -]+`|.+?) \| (.+?) \|$", re.MULTILINE)
+
+
+Figure: TypeAlias = Callable[[str, str], None]
+"""What `record_property` is; a property "figure" is printed at the end of the run."""
 
 
 class Payload(NamedTuple):

@@ -13,7 +13,7 @@ from palaver import formats
 from palaver.model import Message
 from tests.corpus.histories import HISTORIES, History
 from tests.corpus.legality import summary
-from tests.corpus.payloads import Payload, exceptions, own, recorded, text
+from tests.corpus.payloads import Figure, Payload, exceptions, own, recorded, text
 
 WIRES = formats.wires()
 
@@ -72,21 +72,22 @@ def test_our_own_histories_come_back_exactly(wire: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_recorded_histories_come_back_exactly(
-    wire: str, shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wire: str, shared_dir: Path, tmp_path: Path, record_property: Figure
 ) -> None:
     """All but the exceptions that docs/wires/README.md lists with their reasons."""
     payloads = recorded(shared_dir, wire)
     listed = exceptions("Histories that do not come back exactly")
     found = all_changes(payloads, tmp_path)
-    with capsys.disabled():
-        print(f"\n{wire}: {len(payloads) - len(found)} of {len(payloads)} recorded histories came back exactly")  # noqa: T201
+    record_property(
+        "figure", f"{wire}: {len(payloads) - len(found)} of {len(payloads)} recorded histories came back exactly"
+    )
     unlisted = [each for each in found if (wire, each.split(":")[0]) not in listed]
     assert not unlisted, summary(unlisted)
     assert len(listed) <= 5
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_recorded_answers_come_back_exactly(wire: str, shared_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_answers_come_back_exactly(wire: str, shared_dir: Path, record_property: Figure) -> None:
     """An answer alone is no legal history: it is rendered without repairs."""
     listed = exceptions("Histories that do not come back exactly")
     count = 0
@@ -98,8 +99,7 @@ def test_recorded_answers_come_back_exactly(wire: str, shared_dir: Path, capsys:
         rendered = formats.render(wire, formats.parse(wire, payload.response), repair=False)
         if text(rendered.messages) != text(payload.response) and (wire, payload.id) not in listed:
             found.append(payload.id)
-    with capsys.disabled():
-        print(f"\n{wire}: {count - len(found)} of {count} recorded answers came back exactly")  # noqa: T201
+    record_property("figure", f"{wire}: {count - len(found)} of {count} recorded answers came back exactly")
     assert not found, summary(found)
 
 

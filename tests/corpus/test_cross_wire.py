@@ -12,7 +12,7 @@ from palaver import formats
 from palaver.model import Message
 from tests.corpus.legality import faults, summary
 from tests.corpus.meaning import unexplained
-from tests.corpus.payloads import Payload, exceptions, own, recorded, went_on
+from tests.corpus.payloads import Figure, Payload, exceptions, own, recorded, went_on
 
 WIRES = formats.wires()
 PAIRS = [(wire, other) for wire in WIRES for other in WIRES if wire != other]
@@ -40,14 +40,13 @@ def test_our_own_histories_carry_over(wire: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(("wire", "target"), PAIRS)
-def test_recorded_histories_carry_over(
-    wire: str, target: str, shared_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recorded_histories_carry_over(wire: str, target: str, shared_dir: Path, record_property: Figure) -> None:
     """The same for every recorded history, with its answer too."""
     listed = exceptions("Histories that lose something unlisted on another wire")
     kinds, found = losses(target, went_on(recorded(shared_dir, wire)))
-    with capsys.disabled():
-        print(f"\n{wire} on {target}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))  # noqa: T201
+    record_property(
+        "figure", f"{wire} on {target}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    )
     unlisted = [each for each in found if (f"{wire} on {target}", each.split(":")[0]) not in listed]
     assert not unlisted, summary(unlisted)
 

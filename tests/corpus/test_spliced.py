@@ -11,7 +11,7 @@ from palaver import formats
 from palaver.model import user
 from tests.corpus.cuts import KINDS
 from tests.corpus.legality import summary
-from tests.corpus.payloads import Payload, own, recorded, text
+from tests.corpus.payloads import Figure, Payload, own, recorded, text
 from tests.corpus.splices import spliced
 from tests.corpus.test_windows import check_cuts
 
@@ -68,15 +68,14 @@ def test_splices_of_recorded_histories_come_back(wire: str, shared_dir: Path) ->
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("wire", WIRES)
 def test_splices_of_recorded_histories_are_legal_however_cut(
-    wire: str, size: int, shared_dir: Path, capsys: pytest.CaptureFixture[str]
+    wire: str, size: int, shared_dir: Path, record_property: Figure
 ) -> None:
     """Each kind of cut of a splice is legal."""
     made = [
         (payload, [*payload.parsed(), user("Go on.")]) for payload in splices(recorded(shared_dir, wire), (size,), 1)
     ]
     histories, windows, found = check_cuts(made, KINDS)
-    with capsys.disabled():
-        print(f"\n{wire}: {windows} windows of {histories} splices of {size} messages")  # noqa: T201
+    record_property("figure", f"{wire}: {windows} windows of {histories} splices of {size} messages")
     assert not found, summary(found)
 
 

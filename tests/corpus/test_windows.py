@@ -11,7 +11,7 @@ from palaver import formats
 from palaver.model import Message
 from tests.corpus.cuts import KINDS, every_cut, some_cuts
 from tests.corpus.legality import cut_faults, excused, summary
-from tests.corpus.payloads import Payload, own, recorded, went_on
+from tests.corpus.payloads import Figure, Payload, own, recorded, went_on
 
 WIRES = formats.wires()
 
@@ -44,13 +44,10 @@ def test_windows_of_our_own_histories_are_legal(wire: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_windows_of_recorded_histories_are_legal(
-    wire: str, shared_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_windows_of_recorded_histories_are_legal(wire: str, shared_dir: Path, record_property: Figure) -> None:
     """The same for what was recorded."""
     histories, windows, found = check_cuts(went_on(recorded(shared_dir, wire)), KINDS)
-    with capsys.disabled():
-        print(f"\n{wire}: {windows} windows of {histories} recorded histories")  # noqa: T201
+    record_property("figure", f"{wire}: {windows} windows of {histories} recorded histories")
     assert not found, summary(found)
 
 
@@ -64,11 +61,8 @@ def test_every_window_of_our_own_histories_is_legal(wire: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("wire", WIRES)
-def test_every_window_of_recorded_histories_is_legal(
-    wire: str, shared_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_window_of_recorded_histories_is_legal(wire: str, shared_dir: Path, record_property: Figure) -> None:
     """The product, for what was recorded."""
     histories, windows, found = check_cuts(went_on(recorded(shared_dir, wire)), [])
-    with capsys.disabled():
-        print(f"\n{wire}: {windows} windows of {histories} recorded histories")  # noqa: T201
+    record_property("figure", f"{wire}: {windows} windows of {histories} recorded histories")
     assert not found, summary(found)

@@ -110,7 +110,7 @@ def _openai_responses() -> Validator:
 
 
 def _whole(item: Any) -> Any:
-    """An item with the id and the status that the type demands and the service does not.
+    """An item with the ids, states and empty lists that the type demands and the service does not.
 
     Recorded requests have encrypted reasoning and messages of the model without them, and taking an id off is what a
     cut may have to do.
@@ -118,7 +118,8 @@ def _whole(item: Any) -> Any:
     if item.get("type") == "reasoning":
         return {"id": "rs_", **item}
     if item.get("role") == "assistant" and isinstance(item.get("content"), list):
-        return {"type": "message", "id": "msg_", "status": "completed", **item}
+        content = [{"annotations": [], **part} for part in item["content"]]
+        return {"type": "message", "id": "msg_", "status": "completed", **item, "content": content}
     return item
 
 
