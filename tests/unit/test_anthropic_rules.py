@@ -220,7 +220,6 @@ def test_marks_of_the_prompt_stay_and_the_newest_of_the_messages() -> None:
 
 
 LEGAL: list[list[Any]] = [
-    [],
     [YES, HI],
     [HI, model("```python")],
     [HI, model(SEARCH, FOUND, text("a"), text(" "), text("b")), GO],

@@ -41,8 +41,8 @@ def render(*messages: Message) -> list[Any]:
     """The payload, where nothing had to be repaired or left out."""
     rendered = formats.render("bedrock", messages)
     assert rendered.repairs == ()
-    messages: list[Any] = rendered.messages
-    return messages
+    payload: list[Any] = rendered.messages
+    return payload
 
 
 def repaired(*messages: Message) -> tuple[list[Any], list[str]]:

@@ -26,9 +26,9 @@ def render(messages: Sequence[Message], dialect: Dialect, notes: Notes, *, repai
     out, waiting, places = walk.out, walk.waiting, walk.places
     for index, message in _joined(messages, dialect, merges=notes):
         ordinary = spelled(message, dialect, waiting)
-        if ordinary is not None:
+        if ordinary is not None and (ordinary.get("content") or message.role != "assistant" or message.tool_calls):
             out.append(ordinary)
-        else:
+        else:  # also an answer without a word, which some providers refuse
             notes.at(index, message.seq)
             walk.take(message, f"m{index}")
         while len(places) < len(out):
@@ -100,7 +100,7 @@ class _Walk:
             return False
         for _ in range(len(message.parts) - len(parts)):
             say_no_reasoning(message, self.dialect, self.notes)
-        self.out.append(entry)
+        self._add(entry)
         return True
 
     def _add(self, entry: dict[str, Any]) -> None:
