@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import crowds, reading, writing
+from bench import crowds, reading, searching, writing
 from bench.material import Place
 from bench.sizes import Sizes
 from bench.writing import Figures
@@ -26,6 +26,7 @@ WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
     "w6": crowds.w6,
     "w7": reading.w7,
     "t1": writing.t1,
+    "s1": searching.s1,
 }
 
 
