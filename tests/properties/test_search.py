@@ -54,16 +54,18 @@ def said(store: Store, messages: list[str]) -> None:
 @given(st.lists(texts, min_size=1, max_size=6), st.lists(queries, min_size=1, max_size=4))
 def test_every_store_finds_what_a_plain_scan_finds(messages: list[str], looked_for: list[str]) -> None:
     """The same messages with the same scores and excerpts; what the index says is what the text says."""
-    with tempfile.TemporaryDirectory() as folder:
-        with open_store("memory://") as memory, open_store(Path(folder) / "a.db") as sqlite:
-            for store in (memory, sqlite):
-                said(store, messages)
-            for text in [*looked_for, *messages]:
-                query = SearchQuery(text=text, limit=99)
-                expected = scan(memory, text)
-                found = memory.search(query)
-                assert {hit.seq for hit in found} == expected
-                assert list(sqlite.search(query)) == list(found)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_store("memory://") as memory,
+        open_store(Path(folder) / "a.db") as sqlite,
+    ):
+        for store in (memory, sqlite):
+            said(store, messages)
+        for text in [*looked_for, *messages]:
+            query = SearchQuery(text=text, limit=99)
+            found = memory.search(query)
+            assert {hit.seq for hit in found} == scan(memory, text)
+            assert list(sqlite.search(query)) == list(found)
 
 
 def scan(store: Store, text: str) -> set[int]:
