@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import crowds, payloads, reading, writing
+from bench import crowds, payloads, reading, searching, writing
 from bench.material import Place
 from bench.sizes import Sizes
 from bench.writing import Figures
@@ -27,6 +27,7 @@ WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
     "w7": reading.w7,
     "t1": writing.t1,
     "wires": payloads.wires,
+    "s1": searching.s1,
 }
 
 

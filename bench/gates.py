@@ -51,6 +51,7 @@ TITLES = {
     "w7": "disk, import, memory",
     "t1": "a whole turn in a long session",
     "wires": "a long payload of each wire, parsed and rendered",
+    "s1": "search in a long store",
 }
 
 _ROWS: dict[str, tuple[Row, ...]] = {
@@ -122,6 +123,20 @@ _ROWS: dict[str, tuple[Row, ...]] = {
             Row(f"parse_{wire}", f"{wire}: parse, of json.loads", _TIMES, "<=", 4.0),
             Row(f"render_{wire}", f"{wire}: render, of json.dumps", _TIMES, "<=", 4.0),
         )
+    ),
+    "s1": (
+        Row("common_ms", "first 20 of a word that many messages have", _MS),
+        Row("several_ms", "three words", _MS),
+        Row("phrase_ms", "a phrase", _MS),
+        Row("prefix_ms", "a beginning", _MS),
+        Row("rare_ms", "a rare word", _MS),
+        Row("one_han_ms", "one Chinese character", _MS),
+        Row("two_han_ms", "two Chinese characters", _MS),
+        Row("worst_ms", "the slowest of these", _MS, "<=", 50.0),
+        Row("catch_up_ms", "a search when many messages are new", _MS, "<=", 1_000.0),
+        Row("appends", "appends with the index, of those without", _TIMES, ">=", 0.85),
+        Row("index_us", "indexing, per message", "{:,.0f} us"),
+        Row("index_bytes", "the index on disk, bytes per message", _COUNT),
     ),
 }
 

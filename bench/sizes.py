@@ -34,10 +34,22 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     imports: int = 5
     payload: int = 10_000
     """Messages that are parsed and rendered at once."""
+    searched: int = 20_000
+    """Messages in the store that is searched."""
+    unindexed: int = 10_000
+    """Of them, those that came since the last search."""
 
 
 SMALL = Sizes()
-FULL = Sizes(appends=100_000, messages=1_000_000, short=10_000, sessions=500_000, few_sessions=5_000, turns=1_000)
+FULL = Sizes(
+    appends=100_000,
+    messages=1_000_000,
+    short=10_000,
+    sessions=500_000,
+    few_sessions=5_000,
+    turns=1_000,
+    searched=1_000_000,
+)
 TINY = Sizes(
     appends=40,
     messages=60,
@@ -53,4 +65,6 @@ TINY = Sizes(
     repeats=3,
     imports=1,
     payload=40,
+    searched=60,
+    unindexed=30,
 )

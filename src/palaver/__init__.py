@@ -60,6 +60,7 @@ from palaver.model import (
 from palaver.opening import open
 from palaver.redact import Redaction
 from palaver.reset import ResetPolicy
+from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
@@ -104,6 +105,8 @@ __all__ = [
     "Rendered",
     "ResetPolicy",
     "SchemaMismatch",
+    "SearchHit",
+    "SearchPage",
     "Sender",
     "Session",
     "SessionBusy",

@@ -14,7 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, TurnLost
-from palaver.flows import forks, rewriting
+from palaver.flows import forks, rewriting, searching
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -22,10 +22,11 @@ from palaver.flows.turns import Began, OnBusy
 from palaver.handover import Handover
 from palaver.info import Page, SessionInfo, Summary
 from palaver.manager import ManagerBase
-from palaver.model import Content, Message, Usage
+from palaver.model import Content, Message, Role, Usage
 from palaver.opening import core_of, settings_of
 from palaver.operations import Appended, NewSession, Redone
 from palaver.rows import TurnState
+from palaver.search import SearchPage
 from palaver.session import SessionBase, budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
@@ -432,6 +433,40 @@ class AsyncSessionManager(ManagerBase):
             include_hidden=include_hidden,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
+
+    async def search(
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        platform: str | None = None,
+        role: Role | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+        around: int = 0,
+        include_hidden: bool = False,
+    ) -> SearchPage:
+        """See `SessionManager.search`."""
+        return await self._handover.drive(
+            self._search(
+                text,
+                session_id=session_id,
+                platform=platform,
+                role=role,
+                since=since,
+                until=until,
+                limit=limit,
+                cursor=cursor,
+                around=around,
+                include_hidden=include_hidden,
+            )
+        )
+
+    async def index(self, *, anew: bool = False, limit: int = 10_000) -> int:
+        """See `SessionManager.index`."""
+        return await self._handover.drive(searching.index(self._core, anew=anew, limit=limit))
 
     async def reset(self, target: Target) -> AsyncSession:
         """See `SessionManager.reset`."""

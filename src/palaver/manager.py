@@ -10,12 +10,14 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from palaver.core import Core, Target
+from palaver.flows import searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
-from palaver.model import Message
+from palaver.model import Message, Role
 from palaver.operations import NewSession
+from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
@@ -58,22 +60,44 @@ class ManagerBase:
         include_hidden: bool,
     ) -> SessionQuery:
         limit = page_limit(limit, "sessions")
-        since = cast("object", active_since)
-        if since is not None and not (isinstance(since, datetime) and since.tzinfo is not None):
-            msg = (
-                f"active_since is {active_since!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
-            )
-            raise ValueError(msg)
         return SessionQuery(
             owner=self._core.owner,
             limit=limit,
             after=after,
-            active_since=active_since,
+            active_since=_aware(active_since, "active_since"),
             include_archived=include_archived,
             include_ended=include_ended,
             include_empty=include_empty,
             include_hidden=include_hidden,
         )
+
+    def _search(
+        self,
+        text: str,
+        *,
+        session_id: str | None,
+        platform: str | None,
+        role: Role | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        cursor: str | None,
+        around: int,
+        include_hidden: bool,
+    ) -> Flow[SearchPage]:
+        query = SearchQuery(
+            text=text,
+            owner=self._core.owner,
+            session_id=session_id,
+            platform=platform,
+            role=role,
+            since=_aware(since, "since"),
+            until=_aware(until, "until"),
+            limit=page_limit(limit, "hits"),
+            cursor=cursor,
+            include_hidden=include_hidden,
+        )
+        return (yield from searching.search(self._core, query, around))
 
     def _require_scope(self, owner: str) -> None:
         if not owner:
@@ -86,6 +110,14 @@ class ManagerBase:
     def __repr__(self) -> str:
         owner = f" of owner {self.owner!r}" if self.owner is not None else ""
         return f"<{type(self).__name__} {self._core.store.name}{owner}>"
+
+
+def _aware(at: datetime | None, what: str) -> datetime | None:
+    given = cast("object", at)
+    if given is not None and not (isinstance(given, datetime) and given.tzinfo is not None):
+        msg = f"{what} is {at!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
+        raise ValueError(msg)
+    return at
 
 
 class SessionManager(ManagerBase):
@@ -205,6 +237,52 @@ class SessionManager(ManagerBase):
             include_hidden=include_hidden,
         )
         return self._core.store.sessions(query, self._core.now())
+
+    def search(
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        platform: str | None = None,
+        role: Role | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+        around: int = 0,
+        include_hidden: bool = False,
+    ) -> SearchPage:
+        """Messages that say all of `words`, `"phrases"` and `prefix*`, the best first; nothing written is an error.
+
+        What was undone, replaced, hidden, purged or copied from elsewhere is not found; tools' calls and results are.
+        `platform` is where a session began; `since` <= made < `until`. With `around`, each hit has so many messages
+        before and after it. `cursor` is `next` of the page before. What is new is taken into the index first, within
+        a second; `SearchPage.behind` says how much is missing after that.
+
+        Raises SessionNotFound for a `session_id` (or alias) of no session, CursorExpired.
+        """
+        return drive(
+            self._core.store,
+            self._search(
+                text,
+                session_id=session_id,
+                platform=platform,
+                role=role,
+                since=since,
+                until=until,
+                limit=limit,
+                cursor=cursor,
+                around=around,
+                include_hidden=include_hidden,
+            ),
+        )
+
+    def index(self, *, anew: bool = False, limit: int = 10_000) -> int:
+        """Take what is new into the search index, about `limit` messages; gives how many changes are left.
+
+        Searches do so by themselves. `anew`: throw the index away and begin to build it from the messages.
+        """
+        return drive(self._core.store, searching.index(self._core, anew=anew, limit=limit))
 
     def reset(self, target: Target) -> Session:
         """Point this one key at a new session. The old one stays and can be resumed; it ends with its last key."""

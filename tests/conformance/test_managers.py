@@ -861,3 +861,80 @@ def test_payloads_share_their_beginning(sessions: SessionManager) -> None:
         before = payload
         turn.finish(assistant(f"answer {number}"))
     assert shared >= 320
+
+
+# -- searching
+
+
+def test_a_search_finds_what_was_said_anywhere(sessions: SessionManager) -> None:
+    """In every session of the owner, as words, phrases and beginnings, with the title and what was found marked."""
+    first = say(sessions, CHAT, "Book the train to Rome", "Booked: two tickets")
+    sessions.get(first).rename("Trip")
+    second = say(sessions, OTHER, "Is the train late?")
+    assert {hit.session_id for hit in sessions.search("train")} == {first, second}
+    [hit] = sessions.search('"train to" rom*')
+    assert (hit.session_id, hit.seq, hit.role, hit.title) == (first, 1, "user", "Trip")
+    assert [hit.snippet[begin:end] for begin, end in hit.highlights] == ["train to", "Rome"]
+    assert [hit.seq for hit in sessions.search("train", platform="slack")] == [1]
+    assert [hit.seq for hit in sessions.search("tickets", role="assistant", session_id=first)] == [2]
+    assert sessions.search("tickets", role="user") == []
+    page = sessions.search("train", limit=1)
+    assert page.next is not None
+    assert {hit.session_id for hit in [*page, *sessions.search("train", cursor=page.next)]} == {first, second}
+    assert page.behind == 0
+
+
+def test_a_hit_has_its_neighbours(sessions: SessionManager) -> None:
+    """So many on each side as are asked for and are there, the message itself among them, and no undone ones."""
+    session = sessions.create()
+    session.append(*(user(f"{name} plum" if name == "c" else name) for name in "abcde"))
+    assert [hit.messages for hit in sessions.search("plum")] == [()]
+    assert [texts(hit.messages) for hit in sessions.search("plum", around=1)] == [["b", "c plum", "d"]]
+    assert [texts(hit.messages) for hit in sessions.search("plum", around=9)] == [["a", "b", "c plum", "d", "e"]]
+    session.delete_message(2)
+    assert [texts(hit.messages) for hit in sessions.search("plum", around=1)] == [["a", "c plum", "d"]]
+
+
+def test_owners_do_not_find_each_others_messages(sessions: SessionManager) -> None:
+    """Neither by words nor by the session's id; the operator finds all, and whose they are."""
+    ann, bob = sessions.for_owner("ann"), sessions.for_owner("bob")
+    hers = say(ann, CHAT, "a secret plum")
+    assert list(bob.search("plum")) == []
+    with pytest.raises(SessionNotFound):
+        bob.search("plum", session_id=hers)
+    assert [hit.owner for hit in sessions.search("plum")] == ["ann"]
+    assert len(ann.search("plum", session_id=hers, around=3)[0].messages) == 2
+
+
+def test_what_is_gone_is_not_found(sessions: SessionManager) -> None:
+    """Undone, edited and purged; a fork's copies are found once, where they were said."""
+    session = sessions.create(alias="fruit")
+    session.append(user("plum one"), assistant("pear"), user("plum two"))
+    session.fork()
+    assert [hit.seq for hit in sessions.search("plum", session_id="fruit")] == [3, 1]
+    assert len(sessions.search("plum")) == 2
+    session.rewind()
+    assert [hit.seq for hit in sessions.search("plum")] == [1]
+    session.redo()
+    session.edit(1, "an apple")
+    assert [hit.seq for hit in sessions.search("plum")] == [3]
+    session.purge(1, 3)
+    assert sessions.search("plum") == sessions.search("apple") == []
+
+
+def test_the_index_can_be_built_anew(sessions: SessionManager) -> None:
+    """On demand; what was found before is found after."""
+    say(sessions, CHAT, "plum")
+    before = sessions.search("plum")
+    assert sessions.index(anew=True) == 0
+    assert sessions.search("plum") == before != []
+
+
+def test_searches_that_cannot_be(sessions: SessionManager) -> None:
+    """Whatever text there is, it is no error; a page without room, a time without a zone and a strange cursor are."""
+    assert sessions.search('"(') == []
+    for wrong in ({"limit": 0}, {"around": -1}, {"since": datetime(2026, 1, 1)}):  # noqa: DTZ001 - that is the fault
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            sessions.search("x", **cast("Any", wrong))
+    with pytest.raises(palaver.CursorExpired):
+        sessions.search("x", cursor="strange")

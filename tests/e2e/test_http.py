@@ -702,6 +702,36 @@ def test_listing_in_pages(http: TestClient) -> None:
     assert len(found) == 5
 
 
+def test_searching_in_pages(http: TestClient) -> None:
+    """Hits with what was found marked, neighbours on request, page after page; an owner's own only."""
+    for n in range(3):
+        begin(http, f"plum {n}", key=f"k{n}", on_busy="raise")
+    theirs = http.post("/v1/sessions", json={}, headers={"X-Palaver-Owner": "ann"}).json()["id"]
+    found: list[str] = []
+    params: dict[str, Any] = {"text": "PLU*", "limit": 2, "around": 1}
+    while True:
+        page = http.get("/v1/search", params=params).json()
+        assert page["behind"] == 0
+        for hit in page["hits"]:
+            begun, ended = hit["highlights"][0]
+            assert hit["snippet"][begun:ended] == "plum"
+            assert [message["seq"] for message in hit["messages"]] == [1]
+            assert (hit["role"], hit["title"], hit["owner"]) == ("user", None, None)
+            found.append(hit["session_id"])
+        if page["next"] is None:
+            break
+        params["cursor"] = page["next"]
+    assert len(set(found)) == 3
+    assert http.get("/v1/search", params={"text": "plum", "session_id": found[0]}).json()["hits"][0]["seq"] == 1
+    assert problem(http.get("/v1/search", params={"text": "x", "session_id": "nobody"})) == (404, "session-not-found")
+    assert problem(http.get("/v1/search", params={"text": "x", "cursor": "strange"}))[1] == "cursor-expired"
+    for wrong in ("", "text=x&limit=0", "text=x&role=robot", "text=x&since=2026-01-01T00:00:00", "q=x"):
+        assert http.get(f"/v1/search?{wrong}").status_code == 422, wrong
+    for strange in ('"', "NEAR(", "*", "\x00"):
+        assert http.get("/v1/search", params={"text": strange}).json()["hits"] == []
+    assert theirs not in found
+
+
 def test_compaction(http: TestClient) -> None:
     """A summary stands in the window for what it covers; one that tears an exchange is a conflict."""
     path = http.post("/v1/sessions", json={}).headers["location"]

@@ -24,6 +24,8 @@ from palaver.operations import (
     NewSession,
     Operation,
 )
+from palaver.rows import kind_of
+from palaver.search import SearchQuery, is_searchable, match, parse, searched_text
 from palaver.stores import SessionQuery, Store, open_store
 from palaver.times import SECOND, from_micros
 from tests.store_book import Book, plain
@@ -142,6 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
             self._agree(lambda s, o: s.usage(o), owner)
             self._agree(lambda s, o: s.changes(None, owner=o), owner)
             self._agree(_stats, owner)
+        self._agree_on_searches()
         self._agree(lambda s: s.check())
         assert self.memory.check() == []
 
@@ -261,6 +264,35 @@ class StoreMachine(RuleBasedStateMachine):
         self._agree(lambda s: s.queued(session_id, None))
         self._agree(lambda s: s.changes(None, session_id=session_id))
         self._agree(lambda s: s.usage(None, session_id=session_id, since=from_micros(START + 80_000 * SECOND)))
+
+    def _agree_on_searches(self) -> None:
+        """Each store finds what a plain scan finds: what is live, was said here, and is not hidden."""
+        terms = {text: parse(text) for text in ("hi", "one", "well", "kind", "help", "thr*", '"two"')}
+        said = [
+            (session_id, message.seq, searched_text(message))
+            for session_id in self.book.sessions
+            for message in self.memory.page(session_id, None, limit=EVERYTHING)
+            if is_searchable(kind_of(message))
+        ]
+        for text, parsed in terms.items():
+            query = SearchQuery(text=text, limit=EVERYTHING, include_hidden=True)
+            found = self.memory.search(query)
+            assert {(hit.session_id, hit.seq) for hit in found} == {(i, n) for i, n, has in said if match(parsed, has)}
+            for store in self.files:
+                page = store.search(query)
+                assert (list(page), page.behind) == (list(found), 0)
+        for owner in OWNERS:
+            self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, role="user")), owner)
+
+    @rule(file=files)
+    def search_by_itself(self, file: int) -> None:
+        """One process searches, so that its index and the others' commits meet in any order."""
+        self.files[file].index(limit=3)
+
+    @rule(file=files)
+    def index_anew(self, file: int) -> None:
+        """The index is thrown away."""
+        self.files[file].reindex()
 
     def _open_turns(self, store: Store, owner: str | None) -> list[Any]:
         """Oldest first; of those that began at one instant, any may come first."""

@@ -15,6 +15,7 @@ from palaver import (
     Origin,
     Rendered,
     ResetPolicy,
+    SearchPage,
     Session,
     SessionManager,
     Settings,
@@ -93,6 +94,8 @@ def managers(settings: Settings) -> None:
         assert_type(sessions.switch("key", "id"), Session)
         assert_type(sessions.open_turns(), list[OpenTurn])
         assert_type(sessions.events("cursor", limit=10), list[Change])
+        assert_type(sessions.search("plum", role="user", around=2), SearchPage)
+        assert_type(sessions.search("plum")[0].highlights, tuple[tuple[int, int], ...])
         assert_type(sessions.usage(), list[UsageLine])
         assert_type(sessions.stats(), Stats)
         assert_type(sessions.check(), list[Finding])

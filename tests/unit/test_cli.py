@@ -355,6 +355,44 @@ def test_undone_messages_are_raw_only(url: str, capsys: pytest.CaptureFixture[st
     assert re.search(r"#7 .*undone or replaced\n[^#]*never mind", capsys.readouterr().out)
 
 
+def test_search_shows_what_was_found_and_where(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line that says where, and the text; neighbours on request; narrowed by session, role and time."""
+    assert main(["search", '"is 2+2"', "--store", url]) == 0
+    where, text = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\w{22} · #1 · user · 20\d\d-\d\d-\d\d \d\d:\d\d", where)
+    assert text == "  What is 2+2?"
+    assert main(["search", "what", "-C", "1", "--session", "telegram:dm:42", "--role", "user", "--store", url]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  #1 user: What is 2+2?", '  #2 assistant: calc {"sum":[2,2]}']
+    assert main(["search", "what", "--since", "2999-01-01", "--store", url]) == 0
+    assert capsys.readouterr() == ("", "nothing found\n")
+    assert main(["search", "it*", "4", "-n", "1", "--store", url]) == 2  # one text: quotes keep words together
+    assert main(["search", "4", "-n", "1", "--store", url]) == 0
+    assert "--limit" in capsys.readouterr().err
+
+
+def test_search_json_has_every_key(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A hit in JSON has all keys of SearchHit, and its neighbours in full."""
+    assert main(["search", "calc", "--json", "-C", "1", "--store", url]) == 0
+    (hit,) = lines(capsys.readouterr().out)
+    assert hit.keys() == set(palaver.SearchHit.__struct_fields__)
+    assert [message["seq"] for message in hit["messages"]] == [1, 2, 3]
+    assert [hit["snippet"][begin:end] for begin, end in hit["highlights"]] == ["calc"]
+
+
+def test_search_of_a_store_that_cannot_be_written(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the index knows is found, and it is said that something may be missing."""
+    assert main(["search", "what", "--store", f"{url}?mode=ro"]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "behind" in told.err
+    assert main(["search", "what", "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["search", "what", "--store", f"{url}?mode=ro"]) == 0
+    told = capsys.readouterr()
+    assert "What is 2+2?" in told.out
+    assert told.err == ""
+
+
 def test_stats(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """How much there is, for people and in JSON, with an owner only theirs."""
     assert main(["stats", "--store", url]) == 0
@@ -414,7 +452,7 @@ def test_errors_show_what_was_written(wrong: str, capsys: pytest.CaptureFixture[
     assert repr(wrong) in error or "sqlite:///x" in error
 
 
-@pytest.mark.parametrize("command", [["ls"], ["show", "x"], ["stats"], ["check"]])
+@pytest.mark.parametrize("command", [["ls"], ["show", "x"], ["search", "x"], ["stats"], ["check"]])
 def test_a_missing_store_is_not_made(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Commands that read name the missing store on one line, end with 4, and make neither it nor its directory."""
     missing = tmp_path / "no" / "chat.db"
@@ -502,7 +540,7 @@ def test_the_reference_page_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == reference()
 
 
-@pytest.mark.parametrize("command", ["serve", "ls", "show", "stats", "check"])
+@pytest.mark.parametrize("command", ["serve", "ls", "show", "search", "stats", "check"])
 def test_help_has_an_example_and_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command's help ends with an example, and names every option that its reference does."""
     assert main([command, "--help"]) == 0
@@ -525,6 +563,7 @@ def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--version"], {"starlette", "uvicorn", "typer", "rich", "apsw.ext"}),
         (["--help"], {"starlette", "uvicorn", "palaver.server"}),
+        (["search", "x", "--store", "memory://"], {"starlette", "uvicorn", "palaver.server", "asyncio"}),
         (["ls", "--store", "memory://"], {"starlette", "uvicorn", "palaver.server", "asyncio"}),
     ],
 )

@@ -15,7 +15,7 @@ from palaver.errors import SchemaMismatch, StoreError, StoreUnavailable
 from palaver.model import assistant, user
 from palaver.operations import Append, Begin, Create, Cut, Finish, Lease, NewSession
 from palaver.stores import open_store, sqlite
-from palaver.stores.sqlite import SqliteStore
+from palaver.stores.sqlite import SqliteStore, searching
 from palaver.stores.sqlite.connection import APPLICATION_ID
 from palaver.stores.sqlite.queries import migrations, queries
 
@@ -43,6 +43,13 @@ COLD = {
     "check_bodies": "the same, in pieces",
     "check_blobs": "the same, in pieces",
     "check_media_refs": "the same",
+    "check_index": "the same",
+    "search": "reads the search index, which SQLite calls a scan, see below",
+    "search_state": "the one row of its table",
+    "put_search_state": "the same",
+    "still_stored": "reads an array of its own",
+    "drop_indexed": "the messages of a purge, one by one, see below",
+    "messages_from": "while the search index is built anew",
 }
 HOT = sorted(set(NAMES) - PRAGMAS - set(COLD))
 # Small sorts that a session's own few rows may need.
@@ -84,6 +91,7 @@ def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         assert isinstance(store, SqliteStore)
         fill(store)
     connection = apsw.Connection(str(path))
+    searching.register(connection)
     if request.param == "analyzed":
         run(connection, "ANALYZE")
     yield connection
@@ -145,6 +153,20 @@ def test_no_statement_reads_all_messages_unasked(connection: apsw.Connection, na
         return
     whole = re.compile(r"SCAN (messages|m|message_ids|turns|versions)\b(?! USING INDEX turns_running)")
     assert not [step for step in plan(connection, name) if whole.match(step)]
+
+
+def test_a_search_reads_the_index_in_its_order(connection: apsw.Connection) -> None:
+    """Hits come from the index, newest first, and all else is looked up by them: nothing is sorted or read through."""
+    steps = plan(connection, "search")
+    assert [step for step in steps if step.startswith("SCAN")] == [step for step in steps if "search_index" in step]
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+def test_a_purge_looks_its_messages_up_in_the_index(connection: apsw.Connection) -> None:
+    """It costs what is purged, and not what is indexed."""
+    steps = plan(connection, "drop_indexed")
+    assert any("SEARCH search_index_docsize USING INTEGER PRIMARY KEY" in step for step in steps), steps
+    assert [step for step in steps if step.startswith("SCAN")] == ["SCAN search_index VIRTUAL TABLE INDEX 0:="], steps
 
 
 def test_running_turns_are_found_by_their_own_index(connection: apsw.Connection) -> None:
@@ -242,7 +264,8 @@ def test_tables_are_strict(path: Path) -> None:
     connection = open_raw(path)
     loose = run(connection, "SELECT name FROM pragma_table_list WHERE schema = 'main' AND NOT strict")
     connection.close()
-    assert {name for (name,) in loose if not name.startswith("sqlite_")} == set()
+    ours = {name for (name,) in loose if not name.startswith(("sqlite_", "search_index"))}  # FTS5 makes its own tables
+    assert ours == set()
 
 
 def test_opening_again_changes_nothing(path: Path) -> None:

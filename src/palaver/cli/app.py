@@ -6,17 +6,19 @@ import enum
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from palaver import __version__
-from palaver.cli import listing, reports, serving, stores, transcript
+from palaver.cli import listing, reports, search, serving, stores, transcript
 from palaver.cli.failures import FAILED, INTERRUPTED, OK, Failure, exit_code
 from palaver.cli.moments import parse_since
 from palaver.cli.output import Output
 from palaver.clock import utc_now
 from palaver.errors import PalaverError
+from palaver.model import Role
 
 __all__ = ["app", "run"]
 
@@ -174,10 +176,7 @@ def ls(
     debug: Debug = False,
 ) -> None:
     """List sessions, those with the newest activity first."""
-    try:
-        since = parse_since(active_since, utc_now()) if active_since is not None else None
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--active-since") from exc
+    since = _moment(active_since, "--active-since")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
@@ -222,6 +221,67 @@ def show(
     _perform(options, lambda output: work(options, output))
 
 
+@app.command("search", epilog="""Example: palaver search '"train to Rome" tick*' --since 30d --around 2""")
+def search_messages(
+    context: typer.Context,
+    text: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help='What to look for: words, "phrases" in quotes, beginnings*; all of them.'),
+    ],
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many at most.")] = 20,
+    around: Annotated[
+        int, typer.Option("--around", "-C", metavar="NUMBER", min=0, help="Show so many messages before and after.")
+    ] = 0,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias or key.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help=f"Only messages of: {', '.join(get_args(Role))}.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only what was said since then: 2h, 30d, an ISO time.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only what was said before then.")
+    ] = None,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find messages in all conversations, the best first.
+
+    First it takes what is new into the store's search index; nothing else of the store changes.
+    """
+    if role is not None and role not in get_args(Role):
+        msg = f"{role!r} is no role; there are {', '.join(get_args(Role))}"
+        raise typer.BadParameter(msg, param_hint="--role")
+    began, ended = _moment(since, "--since"), _moment(until, "--until")
+
+    def work(options: Common, output: Output) -> None:
+        with stores.open_for_searching(stores.resolve_url(options.store), owner) as manager:
+            found = stores.find(manager, session).id if session is not None else None
+            search.search(
+                manager,
+                output,
+                text,
+                session_id=found,
+                platform=platform,
+                role=cast("Role | None", role),
+                since=began,
+                until=ended,
+                limit=limit,
+                around=around,
+            )
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
 @app.command("stats", epilog="Example: palaver stats --json")
 def stats(
     context: typer.Context, *, owner: Owner = None, store: Store = None, json: Json = False, debug: Debug = False
@@ -248,6 +308,14 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
 
     options = _common(context).with_own(store=store, json=json, debug=debug)
     _perform(options, lambda output: work(options, output))
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    """The instant that an option names."""
+    try:
+        return parse_since(text, utc_now()) if text is not None else None
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint=option) from exc
 
 
 def _common(context: typer.Context) -> Common:

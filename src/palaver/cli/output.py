@@ -72,6 +72,19 @@ class Output:
             whole = f"{pad}{line}".rstrip()
             self.console.print(Text(whole, style=style or ""), soft_wrap=True)
 
+    def marked(
+        self, text: str, marks: Sequence[tuple[int, int]], style: str = "bold", *, indent: int = 0, end: str = "\n"
+    ) -> None:
+        """Text of one line, of which stretches (begin, end) stand out."""
+        from rich.text import Text
+
+        line = Text(" " * indent)
+        place = 0
+        for begin, finish in marks:
+            line.append(printable(text[place:begin])).append(printable(text[begin:finish]), style)
+            place = finish
+        self.console.print(line.append(printable(text[place:])), soft_wrap=True, end=end)
+
     def row(self, cells: Sequence[str], widths: Sequence[int], style: str = "", *, gap: str = "  ") -> None:
         """A line of a table. Cells that are too long end with an ellipsis; widths count columns, not characters."""
         from rich.text import Text

@@ -15,7 +15,7 @@ from palaver.opening import open as open_manager
 from palaver.session import Session
 from palaver.stores.base import Finding
 
-__all__ = ["find", "findings", "open_for_reading", "read_only", "resolve_url"]
+__all__ = ["find", "findings", "open_for_reading", "open_for_searching", "read_only", "resolve_url"]
 
 _SESSIONS_TRIED = 1_000
 _GUESSES = 3
@@ -64,6 +64,19 @@ def open_for_reading(url: str, owner: str | None) -> SessionManager:
     if not owner:
         return manager
     return manager.for_owner(owner)
+
+
+def open_for_searching(url: str, owner: str | None) -> SessionManager:
+    """The same, where the store may take into its search index what is new; it is not made where it is missing.
+
+    Raises as `open_for_reading` does.
+    """
+    manager = open_for_reading(url, owner)
+    if "://" in url and not url.startswith("sqlite:"):
+        return manager
+    manager.close()
+    made = open_manager(url)
+    return made.for_owner(owner) if owner else made
 
 
 def findings(url: str) -> list[Finding]:

@@ -16,6 +16,7 @@ from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
 from palaver.media import has_media, set_aside
 from palaver.model import Message
+from palaver.search import SearchHit
 from palaver.server.reading import Cleaned
 from palaver.stores.base import Change
 from palaver.window import Omitted, Window
@@ -25,6 +26,8 @@ __all__ = [
     "Compacted",
     "Events",
     "Health",
+    "HitDocument",
+    "Hits",
     "Inbox",
     "Media",
     "Messages",
@@ -37,6 +40,7 @@ __all__ = [
     "TurnDocument",
     "WindowAnswer",
     "WindowDocument",
+    "hit_document",
     "named",
     "payload",
     "require_wire",
@@ -182,6 +186,20 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True):
     """Positions on this page whose records cannot be decoded: their messages are missing, and all others are here."""
 
 
+class HitDocument(SearchHit, frozen=True, kw_only=True, omit_defaults=False):
+    """A message that was found. `highlights` are begin and end, in characters of `snippet`."""
+
+
+class Hits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search found, the best first."""
+
+    hits: tuple[HitDocument, ...]
+    next: str | None
+    """Give it as `cursor` for the next page; null: there is no more."""
+    behind: int
+    """How many changes of the store the search index did not know yet: of them, something may be missing."""
+
+
 class Inbox(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that came while a turn runs, and wait."""
 
@@ -229,6 +247,12 @@ def session_document(info: SessionInfo, cleaned: tuple[Cleaned, ...] = ()) -> Se
     """A session as the server answers it."""
     fields = {name: getattr(info, name) for name in SessionInfo.__struct_fields__}
     return SessionDocument(**fields, repairs=cleaned or UNSET)
+
+
+def hit_document(hit: SearchHit) -> HitDocument:
+    """A hit as the server answers it."""
+    fields = {name: getattr(hit, name) for name in SearchHit.__struct_fields__ if name != "messages"}
+    return HitDocument(**fields, messages=tuple(map(named, hit.messages)))
 
 
 def named(message: Message) -> Message:

@@ -22,6 +22,8 @@ from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.rows import TurnRow
+from palaver.search import SearchPage, SearchQuery
+from palaver.search.values import CATCH_UP
 from palaver.window import Tail
 
 __all__ = [
@@ -234,6 +236,31 @@ class Store(ABC):
         Every committed change once, none skipped. Raises CursorExpired if the feed was pruned past the cursor.
         """
 
+    # ------------------------------------------------------------------ searching
+    @abstractmethod
+    def search(self, query: SearchQuery) -> SearchPage:
+        """Live messages that have all of what is looked for, as a plain scan by `palaver.search` would find them.
+
+        Of sessions that are not deleted, and not hidden unless asked for; copies, hidden messages and commands are not
+        found. The best first; see `palaver.stores.searching` for the order and the pages. What an index does not know
+        yet it is told first, up to `query.catch_up` messages; `SearchPage.behind` says how much is missing after that.
+        What was purged is not found from then on, what was edited as it is now. Raises SessionNotFound for an unknown
+        or foreign `query.session_id`, CursorExpired for a cursor of no search.
+        """
+
+    @abstractmethod
+    def index(self, *, limit: int = CATCH_UP) -> int:
+        """Take what was committed into the search index, about `limit` messages, in short steps between commits.
+
+        Returns how many changes are left; 0 also for a store that needs no index, and for one that is read only the
+        number of those that it cannot take. Nothing of it is done by `commit`.
+        """
+
+    @abstractmethod
+    def reindex(self) -> None:
+        """Throw the search index away; `index`, and every search, then build it anew."""
+
+    # ------------------------------------------------------------------ reports
     @abstractmethod
     def usage(
         self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from palaver import codec
 from palaver.codec import CODEC_VERSION
-from palaver.errors import SessionNotFound, StoreClosed
+from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
 from palaver.rows import (
+    MOST,
     Binding,
     ChangeKind,
     CompactionRow,
@@ -26,11 +28,14 @@ from palaver.rows import (
     UsageRow,
     VersionRow,
 )
+from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
+from palaver.search.values import CATCH_UP
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
+from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
-from palaver.times import SECOND, from_micros, to_micros
+from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
 from palaver.window import Tail
 
 __all__ = ["MemoryStore"]
@@ -372,6 +377,62 @@ class MemoryStore(Store):
                     )
             return out
 
+    # ------------------------------------------------------------------ searching
+    def search(self, query: SearchQuery) -> SearchPage:
+        with self._open() as ledger:
+            if query.session_id is not None:
+                self._found(ledger, query.session_id, query.owner)
+            return search_page(self, query, parse(query.text))
+
+    def index(self, *, limit: int = CATCH_UP) -> int:
+        with self._open():
+            return 0
+
+    def reindex(self) -> None:
+        with self._open():
+            pass
+
+    def candidates(self, query: SearchQuery, terms: Sequence[Term], low: int, high: int, limit: int) -> list[Candidate]:
+        """See `palaver.stores.searching.Source`."""
+        rows = self._ledger.messages.rows
+        since = to_micros(query.since) if query.since is not None else EARLIEST
+        until = to_micros(query.until) if query.until is not None else LATEST + 1
+        sessions = {n: r for n, r in self._ledger.sessions.rows.items() if r is not None and _is_searched(r, query)}
+        out: list[Candidate] = []
+        for number, seq in sorted(rows, reverse=True):
+            place = number << 32 | seq
+            stored = rows[number, seq]
+            if number not in sessions or stored is None or not low <= place <= high or not since <= stored.at < until:
+                continue
+            points = self._points(stored, query, terms)
+            if points and not any(lo <= seq <= hi for lo, hi in merged(self._ledger.cuts(number))):
+                out.append(Candidate(place, points, stored.at))
+            if len(out) == limit:
+                break
+        return out
+
+    def _points(self, stored: StoredMessage, query: SearchQuery, terms: Sequence[Term]) -> int:
+        """How well a message has what is looked for; 0: not at all, or it is not to be found."""
+        if not is_searchable(stored.kind):
+            return 0
+        try:
+            message = codec.decode(stored.body)
+        except CorruptRecord:
+            return 0
+        if query.role not in (None, message.role):
+            return 0
+        matched = match(terms, searched_text(message))
+        return matched.points if matched is not None else 0
+
+    def found(self, place: int) -> Found | None:
+        """See `palaver.stores.searching.Source`."""
+        row = self._ledger.session(place >> 32)
+        stored = self._ledger.messages.rows.get((place >> 32, place & MOST))
+        if stored is None:
+            return None
+        return Found(row.id, row.owner, row.title, stored.kind, stored.at, stored.body)
+
+    # ------------------------------------------------------------------ reports
     def usage(
         self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None
     ) -> list[UsageLine]:
@@ -459,3 +520,14 @@ class MemoryStore(Store):
     def close(self) -> None:
         with self._lock:
             self._closed = True
+
+
+def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
+    """Whether messages of a session may be found."""
+    return (
+        row.deleted_at is None
+        and query.owner in (None, row.owner)
+        and query.session_id in (None, row.id)
+        and (query.include_hidden or query.session_id is not None or not row.hidden)
+        and (query.platform is None or query.platform == views.platform(row.origin))
+    )

@@ -19,7 +19,7 @@ from palaver.rows import CompactionRow, Head, Holder, SessionRow, TurnRow, Usage
 from palaver.stores import holders
 from palaver.times import from_micros, to_micros
 
-__all__ = ["day_text", "held", "info", "is_held", "position", "summary", "usage_total"]
+__all__ = ["day_text", "held", "info", "is_held", "platform", "position", "summary", "usage_total"]
 
 _origin = msgspec.json.Decoder(Origin)
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -67,6 +67,11 @@ def info(
         usage=usage,
         bound_at=from_micros(bound_at) if bound_at is not None else None,
     )
+
+
+def platform(origin: str | None) -> str | None:
+    """Where a session began, by the JSON of its origin."""
+    return _origin.decode(origin).platform if origin is not None else None
 
 
 def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:

@@ -13,6 +13,7 @@ from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
+from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.turns import Leases, Turns
@@ -45,6 +46,8 @@ class StoreConformance(
     Tails,
     Damage,
     Feed,
+    Search,
+    Indexing,
     Listings,
     Accounts,
     Threads,

@@ -130,9 +130,9 @@ def _search(conversation: Conversation, rest: str, output: Output) -> None:
         output.note("say what to look for: /search umbrella")
         return
     found = conversation.sessions.search(rest, limit=RECENT)
-    for hit in found.hits:
+    for hit in found:
         output.text(one_line(f"{hit.session_id} #{hit.seq} {hit.role}: {hit.snippet}"))
-    if not found.hits:
+    if not found:
         output.note(f"nothing was found for {rest!r}")
 
 

@@ -69,6 +69,14 @@ class Checking:
             )
             for r in self._sql.all("check_keys")
         ]
+        found += [
+            Finding(
+                kind="index",
+                where=f"session number {r[0]}, seq {r[1]}",
+                detail="the search index has a message that is gone",
+            )
+            for r in self._sql.all("check_index")
+        ]
         return found + self._check_media() + self._check_sessions(None)
 
     def _check_bodies(self, owner: str | None) -> list[Finding]:

@@ -21,7 +21,9 @@ from palaver.rows import (
     UsageRow,
     VersionRow,
 )
+from palaver.search import WORDS_VERSION
 from palaver.stores.ledger import CachedLedger
+from palaver.stores.sqlite.searching import State, Step, read_state
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
@@ -198,10 +200,13 @@ class SqliteLedger(CachedLedger):
         self._next_number: int | None = None
         self._position: int | None = None
         self.quarantined: list[tuple[str, int, bytes]] = []
+        self._indexed: list[Step | None] = []
+        """Steps of the search index; None: it begins anew."""
 
     def forget(self) -> None:
         super().forget()
         self.quarantined.clear()
+        self._indexed.clear()
         self._saved.clear()
         self._stored_lists.clear()
         self._next_number = None
@@ -219,7 +224,7 @@ class SqliteLedger(CachedLedger):
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        return bool(self._undo or self.changes or self.purges or self.quarantined)
+        return bool(self._undo or self.changes or self.purges or self.quarantined or self._indexed)
 
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
@@ -229,7 +234,7 @@ class SqliteLedger(CachedLedger):
             base = number << 32
             span = (base | low, base | high)
             freed.update(row[0] for row in self._sql.all("media_refs_of", span))
-            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs"):
+            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
                 run(name, span)
         self._flush_messages()
         if self.version_lists.dirty:
@@ -251,6 +256,39 @@ class SqliteLedger(CachedLedger):
         if self.quarantined:
             self._sql.many("put_quarantine", self.quarantined)
             self.quarantined = []
+        if self._indexed:
+            self._flush_index()
+
+    # ------------------------------------------------------------------ the search index
+    def index(self, step: Step) -> bool:
+        """Take a step with this commit; False where the index stands elsewhere by now."""
+        if self._indexed or step.before != read_state(self._sql):
+            return False
+        self._indexed.append(step)
+        return True
+
+    def reindex(self) -> None:
+        """Begin the index anew with this commit."""
+        self._indexed.append(None)
+
+    def _flush_index(self) -> None:
+        for step in self._indexed:
+            if step is None:
+                row = self._one("highest_change")
+                after = State(row[0] if row is not None else 0, 0, 0, WORDS_VERSION)
+                self._sql.run("clear_index")
+            else:
+                after = step.after
+                self._sql.many("put_indexed", self._unpurged(step.put))
+                self._sql.many("drop_indexed", [(place, place) for place in step.drop])
+            self._sql.run("put_search_state", msgspec.structs.astuple(after))
+        self._indexed = []
+
+    def _unpurged(self, rows: tuple[tuple[int, str, str], ...]) -> list[tuple[int, str, str]]:
+        """Those whose messages are stored still: they were read before this commit, and a purge may have come first."""
+        ids = _encode([row[0] for row in rows]).decode()
+        stored = {row[0] for row in self._sql.all("still_stored", (ids,))}
+        return [row for row in rows if row[0] in stored]
 
     def _flush_rare(self) -> None:
         run = self._sql.run

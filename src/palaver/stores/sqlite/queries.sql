@@ -346,6 +346,69 @@ FROM changes c JOIN sessions s ON s.number = c.session
 WHERE c.position > :after AND (s.id = :session OR :session IS NULL) AND (s.owner = :owner OR :owner IS NULL)
 ORDER BY c.position LIMIT :limit;
 
+-- name: search
+-- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.
+SELECT m.id, palaver_points(search_index, :terms), m.at
+FROM search_index
+CROSS JOIN messages m ON m.id = search_index.rowid
+CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
+WHERE search_index MATCH :expression
+  AND search_index.rowid BETWEEN :low AND :high
+  AND s.deleted_at IS NULL
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.owner = :owner OR :owner IS NULL)
+  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+  AND (m.kind & 7 = :role OR :role IS NULL)
+  AND m.at >= :since AND m.at < :until
+  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
+        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+ORDER BY search_index.rowid DESC
+LIMIT :limit;
+
+-- name: search_hit
+-- A message, and what is told of its session.
+SELECT s.id, s.owner, s.title, m.kind, m.at, m.body
+FROM messages m JOIN sessions s ON s.number = m.id >> 32 WHERE m.id = ?;
+
+-- name: search_state
+SELECT position, part, walked, words FROM search_state;
+
+-- name: put_search_state
+UPDATE search_state SET position = ?, part = ?, walked = ?, words = ?;
+
+-- name: put_indexed
+-- Words of a message. Not as INSERT ... SELECT: FTS5 would write its memory out before each of them, at thrice the cost.
+INSERT OR REPLACE INTO search_index (rowid, tags, text) VALUES (?, ?, ?);
+
+-- name: still_stored
+-- Which messages of a JSON array of ids are stored.
+SELECT m.id FROM json_each(?) j JOIN messages m ON m.id = j.value;
+
+-- name: drop_indexed
+-- Messages of a range that are in the index.
+DELETE FROM search_index WHERE rowid IN (SELECT id FROM search_index_docsize WHERE id BETWEEN ? AND ?);
+
+-- name: clear_index
+INSERT INTO search_index (search_index) VALUES ('delete-all');
+
+-- name: index_changes
+SELECT position, session, kind, from_seq, through_seq FROM changes WHERE position > ? ORDER BY position LIMIT ?;
+
+-- name: bodies_from
+SELECT id, kind, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?;
+
+-- name: session_scope
+SELECT owner, origin FROM sessions WHERE number = ?;
+
+-- name: messages_from
+-- About how many messages there are in a session and those made after it.
+SELECT coalesce(sum(last_seq), 0) FROM sessions WHERE number >= ?;
+
+-- name: check_index
+-- What the index has of messages that are not there.
+SELECT d.id >> 32, d.id & 4294967295 FROM search_index_docsize d
+WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = d.id) LIMIT 100;
+
 -- name: meta
 SELECT value FROM meta WHERE name = ?;
 

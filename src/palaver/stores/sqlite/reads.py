@@ -17,8 +17,10 @@ from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow
+from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.searching import search_page
 from palaver.stores.sqlite.checking import Checking
 from palaver.stores.sqlite.ledger import (
     LAST,
@@ -32,6 +34,7 @@ from palaver.stores.sqlite.ledger import (
     turn_row,
 )
 from palaver.stores.sqlite.queries import migrations
+from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
@@ -60,6 +63,7 @@ class Reads:
         self._tails = tails
         self._lines = lines
         self._damaged: dict[str, bytes] = {}
+        self._index = Index(self.sql, name)
 
     def set_aside(self, location: str, body: bytes) -> None:
         self._damaged[location] = body
@@ -425,6 +429,25 @@ class Reads:
             )
             for r in rows
         ]
+
+    # ------------------------------------------------------------------ searching
+    def search(self, query: SearchQuery) -> SearchPage:
+        with self.snapshot():
+            session = None
+            if query.session_id is not None:
+                session = self._found(query.session_id, query.owner)[0].number
+            page = search_page(Searched(self, self._index, session), query, parse(query.text))
+            page.behind = self._index.behind()
+        return page
+
+    def index_step(self, limit: int, at: int) -> Step | Reindex | None:
+        """What brings the search index further; None: it has everything."""
+        with self.snapshot():
+            return Reindex(at=at) if self._index.is_lost() else self._index.step(limit, at)
+
+    def index_behind(self) -> int:
+        with self.snapshot():
+            return self._index.behind()
 
     # ------------------------------------------------------------------ the whole store
     def stats(self, owner: str | None) -> Stats:

@@ -19,6 +19,8 @@ from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
 from palaver.info import Page, SessionInfo
 from palaver.operations import Operation
 from palaver.rows import TurnRow
+from palaver.search import SearchPage, SearchQuery
+from palaver.search.values import CATCH_UP
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
@@ -26,6 +28,7 @@ from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
 from palaver.stores.sqlite.reads import Lines, Reads
+from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
@@ -42,6 +45,7 @@ CHECKPOINT_PAGES_BUSY = 4_000
 MAX_WAL_PAGES = 16_000
 """From here on readers are waited for, so that the WAL can start over: 64 MiB."""
 MAX_IDLE_READERS = 16
+_NOT_INDEXED = {"action": "index_failed"}
 
 
 class _Forking:
@@ -115,6 +119,7 @@ class SqliteStore(Store):
         self._connect()
         self._committer = GroupCommitter(self._run, self.name)
         self._exclusive_lock = threading.Lock()
+        self._indexing = threading.Lock()
 
     def _connect(self) -> None:
         self._writer = self._opener.writer()
@@ -375,6 +380,37 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.changes(after, limit=limit, session_id=session_id, owner=owner)
 
+    # ------------------------------------------------------------------ searching
+    def search(self, query: SearchQuery) -> SearchPage:
+        if query.catch_up > 0:
+            try:
+                self.index(limit=query.catch_up)
+            except StoreError as error:  # what is in the index is found all the same, and the page says what is not
+                self._require_open()
+                _log.warning("%s: the search index could not follow: %s", self.name, error, extra=_NOT_INDEXED)
+        with self._reading() as r:
+            return r.search(query)
+
+    def index(self, *, limit: int = CATCH_UP) -> int:
+        left = limit
+        with self._indexing:  # one thread at a time: others then find it done
+            while left > 0:
+                with self._reading() as r:
+                    writable = not self._opener.read_only and not self._writer.readonly("main")
+                    step = r.index_step(left, to_micros(utc_now())) if writable else None
+                if step is None:
+                    break
+                [answer] = self.commit([step])
+                if isinstance(answer, Exception):
+                    raise answer
+                left -= step.cost if isinstance(step, Step) else 1
+        with self._reading() as r:
+            return r.index_behind()
+
+    def reindex(self) -> None:
+        self.commit([Reindex(at=to_micros(utc_now()))])
+
+    # ------------------------------------------------------------------ reports
     def usage(
         self, owner: str | None, *, session_id: str | None = None, since: datetime | None = None
     ) -> list[UsageLine]:
@@ -422,6 +458,7 @@ class SqliteStore(Store):
         except StoreError as error:
             self._committer = GroupCommitter(self._run, self.name)
             self._exclusive_lock = threading.Lock()
+            self._indexing = threading.Lock()
             self._broken = error
 
     # ------------------------------------------------------------------ life

@@ -172,6 +172,19 @@ CREATE TABLE changes (
     through_seq INTEGER NOT NULL
 ) STRICT;
 
+-- The search index: words of messages by their ids, no text; see palaver.stores.sqlite.searching. It follows `changes`.
+CREATE VIRTUAL TABLE search_index USING fts5 (
+    tags, text, content = '', contentless_delete = 1, tokenize = 'ascii'
+);
+-- How far it has come: one row.
+CREATE TABLE search_state (
+    position INTEGER NOT NULL,  -- of the last change that is in it
+    part INTEGER NOT NULL,  -- of the change after that, the last seq that is in it
+    walked INTEGER,  -- while it is built anew from `messages`: the last id that is in it
+    words INTEGER NOT NULL  -- by which version text was cut into words
+) STRICT;
+INSERT INTO search_state VALUES (0, 0, NULL, 1);
+
 -- Records that could not be decoded, as they were found.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY,

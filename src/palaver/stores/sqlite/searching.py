@@ -1,0 +1,318 @@
+"""The search index of the SQLite store: how it is asked, and how it follows the transcript.
+
+The index is an FTS5 table without content, by the messages' own ids: of a message it has the words, as
+`palaver.search` cuts them, and what it can be narrowed by (owner, platform, role). It follows the change feed in steps,
+each a commit of its own, and no other write touches it, but for a purge. What FTS5's ascii tokenizer leaves alone is
+what `palaver.search` gives: letters and digits without case, and everything beyond ASCII.
+
+Contentless with pre-cut text is what was measured best: half the time and a quarter of the size of trigrams, and it
+finds single Chinese characters, which they do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import apsw
+import msgspec
+
+from palaver import codec
+from palaver.errors import CorruptRecord
+from palaver.model import Message
+from palaver.operations import Ledger, Operation
+from palaver.rows import ROLE_MASK, ChangeKind, kind_of
+from palaver.search import WORDS_VERSION, SearchQuery, Term, is_searchable, rank, searched_text, words_of
+from palaver.stores import views
+from palaver.stores.searching import Candidate, Found
+from palaver.stores.sqlite.statements import Row, Statements
+from palaver.times import EARLIEST, LATEST, to_micros
+
+__all__ = ["Index", "Reindex", "Searched", "State", "Step", "expression", "read_state", "register"]
+
+STEP = 500
+"""Messages that are taken in at once: others wait for about 20 ms to commit."""
+STEP_BYTES = 1 << 20
+"""The same, where messages are long."""
+_STEP_CHANGES = 4_000
+_LAST = 0xFFFFFFFF
+_EVERY = 1 << 62
+
+# Changes whose positions hold text that was there before, or is not any more.
+_SAY_NOTHING = frozenset(
+    {
+        ChangeKind.CUT,
+        ChangeKind.REDONE,
+        ChangeKind.PURGED,
+        ChangeKind.COMPACTED,
+        ChangeKind.TAKEN,
+    }
+)
+
+
+class State(msgspec.Struct, frozen=True):
+    """How far the index has come."""
+
+    position: int
+    """Every change up to this one is in it."""
+    part: int
+    """Of the next change, every message through this position."""
+    walked: int | None
+    """While it is built anew: every message through this id is in it. None: it follows the feed."""
+    words: int
+    """By which version text was cut."""
+
+
+class Step(Operation, frozen=True, kw_only=True, tag="index"):
+    """Take words into the index. The SQLite store's own business. Returns whether it was this step's turn."""
+
+    before: State
+    after: State
+    put: tuple[tuple[int, str, str], ...]
+    """Id, what it is narrowed by, words."""
+    drop: tuple[int, ...]
+    """Ids of messages that have nothing to be found by any more."""
+    cost: int
+    """Messages, and changes without any, that were looked at."""
+
+    def apply(self, ledger: Ledger) -> bool:
+        indexing: Any = ledger
+        taken: bool = indexing.index(self)
+        return taken
+
+
+class Reindex(Operation, frozen=True, kw_only=True, tag="reindex"):
+    """Throw the index away, to be built anew from the messages."""
+
+    def apply(self, ledger: Ledger) -> None:
+        indexing: Any = ledger
+        indexing.reindex()
+
+
+def register(connection: apsw.Connection) -> None:
+    """Teach a connection to rank; see `palaver.search.rank`."""
+
+    def points(api: Any, terms: int) -> int:
+        counts = [len(api.phrase_column_offsets(phrase, 1)) for phrase in range(terms)]
+        return rank(counts, api.column_size(1))
+
+    untyped: Any = connection
+    untyped.register_fts5_function("palaver_points", points)
+
+
+def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
+    """The search in FTS5's language. The terms come first, so that they are phrases 0 and on.
+
+    Words are letters and digits, or beyond ASCII, and stand in quotes: nothing that is looked for can be syntax.
+    """
+    said = " AND ".join(f'"{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in terms)
+    narrowed = [
+        _tag(letter, value)
+        for letter, value in (("o", query.owner), ("p", query.platform), ("r", query.role))
+        if value is not None
+    ]
+    whole = f"text : ({said})"
+    return whole if not narrowed else f"{whole} AND tags : ({' AND '.join(narrowed)})"
+
+
+def _tag(letter: str, value: str) -> str:
+    """A word for a value of any form. Two values may share one: what is found is compared again."""
+    return letter + hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
+
+
+class Index:
+    """The index by one connection that reads, inside a snapshot of the caller's."""
+
+    def __init__(self, sql: Statements, name: str) -> None:
+        self._sql = sql
+        self._name = name
+        self._ranks = False
+
+    # ------------------------------------------------------------------ asking
+    def candidates(
+        self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
+    ) -> list[Candidate]:
+        """Live matches, from the highest id down."""
+        if not self._ranks:
+            register(self._sql.connection)
+            self._ranks = True
+        if session is not None:
+            low, high = max(low, session << 32), min(high, session << 32 | _LAST)
+        rows = self._sql.all(
+            "search",
+            {
+                "expression": expression(query, terms),
+                "terms": len(terms),
+                "low": low,
+                "high": high,
+                "limit": limit,
+                "owner": query.owner,
+                "platform": query.platform,
+                "role": kind_of(Message(role=query.role)) if query.role is not None else None,
+                "since": to_micros(query.since) if query.since is not None else EARLIEST,
+                "until": to_micros(query.until) if query.until is not None else LATEST + 1,
+                "hidden": query.include_hidden or session is not None,
+            },
+        )
+        return [Candidate(*row) for row in rows]
+
+    # ------------------------------------------------------------------ following
+    def state(self) -> State:
+        """How far it has come."""
+        return read_state(self._sql)
+
+    def behind(self) -> int:
+        """How many changes are not in it; while it is built anew, about how many messages besides."""
+        state = self.state()
+        if state.words != WORDS_VERSION:
+            state = State(0, 0, 0, WORDS_VERSION)
+        [(newest,)] = self._sql.all("highest_change")
+        left: int = newest - state.position
+        if state.walked is not None:
+            [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
+            left += max(1, messages)
+        return left
+
+    def is_lost(self) -> bool:
+        """Whether it must be built anew: text is cut otherwise now, or the feed does not reach back so far."""
+        state = self.state()
+        pruned = self._sql.one("meta", ("pruned",))
+        return state.words != WORDS_VERSION or (pruned is not None and state.position < int(pruned[0]))
+
+    def step(self, limit: int, at: int) -> Step | None:
+        """The next step, of at most so many messages; None: it has everything."""
+        state = self.state()
+        size = min(limit, STEP)
+        return self._walk(state, size, at) if state.walked is not None else self._follow(state, size, at)
+
+    def _walk(self, state: State, size: int, at: int) -> Step:
+        batch = _Batch(self._sql, size)
+        rows = self._sql.all("check_bodies", (state.walked, size))
+        walked = batch.take(rows)
+        after = msgspec.structs.replace(state, walked=walked)
+        return Step(at=at, before=state, after=after, put=tuple(batch.put), drop=(), cost=max(1, len(batch.put)))
+
+    def _follow(self, state: State, size: int, at: int) -> Step | None:
+        changes = self._sql.all("index_changes", (state.position, _STEP_CHANGES))
+        if not changes:
+            return None
+        batch = _Batch(self._sql, size)
+        position, part, looked = state.position, state.part, 0
+        for place, number, kind, first, last in changes:
+            if batch.is_full:
+                break
+            looked += 1
+            if first and kind not in _SAY_NOTHING:
+                base = number << 32
+                rows = self._sql.all("bodies_from", (base | max(first, part + 1), base | last, batch.room))
+                done = batch.take(rows, drop=kind == ChangeKind.EDITED)
+                if done is not None:  # more of this change is to come
+                    part = done & _LAST
+                    break
+            position, part = place, 0
+        after = msgspec.structs.replace(state, position=position, part=part)
+        cost = max(1, len(batch.put) + looked // 8)
+        return Step(at=at, before=state, after=after, put=tuple(batch.put), drop=tuple(batch.drop), cost=cost)
+
+
+class Keeper(Protocol):
+    """Who keeps what cannot be decoded."""
+
+    name: str
+    sql: Statements
+
+    def set_aside(self, location: str, body: bytes) -> None:
+        """Keep the bytes of a message as they were found."""
+        ...
+
+
+class Searched:
+    """The store as one search sees it; see `palaver.stores.searching.Source`."""
+
+    def __init__(self, keeper: Keeper, index: Index, session: int | None) -> None:
+        self.name = keeper.name
+        self._keeper = keeper
+        self._index = index
+        self._session = session
+
+    def candidates(self, query: SearchQuery, terms: Sequence[Term], low: int, high: int, limit: int) -> list[Candidate]:
+        """Live matches, from the highest id down."""
+        return self._index.candidates(query, terms, self._session, low, high, limit)
+
+    def found(self, place: int) -> Found | None:
+        """The message with this id."""
+        row = self._keeper.sql.one("search_hit", (place,))
+        return Found(*row) if row is not None else None
+
+    def set_aside(self, location: str, body: bytes) -> None:
+        """Keep the bytes of a message that cannot be decoded, as they were found."""
+        self._keeper.set_aside(location, body)
+
+
+class _Batch:
+    """Messages on their way into the index."""
+
+    def __init__(self, sql: Statements, size: int) -> None:
+        self._sql = sql
+        self._size = size
+        self._bytes = 0
+        self._looked = 0
+        self._tags: dict[int, str] = {}
+        self.put: list[tuple[int, str, str]] = []
+        self.drop: list[int] = []
+
+    @property
+    def room(self) -> int:
+        return max(1, self._size - self._looked)
+
+    @property
+    def is_full(self) -> bool:
+        return self._looked >= self._size or self._bytes >= STEP_BYTES
+
+    def take(self, rows: Iterable[Row], *, drop: bool = False) -> int | None:
+        """Take messages (id, kind, body) while there is room; gives the last id taken if there may be more."""
+        last: int | None = None
+        for place, kind, body in rows:
+            self._looked += 1
+            self._bytes += len(body)
+            last = place
+            text = _text(kind, body)
+            if text:
+                self.put.append((place, f"{self._tag_of(place >> 32)} {_ROLES[kind & ROLE_MASK]}", text))
+            elif drop:
+                self.drop.append(place)
+            if self.is_full:
+                return last
+        return None
+
+    def _tag_of(self, number: int) -> str:
+        tags = self._tags.get(number)
+        if tags is None:
+            row = self._sql.one("session_scope", (number,))
+            owner, origin = row if row is not None else ("", None)
+            platform = views.platform(origin)
+            tags = _tag("o", owner) if platform is None else f"{_tag('o', owner)} {_tag('p', platform)}"
+            self._tags[number] = tags
+        return tags
+
+
+_ROLES = {kind_of(Message(role=role)): _tag("r", role) for role in ("system", "developer", "user", "assistant", "tool")}
+
+
+def _text(kind: int, body: bytes) -> str:
+    """The words of a message, as FTS5 is given them; nothing for one that is not to be found."""
+    if not is_searchable(kind):
+        return ""
+    try:
+        return " ".join(words_of(searched_text(codec.decode(body))))
+    except CorruptRecord:  # reported by whoever reads it, and by `check`
+        return ""
+
+
+def read_state(sql: Statements) -> State:
+    """How far the index has come, as any connection sees it."""
+    row = sql.one("search_state")
+    if row is None:
+        raise AssertionError("search_state has one row, from the first migration on")
+    return State(*row)
