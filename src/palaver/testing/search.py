@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -446,6 +447,20 @@ class Indexing(StoreCase):
             with open_store() as store:
                 assert _seqs(store, "plum one", catch_up=0) == [1]
                 assert _seqs(store, "plum") == [1, 2]
+
+    def test_threads_that_append_and_search(self, store: Store) -> None:
+        """A search knows what its own thread stored before, whatever others do, and in the end everything is found."""
+        for n in range(4):
+            create(store, f"s{n}")
+
+        def work(n: int) -> None:
+            for i in range(15):
+                append(store, f"s{n}", f"plum {i}")
+                assert _seqs(store, "plum", session_id=f"s{n}", limit=99) == list(range(1, i + 2))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        assert len(_find(store, "plum", limit=99)) == 60
 
     def test_two_that_index_at_once(self, open_store: OpenStore) -> None:
         """Whoever comes second goes on where the first has come."""
