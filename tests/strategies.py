@@ -151,4 +151,5 @@ budgets = st.builds(
     max_messages=st.one_of(st.integers(1, 12), st.just(500)),
     max_tokens=st.one_of(st.none(), st.none(), st.integers(1, 150)),
     max_turns=st.one_of(st.none(), st.none(), st.integers(1, 4)),
+    estimate_percent=st.sampled_from([100, 100, 50, 165]),
 )

@@ -17,6 +17,7 @@ from palaver.codec import clean_text
 from palaver.delivery import Deployment, resolve_target
 from palaver.errors import (
     CorruptRecord,
+    CounterUnavailable,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -83,6 +84,7 @@ __all__ = [
     "Budget",
     "Change",
     "CorruptRecord",
+    "CounterUnavailable",
     "CursorExpired",
     "Deployment",
     "FilePart",

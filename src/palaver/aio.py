@@ -102,7 +102,15 @@ class AsyncTurn(TurnBase):
         anchor = self.window.anchor or 0
         stored, waiting = await self._handover.drive(
             turn_flows.finish(
-                self._core, self.session_id, self.token, "finished", reply, usage, anchor, first_seq=self._first_seq
+                self._core,
+                self.session_id,
+                self.token,
+                "finished",
+                reply,
+                usage,
+                anchor,
+                first_seq=self._first_seq,
+                calibration=self._calibration(reply, usage),
             )
         )
         self._end("finished", stored, waiting)

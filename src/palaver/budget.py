@@ -8,9 +8,9 @@ import msgspec
 
 from palaver.exchanges import Exchange
 from palaver.model import Message
-from palaver.tokens import estimate_tokens
+from palaver.tokens import Calibration, tokens_of
 
-__all__ = ["Budget", "fill", "fits", "leave_free"]
+__all__ = ["Budget", "calibrated", "fill", "fits", "leave_free"]
 
 
 class Budget(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -27,13 +27,25 @@ class Budget(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     max_media_bytes: int = 12 * 1024 * 1024
     """Images, recordings and files of more than 16 KiB each, newest first; a line of text stands for the rest. As
     base64 it is a third more: providers take 20 to 50 MB in all. 0: none of them."""
+    estimate_percent: int = 100
+    """What estimates are multiplied by, in percent. Where it is left at 100, a turn takes what the session's provider
+    reported so far (`palaver.tokens.Calibration`)."""
 
     def __post_init__(self) -> None:
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
             if value is None and name == "max_media_bytes":
                 raise ValueError("a window's max_media_bytes is a number of bytes; give a large one for no limit")
+            if value is None and name == "estimate_percent":
+                raise ValueError("a window's estimate_percent is a number; 100 leaves estimates as they are")
             if value is not None and value < (name != "max_media_bytes"):
                 raise ValueError(f"a window's {name} is at least 1, not {value!r}; leave it out for no such limit")
+
+
+def calibrated(budget: Budget, calibration: Calibration) -> Budget:
+    """The budget with estimates set right by what a provider reported, unless its caller has set them."""
+    if budget.max_tokens is None or budget.estimate_percent != 100 or calibration.percent == 100:
+        return budget
+    return msgspec.structs.replace(budget, estimate_percent=calibration.percent)
 
 
 def leave_free(limit: int, front: int) -> int:
@@ -91,6 +103,6 @@ def _limits(budget: Budget) -> list[int | None]:
 
 def _sizes(budget: Budget, messages: Sequence[Message]) -> list[int]:
     """What these messages take of each limit; nothing of those that are not set."""
-    tokens = 0 if budget.max_tokens is None else sum(map(estimate_tokens, messages))
+    tokens = 0 if budget.max_tokens is None else tokens_of(messages, budget.estimate_percent)
     turns = 0 if budget.max_turns is None else sum(message.role == "user" for message in messages)
     return [len(messages), tokens, turns]

@@ -11,6 +11,7 @@
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
     ├── InvalidMessage           (ValueError)    a message that could not be stored and read back
     ├── UnsupportedFormat        (ValueError)    a wire format or codec version that is not known
+    ├── CounterUnavailable                       a tokenizer that is not installed, or lacks its vocabulary
     ├── CorruptRecord                            a stored record that cannot be decoded (store, location, excerpt)
     └── StoreError                               the store failed; `outcome` says what became of the write
         ├── StoreBusy                            too much waits already, or a lock was not had in time; retryable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorruptRecord",
+    "CounterUnavailable",
     "CursorExpired",
     "InvalidKey",
     "InvalidMessage",
@@ -117,6 +119,10 @@ class InvalidMessage(PalaverError, ValueError):
 
 class UnsupportedFormat(PalaverError, ValueError):
     """This format is not known to this version of Palaver."""
+
+
+class CounterUnavailable(PalaverError):
+    """This tokenizer cannot be used: install its library, and let it have its vocabulary."""
 
 
 class CorruptRecord(PalaverError):

@@ -12,7 +12,7 @@ from palaver.core import Core
 from palaver.errors import TurnLost
 from palaver.flows import media
 from palaver.flows import turns as flows
-from palaver.flows.history import SLACK
+from palaver.flows.history import SLACK, calibration_of
 from palaver.flows.turns import Began
 from palaver.info import Notice
 from palaver.keys import Origin
@@ -20,6 +20,7 @@ from palaver.media import holds_media
 from palaver.model import Message, Usage
 from palaver.rows import TurnState
 from palaver.steps import drive
+from palaver.tokens import learned_from
 from palaver.window import Window, legal_window
 
 __all__ = ["Turn", "TurnBase"]
@@ -160,6 +161,16 @@ class TurnBase:
     def _first_seq(self) -> int:
         return self._began.turn.first_seq if self._began.turn is not None else 0
 
+    def _calibration(self, reply: tuple[Message, ...], usage: Usage | None) -> str | None:
+        """What a report of the provider teaches of the estimates that this session's windows go by."""
+        began = self._began
+        if usage is None or began.budget.max_tokens is None:
+            return None
+        known = calibration_of(began.turn)
+        calls = sum(m.role == "assistant" and not m.joins for m in (*began.messages, *reply))
+        learned = learned_from(known, self.window.messages, usage, calls=calls)
+        return msgspec.json.encode(learned).decode() if learned != known else None
+
     def _add(self, stored: tuple[Message, ...]) -> None:
         known = {m.seq for m in self._began.messages}
         self._began.messages = (*self._began.messages, *[m for m in stored if m.seq not in known])
@@ -249,7 +260,15 @@ class Turn(TurnBase):
         stored, waiting = drive(
             self._core.store,
             flows.finish(
-                self._core, self.session_id, self.token, "finished", reply, usage, anchor, first_seq=self._first_seq
+                self._core,
+                self.session_id,
+                self.token,
+                "finished",
+                reply,
+                usage,
+                anchor,
+                first_seq=self._first_seq,
+                calibration=self._calibration(reply, usage),
             ),
         )
         self._end("finished", stored, waiting)

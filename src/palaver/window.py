@@ -20,7 +20,7 @@ from palaver.exchanges import Exchange, Repair
 from palaver.info import Summary
 from palaver.model import Message, TextPart, ThinkingPart, ToolCall, ToolResult, Wire
 from palaver.replay import OmittedReason, Replay, is_delivery, replay, replayable
-from palaver.tokens import estimate_tokens
+from palaver.tokens import tokens_of
 
 if TYPE_CHECKING:
     from palaver.formats import Rendered
@@ -91,11 +91,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after the gap. Give it back as `Tail.anchor`. None: there is no exchange."""
     short: bool = False
     """Everything read fits and older messages were not read: read more and compute again."""
+    estimate_percent: int = 100
+    """What the budget multiplied estimates by; see `Budget.estimate_percent`."""
 
     @property
     def tokens(self) -> int:
         """Size of the window in tokens, estimated where nobody counted."""
-        return sum(map(estimate_tokens, self.messages))
+        return tokens_of(self.messages, self.estimate_percent)
 
     def render(self, wire: Wire) -> Rendered:
         """The payload for a provider's wire format. Raises UnsupportedFormat, naming those that are known."""
@@ -210,6 +212,7 @@ def _plain_window(tail: Tail, budget: Budget, *, sticky: bool) -> Window | None:
         omitted=omitted,
         anchor=messages[start].seq,
         short=not (overflow or reached),
+        estimate_percent=budget.estimate_percent,
     )
 
 
@@ -311,6 +314,7 @@ def _mended_window(tail: Tail, budget: Budget, options: WindowOptions, *, sticky
         pending=() if view.pending is None else view.pending.messages,
         anchor=anchor,
         short=choice.short,
+        estimate_percent=budget.estimate_percent,
     )
 
 
@@ -334,7 +338,7 @@ def _front(tail: Tail, budget: Budget) -> tuple[tuple[Message, ...], list[Omitte
             skipped.append(Omitted(message.seq, message.seq, "hidden" if "hidden" in message.flags else "command"))
             continue
         if budget.max_tokens is not None:
-            tokens += estimate_tokens(message)
+            tokens += tokens_of((message,), budget.estimate_percent)
             full = full or tokens > budget.max_tokens
         full = full or len(lead) == budget.max_messages
         if not full:

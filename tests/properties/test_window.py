@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from palaver.annotations import WindowOptions
 from palaver.exchanges import INTERRUPTED, boundary
 from palaver.model import Message, TextPart, ThinkingPart, ToolCall, ToolResult, assistant, user
-from palaver.tokens import estimate_tokens
+from palaver.tokens import tokens_of
 from palaver.window import Budget, Tail, Window, _mended_window, _plain_window, legal_window
 from tests.strategies import budgets, tails, tidy_tails, transcripts
 
@@ -168,7 +168,7 @@ def test_no_window_exceeds_its_budget(tail: Tail, budget: Budget, sticky: bool) 
         assert newest is not None
         assert len(body(window)) == 1
     if budget.max_tokens is not None:
-        assert sum(map(estimate_tokens, rest)) <= budget.max_tokens
+        assert tokens_of(rest, budget.estimate_percent) <= budget.max_tokens
         assert window.tokens <= budget.max_tokens or len(body(window)) == 1
     if budget.max_turns is not None:
         assert sum(m.role == "user" for m in window.messages) <= budget.max_turns
@@ -299,7 +299,7 @@ def _may_begin(messages: tuple[Message, ...], i: int) -> bool:
 def _fits(budget: Budget, messages: tuple[Message, ...]) -> bool:
     return (
         len(messages) <= budget.max_messages
-        and (budget.max_tokens is None or sum(map(estimate_tokens, messages)) <= budget.max_tokens)
+        and (budget.max_tokens is None or tokens_of(messages, budget.estimate_percent) <= budget.max_tokens)
         and (budget.max_turns is None or sum(m.role == "user" for m in messages) <= budget.max_turns)
     )
 

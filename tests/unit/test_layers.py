@@ -44,7 +44,7 @@ LAYERS = (
         """,
         pure=True,
     ),
-    layer("edge", "clock config ids observe"),
+    layer("edge", "clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
     layer("manager", "manager opening session turn"),

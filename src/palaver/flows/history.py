@@ -5,17 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec
-from palaver.budget import Budget
+from palaver.budget import Budget, calibrated
 from palaver.core import Core
 from palaver.errors import SessionNotFound
 from palaver.flows import media
 from palaver.media import holds_media
 from palaver.model import Message
-from palaver.rows import MOST, Draft
+from palaver.rows import MOST, Draft, TurnRow
 from palaver.steps import Flow, call
+from palaver.tokens import Calibration
 from palaver.window import Tail, Window, legal_window
 
-__all__ = ["SLACK", "copies", "read_window", "widen"]
+__all__ = ["SLACK", "calibration_of", "copies", "read_window", "widen"]
 
 MAX_WINDOWS = 256
 SLACK = 8
@@ -23,12 +24,22 @@ SLACK = 8
 
 
 def read_window(core: Core, session_id: str, budget: Budget) -> Flow[Window]:
-    """The legal window of a session within a budget."""
+    """The legal window of a session within a budget; estimates of tokens as the session's turns have them."""
+    if budget.max_tokens is not None:
+        turn = yield from call(core.store.turn, session_id, core.owner)
+        budget = calibrated(budget, calibration_of(turn))
     _, window, large = yield from widen(core, session_id, budget, sticky=False)
     if not large:
         return window
     held = yield from media.load_window(core, session_id, window, budget)
     return media.shown(window, held, budget)
+
+
+def calibration_of(turn: TurnRow | None) -> Calibration:
+    """What is known of a session's estimates, by its newest turn."""
+    if turn is None or turn.calibration is None:
+        return Calibration()
+    return msgspec.json.decode(turn.calibration, type=Calibration)
 
 
 def widen(

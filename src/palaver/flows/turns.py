@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from palaver import codec, context, ids, reset
-from palaver.budget import Budget
+from palaver.budget import Budget, calibrated
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, SessionBusy, SessionNotFound, StoreError, TurnLost
 from palaver.flows import media
 from palaver.flows.drafting import drafts
-from palaver.flows.history import copies, widen
+from palaver.flows.history import calibration_of, copies, widen
 from palaver.info import Notice, SessionInfo
 from palaver.keys import Origin
 from palaver.media import restored
@@ -287,6 +287,7 @@ def _with_lease(
 ) -> Flow[Began]:
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
+    budget = calibrated(budget, calibration_of(begun.turn))
     tail, window, large = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
     held: dict[str, str] = {}
     if large:
@@ -402,6 +403,7 @@ def finish(
     anchor: int = 0,
     reason: str | None = None,
     first_seq: int = 0,
+    calibration: str | None = None,
 ) -> Flow[tuple[tuple[Message, ...], int]]:
     """End a turn; gives its last messages as stored, and how many messages wait for the next turn."""
     given = yield from drafts(messages)
@@ -417,6 +419,7 @@ def finish(
         anchor=anchor,
         reason=codec.clean_text(reason) if reason is not None else None,
         first_seq=first_seq,
+        calibration=calibration,
     )
     done: Finished = yield from _or_unstored(operation, messages)
     return as_stored(messages, done.appended.seqs, at), len(done.waiting)

@@ -225,6 +225,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 message_seq=seq,
                 began_at=self.at,
                 anchor=before.anchor if before is not None else 0,
+                calibration=before.calibration if before is not None else None,
                 session_is_new=new,
                 first_contact=first_contact,
                 taken=queued,
@@ -355,6 +356,8 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
     usage: Usage | None = None
     anchor: int = 0
     reason: str | None = None
+    calibration: str | None = None
+    """See `TurnRow.calibration`; None: as it was."""
 
     def apply(self, ledger: Ledger) -> Finished:
         row = open_session(ledger, self.session_id, self.owner)
@@ -369,7 +372,15 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
             add_usage(ledger, row, self.usage, self.at)
             if not done.fresh:  # else the new messages tell a reader that something has changed
                 row = bump(ledger, row)
-        close_turn(ledger, turn, self.state, self.at, anchor=self.anchor or turn.anchor, reason=self.reason)
+        close_turn(
+            ledger,
+            turn,
+            self.state,
+            self.at,
+            anchor=self.anchor or turn.anchor,
+            reason=self.reason,
+            calibration=self.calibration or turn.calibration,
+        )
         first = done.last_seq - len(done.seqs) + 1 if done.fresh else 0
         if self.state == "rolled_back":
             row, first = self._roll_back(ledger, row, turn)

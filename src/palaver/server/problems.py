@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from palaver.errors import (
     CorruptRecord,
+    CounterUnavailable,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -81,6 +82,7 @@ _STATUS: dict[type[PalaverError], int] = {
     InvalidMessage: 422,
     UnsupportedFormat: 422,
     CorruptRecord: 500,
+    CounterUnavailable: 500,
     StoreError: 500,
     StoreBusy: 503,
     StoreUnavailable: 503,

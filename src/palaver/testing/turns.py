@@ -72,6 +72,7 @@ class Turns(StoreCase):
                 messages=drafts(assistant("a"), assistant("b")),
                 usage=Usage(input_tokens=7, model="m"),
                 anchor=1,
+                calibration='{"percent":120}',
             ),
         )
         assert (done.appended.seqs, done.appended.last_seq, done.waiting) == ((3, 4), 4, ())
@@ -79,6 +80,7 @@ class Turns(StoreCase):
         assert turn is not None
         assert (turn.state, turn.first_seq, turn.end_seq, turn.ended_at) == ("finished", 1, 4, AT + MINUTE)
         assert turn.anchor == 1
+        assert turn.calibration == '{"percent":120}'
         assert turn == store.turn("s", None, 1)
         info = store.info("s", None, NOW)
         assert not info.turn_running
@@ -88,6 +90,7 @@ class Turns(StoreCase):
         assert (second.kind, second.seq, second.session_is_new) == ("begun", 5, False)
         assert second.turn is not None
         assert second.turn.anchor == 1, "the next turn's window begins where this one's did"
+        assert second.turn.calibration == '{"percent":120}', "and goes by what was learned of its estimates"
 
     def test_the_feed_tells_of_turns(self, store: Store) -> None:
         """Beginning, appending and finishing are one change each."""

@@ -41,6 +41,7 @@ __all__ = [
 
 LAST = MOST
 SESSION_COLUMNS = 25
+TURN_COLUMNS = 18
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
@@ -156,6 +157,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         message_seq=row[14],
         steps_from=row[15],
         budget=row[16],
+        calibration=row[17],
     )
 
 
@@ -387,6 +389,7 @@ class SqliteLedger(CachedLedger):
                         turn.message_seq,
                         turn.steps_from,
                         turn.budget,
+                        turn.calibration,
                     ),
                 )
 

@@ -25,6 +25,7 @@ from palaver.stores.sqlite.checking import Checking
 from palaver.stores.sqlite.ledger import (
     LAST,
     SESSION_COLUMNS,
+    TURN_COLUMNS,
     compaction_row,
     cut_row,
     head_row,
@@ -44,7 +45,7 @@ from palaver.window import Tail
 __all__ = ["Lines", "Reads"]
 
 _TURN = SESSION_COLUMNS + 4
-_NEWEST = _TURN + 17
+_NEWEST = _TURN + TURN_COLUMNS
 _HOLDS = 15
 _MANY = 1_000
 """Rows from which on the cyclic collector would cost more than it could ever find."""
@@ -377,8 +378,8 @@ class Reads:
             turn = turn_row(row)
             out.append(
                 OpenTurn(
-                    session_id=row[17],
-                    owner=row[18],
+                    session_id=row[TURN_COLUMNS],
+                    owner=row[TURN_COLUMNS + 1],
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),

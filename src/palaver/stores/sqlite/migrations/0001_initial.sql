@@ -114,7 +114,8 @@ CREATE TABLE turns (
     notice TEXT,
     message_seq INTEGER NOT NULL,
     steps_from INTEGER NOT NULL,
-    budget TEXT
+    budget TEXT,
+    calibration TEXT  -- JSON
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
