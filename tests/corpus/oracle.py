@@ -63,7 +63,9 @@ def _responses(items: list[Any]) -> list[str]:
     found.extend(f"no tool output found for {call_id}" for call_id in called if not answered[call_id])
     seen: set[str] = set()
     # What a reference stands for is on the server; an item with an id and neither type nor role is one, too.
-    referring = any(item.get("type") == "item_reference" or not {"type", "role"} & set(item) for item in items)
+    referring = any(
+        item.get("type") == "item_reference" or item.get("type") is item.get("role") is None for item in items
+    )
     for item in items:
         if str(item.get("type")).endswith("_call"):
             seen.add(item.get("call_id"))

@@ -123,6 +123,8 @@ class SqliteStore(Store):
 
     def _connect(self) -> None:
         self._writer = self._opener.writer()
+        # Asked once: only the thread that commits may use this connection.
+        self._writable = not self._opener.read_only and not self._writer.readonly("main")
         self._writes = Statements(self._writer)
         if self._max_pages is not None:
             self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
@@ -178,7 +180,7 @@ class SqliteStore(Store):
             raise StoreUnavailable(str(self._broken)) from self._broken
         connection, writes, ledger = self._writer, self._writes, self._ledger
         outcome: Any = "not_written"
-        if connection.readonly("main"):
+        if not self._writable:
             raise translate(apsw.ReadOnlyError("attempt to write a readonly database"), self.name)
         if connection.in_transaction:  # an interrupt struck before the transaction before could be rolled back
             ledger.forget()
@@ -267,7 +269,7 @@ class SqliteStore(Store):
                 if not self._reads_under_way:
                     self._gate.notify_all()
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
-        if new and not self._opener.read_only and not self._writer.readonly("main"):
+        if new and self._writable:
             self._known_damage.update(new)
             self._quarantine(new)
 
@@ -396,8 +398,7 @@ class SqliteStore(Store):
         with self._indexing:  # one thread at a time: others then find it done
             while left > 0:
                 with self._reading() as r:
-                    writable = not self._opener.read_only and not self._writer.readonly("main")
-                    step = r.index_step(left, to_micros(utc_now())) if writable else None
+                    step = r.index_step(left, to_micros(utc_now())) if self._writable else None
                 if step is None:
                     break
                 [answer] = self.commit([step])
