@@ -37,7 +37,7 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
-from palaver.formats import Rendered, parse, render
+from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
 from palaver.info import Hold, Notice, Page, SessionInfo, Summary
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
@@ -73,10 +73,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-_LAZY = ("AsyncSession", "AsyncSessionManager", "AsyncTurn", "aopen")
+_LAZY = ("Accumulator", "AsyncSession", "AsyncSessionManager", "AsyncTurn", "aopen")
 """They need asyncio, which costs more to import than all the rest."""
 
 __all__ = [
+    "Accumulator",
     "AsyncSession",
     "AsyncSessionManager",
     "AsyncTurn",
@@ -137,10 +138,12 @@ __all__ = [
     "UnsupportedFormat",
     "Usage",
     "UsageLine",
+    "Violation",
     "Window",
     "WindowOptions",
     "aopen",
     "assistant",
+    "check",
     "clean_text",
     "legal_window",
     "open",

@@ -1,0 +1,271 @@
+"""Taking back, editing and forking a conversation, as callers do it: legal afterwards, and all of it to be had back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import palaver
+from palaver import (
+    ImagePart,
+    Message,
+    Session,
+    SessionBusy,
+    SessionConflict,
+    SessionManager,
+    SessionNotFound,
+    ToolCall,
+    assistant,
+    system,
+    tool,
+    user,
+)
+from palaver.media import as_text
+
+LOOK = assistant("let me look", ToolCall(call_id="c1", name="look", arguments="{}"))
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionManager]:
+    """A manager on each store that is there."""
+    with palaver.open(f"sqlite:///{tmp_path}/a.db" if request.param == "sqlite" else "memory://") as opened:
+        yield opened
+        assert opened.check() == []
+
+
+def talk(sessions: SessionManager, turns: int = 3) -> Session:
+    """A session of so many turns: a question, a call, its result, an answer."""
+    session = sessions.create()
+    for n in range(1, turns + 1):
+        session.append(user(f"question {n}"), LOOK, tool("c1", f"result {n}"), assistant(f"answer {n}"))
+    return session
+
+
+def texts(session: Session) -> list[str]:
+    """What is live."""
+    return [message.text for message in session.messages(limit=10_000)]
+
+
+# ---------------------------------------------------------------------- rewind and redo
+def test_a_turn_is_taken_back_whole(sessions: SessionManager) -> None:
+    """From the user's message on; what was taken is given, and redo brings it back."""
+    session = talk(sessions)
+    taken = session.rewind()
+    assert [message.text for message in taken] == ["question 3", "let me look", "result 3", "answer 3"]
+    assert texts(session)[-1] == "answer 2"
+    assert session.rewind()[0].text == "question 2"
+    session.redo()
+    back = session.redo()
+    assert (back.from_seq, back.through_seq) == (9, 12)
+    assert texts(session)[-1] == "answer 3"
+    with pytest.raises(SessionConflict, match="nothing to redo"):
+        session.redo()
+
+
+def test_several_turns_and_more_than_there_are(sessions: SessionManager) -> None:
+    """As many as asked for; all of them where there are fewer; nothing where there is nothing."""
+    session = talk(sessions)
+    assert len(session.rewind(2)) == 8
+    assert len(session.rewind(9)) == 4
+    assert list(session.rewind()) == []
+    with pytest.raises(ValueError, match="at least one"):
+        session.rewind(0)
+
+
+def test_messages_in_a_row_are_one_turn(sessions: SessionManager) -> None:
+    """The user wrote twice before the model answered: that is taken back together. Commands begin no turn."""
+    session = sessions.create()
+    session.append(
+        system("be kind"),
+        user("a"),
+        assistant("b"),
+        user("c"),
+        user("/help", flags=("command",)),
+        user("d"),
+        assistant("e"),
+    )
+    assert [m.text for m in session.rewind()] == ["c", "/help", "d", "e"]
+    assert [m.text for m in session.rewind(5)] == ["a", "b"]
+    assert texts(session) == ["be kind"]
+
+
+def test_a_turn_longer_than_a_page(sessions: SessionManager) -> None:
+    """However long the turn is, it is taken back whole."""
+    session = sessions.create()
+    session.append(user("first"), assistant("answer"), user("go"))
+    session.append(*[assistant(f"step {n}") for n in range(450)])
+    assert len(session.rewind()) == 451
+    assert texts(session) == ["first", "answer"]
+
+
+def test_a_running_turn_is_left_alone(sessions: SessionManager) -> None:
+    """Taking back what a turn stands on is SessionBusy; what is before it can be edited."""
+    session = talk(sessions, 1)
+    with session.begin_turn(user("wait")) as turn:
+        for verb in (session.rewind, session.clear, lambda: session.truncate(after=2), lambda: session.edit(5, "x")):
+            with pytest.raises(SessionBusy):
+                verb()
+        session.edit(1, "better question")
+        turn.finish(assistant("done"))
+    assert texts(session)[0] == "better question"
+
+
+# ---------------------------------------------------------------------- cutting
+def test_truncate_retain_and_clear(sessions: SessionManager) -> None:
+    """The first part, the newest legal part behind the instructions, nothing; each can be undone."""
+    session = sessions.create()
+    session.append(system("be kind"))
+    for n in range(4):
+        session.append(user(f"q{n}"), LOOK, tool("c1", "r"), assistant(f"a{n}"))
+    session.truncate(after=9)
+    assert texts(session)[-1] == "a1"
+    session.redo()
+    session.retain(last=6)
+    assert texts(session) == ["be kind", "q3", "let me look", "r", "a3"]
+    session.redo()
+    session.retain(last=100)
+    assert len(texts(session)) == 17
+    session.clear()
+    assert texts(session) == []
+    session.redo()
+    assert len(texts(session)) == 17
+
+
+def test_deleting_any_message_leaves_a_legal_history(sessions: SessionManager) -> None:
+    """A call without its result, a result without its call: windows mend it, and no provider refuses it."""
+    for seq in range(1, 9):
+        session = talk(sessions, 2)
+        session.delete_message(seq)
+        payload = session.history().render("openai_chat")
+        assert palaver.check("openai_chat", payload.messages) == []
+        assert len(session.messages(limit=99)) == 7
+
+
+def test_replacing_everything(sessions: SessionManager) -> None:
+    """In one transaction, and only if nobody spoke meanwhile."""
+    session = talk(sessions, 1)
+    with pytest.raises(SessionConflict):
+        session.replace(user("new"), expected_seq=3)
+    done = session.replace(user("new"), assistant("fresh"), expected_seq=4)
+    assert done.seqs == (5, 6)
+    assert texts(session) == ["new", "fresh"]
+    assert len(session.messages(limit=99, live=False)) == 6
+
+
+# ---------------------------------------------------------------------- editing
+def test_an_edit_and_what_was_said_before(sessions: SessionManager) -> None:
+    """By text, by parts or by a whole message; each version is kept."""
+    session = talk(sessions, 1)
+    assert session.edit(1, "second thoughts").text == "second thoughts"
+    picture = ImagePart(media_type="image/png", data=as_text(b"x" * 20_000))
+    session.edit(1, ["look at this", picture])
+    session.edit(4, assistant("another answer", metadata={"by": "me"}))
+    assert [m.text for m in session.versions(1)] == ["question 1", "second thoughts"]
+    window = session.history().messages
+    assert window[0].parts[1] == picture
+    assert (window[3].text, window[3].metadata) == ("another answer", {"by": "me"})
+    with pytest.raises(SessionConflict, match="no live message"):
+        session.edit(99, "x")
+    with pytest.raises(palaver.InvalidMessage, match="keeps the role"):
+        session.edit(1, assistant("x"))
+
+
+# ---------------------------------------------------------------------- forks
+def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
+    """It begins with copies, says where it came from, and goes its own way."""
+    session = talk(sessions, 2)
+    session.set_metadata({"project": "rome"})
+    fork = session.fork(at=4, title="what if")
+    assert texts(fork) == texts(session)[:4]
+    info = fork.info()
+    assert (info.parent, info.parent_kind, info.title, info.metadata) == (
+        session.id,
+        "fork",
+        "what if",
+        {"project": "rome"},
+    )
+    assert [m.copied_from for m in fork.messages()] == [f"{session.id}~{n}" for n in range(1, 5)]
+    fork.append(user("elsewhere"))
+    session.edit(1, "changed")
+    assert texts(fork)[0] == "question 1"
+    assert "elsewhere" not in texts(session)
+
+
+@pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (None, 8), (99, 8)])
+def test_a_fork_tears_no_exchange(sessions: SessionManager, at: int | None, length: int) -> None:
+    """Between a call and its result it ends before the call."""
+    assert len(talk(sessions, 2).fork(at=at).messages()) == length
+
+
+def test_a_long_fork_with_its_summary_and_images(sessions: SessionManager) -> None:
+    """Copied in pieces and shown when it is whole; the summary stands for the same messages, images are shown."""
+    session = sessions.create()
+    picture = ImagePart(media_type="image/png", data=as_text(b"y" * 20_000))
+    session.append(user(["see", picture]), assistant("a cat"))
+    for n in range(600):
+        session.append(user(f"q{n}"), assistant(f"a{n}"))
+    session.delete_message(3)
+    session.compact("a cat was seen, and much was asked", through_seq=1_000)
+    fork = session.fork()
+    assert not fork.info().hidden
+    assert texts(fork) == texts(session)
+    mine, theirs = fork.history(max_messages=50), session.history(max_messages=50)
+    assert [m.text for m in mine.messages] == [m.text for m in theirs.messages]
+    assert fork.history(max_messages=5_000).messages[0].text.endswith("much was asked")
+    part = fork.messages(limit=1)[0].parts[1]
+    assert isinstance(part, ImagePart)
+    session.purge(1, 1)
+    assert fork.media(part.blob or "") == b"y" * 20_000
+
+
+# ---------------------------------------------------------------------- names and marks
+def test_names_and_marks(sessions: SessionManager) -> None:
+    """Titles are unique, archived sessions leave the list, tags are a set."""
+    one, other = talk(sessions, 1), talk(sessions, 1)
+    one.rename("plans")
+    with pytest.raises(SessionConflict, match="choose another"):
+        other.rename("plans")
+    with pytest.raises(ValueError, match="title is empty"):
+        one.rename(" ")
+    one.rename(None)
+    other.rename("plans")
+    one.archive()
+    one.pin()
+    one.tag("work", "rome", "work")
+    assert [info.id for info in sessions.list()] == [other.id]
+    info = one.info()
+    assert (info.archived, info.pinned, info.tags) == (True, True, ("work", "rome"))
+    one.archive(False)
+    assert len(sessions.list()) == 2
+
+
+def test_a_session_that_is_not_stored_has_nothing_to_rewrite(sessions: SessionManager) -> None:
+    """Each verb says so."""
+    session = sessions.get_or_create("nobody")
+    for verb in (session.rewind, session.redo, session.clear, session.fork):
+        with pytest.raises(SessionNotFound):
+            verb()
+
+
+async def _everything(store: Path) -> list[str]:
+    async with palaver.aopen(store) as sessions:
+        session = await sessions.create()
+        given: list[Message] = [user("a"), assistant("b"), user("c"), assistant("d")]
+        await session.append(*given)
+        await session.rewind()
+        await session.redo()
+        await session.edit(1, "A")
+        fork = await session.fork(at=2, title="f")
+        await fork.rename("g")
+        await fork.replace(user("x"))
+        await session.truncate(after=2)
+        return [m.text for m in (*await session.messages(), *await fork.messages(), *await session.versions(1))]
+
+
+def test_the_same_with_await(tmp_path: Path) -> None:
+    """The async handle does what the sync one does."""
+    import asyncio
+
+    assert asyncio.run(_everything(tmp_path / "a.db")) == ["A", "b", "x", "a"]
