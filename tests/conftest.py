@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ _home_numbers = itertools.count()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remember whether the shared material is required, before any test's environment is scrubbed."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs this in the background has it so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[shared_required] = os.environ.get(REQUIRE_SHARED, "0") not in ("", "0")
 
 

@@ -70,6 +70,7 @@ class Terminal:
         ]
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs this in the background had it ignored
             environment = {
                 **os.environ,
                 "OPENAI_API_KEY": "k",

@@ -10,7 +10,7 @@ from palaver.errors import CorruptRecord
 from palaver.operations.ranges import merged
 from palaver.rows import CutRow, Head, Kind, SessionRow, TurnRow, kind_of
 from palaver.stores.base import Finding
-from palaver.stores.sqlite.ledger import LAST
+from palaver.stores.sqlite.rows import LAST
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.tails import live_ranges
 

@@ -8,175 +8,36 @@ import msgspec
 
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
-    MOST,
     Binding,
     CompactionRow,
     CutRow,
     Head,
-    Holder,
     SessionRow,
     StoredMessage,
     TurnRow,
-    TurnState,
     UsageRow,
     VersionRow,
 )
 from palaver.search import WORDS_VERSION
 from palaver.stores.ledger import CachedLedger
+from palaver.stores.sqlite.rows import (
+    LAST,
+    compaction_row,
+    cut_row,
+    head_row,
+    newer_head,
+    session_row,
+    session_values,
+    turn_row,
+    usage_values,
+)
 from palaver.stores.sqlite.searching import State, Step, read_state
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
-__all__ = [
-    "Quarantine",
-    "SqliteLedger",
-    "compaction_row",
-    "cut_row",
-    "head_row",
-    "holder_of",
-    "newer_head",
-    "session_row",
-    "turn_row",
-]
+__all__ = ["Quarantine", "SqliteLedger"]
 
-LAST = MOST
-SESSION_COLUMNS = 25
-TURN_COLUMNS = 18
-_tags = msgspec.json.Decoder(tuple[str, ...])
-_holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
-_taken = msgspec.json.Decoder(tuple[int, ...])
-_holder = msgspec.json.Decoder(Holder)
 _encode = msgspec.json.encode
-
-
-def session_row(row: tuple[Any, ...]) -> SessionRow:
-    """A row of `sessions`, in the order of the queries."""
-    return SessionRow(
-        number=row[0],
-        id=row[1],
-        owner=row[2],
-        created_at=row[3],
-        rev=row[4],
-        explicit=row[5] != 0,
-        parent=row[6],
-        parent_kind=row[7],
-        reset_reason=row[8],
-        notice=row[9],
-        origin=row[10],
-        title=row[11],
-        preview=row[12],
-        metadata=row[13],
-        tags=_tags.decode(row[14]) if row[14] is not None else (),
-        holds=_holds.decode(row[15]) if row[15] is not None else (),
-        archived=row[16] != 0,
-        pinned=row[17] != 0,
-        hidden=row[18] != 0,
-        ended_at=row[19],
-        end_reason=row[20],
-        deleted_at=row[21],
-        leading_seq=row[22],
-        cut_count=row[23],
-        compaction=row[24],
-    )
-
-
-def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
-    return (
-        row.number,
-        row.id,
-        row.owner,
-        row.created_at,
-        row.rev,
-        row.explicit,
-        row.parent,
-        row.parent_kind,
-        row.reset_reason,
-        row.notice,
-        row.origin,
-        row.title,
-        row.preview,
-        row.metadata,
-        _encode(row.tags).decode() if row.tags else None,
-        _encode(row.holds).decode() if row.holds else None,
-        row.archived,
-        row.pinned,
-        row.hidden,
-        row.ended_at,
-        row.end_reason,
-        row.deleted_at,
-        row.leading_seq,
-        row.cut_count,
-        row.compaction,
-        head.last_seq,
-        head.message_count,
-        head.last_active,
-        head.user_seq,
-    )
-
-
-def head_row(row: tuple[Any, ...]) -> Head:
-    """last_seq, message_count, last_active, user_seq."""
-    return Head(row[0], row[1], row[2], row[3])
-
-
-def newer_head(head: Head, newest: tuple[Any, ...] | None) -> Head:
-    """The head completed by the newest message, which the session's row may not know of yet."""
-    if newest is None:
-        return head
-    seq = newest[0] & LAST
-    # The row is rewritten when a second has passed; a message that brought a time of its own proves nothing.
-    last_active = min(max(head.last_active, newest[2]), head.last_active + SECOND)
-    back = newest[1]
-    return Head(seq, head.message_count + seq - head.last_seq, last_active, seq - back if back >= 0 else 0)
-
-
-def holder_of(text: str | None) -> Holder | None:
-    """The `holder` column of a turn."""
-    return _holder.decode(text) if text is not None else None
-
-
-def turn_row(row: tuple[Any, ...]) -> TurnRow:
-    """A row of `turns`."""
-    state: TurnState = row[1]
-    return TurnRow(
-        session=row[0] >> 32,
-        first_seq=row[0] & LAST,
-        state=state,
-        token=row[2],
-        holder=holder_of(row[3]),
-        expires_at=row[4],
-        began_at=row[5],
-        ended_at=row[6],
-        end_seq=row[7],
-        anchor=row[8],
-        reason=row[9],
-        session_is_new=row[10] != 0,
-        first_contact=row[11] != 0,
-        taken=_taken.decode(row[12]) if row[12] is not None else (),
-        notice=row[13],
-        message_seq=row[14],
-        steps_from=row[15],
-        budget=row[16],
-        calibration=row[17],
-    )
-
-
-def cut_row(row: tuple[Any, ...]) -> CutRow:
-    """A row of `cuts`."""
-    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0)
-
-
-def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
-    """A row of `compactions`."""
-    return CompactionRow(
-        id=row[0],
-        text=row[1],
-        from_seq=row[2],
-        through_seq=row[3],
-        previous=row[4],
-        stale=row[5],
-        created_at=row[6],
-    )
 
 
 class Quarantine(Operation, frozen=True, kw_only=True, tag="quarantine"):
@@ -300,7 +161,7 @@ class SqliteLedger(CachedLedger):
         for (owner, alias), to in self.aliases.changed():
             run("put_alias", (owner, alias, to))
         for _, used in self.usage_rows.changed():
-            run("put_usage", _usage_values(used))
+            run("put_usage", usage_values(used))
 
     def _flush_messages(self) -> None:
         again = set(self.rewrites)
@@ -546,23 +407,3 @@ class SqliteLedger(CachedLedger):
             cost=row[7],
             updated_at=row[8],
         )
-
-
-def _usage_values(row: UsageRow | None) -> tuple[Any, ...]:
-    if row is None:  # usage is only ever added to
-        msg = "usage rows are not removed"
-        raise AssertionError(msg)
-    return (
-        row.session,
-        row.day,
-        row.model,
-        row.calls,
-        row.input_tokens,
-        row.output_tokens,
-        row.cached_tokens,
-        row.cache_write_tokens,
-        row.reasoning_tokens,
-        row.prompt_tokens,
-        row.cost,
-        row.updated_at,
-    )

@@ -22,7 +22,8 @@ from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite.checking import Checking
-from palaver.stores.sqlite.ledger import (
+from palaver.stores.sqlite.queries import migrations
+from palaver.stores.sqlite.rows import (
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
@@ -34,7 +35,6 @@ from palaver.stores.sqlite.ledger import (
     session_row,
     turn_row,
 )
-from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
