@@ -15,6 +15,7 @@ from palaver.operations import (
     Begun,
     Create,
     Cut,
+    Delete,
     Edit,
     Finish,
     Finished,
@@ -24,6 +25,7 @@ from palaver.operations import (
     Redo,
     Redone,
     Replace,
+    Restore,
     Rotate,
     Rotated,
 )
@@ -90,6 +92,11 @@ class Book:
 
     def __init__(self) -> None:
         self.sessions: dict[str, Transcript] = {}
+        self.deleted: set[str] = set()
+
+    def living(self) -> list[str]:
+        """Sessions that are found."""
+        return [session_id for session_id in self.sessions if session_id not in self.deleted]
 
     def of(self, session_id: str, new: NewSession | None = None) -> Transcript:
         """The transcript of a session, which this operation may have made."""
@@ -102,7 +109,7 @@ class Book:
         made.add(new.carried)
         return made
 
-    def record(self, operation: Operation, answer: Any) -> None:  # noqa: C901 - one case for each operation
+    def record(self, operation: Operation, answer: Any) -> None:  # noqa: C901, PLR0912 - one case for each operation
         """Keep what an operation did that was answered so, and hold the answer against what was expected."""
         match operation, answer:
             case _, PalaverError():
@@ -130,6 +137,10 @@ class Book:
                 assert kind not in ("purge", "rollback")
                 assert last == self.of(operation.session_id).last
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
+            case Delete(), SessionRow():
+                self.deleted.add(operation.session_id)
+            case Restore(), SessionRow():
+                self.deleted.remove(operation.session_id)
             case Edit(), int():
                 message = codec.decode(operation.message.body)
                 self.of(operation.session_id).held[operation.seq] = (message.role, message.text)

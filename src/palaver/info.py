@@ -75,6 +75,7 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     pinned: bool = False
     hidden: bool = False
     deleted_at: datetime | None = None
+    """When it was deleted; only lists that ask for deleted ones show such sessions."""
     tags: tuple[str, ...] = ()
     holds: tuple[Hold, ...] = ()
     """Holds that had not expired when this was read."""

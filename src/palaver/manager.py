@@ -58,6 +58,7 @@ class ManagerBase:
         include_ended: bool,
         include_empty: bool,
         include_hidden: bool,
+        include_deleted: bool,
     ) -> SessionQuery:
         limit = page_limit(limit, "sessions")
         return SessionQuery(
@@ -69,6 +70,7 @@ class ManagerBase:
             include_ended=include_ended,
             include_empty=include_empty,
             include_hidden=include_hidden,
+            include_deleted=include_deleted,
         )
 
     def _search(
@@ -225,6 +227,7 @@ class SessionManager(ManagerBase):
         include_ended: bool = True,
         include_empty: bool = False,
         include_hidden: bool = False,
+        include_deleted: bool = False,
     ) -> builtins.list[SessionInfo]:
         """Sessions, newest activity first. `after` is the id that the page before ended with."""
         query = self._query(
@@ -235,6 +238,7 @@ class SessionManager(ManagerBase):
             include_ended=include_ended,
             include_empty=include_empty,
             include_hidden=include_hidden,
+            include_deleted=include_deleted,
         )
         return self._core.store.sessions(query, self._core.now())
 
@@ -293,6 +297,10 @@ class SessionManager(ManagerBase):
         return Session(self._core, drive(self._core.store, flows.bind(self._core, target, session_id)))
 
     switch = resume
+
+    def restore(self, session_id: str) -> Session:
+        """Bring a deleted session back: found again, ended, under no key. Raises SessionNotFound, SessionConflict."""
+        return Session(self._core, drive(self._core.store, flows.restore(self._core, session_id)))
 
     def open_turns(self) -> builtins.list[OpenTurn]:
         """Turns that began and have not ended. Those that are not `alive` were interrupted, by a crash for instance."""

@@ -220,6 +220,13 @@ class Session(SessionBase):
         """Set the session's tags: these, and no others."""
         drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
 
+    def delete(self, *, expected_rev: int | None = None) -> None:
+        """Make the session not found. All of it stays until it is purged: `sessions.restore(id)` brings it back.
+
+        The next message under one of its keys begins a new session. Raises SessionConflict.
+        """
+        drive(self._core.store, self._on(lambda i: flows.delete(self._core, i, expected_rev)))
+
     def fork(self, *, at: int | None = None, title: str | None = None) -> Session:
         """A new session that begins with copies of what is live here, through position `at` (None: all of it).
 

@@ -241,6 +241,24 @@ def test_names_and_marks(sessions: SessionManager) -> None:
     assert len(sessions.list()) == 2
 
 
+def test_a_deleted_session_comes_back(sessions: SessionManager) -> None:
+    """It is not found, its key begins anew, and `restore` brings it back."""
+    with sessions.begin_turn("k", user("a")) as turn:
+        turn.finish(assistant("b"))
+    session = sessions.resolve("k")
+    session.delete()
+    with pytest.raises(SessionNotFound):
+        session.history()
+    assert [info.id for info in sessions.list(include_deleted=True)] == [session.id]
+    assert sessions.list() == []
+    with sessions.begin_turn("k", user("c")) as turn:
+        assert turn.session_is_new
+        turn.finish(assistant("d"))
+    assert texts(sessions.restore(session.id)) == ["a", "b"]
+    sessions.resume("k", session.id)
+    assert texts(sessions.resolve("k")) == ["a", "b"]
+
+
 def test_a_session_that_is_not_stored_has_nothing_to_rewrite(sessions: SessionManager) -> None:
     """Each verb says so."""
     session = sessions.get_or_create("nobody")

@@ -130,6 +130,7 @@ class AsyncSessionManager(ManagerBase):
         include_ended: bool = True,
         include_empty: bool = False,
         include_hidden: bool = False,
+        include_deleted: bool = False,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -140,6 +141,7 @@ class AsyncSessionManager(ManagerBase):
             include_ended=include_ended,
             include_empty=include_empty,
             include_hidden=include_hidden,
+            include_deleted=include_deleted,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 
@@ -188,6 +190,11 @@ class AsyncSessionManager(ManagerBase):
         return AsyncSession(self._core, found, self._handover)
 
     switch = resume
+
+    async def restore(self, session_id: str) -> AsyncSession:
+        """See `SessionManager.restore`."""
+        found = await self._handover.drive(flows.restore(self._core, session_id))
+        return AsyncSession(self._core, found, self._handover)
 
     async def open_turns(self) -> builtins.list[OpenTurn]:
         """See `SessionManager.open_turns`."""

@@ -119,6 +119,10 @@ class AsyncSession(SessionBase):
         """See `Session.tag`."""
         await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
 
+    async def delete(self, *, expected_rev: int | None = None) -> None:
+        """See `Session.delete`."""
+        await self._handover.drive(self._on(lambda i: flows.delete(self._core, i, expected_rev)))
+
     async def fork(self, *, at: int | None = None, title: str | None = None) -> AsyncSession:
         """See `Session.fork`."""
         new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))

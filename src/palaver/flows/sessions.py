@@ -22,11 +22,13 @@ from palaver.operations import (
     Bind,
     Compact,
     Create,
+    Delete,
     Hold,
     KeyMoved,
     NewSession,
     Purge,
     RecordUsage,
+    Restore,
     Rotate,
     Rotated,
     SetInfo,
@@ -41,6 +43,7 @@ __all__ = [
     "bind",
     "compact",
     "create",
+    "delete",
     "find",
     "hold",
     "known",
@@ -49,6 +52,7 @@ __all__ = [
     "record_usage",
     "reset_key",
     "reset_session",
+    "restore",
     "set_info",
     "set_metadata",
     "turns_around",
@@ -280,6 +284,17 @@ def set_info(core: Core, session_id: str, *, expected_rev: int | None = None, **
     yield from write(
         SetInfo(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev, **changes)
     )
+
+
+def delete(core: Core, session_id: str, expected_rev: int | None) -> Flow[None]:
+    """Make a session not found."""
+    yield from write(Delete(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev))
+
+
+def restore(core: Core, session_id: str) -> Flow[str]:
+    """Bring a deleted session back; gives its id."""
+    row: SessionRow = yield from write(Restore(at=core.at(), owner=core.owner, session_id=session_id))
+    return row.id
 
 
 def record_usage(core: Core, session_id: str, usage: Usage, usage_id: str | None) -> Flow[None]:

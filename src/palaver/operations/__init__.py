@@ -2,7 +2,8 @@
 
     Append, RecordUsage                      messages
     Begin, Take, Renew, Finish               turns
-    Create, Rotate, Bind, SetInfo, Hold      sessions and keys
+    Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
+    Delete, Restore
     Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -16,6 +17,7 @@ from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.removal import Delete, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
@@ -27,6 +29,7 @@ AnyOperation: TypeAlias = (
     | Compact
     | Create
     | Cut
+    | Delete
     | Edit
     | Finish
     | Hold
@@ -35,6 +38,7 @@ AnyOperation: TypeAlias = (
     | Redo
     | Renew
     | Replace
+    | Restore
     | Rotate
     | SetInfo
     | Take
@@ -51,6 +55,7 @@ __all__ = [
     "Compact",
     "Create",
     "Cut",
+    "Delete",
     "Edit",
     "Finish",
     "Finished",
@@ -66,6 +71,7 @@ __all__ = [
     "Redone",
     "Renew",
     "Replace",
+    "Restore",
     "Rotate",
     "Rotated",
     "SetInfo",

@@ -55,6 +55,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     include_ended: bool = True
     include_empty: bool = False
     include_hidden: bool = False
+    include_deleted: bool = False
 
 
 class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -249,6 +249,12 @@ class CachedLedger(Ledger, ABC):
         self.bound.put(binding.session, (*self.keys(binding.session), (owner, key)))
         self.bindings.put((owner, key), binding)
 
+    def drop_binding(self, owner: str, key: str) -> None:
+        was = self.bindings.get((owner, key))
+        if was is not None:
+            self.bound.put(was.session, tuple(k for k in self.keys(was.session) if k != (owner, key)))
+            self.bindings.put((owner, key), None)
+
     def keys(self, number: int) -> tuple[tuple[str, str], ...]:
         return self.bound.get(number) or ()
 

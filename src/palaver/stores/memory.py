@@ -320,7 +320,7 @@ class MemoryStore(Store):
                     (query.owner is None or row.owner == query.owner)
                     and since <= head.last_active
                     and (head.last_active, number) < order
-                    and row.deleted_at is None
+                    and (query.include_deleted or row.deleted_at is None)
                     and (query.include_archived or not row.archived)
                     and (query.include_hidden or not row.hidden)
                     and (query.include_ended or row.ended_at is None)
@@ -471,7 +471,8 @@ class MemoryStore(Store):
                 if r is not None and r.deleted_at is None and (owner is None or r.owner == owner)
             ]
             numbers = {r.number for r in rows}
-            total = views.usage_total(u for u in self._used() if u.session in numbers) or Usage()
+            mine = [u for u in self._used() if owner is None or ledger.session(u.session).owner == owner]
+            total = views.usage_total(mine) or Usage()  # what deleted sessions have used was used
             return Stats(
                 store=self.name,
                 sessions=len(rows),

@@ -12,6 +12,7 @@ from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
+from palaver.testing.removal import Deletions
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
@@ -39,6 +40,7 @@ class StoreConformance(
     Purges,
     Compactions,
     Redos,
+    Deletions,
     Edits,
     Replacements,
     Titles,

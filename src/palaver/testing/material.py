@@ -20,6 +20,7 @@ from palaver.times import SECOND, from_micros
 __all__ = [
     "AT",
     "DAY",
+    "DELETED",
     "EVERYTHING",
     "HOUR",
     "MINUTE",
@@ -50,6 +51,9 @@ AT = 1_772_712_000 * SECOND
 """2026-03-05 12:00:00 UTC: when the tests take place. A store's own clock is asked about leases only."""
 NOW = from_micros(AT)
 EVERYTHING = SessionQuery(limit=10_000, include_archived=True, include_empty=True, include_hidden=True)
+DELETED = SessionQuery(
+    limit=10_000, include_archived=True, include_empty=True, include_hidden=True, include_deleted=True
+)
 _ALL = 1_000_000
 E = TypeVar("E", bound=PalaverError)
 
@@ -167,6 +171,7 @@ def state_of(store: Store) -> dict[str, Any]:
     }
     listed = store.sessions(EVERYTHING, NOW)
     state["order"] = [info.id for info in listed]
+    state["deleted"] = store.sessions(DELETED, NOW)
     for info in listed:
         state[info.id] = {
             "listed": info,

@@ -156,7 +156,9 @@ class SqliteLedger(CachedLedger):
     def _flush_rare(self) -> None:
         run = self._sql.run
         for (owner, key), binding in self.bindings.changed():
-            if binding is not None:
+            if binding is None:
+                run("drop_binding", (owner, key))
+            else:
                 run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
         for (owner, alias), to in self.aliases.changed():
             run("put_alias", (owner, alias, to))

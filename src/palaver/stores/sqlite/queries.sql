@@ -65,7 +65,7 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
 FROM sessions s INDEXED BY sessions_active
 WHERE (s.last_active, s.number) < (:active, :number)
   AND s.last_active >= :since
-  AND s.deleted_at IS NULL
+  AND (s.deleted_at IS NULL OR :deleted)
   AND (s.archived = 0 OR :archived)
   AND (s.hidden = 0 OR :hidden)
   AND (s.ended_at IS NULL OR :ended)
@@ -86,7 +86,7 @@ FROM sessions s INDEXED BY sessions_owner
 WHERE s.owner = :owner
   AND (s.last_active, s.number) < (:active, :number)
   AND s.last_active >= :since
-  AND s.deleted_at IS NULL
+  AND (s.deleted_at IS NULL OR :deleted)
   AND (s.archived = 0 OR :archived)
   AND (s.hidden = 0 OR :hidden)
   AND (s.ended_at IS NULL OR :ended)
@@ -96,7 +96,7 @@ ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
 -- name: titled
-SELECT number FROM sessions WHERE owner = ? AND title = ?;
+SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
 
 -- name: turn_seqs
 -- What a turn stored itself: `turn` is how far back it began, plus 1.
@@ -151,6 +151,9 @@ SELECT k.session, k.key FROM json_each(?) n JOIN keys k ON k.session = n.value O
 INSERT INTO keys (owner, key, session, previous, since) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (owner, key) DO UPDATE SET session = excluded.session, previous = excluded.previous,
     since = excluded.since;
+
+-- name: drop_binding
+DELETE FROM keys WHERE owner = ? AND key = ?;
 
 -- name: alias
 SELECT session FROM aliases WHERE owner = ? AND alias = ?;

@@ -335,6 +335,7 @@ class Reads:
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
                 "archived": query.include_archived,
                 "hidden": query.include_hidden,
+                "deleted": query.include_deleted,
                 "ended": query.include_ended,
                 "empty": query.include_empty,
                 "limit": query.limit,

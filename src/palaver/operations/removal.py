@@ -1,0 +1,70 @@
+"""Operations that take a session away, and bring it back. Purging and erasing for good are others."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver.errors import SessionConflict, SessionNotFound
+from palaver.operations.base import Operation, bump, close_turn, open_session, require_rev
+from palaver.operations.ledger import Ledger
+from palaver.rows import ChangeKind, SessionRow
+
+__all__ = ["Delete", "Restore"]
+
+DELETED = "deleted"
+"""Why a session has ended that was deleted while a key pointed at it."""
+
+
+class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
+    """Make a session not found from now on; all of it stays, and can be restored.
+
+    Its keys point at nothing any more, so that the next message under one of them begins a new session. Its title is
+    free for another. A turn that runs is closed as interrupted. Raises SessionConflict for another version than
+    `expected_rev`.
+    """
+
+    owner: str | None = None
+    session_id: str
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = open_session(ledger, self.session_id, self.owner)
+        require_rev(row, self.expected_rev)
+        turn = ledger.last_turn(row.number)
+        if turn is not None and turn.state == "running":
+            close_turn(ledger, turn, "interrupted", self.at, reason="the session was deleted")
+            ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
+        for owner, key in ledger.keys(row.number):
+            ledger.drop_binding(owner, key)
+        ledger.put_title(row.owner, row.title, None, row.number)
+        ended = {} if row.ended_at is not None else {"ended_at": self.at, "end_reason": DELETED}
+        row = bump(ledger, row, deleted_at=self.at, **ended)
+        ledger.add_change(row.number, row.rev, ChangeKind.DELETED)
+        return row
+
+
+class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
+    """Bring a deleted session back. It has ended, and no key points at it: resume it to go on with it.
+
+    It loses its title where another session of the owner has taken that meanwhile. Raises SessionNotFound for an
+    unknown or foreign session, SessionConflict for one that was not deleted.
+    """
+
+    owner: str | None = None
+    session_id: str
+
+    def apply(self, ledger: Ledger) -> SessionRow:
+        row = ledger.find(self.session_id)
+        if row is None or (self.owner is not None and row.owner != self.owner):
+            msg = f"no session {self.session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        if row.deleted_at is None:
+            msg = f"session {row.id!r} was not deleted: there is nothing to restore"
+            raise SessionConflict(msg)
+        title = row.title
+        if title is not None and ledger.titled(row.owner, title) is not None:
+            title = None
+        ledger.put_title(row.owner, None, title, row.number)
+        row = bump(ledger, msgspec.structs.replace(row, title=title), deleted_at=None)
+        ledger.add_change(row.number, row.rev, ChangeKind.RESTORED)
+        return row
