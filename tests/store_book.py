@@ -22,6 +22,7 @@ from palaver.operations import (
     NewSession,
     Operation,
     Purge,
+    PurgeSession,
     Redo,
     Redone,
     Replace,
@@ -109,7 +110,7 @@ class Book:
         made.add(new.carried)
         return made
 
-    def record(self, operation: Operation, answer: Any) -> None:  # noqa: C901, PLR0912 - one case for each operation
+    def record(self, operation: Operation, answer: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each operation
         """Keep what an operation did that was answered so, and hold the answer against what was expected."""
         match operation, answer:
             case _, PalaverError():
@@ -138,6 +139,10 @@ class Book:
                 assert last == self.of(operation.session_id).last
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
             case Delete(), SessionRow():
+                self.deleted.add(operation.session_id)
+            case PurgeSession(), int():
+                transcript = self.sessions[operation.session_id]
+                assert answer == len(transcript.held)
                 self.deleted.add(operation.session_id)
             case Restore(), SessionRow():
                 self.deleted.remove(operation.session_id)

@@ -316,8 +316,14 @@ class Session(SessionBase):
         """Add to what the session has used, outside of a turn's finish. With an `id`, doing it twice charges once."""
         drive(self._core.store, self._on(lambda i: flows.record_usage(self._core, i, usage, id)))
 
-    def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
-        """Remove messages for good; gives how many. Their positions are never given out again."""
+    def purge(
+        self, from_seq: int | None = None, through_seq: int | None = None, *, expected_rev: int | None = None
+    ) -> int:
+        """Remove messages for good, or the whole session where no positions are given; gives how many messages.
+
+        Positions are never given out again. Of a purged session nothing is left that says anything, and it cannot be
+        restored; one that was deleted before can be purged too, by a handle from then.
+        """
         return drive(
             self._core.store, self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))
         )

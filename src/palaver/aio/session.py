@@ -191,7 +191,9 @@ class AsyncSession(SessionBase):
         """See `Session.record_usage`."""
         await self._handover.drive(self._on(lambda i: flows.record_usage(self._core, i, usage, id)))
 
-    async def purge(self, from_seq: int, through_seq: int, *, expected_rev: int | None = None) -> int:
+    async def purge(
+        self, from_seq: int | None = None, through_seq: int | None = None, *, expected_rev: int | None = None
+    ) -> int:
         """See `Session.purge`."""
         return await self._handover.drive(
             self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))

@@ -27,6 +27,7 @@ from palaver.operations import (
     KeyMoved,
     NewSession,
     Purge,
+    PurgeSession,
     RecordUsage,
     Restore,
     Rotate,
@@ -303,8 +304,16 @@ def record_usage(core: Core, session_id: str, usage: Usage, usage_id: str | None
     yield from write(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged, id=usage_id))
 
 
-def purge(core: Core, session_id: str, from_seq: int, through_seq: int, expected_rev: int | None) -> Flow[int]:
-    """Remove messages for good; gives how many."""
+def purge(
+    core: Core, session_id: str, from_seq: int | None, through_seq: int | None, expected_rev: int | None
+) -> Flow[int]:
+    """Remove messages, or (without positions) the whole session, for good; gives how many messages."""
+    if from_seq is None and through_seq is None:
+        whole = PurgeSession(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev)
+        removed: int = yield from write(whole)
+        return removed
+    if from_seq is None or through_seq is None:
+        raise ValueError("give both from_seq and through_seq to purge messages, or neither to purge the session")
     gone: int = yield from write(
         Purge(
             at=core.at(),

@@ -3,7 +3,7 @@
     Append, RecordUsage                      messages
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
-    Delete, Restore
+    Delete, Restore, PurgeSession
     Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -17,7 +17,7 @@ from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
-from palaver.operations.removal import Delete, Restore
+from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
@@ -34,6 +34,7 @@ AnyOperation: TypeAlias = (
     | Finish
     | Hold
     | Purge
+    | PurgeSession
     | RecordUsage
     | Redo
     | Renew
@@ -66,6 +67,7 @@ __all__ = [
     "NewSession",
     "Operation",
     "Purge",
+    "PurgeSession",
     "RecordUsage",
     "Redo",
     "Redone",

@@ -1,4 +1,4 @@
-"""Operations that take a session away, and bring it back. Purging and erasing for good are others."""
+"""Operations that take a session away: so that it can be brought back, or for good."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import msgspec
 from palaver.errors import SessionConflict, SessionNotFound
 from palaver.operations.base import Operation, bump, close_turn, open_session, require_rev
 from palaver.operations.ledger import Ledger
+from palaver.operations.ranges import cut_range, joined, without
 from palaver.rows import ChangeKind, SessionRow
 
-__all__ = ["Delete", "Restore"]
+__all__ = ["Delete", "PurgeSession", "Restore"]
 
 DELETED = "deleted"
 """Why a session has ended that was deleted while a key pointed at it."""
+PURGED = "purged"
 
 
 class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
@@ -43,6 +45,53 @@ class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
         return row
 
 
+class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
+    """Remove a session for good, deleted or not: its messages, versions, media, summaries, ids, names and keys.
+
+    What stays says nothing: its id and numbers, which are never given out again, what it used, and the journal.
+    Returns how many messages were removed. Raises SessionNotFound for an unknown, foreign or purged session.
+    """
+
+    owner: str | None = None
+    session_id: str
+    expected_rev: int | None = None
+
+    def apply(self, ledger: Ledger) -> int:
+        row = ledger.find(self.session_id)
+        if row is None or row.end_reason == PURGED or (self.owner is not None and row.owner != self.owner):
+            msg = f"no session {self.session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        require_rev(row, self.expected_rev)
+        number = row.number
+        head = ledger.head(number)
+        gone = 0
+        if head.last_seq:
+            before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind == "purge"])
+            gone = sum(hi - lo + 1 for lo, hi in without(before, 1, head.last_seq))
+            row = cut_range(ledger, row, 1, head.last_seq, "purge")
+            ledger.purge_messages(number, 1, head.last_seq)
+        ledger.put_title(row.owner, row.title, None, number)
+        ledger.purge_records(number)
+        row = bump(
+            ledger,
+            SessionRow(
+                number=number,
+                id=row.id,
+                owner=row.owner,
+                created_at=row.created_at,
+                rev=row.rev,
+                cut_count=row.cut_count,
+                parent=row.parent,
+                parent_kind=row.parent_kind,
+                ended_at=self.at,
+                end_reason=PURGED,
+                deleted_at=self.at,
+            ),
+        )
+        ledger.add_change(number, row.rev, ChangeKind.PURGED, 1 if head.last_seq else 0, head.last_seq)
+        return gone
+
+
 class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
     """Bring a deleted session back. It has ended, and no key points at it: resume it to go on with it.
 
@@ -57,6 +106,9 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         row = ledger.find(self.session_id)
         if row is None or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        if row.end_reason == PURGED:
+            msg = f"session {row.id!r} was purged: its number is all that is left of it"
             raise SessionNotFound(msg)
         if row.deleted_at is None:
             msg = f"session {row.id!r} was not deleted: there is nothing to restore"

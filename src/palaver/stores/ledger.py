@@ -116,6 +116,8 @@ class CachedLedger(Ledger, ABC):
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
+        self.gone: list[int] = []
+        """Sessions that this commit purges: until it is flushed, the database still has their records."""
         self.rewrites: list[tuple[int, int]] = []
         """Stored messages that changed: they are written again, the others for the first time."""
         self._trims = 0
@@ -130,7 +132,7 @@ class CachedLedger(Ledger, ABC):
         """Apply each operation; one that raises a PalaverError is undone and answered by the error."""
         results: list[Any] = []
         for operation in operations:
-            mark = len(self._undo), len(self.changes), len(self.purges), len(self.rewrites)
+            mark = len(self._undo), len(self.changes), len(self.purges), len(self.rewrites), len(self.gone)
             try:
                 if not EARLIEST <= operation.at <= LATEST:
                     raise OverflowError(f"the time {operation.at} is in no calendar")
@@ -143,17 +145,18 @@ class CachedLedger(Ledger, ABC):
                 results.append(refused(operation, error))
         return results
 
-    def _take_back(self, undo: int, changes: int, purges: int, rewrites: int) -> None:
+    def _take_back(self, undo: int, changes: int, purges: int, rewrites: int, gone: int) -> None:
         while len(self._undo) > undo:
             table, key, row, dirty = self._undo.pop()
             table.take_back(key, row, dirty=dirty)
         del self.changes[changes:]
         del self.purges[purges:]
         del self.rewrites[rewrites:]
+        del self.gone[gone:]
 
     def abandon(self) -> None:
         """Take back everything since the last flush."""
-        self._take_back(0, 0, 0, 0)
+        self._take_back(0, 0, 0, 0, 0)
 
     def flushed(self) -> None:
         """What was dirty is stored now."""
@@ -161,6 +164,7 @@ class CachedLedger(Ledger, ABC):
         self.changes.clear()
         self.purges.clear()
         self.rewrites.clear()
+        self.gone.clear()
         for table in self._tables:
             table.dirty.clear()
 
@@ -181,6 +185,7 @@ class CachedLedger(Ledger, ABC):
         self.changes.clear()
         self.purges.clear()
         self.rewrites.clear()
+        self.gone.clear()
         for table in self._tables:
             table.rows.clear()
             table.dirty.clear()
@@ -259,7 +264,8 @@ class CachedLedger(Ledger, ABC):
         return self.bound.get(number) or ()
 
     def alias(self, owner: str, alias: str) -> int | None:
-        return self.aliases.get((owner, alias))
+        number = self.aliases.get((owner, alias))
+        return None if number in self.gone else number
 
     def put_alias(self, owner: str, alias: str, number: int) -> None:
         self.aliases.put((owner, alias), number)
@@ -274,7 +280,7 @@ class CachedLedger(Ledger, ABC):
             self.titles.put((owner, new), number)
 
     def message_seq(self, number: int, message_id: str) -> int | None:
-        return self.message_ids.get((number, message_id))
+        return None if number in self.gone else self.message_ids.get((number, message_id))
 
     def put_message_id(self, number: int, message_id: str, seq: int | None) -> None:
         self.message_ids.put((number, message_id), seq)
@@ -323,6 +329,20 @@ class CachedLedger(Ledger, ABC):
         for ref in [r for r in self.media_refs.rows if r[1] == number and from_seq <= r[2] <= through_seq]:
             self.media_refs.put(ref, None)
         self.purges.append((number, from_seq, through_seq))
+
+    def purge_records(self, number: int) -> None:
+        for owner, key in self.keys(number):
+            self.drop_binding(owner, key)
+        for ids in [k for k in self.message_ids.rows if k[0] == number]:
+            self.message_ids.put(ids, None)
+        for place in [k for k in self.turns.rows if k[0] == number]:
+            self.turns.put(place, None)
+        for name in [k for k, to in self.aliases.rows.items() if to == number]:
+            self.aliases.put(name, None)
+        self.last_turns.put(number, 0)
+        self.queues.put(number, ())
+        self.compaction_lists.put(number, ())
+        self.gone.append(number)
 
     def turn(self, number: int, first_seq: int) -> TurnRow | None:
         return self.turns.get((number, first_seq))

@@ -7,8 +7,23 @@ from typing import Any
 import pytest
 
 from palaver.errors import SessionConflict, SessionNotFound
-from palaver.model import Usage
-from palaver.operations import Append, Begin, Bind, Create, Cut, Delete, Finish, RecordUsage, Restore, SetInfo
+from palaver.media import as_text
+from palaver.model import ImagePart, Usage, user
+from palaver.operations import (
+    Append,
+    Begin,
+    Bind,
+    Compact,
+    Create,
+    Cut,
+    Delete,
+    Edit,
+    Finish,
+    PurgeSession,
+    RecordUsage,
+    Restore,
+    SetInfo,
+)
 from palaver.stores.base import Store
 from palaver.testing.base import OpenStore, StoreCase
 from palaver.testing.material import (
@@ -34,6 +49,7 @@ __all__ = ["Deletions"]
 
 DELETE = Delete(at=AT, session_id="s")
 RESTORE = Restore(at=AT, session_id="s")
+PURGE = PurgeSession(at=AT, session_id="s")
 
 
 def _reads(store: Store) -> list[Any]:
@@ -147,6 +163,60 @@ class Deletions(StoreCase):
         assert current is not None
         assert current.id == "t"
         assert texts(live(store)) == ["a"]
+
+    def test_a_purged_session_says_nothing_any_more(self, store: Store) -> None:
+        """Messages, versions, media, summaries, ids, names and keys are gone; its numbers are not given again."""
+        picture = user(ImagePart(data=as_text(b"x" * 20_000)))
+        create(store, "s", user("a", id="m1"), picture, "c", key="k", alias="mine", owner="ann")
+        do(store, SetInfo(at=AT, session_id="s", title="plans", metadata='{"a":1}', tags=("t",)))
+        do(store, Compact(at=AT, session_id="s", through_seq=1, text="so far"))
+        do(store, Edit(at=AT, session_id="s", seq=3, message=drafts("C")[0]))
+        begin(store, "d")
+        do(store, RecordUsage(at=AT, session_id="s", usage=Usage(input_tokens=5)))
+        assert do(store, PURGE) == 4
+        assert store.sessions(EVERYTHING, NOW) == []
+        [row] = store.sessions(DELETED, NOW)
+        said = (row.title, row.preview, row.metadata, row.tags, row.origin, row.keys, row.message_count)
+        assert said == (None, None, {}, (), None, (), 0)
+        assert (row.last_seq, row.end_reason) == (4, "purged")
+        assert store.current("ann", "k", NOW) is None
+        assert store.named("ann", "mine") is None
+        assert store.open_turns(None, NOW) == []
+        assert store.usage(None)[0].usage.input_tokens == 5
+        assert store.check() == []
+        refused(store, PURGE, SessionNotFound)
+        refused(store, RESTORE, SessionNotFound)
+        create(store, "t", user("a", id="m1"), key="k", alias="mine", owner="ann")
+        refused(store, Create(at=AT, new=new("s")), SessionConflict)
+
+    def test_a_deleted_session_can_be_purged(self, store: Store) -> None:
+        """That is what a sweep does; and an empty one, and one of another owner is not found."""
+        create(store, "s", "a", owner="ann")
+        create(store, "t")
+        do(store, DELETE)
+        refused(store, PurgeSession(at=AT, owner="bob", session_id="s"), SessionNotFound)
+        assert do(store, PURGE) == 1
+        assert do(store, PurgeSession(at=AT, session_id="t")) == 0
+        assert store.check() == []
+
+    def test_purged_and_named_anew_in_one_commit(self, store: Store) -> None:
+        """Its key, alias and ids are free for the next operation of the same commit."""
+        create(store, "s", user("a", id="m1"), key="k", alias="mine")
+        answers = batch(store, PURGE, Create(at=AT, key="k", alias="mine", new=new("t")))
+        assert not [answer for answer in answers if isinstance(answer, Exception)]
+        assert store.named(None, "mine") == "t"
+
+    def test_a_purge_that_fails_in_a_batch_takes_nothing(self, store: Store) -> None:
+        """All of it is there for the operation after it."""
+        create(store, "s", user("a", id="m1"), key="k", alias="mine")
+        answers = batch(
+            store,
+            PurgeSession(at=AT, session_id="s", expected_rev=9),
+            Append(at=AT, session_id="s", messages=drafts(user("a", id="m1"))),
+        )
+        assert isinstance(answers[0], SessionConflict)
+        assert answers[1].seqs == (1,)
+        assert store.named(None, "mine") == "s"
 
     def test_a_deletion_survives_a_restart(self, open_store: OpenStore) -> None:
         """And `check` finds nothing wrong with it."""

@@ -91,21 +91,14 @@ class SqliteLedger(CachedLedger):
 
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
-        run = self._sql.run
-        freed: set[str] = set()
-        for number, low, high in self.purges:
-            base = number << 32
-            span = (base | low, base | high)
-            freed.update(row[0] for row in self._sql.all("media_refs_of", span))
-            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
-                run(name, span)
+        freed = self._flush_purges()
         self._flush_messages()
         if self.version_lists.dirty:
             self._flush_versions()
         if self.media_refs.dirty:
             self._flush_media()
         for address in freed:
-            run("drop_unheld_blob", {"address": address})
+            self._sql.run("drop_unheld_blob", {"address": address})
         self._flush_sessions()
         if self.turns.dirty:
             self._flush_turns()
@@ -121,6 +114,23 @@ class SqliteLedger(CachedLedger):
             self.quarantined = []
         if self._indexed:
             self._flush_index()
+
+    def _flush_purges(self) -> set[str]:
+        """Remove what was purged; gives the addresses of content that it referred to."""
+        run = self._sql.run
+        freed: set[str] = set()
+        for number, low, high in self.purges:
+            base = number << 32
+            span = (base | low, base | high)
+            freed.update(row[0] for row in self._sql.all("media_refs_of", span))
+            for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
+                run(name, span)
+        for number in self.gone:
+            base = number << 32
+            run("purge_turns", (base, base | LAST))
+            for name in ("purge_ids", "purge_aliases", "purge_compactions"):
+                run(name, (number,))
+        return freed
 
     # ------------------------------------------------------------------ the search index
     def index(self, step: Step) -> bool:
@@ -161,7 +171,8 @@ class SqliteLedger(CachedLedger):
             else:
                 run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
         for (owner, alias), to in self.aliases.changed():
-            run("put_alias", (owner, alias, to))
+            if to is not None:  # else its session was purged, and its row with it
+                run("put_alias", (owner, alias, to))
         for _, used in self.usage_rows.changed():
             run("put_usage", usage_values(used))
 

@@ -204,6 +204,18 @@ DELETE FROM versions WHERE message BETWEEN ? AND ?;
 -- name: purge_queue
 DELETE FROM queue WHERE id BETWEEN ? AND ?;
 
+-- name: purge_turns
+DELETE FROM turns WHERE id BETWEEN ? AND ?;
+
+-- name: purge_ids
+DELETE FROM message_ids WHERE session = ?;
+
+-- name: purge_aliases
+DELETE FROM aliases WHERE session = ?;
+
+-- name: purge_compactions
+DELETE FROM compactions WHERE session = ?;
+
 -- name: put_blob
 INSERT INTO media (address, data) VALUES (?, ?)
 ON CONFLICT (address) DO UPDATE SET data = excluded.data WHERE data IS NOT excluded.data;  -- heals a damaged copy
