@@ -407,7 +407,7 @@ def test_parts_in_roles_that_have_none_of_them_are_listed() -> None:
     [
         ("no such shelf", "Error: no such shelf"),
         ("Error: no such shelf", "Error: no such shelf"),
-        ("an ERROR", "an ERROR"),
+        ("an ERROR", "Error: an ERROR"),
         ("", "Error"),
     ],
 )

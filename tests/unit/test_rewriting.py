@@ -172,6 +172,21 @@ def test_an_edit_and_what_was_said_before(sessions: SessionManager) -> None:
         session.edit(1, assistant("x"))
 
 
+def test_an_edited_result_still_answers_its_call(sessions: SessionManager) -> None:
+    """Text for a tool message is what its result says; deleting what is deleted changes nothing."""
+    session = talk(sessions, 1)
+    session.edit(3, "another result")
+    result = session.messages()[2].tool_results[0]
+    assert (result.call_id, result.parts[0]) == ("c1", palaver.TextPart(text="another result"))
+    assert session.history().repairs == ()
+    session.delete_message(4)
+    session.delete_message(4)
+    session.redo()
+    assert len(session.messages()) == 4
+    with pytest.raises(SessionConflict):
+        session.delete_message(9)
+
+
 # ---------------------------------------------------------------------- forks
 def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     """It begins with copies, says where it came from, and goes its own way."""

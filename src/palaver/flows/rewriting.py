@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from palaver.budget import Budget
 from palaver.core import Core
 from palaver.errors import PalaverError, SessionConflict
 from palaver.flows.drafting import drafts
 from palaver.info import Page
-from palaver.model import Content, Message, parts_of
+from palaver.model import Content, Message, ToolResult, parts_of
 from palaver.operations import Appended, Cut, Edit, Redo, Redone, Replace
 from palaver.replay import replayable
 from palaver.steps import Flow, call, commit, long_call, write
@@ -134,7 +137,11 @@ def retain(core: Core, session_id: str, last: int) -> Flow[None]:
 
 
 def delete_message(core: Core, session_id: str, seq: int, expected_rev: int | None) -> Flow[None]:
-    """Make one message live no more."""
+    """Make one message live no more; one that is not live any more stays so."""
+    if not (yield from call(core.store.page, session_id, core.owner, after=seq - 1, before=seq + 1, limit=1)):
+        info = yield from call(core.store.info, session_id, core.owner, core.now())
+        if 1 <= seq <= info.last_seq:
+            return
     yield from _cut(core, session_id, seq, seq, "delete", expected_rev=expected_rev)
 
 
@@ -160,6 +167,8 @@ def edit(core: Core, session_id: str, seq: int, content: Content | Message, expe
         msg = f"session {session_id!r} has no live message at seq {seq}; its positions go to {info.last_seq}"
         raise SessionConflict(msg, expected=seq, actual=info.last_seq)
     message = page[0]
+    if not isinstance(content, Message) and message.role == "tool":
+        content = _as_result(message, content)
     new = (
         content
         if isinstance(content, Message)
@@ -177,6 +186,16 @@ def edit(core: Core, session_id: str, seq: int, content: Content | Message, expe
         )
     )
     return new.replace(seq=seq, created_at=message.created_at)
+
+
+def _as_result(message: Message, content: Content) -> Content:
+    """What a tool message says otherwise: its one result with new content, which still answers its call."""
+    parts = parts_of(content)
+    results = message.tool_results
+    if any(isinstance(part, ToolResult) for part in parts) or len(results) != 1:
+        return parts
+    inner: Any = parts
+    return msgspec.structs.replace(results[0], parts=inner, extra=None, layout=None)
 
 
 def versions(core: Core, session_id: str, seq: int) -> Flow[Page]:

@@ -150,6 +150,14 @@ class Accumulator:
         """What the provider said in the middle of the stream, where it broke off."""
         return self._stream.error
 
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the model stopped, in the wire's own word (`stop`, `end_turn`, `max_tokens`, …).
+
+        None until the provider says so. A stream that ends without it was cut off on the way, however it ended.
+        """
+        return self._stream.stop_reason
+
     def feed(self, event: object) -> list[Message]:
         """The messages that this event finished. Raises InvalidMessage for what is no event of this wire."""
         raw = plain(event, f"event {self._events}")

@@ -97,6 +97,8 @@ def _apply(
         if not dropped & {id(messages[index]), id(messages[index - 1])}:
             messages[index - 1]["content"].extend(messages[index]["content"])
             dropped.add(id(messages[index]))
+    # What was emptied just now says nothing any more; a message that came empty is the rules' affair.
+    dropped.update(id(messages[index]) for index in touched if messages[index].get("content") == [])
     kept = [index for index, message in enumerate(messages) if id(message) not in dropped]
     if len(kept) < len(messages):
         messages[:] = [messages[index] for index in kept]

@@ -120,6 +120,11 @@ class Stream(Protocol):
         """What the provider said in the middle of the stream, where it broke off."""
         ...
 
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the model stopped, in the wire's own word; None until the provider says so, and where it never did."""
+        ...
+
     def feed(self, event: dict[str, Any]) -> list[Message]:
         """Take one event, as plain JSON. The messages that it finished, as `parse` would give them."""
         ...

@@ -65,11 +65,12 @@ def _resume(conversation: Conversation, rest: str, output: Output) -> None:
 def _reference(conversation: Conversation, rest: str) -> str:
     """The id of a session that is named by its place in the list, its title, or the beginning of its id."""
     recent = conversation.sessions.list(limit=200)
-    if rest.isdecimal() and 1 <= int(rest) <= min(RECENT, len(recent)):
-        return recent[int(rest) - 1].id
     for info in recent:
         if rest in (info.id, info.title):
             return info.id
+    listed = conversation.listed or tuple(info.id for info in recent[:RECENT])
+    if rest.isdecimal() and 1 <= int(rest) <= len(listed):  # by the list that the person has seen
+        return listed[int(rest) - 1]
     near = [info for info in recent if info.id.startswith(rest) or (info.title or "").casefold() == rest.casefold()]
     if len(near) > 1:
         raise SessionConflict(f"{rest!r} names {len(near)} sessions: give more of the id")
@@ -78,7 +79,9 @@ def _reference(conversation: Conversation, rest: str) -> str:
 
 def _list(conversation: Conversation, output: Output) -> None:
     current = conversation.session.id
-    for number, info in enumerate(conversation.sessions.list(limit=RECENT), 1):
+    recent = conversation.sessions.list(limit=RECENT)
+    conversation.listed = tuple(info.id for info in recent)
+    for number, info in enumerate(recent, 1):
         mark = "*" if info.id == current else " "
         output.text(one_line(f"{mark}{number:>2}  {shown(info.last_active_at)}  {_title(info)}"))
     output.note("/resume NUMBER, TITLE or ID goes on with one of them")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -17,6 +20,8 @@ from palaver.turn import Turn
 
 __all__ = ["Conversation"]
 
+CUT_SHORT = frozenset({"length", "max_tokens", "model_context_window_exceeded", "content_filter"})
+"""Reasons to stop that leave an answer unfinished."""
 MAX_ROUNDS = 25
 """Times that a model may call tools in one turn."""
 
@@ -29,6 +34,8 @@ class Conversation:
         self.target = target
         self.endpoint = endpoint
         self.system = system
+        self.listed: tuple[str, ...] = ()
+        """Ids of the sessions that `/resume` listed last, in that order."""
 
     @property
     def session(self) -> Session:
@@ -72,20 +79,38 @@ class Conversation:
             accumulator.finish()
             _require_whole(accumulator)
         except BaseException as error:
-            accumulator.finish()
-            if accumulator.messages:
-                turn.append(*accumulator.messages)
-            turn.fail(f"the answer broke off: {type(error).__name__}")
+            with _undisturbed():
+                accumulator.finish()
+                if accumulator.messages:
+                    turn.append(*accumulator.messages)
+                turn.fail(f"the answer broke off: {type(error).__name__}")
             raise
         if not accumulator.messages:
             turn.fail("the model said nothing")
             raise EndpointError("the model said nothing; /retry asks it again")
+        if accumulator.stop_reason in CUT_SHORT:
+            show(f"\n[cut short by the provider: {accumulator.stop_reason}]")
         return accumulator.messages, accumulator.usage
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Without Ctrl-C, while what was said is brought to safety."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _require_whole(accumulator: Accumulator) -> None:
     if accumulator.error is not None:
         raise EndpointError(accumulator.error)
+    if accumulator.stop_reason is None:
+        raise EndpointError("the answer broke off; what came of it is kept, /retry asks again")
 
 
 def _sum(one: Usage, other: Usage | None) -> Usage:

@@ -42,7 +42,6 @@ class _OpenAI:
         key = os.environ.get("OPENAI_API_KEY") or _no_key("OPENAI_API_KEY", base_url)
         self.name = model
         self._model = model
-        self._failure: type[Exception] = openai.OpenAIError
         self._client = openai.OpenAI(api_key=key, base_url=base_url)
 
     def stream(self, system: str, payload: Rendered) -> Iterator[object]:
@@ -56,7 +55,7 @@ class _OpenAI:
                 stream=True,
                 stream_options={"include_usage": True},
             )
-        except self._failure as exc:
+        except Exception as exc:  # what a library raises on a broken stream is its own affair, and no end of the chat
             raise EndpointError(_told(exc)) from exc
 
 
@@ -68,7 +67,6 @@ class _Anthropic:
         key = os.environ.get("ANTHROPIC_API_KEY") or _no_key("ANTHROPIC_API_KEY", base_url)
         self.name = model
         self._model = model
-        self._failure: type[Exception] = anthropic.AnthropicError
         self._client = anthropic.Anthropic(api_key=key, base_url=base_url)
 
     def stream(self, system: str, payload: Rendered) -> Iterator[object]:
@@ -85,7 +83,7 @@ class _Anthropic:
                 tools=tools,
                 stream=True,
             )
-        except self._failure as exc:
+        except Exception as exc:  # what a library raises on a broken stream is its own affair, and no end of the chat
             raise EndpointError(_told(exc)) from exc
 
 
@@ -126,5 +124,5 @@ def _told(error: Exception) -> str:
     body: Any = getattr(error, "body", None)
     for name in ("error", "message"):  # {"error": {"message": …}}, or what is inside of it
         body = body.get(name, body) if isinstance(body, dict) else body  # pyright: ignore - any JSON
-    text = body if isinstance(body, str) else str(error)
+    text = body if isinstance(body, str) else str(error) or type(error).__name__
     return f"{status}: {text}" if status is not None else text

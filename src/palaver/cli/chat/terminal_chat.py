@@ -54,6 +54,9 @@ def start(url: str, options: ChatOptions, output: Output) -> int:
                 break
             except PalaverError as exc:
                 output.error(str(exc))
+            except KeyboardInterrupt:
+                output.text()
+                output.note("interrupted")
     return OK
 
 

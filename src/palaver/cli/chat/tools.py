@@ -106,7 +106,7 @@ def run(call: ToolCall) -> Message:
     """The result of a call; what goes wrong is told to the model, which asked for it."""
     try:
         return tool(call.call_id, _result(call), name=call.name)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         return tool(call.call_id, f"Error: {exc}", name=call.name, is_error=True)
 
 

@@ -32,6 +32,7 @@ class AnthropicStream:
         self.text = ""
         self.usage: Usage | None = None
         self.error: str | None = None
+        self.stop_reason: str | None = None
         self._answer: dict[str, Any] | None = None
         self._blocks: dict[int, dict[str, Any]] = {}
         self._inputs: dict[int, str] = {}
@@ -51,6 +52,8 @@ class AnthropicStream:
             case "message_delta":
                 self._change(event)
             case "message_stop":
+                reason = (self._answer or {}).get("stop_reason")
+                self.stop_reason = reason if isinstance(reason, str) else "message_stop"
                 return self._finished(ended=True)
             case "error":
                 self.error = _said(event.get("error"))

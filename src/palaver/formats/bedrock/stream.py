@@ -30,6 +30,7 @@ class BedrockStream:
         self.text = ""
         self.usage: Usage | None = None
         self.error: str | None = None
+        self.stop_reason: str | None = None
         self._role: str | None = None
         self._ended = False
         self._reason: Any = None
@@ -55,6 +56,7 @@ class BedrockStream:
                     self._whole.add(_index(value))
                 case "messageStop":
                     self._ended, self._reason = True, value.get("stopReason")
+                    self.stop_reason = str(self._reason or "messageStop")
                 case "metadata":
                     self.usage = usage_of(value.get("usage"))
                     return self._finished()

@@ -43,6 +43,7 @@ class GoogleStream:
         self.text = ""
         self.usage: Usage | None = None
         self.error: str | None = None
+        self.stop_reason: str | None = None
         self._candidate: dict[str, Any] = {}
         self._content: dict[str, Any] | None = None
         self._parts: list[Any] = []
@@ -77,6 +78,8 @@ class GoogleStream:
             if value is not None and key != "content":
                 self._candidate[key] = value
         reason = either(candidate, "finishReason", "finish_reason")
+        if isinstance(reason, str) and reason:
+            self.stop_reason = reason
         if reason and reason not in _FINE:
             said = either(candidate, "finishMessage", "finish_message")
             self.error = f"{reason}: {said}" if said else str(reason)

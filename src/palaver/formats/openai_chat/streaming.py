@@ -38,12 +38,14 @@ class ChatStream:
         "_text",
         "_texts",
         "error",
+        "stop_reason",
         "usage",
     )
 
     def __init__(self, dialect: Dialect) -> None:
         self.usage: Usage | None = None
         self.error: str | None = None
+        self.stop_reason: str | None = None
         self._dialect = dialect
         self._raw: dict[str, Any] = {}
         """Keys that come whole, and those that are null so far."""
@@ -110,6 +112,7 @@ class ChatStream:
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason and reason != "error":  # OpenRouter's word for a stream that broke off
             self._ended = True
+            self.stop_reason = reason
 
     def _note(self, event: dict[str, Any]) -> None:
         """What an event says about the call itself: what it used, and that it failed."""

@@ -108,7 +108,7 @@ def answer(result: ToolResult, call_id: str, call: str, wire: str | None, notes:
         return {"type": "computer_call_output", "call_id": call_id, "output": shot}
     output = _said(result, wire, notes)
     if result.is_error and wire != WIRE and call not in ("apply_patch_call", "shell_call"):
-        output = failed(output, notes)
+        output = failed(output, notes, entry="input_text")
     if call in ("function_call", "custom_tool_call"):
         return {"type": f"{call}_output", "call_id": call_id, "output": output}
     text = output if isinstance(output, str) else "\n".join(entry.get("text", "") for entry in output)

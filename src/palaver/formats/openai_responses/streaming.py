@@ -46,6 +46,7 @@ class ResponseStream:
         self.text = ""
         self.usage: Usage | None = None
         self.error: str | None = None
+        self.stop_reason: str | None = None
         self._items: dict[int, _Item] = {}
 
     def feed(self, event: dict[str, Any]) -> list[Message]:
@@ -96,6 +97,9 @@ class ResponseStream:
         if not is_object(response):
             raise InvalidMessage(f"the event {event['type']} has no response")
         self.usage = usage_of(response) or self.usage
+        details = response.get("incomplete_details")
+        reason = details.get("reason") if is_object(details) else None
+        self.stop_reason = reason if isinstance(reason, str) else event["type"].removeprefix("response.")
         if is_object(response.get("error")):
             self._fail(response["error"])
         elif event["type"] == "response.failed" and self.error is None:
