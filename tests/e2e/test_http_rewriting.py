@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from palaver.server import app
@@ -308,3 +311,44 @@ def test_patches_that_are_refused(http: TestClient, path: str, body: dict[str, A
 def test_names_that_no_store_could_keep(http: TestClient, path: str, body: dict[str, Any]) -> None:
     """A NUL in a title or a tag is refused as in a key."""
     assert problem(http.patch(path, json=body)) == (422, "invalid-key")
+
+
+# ---------------------------------------------------------------------- whatever comes
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+counts = st.integers(-1, 9) | json_values
+likely = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("at", "turns", "after", "last", "expected_seq"), counts),
+        **dict.fromkeys(("title", "tags", "archived", "pinned", "metadata", "content"), json_values),
+        "messages": st.just(TALK) | json_values,
+        "message": st.just(TALK[1]) | json_values,
+        "wire": st.just("openai_chat") | json_values,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def fuzzed() -> Iterator[TestClient]:
+    """One application for all examples of a property."""
+    with TestClient(app("memory://"), base_url=BASE) as client:
+        yield client
+
+
+@given(change=st.sampled_from(CHANGES), body=likely | json_values)
+def test_no_body_is_a_fault_of_the_server(
+    fuzzed: TestClient, change: tuple[str, str, dict[str, Any] | None], body: Any
+) -> None:
+    """Whatever JSON comes, the answer is the change or a problem of the request, and a model may see what is left."""
+    method, end, _ = change
+    path = fuzzed.post("/v1/sessions", json={}).headers["location"]
+    fuzzed.post(f"{path}/messages", json={"messages": TALK})
+    content = json.dumps(body).encode()
+    answer = fuzzed.request(method, f"{path}{end}", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code < 500, answer.text
+    assert answer.status_code < 300 or problem(answer)
+    assert fuzzed.get(f"{path}/window", params={"wire": "openai_chat"}).status_code == 200
