@@ -31,12 +31,11 @@ from palaver.server import Limits, app, serve
 from palaver.server.bodies import BeginTurn
 from palaver.server.guard import own_names
 from palaver.server.pages import begin_command, finish_command
+from tests.e2e.asking import BASE, ORIGIN, begin, problem, texts
 from tests.faults import kit
 
 SOURCE = Path(palaver.__file__).resolve().parents[1]
 PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0)"
-BASE = "http://127.0.0.1"
-ORIGIN = {"platform": "telegram", "chat_id": "42", "user_id": "7"}
 CALL = {"role": "assistant", "content": [{"kind": "tool_call", "name": "calc", "call_id": "c1", "arguments": "{}"}]}
 RESULT = {"role": "tool", "call_id": "c1", "content": "4"}
 
@@ -90,35 +89,6 @@ def http() -> Iterator[TestClient]:
     """The application in this process, over an empty store."""
     with TestClient(app("memory://"), base_url=BASE) as client:
         yield client
-
-
-def begin(client: Any, message: Any = "Hello", **more: Any) -> dict[str, Any]:
-    """Begin a turn that must begin."""
-    origin = {} if more.keys() & {"key", "session_id", "origin"} else {"origin": ORIGIN}
-    answer = client.post("/v1/turns", json={**origin, "message": message, **more})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    """Status and slug of a problem document, checked to be one."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    said = answer.json()
-    assert said["status"] == answer.status_code
-    assert said["title"]
-    assert said["detail"]
-    assert isinstance(said["retryable"], bool)
-    return answer.status_code, said["type"].removeprefix("/problems/")
-
-
-def texts(messages: list[dict[str, Any]]) -> list[str]:
-    """The text of each message, tool results included."""
-    out: list[str] = []
-    for message in messages:
-        parts = [inner for part in message["parts"] for inner in part.get("parts", [part])]
-        out.append("".join(part.get("text", "") for part in parts))
-    return out
 
 
 # ---------------------------------------------------------------------- a real server

@@ -1,23 +1,22 @@
-"""The commands, their options, and the way from an error to an exit code."""
+"""The commands that read, serve and chat, with their options; those that change a session are in `changes`."""
 
 from __future__ import annotations
 
 import enum
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from palaver import __version__
-from palaver.cli import listing, reports, search, serving, stores, transcript
-from palaver.cli.failures import FAILED, INTERRUPTED, OK, Failure, exit_code
+from palaver.cli import changes, listing, reports, search, serving, stores, transcript
+from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since
+from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
 from palaver.cli.output import Output
+from palaver.cli.performing import perform
 from palaver.clock import utc_now
-from palaver.errors import PalaverError
 from palaver.model import Role
 
 __all__ = ["app", "run"]
@@ -32,33 +31,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_STORE_HELP = "The store. Else $PALAVER_STORE, else palaver.db in the user's data directory."
-
-Store = Annotated[str | None, typer.Option("--store", metavar="URL", help=_STORE_HELP)]
-Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only what belongs to this owner.")]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each thing.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
-
 
 class Provider(enum.StrEnum):
     """Whose API a chat speaks."""
 
     openai = "openai"
     anthropic = "anthropic"
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """Options that may stand before the command as well as after it."""
-
-    store: str | None = None
-    json: bool = False
-    debug: bool = False
-
-    def with_own(self, *, store: str | None, json: bool = False, debug: bool = False) -> Common:
-        """These, with what was said after the command: the nearer word counts."""
-        nearest = store if store is not None else self.store  # an empty one too: it is told, and not passed over
-        return Common(store=nearest, json=json or self.json, debug=debug or self.debug)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -111,12 +89,12 @@ def serve(
 
     Makes the store if there is none. Needs the `server` extra.
     """
-    options = _common(context).with_own(store=store, debug=debug)
+    options = common_of(context).with_own(store=store, debug=debug)
 
     def work(_: Output) -> None:
         serving.start(stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote)
 
-    _perform(options, work)
+    perform(options, work)
 
 
 @app.command("chat", epilog="Example: palaver chat --base-url http://127.0.0.1:11434/v1 --model llama3.2")
@@ -143,7 +121,7 @@ def chat(
     The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY. The model may call a clock and a calculator.
     Every message is in the store before it is sent; `/help` lists commands. Needs the `chat` extra.
     """
-    options = _common(context).with_own(store=store, debug=debug)
+    options = common_of(context).with_own(store=store, debug=debug)
 
     def work(output: Output) -> int:
         from palaver.cli import chat as chatting
@@ -153,7 +131,7 @@ def chat(
         )
         return chatting.start(stores.resolve_url(options.store), said, output)
 
-    _perform(options, work)
+    perform(options, work)
 
 
 @app.command("ls", epilog="Example: palaver ls --active-since 2h")
@@ -182,8 +160,8 @@ def ls(
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
             listing.list_sessions(manager, output, limit=limit, active_since=since, everything=everything)
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
 
 
 @app.command("show", epilog="Example: palaver show telegram:dm:42 --window")
@@ -217,8 +195,8 @@ def show(
                 return transcript.show_window(found, output, limit=limit)
             return transcript.show_transcript(found, output, limit=limit, raw=raw)
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
 
 
 @app.command("search", epilog="""Example: palaver search '"train to Rome" tick*' --since 30d --around 2""")
@@ -263,7 +241,7 @@ def search_messages(
     began, ended = _moment(since, "--since"), _moment(until, "--until")
 
     def work(options: Common, output: Output) -> None:
-        with stores.open_for_searching(stores.resolve_url(options.store), owner) as manager:
+        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
             found = stores.find(manager, session).id if session is not None else None
             search.search(
                 manager,
@@ -278,8 +256,8 @@ def search_messages(
                 around=around,
             )
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
 
 
 @app.command("stats", epilog="Example: palaver stats --json")
@@ -292,8 +270,8 @@ def stats(
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
             reports.show_stats(manager, output)
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
 
 
 @app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
@@ -306,8 +284,11 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
     def work(options: Common, output: Output) -> int:
         return reports.show_findings(stores.findings(stores.resolve_url(options.store)), output)
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
+
+
+changes.add_to(app)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:
@@ -316,32 +297,3 @@ def _moment(text: str | None, option: str) -> datetime | None:
         return parse_since(text, utc_now()) if text is not None else None
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint=option) from exc
-
-
-def _common(context: typer.Context) -> Common:
-    found: Any = context.obj
-    return found if isinstance(found, Common) else Common()
-
-
-def _perform(options: Common, work: Callable[[Output], int | None]) -> None:
-    """Do the work of a command, and end with its exit code; an error is told on one line."""
-    output = Output(json=options.json)
-    try:
-        code = work(output) or OK
-        output.flush()
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except Exception as exc:  # noqa: BLE001 - the end of the line: a person is told, and no trace covers their screen
-        code = exit_code(exc)
-        if options.debug:
-            output.trace("".join(traceback.format_exception(exc)))
-        output.error(_told(exc))
-    raise typer.Exit(code)
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, (PalaverError, Failure)):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-    return f"{type(error).__name__}: {error} (this should not happen; --debug shows where)"

@@ -21,7 +21,7 @@ _HEAD = """\
 
 <!-- Made by `python -m palaver.cli.reference > docs/cli.md`; a test compares. Change the commands, not this page. -->
 
-`palaver` looks into a store and serves it.
+`palaver` looks into a store, changes single sessions in it, serves it, and chats.
 Options that every command has may also stand before the command.
 `--help` after any command says what is on this page.
 """
@@ -39,8 +39,8 @@ else it is `palaver.db` in the user's data directory:
 | macOS | the same if `XDG_DATA_HOME` is set, else `~/Library/Application Support/palaver` |
 | Windows | `%LOCALAPPDATA%\\palaver` |
 
-Only `serve` makes a store that is missing.
-`search` writes to its search index and to nothing else; the other commands open it for reading alone.
+Only `serve` and `chat` make a store that is missing.
+`ls`, `show`, `stats` and `check` open it for reading alone; `search` writes to its search index and to nothing else.
 All of them can be used while an agent runs.
 SQLite then leaves two small files beside it (`-wal` and `-shm`) if no other process has it open;
 the next process that writes takes them away.
@@ -60,6 +60,9 @@ With `--json` each thing is one line of JSON: sessions, findings, hits of a sear
 whose `type` is `session`, `message`, `pending`, `repair`, `omitted` or `corrupt`.
 A session in `ls` has the fields of `SessionInfo` (`usage` is filled in by `show` only), and `turn_interrupted`:
 whether its last turn was cut off by a crash (one closed by `fail` or an exception is not shown).
+What changes a session writes the session as it is then, with the fields of `SessionInfo`; `fork` the new one,
+`undo` the messages that it took back,
+and `redo` the range that it brought back: `session_id`, `from_seq`, `through_seq`.
 Each key is always there, null where there is nothing; new keys may come.
 """
 

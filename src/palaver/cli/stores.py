@@ -1,4 +1,7 @@
-"""From what the command line says to an open store. Commands that only read make nothing, and change nothing."""
+"""From what the command line says to an open store.
+
+Commands that only read change nothing, and no command that looks for a session makes a store.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from palaver.opening import open as open_manager
 from palaver.session import Session
 from palaver.stores.base import Finding
 
-__all__ = ["find", "findings", "open_for_reading", "open_for_searching", "read_only", "resolve_url"]
+__all__ = ["find", "findings", "open_for_reading", "open_for_writing", "read_only", "resolve_url"]
 
 _SESSIONS_TRIED = 1_000
 _GUESSES = 3
@@ -66,8 +69,8 @@ def open_for_reading(url: str, owner: str | None) -> SessionManager:
     return manager.for_owner(owner)
 
 
-def open_for_searching(url: str, owner: str | None) -> SessionManager:
-    """The same, where the store may take into its search index what is new; it is not made where it is missing.
+def open_for_writing(url: str, owner: str | None) -> SessionManager:
+    """The same, for commands that change what is stored, or its search index; it is not made where it is missing.
 
     Raises as `open_for_reading` does.
     """

@@ -24,6 +24,7 @@ from palaver.window import Omitted, Window
 __all__ = [
     "Appended",
     "Compacted",
+    "Edited",
     "Events",
     "Health",
     "HitDocument",
@@ -35,9 +36,11 @@ __all__ = [
     "OpenTurns",
     "Payload",
     "PayloadRepair",
+    "Rewound",
     "SessionDocument",
     "SessionPage",
     "TurnDocument",
+    "Versions",
     "WindowAnswer",
     "WindowDocument",
     "hit_document",
@@ -174,6 +177,27 @@ class Compacted(_Answer, frozen=True, kw_only=True):
     """A summary that stands for messages now."""
 
     summary: Summary
+
+
+class Edited(_Answer, frozen=True, kw_only=True):
+    """A message that was edited, as it is now."""
+
+    message: Message
+
+
+class Rewound(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken back."""
+
+    messages: tuple[Message, ...]
+    """They are live no more, and still stored."""
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message said before each of its edits, oldest first."""
+
+    messages: tuple[Message, ...]
+    corrupt: tuple[int, ...]
+    """Its position, once for each version that cannot be decoded."""
 
 
 class Messages(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from palaver.errors import InvalidMessage
 from palaver.formats import parse
 from palaver.keys import Origin
-from palaver.model import Message, Wire
+from palaver.model import Message, Part, Wire
 from palaver.server.limits import MAX_LEASE_SECONDS, MAX_WAIT_SECONDS
-from palaver.server.messages import Body, Count, NewMessage, NewUsage
+from palaver.server.messages import Body, Count, NewMessage, NewPart, NewUsage
 
 __all__ = [
     "AppendMessages",
@@ -24,19 +24,29 @@ __all__ = [
     "BeginTurnOnWire",
     "CompactSession",
     "CreateSession",
+    "EditMessage",
+    "EditMessageOnWire",
     "FailTurn",
     "FinishTurn",
     "FinishTurnOnWire",
+    "ForkSession",
     "KeyBody",
     "NewOrigin",
     "PatchSession",
     "Positive",
     "RenewTurn",
+    "ReplaceMessages",
+    "ReplaceWireMessages",
     "ResumeKey",
+    "RetainSession",
+    "RewindSession",
+    "TruncateSession",
 ]
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 LeaseSeconds: TypeAlias = Annotated[float, Meta(ge=1, le=MAX_LEASE_SECONDS)]
+Said: TypeAlias = Annotated[str, Meta(pattern=r"\S")]
+"""Text that is not blank."""
 WaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)]
 
 
@@ -93,10 +103,60 @@ class CreateSession(_Target, frozen=True, kw_only=True):
 
 
 class PatchSession(Body, frozen=True, kw_only=True):
-    """Changes a session."""
+    """Changes what is kept about a session, all of it or nothing. What is left out stays as it is."""
 
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] | UnsetType = UNSET
     """Merged into the session's metadata, one level deep; null removes a key."""
+    title: Said | UnsetType | None = UNSET
+    """New to the owner; null takes the title away."""
+    tags: tuple[Said, ...] | UnsetType = UNSET
+    """These, and no others."""
+    archived: bool | UnsetType = UNSET
+    """Whether default lists leave it out."""
+    pinned: bool | UnsetType = UNSET
+    """Whether it is kept from being archived or expired by age."""
+
+    def __post_init__(self) -> None:
+        if not self.changes():
+            msg = "nothing is to be changed: give metadata, title, tags, archived or pinned"
+            raise ValueError(msg)
+
+    def changes(self) -> dict[str, Any]:
+        """What is given, by its name."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        if isinstance(self.tags, tuple):
+            given["tags"] = tuple(dict.fromkeys(self.tags))
+        return given
+
+
+class ForkSession(Body, frozen=True, kw_only=True):
+    """Makes a session with copies of another one's messages."""
+
+    at: Count | None = None
+    """Last position to copy; inside an exchange, the copy ends before it. null: all that is live."""
+    title: Said | None = None
+    """New to the owner."""
+
+
+class RewindSession(Body, frozen=True, kw_only=True):
+    """Takes back the newest turns."""
+
+    turns: Positive = 1
+    """All there are, where there are fewer."""
+
+
+class TruncateSession(Body, frozen=True, kw_only=True):
+    """Keeps the first part of a transcript."""
+
+    after: Count
+    """The last position that stays live; 0: none does."""
+
+
+class RetainSession(Body, frozen=True, kw_only=True):
+    """Keeps the last part of a transcript."""
+
+    last: Positive
+    """How many of the newest messages; fewer stay where the history would not be legal."""
 
 
 class CompactSession(Body, frozen=True, kw_only=True):
@@ -167,11 +227,17 @@ class BeginTurnOnWire(_Begin, frozen=True, kw_only=True):
 
     def first(self) -> Message:
         """The message as the library's value. Raises InvalidMessage, UnsupportedFormat."""
-        parsed = parse(self.wire, self.message)
-        if len(parsed) != 1:
-            msg = f"message is {len(parsed)} messages; a turn begins with one"
-            raise InvalidMessage(msg)
-        return parsed[0] if self.message_id is None else parsed[0].replace(id=self.message_id)
+        first = _parsed(self.wire, self.message, "a turn begins with one")
+        return first if self.message_id is None else first.replace(id=self.message_id)
+
+
+def _parsed(wire: str, message: dict[str, Any], why: str) -> Message:
+    """The one message that a provider's message is."""
+    parsed = parse(wire, message)
+    if len(parsed) != 1:
+        msg = f"message is {len(parsed)} messages; {why}"
+        raise InvalidMessage(msg)
+    return parsed[0]
 
 
 Given: TypeAlias = Annotated[tuple[NewMessage, ...], Meta(min_length=1)]
@@ -203,6 +269,37 @@ class AppendWireMessages(_Append, frozen=True, kw_only=True):
     def given(self) -> Sequence[Message]:
         """The messages as the library's values. Raises InvalidMessage, UnsupportedFormat."""
         return parse(self.wire, self.messages)
+
+
+class ReplaceMessages(AppendMessages, frozen=True, kw_only=True):
+    """Puts messages in the place of all that is live, all or none."""
+
+
+class ReplaceWireMessages(AppendWireMessages, frozen=True, kw_only=True):
+    """The same with messages in a provider's format."""
+
+
+class EditMessage(Body, frozen=True, kw_only=True):
+    """Puts new content in the place of a message; all else of it stays."""
+
+    content: str | tuple[str | NewPart, ...]
+    """Text, or texts and parts."""
+
+    def new(self) -> tuple[Part, ...]:
+        """The content as the library's values. Raises InvalidMessage."""
+        return NewMessage(role="user", content=self.content).message().parts
+
+
+class EditMessageOnWire(Body, frozen=True, kw_only=True):
+    """Puts a message in a provider's format in the place of one of the same role; id, position and time stay."""
+
+    wire: Wire
+    """Wire format of the message, such as `openai_chat`."""
+    message: dict[str, Any]
+
+    def new(self) -> Message:
+        """The message as the library's value. Raises InvalidMessage, UnsupportedFormat."""
+        return _parsed(self.wire, self.message, "an edit puts one in the place of one")
 
 
 class RenewTurn(Body, frozen=True, kw_only=True):

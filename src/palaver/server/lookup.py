@@ -5,8 +5,14 @@ from __future__ import annotations
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.errors import InvalidKey, SessionNotFound
 from palaver.keys import parse_key
+from palaver.server.table import Call
 
-__all__ = ["session_named"]
+__all__ = ["session_named", "session_of"]
+
+
+async def session_of(call: Call) -> AsyncSession:
+    """The session that the path names. Raises as `session_named` does."""
+    return await session_named(call.sessions, call.path["session_id"])
 
 
 async def session_named(sessions: AsyncSessionManager, reference: str) -> AsyncSession:

@@ -16,6 +16,11 @@ from palaver.server.table import Endpoint, NoQuery
 __all__ = ["document", "route_table"]
 
 OWNER_HEADER = "Palaver-Owner"
+_NAME = {"schema": {"type": "string"}, "description": "As `id` said."}
+_PATH = {
+    "session_id": {"schema": {"type": "string"}, "description": "Percent-encoded where it holds a slash."},
+    "seq": {"schema": {"type": "integer", "minimum": 1}, "description": "Position of a message."},
+}
 _REF = "#/components/schemas/{name}"
 _ANYWHERE = ("bad-request", "host-not-allowed")
 _WITH_BODY = ("invalid-json", "body-too-large", "unsupported-media-type", "invalid-request", "invalid-message")
@@ -89,13 +94,7 @@ def _one_of(kinds: list[Any]) -> Any:
 
 def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:
     return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string"},
-            "description": "Percent-encoded where it holds a slash." if name == "session_id" else "As `id` said.",
-        }
+        {"name": name, "in": "path", "required": True, **_PATH.get(name, _NAME)}
         for name in re.findall(r"\{(\w+)\}", each.path)
     ]
 

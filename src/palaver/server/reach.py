@@ -1,18 +1,23 @@
 """The one place where the server reaches behind the public API.
 
-For whose process a lease belongs to, for the tokens of turns, and for handles that cost no read.
+For whose process a lease belongs to, for the tokens of turns, for handles that cost no read, and for one change of what
+takes the handle several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from palaver import codec
 from palaver.aio import AsyncSession, AsyncSessionManager
+from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
 from palaver.rows import TurnRow
 from palaver.steps import call
 
-__all__ = ["of_clients", "running_turn", "running_turn_id", "session_handle"]
+__all__ = ["of_clients", "running_turn", "running_turn_id", "session_handle", "set_info"]
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
@@ -44,3 +49,17 @@ async def running_turn_id(sessions: AsyncSessionManager, session_id: str, first_
     """Id of the turn that began there, and the right to end it; None if it has ended. Raises SessionNotFound."""
     turn = await running_turn(sessions, session_id, first_seq)
     return turn_id(session_id, turn.first_seq, turn.token) if turn is not None else None
+
+
+async def set_info(
+    session: AsyncSession, *, expected_rev: int | None, metadata: Mapping[str, Any] | None = None, **changes: Any
+) -> None:
+    """Change what is kept about a session that is stored, all of it or nothing.
+
+    Raises SessionConflict where it has another version, or another session the title.
+    """
+    core = session._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = session._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if metadata is not None:
+        changes["metadata"] = codec.json_text(dict(metadata), "metadata")
+    await handover.drive(flows.set_info(core, session.id, expected_rev=expected_rev, **changes))

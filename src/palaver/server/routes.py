@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from palaver.server import search, service, sessions, turns
+from palaver.server import keys, rewriting, search, service, sessions, turns
 
 __all__ = ["ENDPOINTS"]
 
-ENDPOINTS = (*turns.ENDPOINTS, *sessions.ENDPOINTS, *search.ENDPOINTS, *service.ENDPOINTS)
+ENDPOINTS = (
+    *turns.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *rewriting.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *search.ENDPOINTS,
+    *service.ENDPOINTS,
+)
 """Every route of the API, in the order that they are shown in."""

@@ -1,16 +1,14 @@
-"""Sessions and keys over HTTP."""
+"""Sessions over HTTP."""
 
 from __future__ import annotations
 
-import zlib
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from palaver.aio import AsyncSession
-from palaver.errors import SessionConflict, SessionNotFound
+from palaver.errors import SessionNotFound
 from palaver.media import as_text
 from palaver.model import Wire
 from palaver.server import bodies
@@ -28,10 +26,10 @@ from palaver.server.answers import (
 )
 from palaver.server.bodies import Positive
 from palaver.server.limits import MAX_PAGE
-from palaver.server.lookup import session_named
+from palaver.server.lookup import session_of
 from palaver.server.messages import Count
-from palaver.server.problems import problem
-from palaver.server.reach import session_handle
+from palaver.server.reach import session_handle, set_info
+from palaver.server.revisions import guarded, shown
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -74,34 +72,6 @@ class WindowQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Wire format, such as `openai_chat`: the answer's `payload` is ready for that provider."""
 
 
-async def _session(call: Call) -> AsyncSession:
-    return await session_named(call.sessions, call.path["session_id"])
-
-
-async def _shown(session: AsyncSession, call: Call, status: int = 200) -> Answer:
-    document = session_document(await session.info(), call.cleaned)
-    headers = {"ETag": _etag(document), "Cache-Control": "no-cache"}
-    if status == 201:
-        headers["Location"] = f"/v1/sessions/{document.id}"
-    return Answer(document, status, headers)
-
-
-def _etag(document: SessionDocument) -> str:
-    """`rev.last_seq.checksum`: a turn that ends, or a hold that runs out, moves neither number."""
-    return f'"{document.etag}.{zlib.crc32(msgspec.json.encode(document)):08x}"'
-
-
-def _expected_rev(call: Call) -> int | None:
-    """The version that If-Match names. Only `rev` counts: messages that came meanwhile change no metadata."""
-    said = call.request.headers.get("if-match")
-    if said is None or said.strip() == "*":
-        return None
-    rev = said.strip().strip('"').partition(".")[0]
-    if not rev.isdecimal() or len(rev) > 15:
-        raise problem("bad-request", f"If-Match is {said!r}; send one ETag, as the session came with", path="If-Match")
-    return int(rev)
-
-
 async def list_sessions(call: Call) -> Answer:
     """A page of sessions."""
     query: SessionQuery = call.query
@@ -114,41 +84,36 @@ async def create_session(call: Call) -> Answer:
     """Make a session on purpose."""
     body: bodies.CreateSession = call.body
     made = await call.sessions.create(body.target, alias=body.alias, title=body.title, metadata=body.metadata)
-    return await _shown(made, call, 201)
+    return await shown(made, call, 201)
 
 
 async def get_session(call: Call) -> Answer:
     """All about one session, or 304 where the caller knows it."""
-    shown = await _shown(await _session(call), call)
+    answer = await shown(await session_of(call), call)
     known = call.request.headers.get("if-none-match", "")
-    if known.strip() == "*" or shown.headers["ETag"] in [each.strip().removeprefix("W/") for each in known.split(",")]:
-        return Answer(None, 304, shown.headers)
-    return shown
+    if known.strip() == "*" or answer.headers["ETag"] in [each.strip().removeprefix("W/") for each in known.split(",")]:
+        return Answer(None, 304, answer.headers)
+    return answer
 
 
 async def patch_session(call: Call) -> Answer:
-    """Merge into a session's metadata."""
+    """Change what is kept about a session."""
     body: bodies.PatchSession = call.body
-    session = await _session(call)
-    expected = _expected_rev(call)
-    try:
-        await session.set_metadata(body.metadata, expected_rev=expected)
-    except SessionConflict as error:
-        if expected is None:
-            raise
-        raise problem("precondition-failed", str(error), path="If-Match") from error
-    return await _shown(session, call)
+    session = await session_of(call)
+    async with guarded(call, session) as expected:
+        await set_info(session, expected_rev=expected, **body.changes())
+    return await shown(session, call)
 
 
 async def reset_session(call: Call) -> Answer:
     """Point all keys of a session at a new one."""
-    return await _shown(await (await _session(call)).reset(), call, 201)
+    return await shown(await (await session_of(call)).reset(), call, 201)
 
 
 async def read_messages(call: Call) -> Answer:
     """A page of the transcript."""
     query: MessageQuery = call.query
-    page = await (await _session(call)).messages(**msgspec.structs.asdict(query))
+    page = await (await session_of(call)).messages(**msgspec.structs.asdict(query))
     read = sorted((*(message.seq for message in page), *page.corrupt))
     following = None
     if len(read) == query.limit:
@@ -159,7 +124,7 @@ async def read_messages(call: Call) -> Answer:
 async def read_media(call: Call) -> Answer:
     """Content that a message of the session refers to."""
     address = call.path["address"]
-    data = await (await _session(call)).media(address)
+    data = await (await session_of(call)).media(address)
     return Answer(Media(address=address, size=len(data), data=as_text(data)))
 
 
@@ -172,7 +137,7 @@ async def append_messages(call: Call) -> Answer:
             *given, expected_seq=body.expected_seq
         )
     except SessionNotFound:
-        done = await (await _session(call)).append(*given, expected_seq=body.expected_seq)
+        done = await (await session_of(call)).append(*given, expected_seq=body.expected_seq)
     made = Appended(
         session_id=done.session_id,
         seqs=done.seqs,
@@ -186,7 +151,7 @@ async def append_messages(call: Call) -> Answer:
 async def read_window(call: Call) -> Answer:
     """What a model may see of a session."""
     query: WindowQuery = call.query
-    session = await _session(call)
+    session = await session_of(call)
     window = await session.history(
         max_messages=query.max_messages, max_tokens=query.max_tokens, max_turns=query.max_turns
     )
@@ -199,33 +164,13 @@ async def compact_session(call: Call) -> Answer:
     """Let a summary stand for messages."""
     body: bodies.CompactSession = call.body
     usage = body.usage.usage() if body.usage is not None else None
-    made = await (await _session(call)).compact(
+    made = await (await session_of(call)).compact(
         body.summary, through_seq=body.through_seq, expected=body.expected, usage=usage
     )
     return Answer(Compacted(summary=made, repairs=call.cleaned or msgspec.UNSET), 201)
 
 
-async def resolve_key(call: Call) -> Answer:
-    """The session that a key points at."""
-    body: bodies.KeyBody = call.body
-    return await _shown(await call.sessions.resolve(body.target or ""), call)
-
-
-async def reset_key(call: Call) -> Answer:
-    """Point one key at a new session."""
-    body: bodies.KeyBody = call.body
-    return await _shown(await call.sessions.reset(body.target or ""), call, 201)
-
-
-async def resume_key(call: Call) -> Answer:
-    """Point a key at a session that exists."""
-    body: bodies.ResumeKey = call.body
-    session = await session_named(call.sessions, body.session_id)
-    return await _shown(await call.sessions.resume(body.target or "", session.id), call)
-
-
 _FOUND = ("session-not-found",)
-_ORIGIN = {"platform": "telegram", "chat_id": "42"}
 
 ENDPOINTS = (
     Endpoint(
@@ -266,13 +211,13 @@ ENDPOINTS = (
         "PATCH",
         "/v1/sessions/{session_id}",
         "patchSession",
-        "Merge into a session's metadata; null removes a key.",
+        "Change its title, tags or metadata (merged; null removes a key), archive it or pin it.",
         patch_session,
         {200: "The session as it is now."},
         SessionDocument,
         bodies=(bodies.PatchSession,),
-        problems=(*_FOUND, "precondition-failed"),
-        example={"metadata": {"mood": "curious"}},
+        problems=(*_FOUND, "session-conflict", "invalid-key", "precondition-failed"),
+        example={"title": "Trip to Rome", "metadata": {"mood": "curious"}},
         headers={"If-Match": "The ETag that the session had; its messages may have grown meanwhile."},
     ),
     Endpoint(
@@ -340,40 +285,5 @@ ENDPOINTS = (
         bodies=(bodies.CompactSession,),
         problems=(*_FOUND, "session-conflict"),
         example={"summary": "They added two and two.", "through_seq": 4},
-    ),
-    Endpoint(
-        "POST",
-        "/v1/keys/resolve",
-        "resolveKey",
-        "The session that an origin or key points at; never makes one.",
-        resolve_key,
-        {200: "The session."},
-        SessionDocument,
-        bodies=(bodies.KeyBody,),
-        problems=_FOUND,
-        example={"origin": _ORIGIN},
-    ),
-    Endpoint(
-        "POST",
-        "/v1/keys/reset",
-        "resetKey",
-        "Point this one key at a new session.",
-        reset_key,
-        {201: "The new session."},
-        SessionDocument,
-        bodies=(bodies.KeyBody,),
-        example={"origin": _ORIGIN},
-    ),
-    Endpoint(
-        "POST",
-        "/v1/keys/resume",
-        "resumeKey",
-        "Point a key at a session that exists, and reopen it if it had ended.",
-        resume_key,
-        {200: "The session."},
-        SessionDocument,
-        bodies=(bodies.ResumeKey,),
-        problems=_FOUND,
-        example={"origin": _ORIGIN, "session_id": "trip-to-rome"},
     ),
 )

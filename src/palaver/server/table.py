@@ -14,7 +14,7 @@ from palaver.server.reading import Cleaned
 
 __all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery"]
 
-Method: TypeAlias = Literal["GET", "POST", "PATCH"]
+Method: TypeAlias = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

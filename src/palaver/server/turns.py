@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -23,11 +23,11 @@ from palaver.server.answers import (
     turn_document,
 )
 from palaver.server.bodies import Positive
+from palaver.server.busy import busy_problem
 from palaver.server.lookup import session_named
 from palaver.server.problems import Problem, ProblemError, of_error, problem
-from palaver.server.reach import running_turn, running_turn_id
+from palaver.server.reach import running_turn_id
 from palaver.server.table import Answer, Call, Endpoint
-from palaver.times import from_micros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,23 +102,12 @@ async def _busy(
     body: bodies.BeginTurn | bodies.BeginTurnOnWire,
     error: SessionBusy,
 ) -> Problem:
-    """The problem, with how long it may last, unless the session is free by now."""
-    found = of_error(error)
+    """The problem, of the session that the request leads to."""
     try:
-        if session is None:
-            session = await call.sessions.resolve(body.target)
-        turn = await running_turn(call.sessions, session.id)
+        session = session or await call.sessions.resolve(body.target)
     except SessionNotFound:
-        return found
-    if turn is None:
-        return found
-    began, expires = from_micros(turn.began_at), from_micros(turn.expires_at)
-    said = f"{error}; it began at {_second(began)}, and without a sign of life its lease ends at {_second(expires)}"
-    return msgspec.structs.replace(found, detail=said, began_at=began, expires_at=expires)
-
-
-def _second(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+        return of_error(error)
+    return await busy_problem(call.sessions, session.id, error)
 
 
 async def _turn(call: Call, max_messages: int | None = None, lease_seconds: float | None = None) -> AsyncTurn:

@@ -1,0 +1,228 @@
+"""The commands that change one session, with their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from palaver.cli import rewriting, stores
+from palaver.cli.options import Debug, Json, Owner, Store, common_of
+from palaver.cli.output import Output
+from palaver.cli.performing import perform
+from palaver.session import Session
+
+__all__ = ["add_to"]
+
+Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
+Change = Callable[[Session, Output], None]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the program these commands."""
+    app.command("rename", epilog='Example: palaver rename telegram:dm:42 "Trip to Rome"')(rename)
+    app.command("archive", epilog="Example: palaver archive telegram:dm:42")(archive)
+    app.command("pin", epilog="Example: palaver pin telegram:dm:42")(pin)
+    app.command("tag", epilog="Example: palaver tag telegram:dm:42 travel family")(tag)
+    app.command("fork", epilog='Example: palaver fork telegram:dm:42 --at 12 --title "Rome, by train"')(fork)
+    app.command("undo", epilog="Example: palaver undo telegram:dm:42 2")(undo)
+    app.command("redo", epilog="Example: palaver redo telegram:dm:42")(redo)
+
+
+def rename(
+    context: typer.Context,
+    session: Reference,
+    title: Annotated[
+        str | None, typer.Argument(metavar="[TITLE]", help="Its title, which no other session of the owner has.")
+    ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="Take the title away.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give a session a title."""
+    if (title is None) is not none:
+        msg = "give a title, or --none to take it away"
+        raise typer.BadParameter(msg, param_hint="TITLE")
+    _require_text(title, "TITLE")
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.rename(found, output, title),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def archive(
+    context: typer.Context,
+    session: Reference,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back into the lists.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Leave a session out of lists; `ls --all` shows it."""
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.archive(found, output, archived=not undo),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def pin(
+    context: typer.Context,
+    session: Reference,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Keep it no more.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Keep a session from being archived or expired by age."""
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.pin(found, output, pinned=not undo),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def tag(
+    context: typer.Context,
+    session: Reference,
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG]...", help="Its tags: these, and no others.")
+    ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="Take all tags away.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Set a session's tags."""
+    given = tuple(tags or ())
+    if bool(given) is none:
+        msg = "give tags, or --none to take all away"
+        raise typer.BadParameter(msg, param_hint="TAG")
+    for each in given:
+        _require_text(each, "TAG")
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.tag(found, output, given),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def fork(
+    context: typer.Context,
+    session: Reference,
+    *,
+    at: Annotated[
+        int | None,
+        typer.Option("--at", metavar="SEQ", min=0, help="The last message to copy, by its number in `show`; else all."),
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", metavar="TITLE", help="The new session's title.")] = None,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a new session with copies of the messages of another, and write its id.
+
+    Between a call and its result the copy ends before the call. The two share nothing from then on.
+    """
+    _require_text(title, "--title")
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.fork(found, output, at=at, title=title),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def undo(
+    context: typer.Context,
+    session: Reference,
+    turns: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many turns.")] = 1,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take back the newest turns: what a person said, and all that followed.
+
+    The messages stay stored: `redo` brings them back, and `show --raw` shows them.
+    """
+    _change(
+        context,
+        session,
+        lambda found, output: rewriting.undo(found, output, turns),
+        owner=owner,
+        store=store,
+        json=json,
+        debug=debug,
+    )
+
+
+def redo(
+    context: typer.Context,
+    session: Reference,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Bring back what was taken back last, as long as no message came after it."""
+    _change(context, session, rewriting.redo, owner=owner, store=store, json=json, debug=debug)
+
+
+def _require_text(text: str | None, where: str) -> None:
+    if text is not None and not text.strip():
+        msg = "it is empty"
+        raise typer.BadParameter(msg, param_hint=where)
+
+
+def _change(
+    context: typer.Context,
+    reference: str,
+    change: Change,
+    *,
+    owner: str | None,
+    store: str | None,
+    json: bool,
+    debug: bool,
+) -> None:
+    """Find the session in a store that can be written, and change it."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+
+    def work(output: Output) -> None:
+        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
+            change(stores.find(manager, reference), output)
+
+    perform(options, work)

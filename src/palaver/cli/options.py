@@ -1,0 +1,37 @@
+"""Options that many commands have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["Common", "Debug", "Json", "Owner", "Store", "common_of"]
+
+_STORE_HELP = "The store. Else $PALAVER_STORE, else palaver.db in the user's data directory."
+
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help=_STORE_HELP)]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only what belongs to this owner.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each thing.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Options that may stand before the command as well as after it."""
+
+    store: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def with_own(self, *, store: str | None, json: bool = False, debug: bool = False) -> Common:
+        """These, with what was said after the command: the nearer word counts."""
+        nearest = store if store is not None else self.store  # an empty one too: it is told, and not passed over
+        return Common(store=nearest, json=json or self.json, debug=debug or self.debug)
+
+
+def common_of(context: typer.Context) -> Common:
+    """What was said before the command."""
+    found: Any = context.obj
+    return found if isinstance(found, Common) else Common()

@@ -1,0 +1,82 @@
+"""What the commands that change a session do, and what they say of it."""
+
+from __future__ import annotations
+
+from palaver.cli import records
+from palaver.cli.amounts import counted
+from palaver.cli.output import Output
+from palaver.cli.terminal import one_line
+from palaver.session import Session
+
+__all__ = ["archive", "fork", "pin", "redo", "rename", "tag", "undo"]
+
+
+def rename(session: Session, output: Output, title: str | None) -> None:
+    """Give the session a title, or take it away."""
+    session.rename(title)
+    _tell(session, output, "it has no title now" if title is None else f"its title is {title}")
+
+
+def archive(session: Session, output: Output, *, archived: bool) -> None:
+    """Leave the session out of lists, or take it back."""
+    session.archive(archived)
+    _tell(session, output, "archived" if archived else "archived no more")
+
+
+def pin(session: Session, output: Output, *, pinned: bool) -> None:
+    """Keep the session from being archived or expired by age, or no more."""
+    session.pin(pinned)
+    _tell(session, output, "pinned" if pinned else "pinned no more")
+
+
+def tag(session: Session, output: Output, tags: tuple[str, ...]) -> None:
+    """Set the session's tags."""
+    session.tag(*tags)
+    _tell(session, output, f"its tags are {', '.join(tags)}" if tags else "it has no tags now")
+
+
+def fork(session: Session, output: Output, *, at: int | None, title: str | None) -> None:
+    """Make a session with copies. Its id stands alone on its line, for scripts."""
+    made = session.fork(at=at, title=title)
+    info = made.info()
+    if output.json:
+        output.record(records.of(info))
+        return
+    output.text(one_line(info.id))
+    output.note(f"with {counted(info.message_count, 'message')} of {session.id}")
+
+
+def undo(session: Session, output: Output, turns: int) -> None:
+    """Take back the newest turns, and name the messages."""
+    taken = session.rewind(turns)
+    if output.json:
+        for message in taken:
+            output.record({"type": "message", "live": False, **records.of_message(message)})
+        return
+    if not taken:
+        output.note("there is no turn to take back")
+        return
+    where = _range(taken[0].seq, taken[-1].seq)
+    output.text(one_line(f"{session.id}: took back {counted(len(taken), 'message')}, {where}"))
+    output.note("`palaver redo` brings back what was taken")
+
+
+def redo(session: Session, output: Output) -> None:
+    """Bring back what was taken back last."""
+    done = session.redo()
+    if output.json:
+        output.record({"session_id": session.id, **records.of(done)})
+        return
+    output.text(one_line(f"{session.id}: brought back {_range(done.from_seq, done.through_seq)}"))
+
+
+def _range(first: int, last: int) -> str:
+    return f"#{first}" if first == last else f"#{first} to #{last}"
+
+
+def _tell(session: Session, output: Output, text: str) -> None:
+    """The session as it is now, for a program; for a person what changed."""
+    if output.json:
+        output.record(records.of(session.info()))
+    else:
+        output.text(one_line(f"{session.id}: {text}"))
