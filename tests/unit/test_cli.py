@@ -540,7 +540,7 @@ def test_the_reference_page_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == reference()
 
 
-@pytest.mark.parametrize("command", ["serve", "ls", "show", "search", "stats", "check"])
+@pytest.mark.parametrize("command", ["serve", "ls", "show", "export", "search", "stats", "check"])
 def test_help_has_an_example_and_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command's help ends with an example, and names every option that its reference does."""
     assert main([command, "--help"]) == 0
