@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +36,10 @@ from palaver import (
     tool,
     user,
 )
-from palaver.cli import main
-from palaver.exporters import Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
+from palaver.cli import export, main
+from palaver.cli.jobs import Format, Job
+from palaver.cli.output import Output
+from palaver.exporters import Edits, Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 INFO = SessionInfo(id="s1", created_at=NOW, last_active_at=NOW, title="A talk", rev=3, last_seq=9)
@@ -493,3 +496,65 @@ def test_a_file_is_replaced_only_by_force(url: str, tmp_path: Path) -> None:
     assert out.read_bytes() == before
     assert run(url, "nobody", "-o", str(tmp_path / "new")) == 3
     assert not [path for path in tmp_path.iterdir() if "new" in path.name or ".part" in path.name]
+
+
+def test_arguments_may_be_anything() -> None:
+    """What a model wrote as arguments, or a tool as its result, breaks no format and no redaction."""
+    odd = [
+        "[" * 990 + "]" * 990,
+        "[" * 9999,
+        "{",
+        "NaN",
+        "1e999",
+        '"\\ud83d"',
+        "12345678901234567890123",
+        '{"a":1,"a":2}',
+        "",
+    ]
+    messages = [user("x")]
+    for number, text in enumerate(odd):
+        messages += [
+            assistant(None, ToolCall(name="f", call_id=f"c{number}", arguments=text)),
+            tool(f"c{number}", text),
+        ]
+    items = entries(*messages)
+    redacted = list(Redactor(INFO, b"s" * 32, {"Ann": "7"}).items(items))
+    for each in (items, redacted):
+        for made in (training.plain, training.sharegpt, markdown.page, html.page, jsonl.lines):
+            assert "".join(made(INFO, each))
+        said = json.loads("".join(training.sharegpt(INFO, each)))["conversations"]
+        assert len(said) == 1 + 2 * len(odd)
+
+
+def test_damage_costs_the_damaged_message(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be decoded is named, the rest is there, and the exit code is 1."""
+    connection = apsw.Connection(url.removeprefix("sqlite:///"))
+    connection.execute("UPDATE messages SET body = x'7b22' WHERE id & 4294967295 = 5")
+    connection.close()
+    assert run(url, "whatsapp:dm:491511234567") == 1
+    said = capsys.readouterr()
+    found = decoded(said.out)
+    assert [line.seq for line in found if isinstance(line, jsonl.Lost)] == [5]
+    assert (found[-1].messages, found[-1].lost) == (11, 1)
+    assert "palaver check" in said.err
+
+
+def test_edits_are_found_by_one_read_of_the_feed(url: str) -> None:
+    """The same answer for all sessions as for one; an edit that comes later is found as well."""
+    with palaver.open(url) as sessions:
+        edits = Edits(sessions)
+        infos = sessions.list()
+        assert {tuple(edits.of(info)) for info in infos} == {(6,), ()}
+        session = sessions.get(next(info.id for info in infos if info.rev))
+        session.edit(2, "What was this?")
+        assert edits.of(session.info()) == Edits(sessions, session.id).of(session.info()) == {2, 6}
+
+
+def test_a_session_that_has_gone_is_passed_over(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of all sessions, one that is deleted after they were listed is named, and hinders no other."""
+    with palaver.open(url) as sessions:
+        there = sessions.list()[0]
+        job = Job(references=(), everything=True, format=Format.jsonl, output=None)
+        source = export._Source(sessions, Output(), job, Edits(sessions))
+        assert [info.id for _, info in export._present(source, ["gone", there.id])] == [there.id]
+    assert "gone: deleted meanwhile" in capsys.readouterr().err

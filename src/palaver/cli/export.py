@@ -13,7 +13,8 @@ from palaver.cli.files import Draft
 from palaver.cli.jobs import Format, Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
-from palaver.exporters import Entry, Item, Redactor, html, jsonl, markdown, names_in, payloads, read, training
+from palaver.errors import SessionNotFound
+from palaver.exporters import Edits, Entry, Item, Redactor, html, jsonl, markdown, names_in, payloads, read, training
 from palaver.formats import wires
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
@@ -40,6 +41,16 @@ class _Tally:
     told_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where sessions come from, and what is wanted of them."""
+
+    manager: SessionManager
+    output: Output
+    job: Job
+    edits: Edits
+
+
 def export(manager: SessionManager, output: Output, job: Job) -> int:
     """Write the sessions; the exit code says whether something in them could not be read."""
     _require_sense(job, output)
@@ -49,7 +60,8 @@ def export(manager: SessionManager, output: Output, job: Job) -> int:
         raise Failure(msg, USAGE)
     if not ids:
         output.note("no sessions")
-    tallies = _to_directory(manager, output, job, ids) if job.is_directory else _to_one(manager, output, job, ids)
+    source = _Source(manager, output, job, Edits(manager, ids[0] if len(ids) == 1 else None))
+    tallies = _to_directory(source, ids) if job.is_directory else _to_one(source, ids)
     lost = sum(tally.lost for tally in tallies)
     if lost:
         output.note(f"{lost:,} stored things could not be read; `palaver check` names them")
@@ -95,23 +107,35 @@ def _all_ids(manager: SessionManager) -> list[str]:
     return list(found)
 
 
-def _to_one(manager: SessionManager, output: Output, job: Job, ids: Sequence[str]) -> list[_Tally]:
+def _present(source: _Source, ids: Sequence[str]) -> Iterator[tuple[_Tally, SessionInfo]]:
+    """Each session as it is now. One of all that has gone since they were listed is passed over, and said so."""
+    for session_id in ids:
+        try:
+            info = source.manager.get(session_id).info()
+        except SessionNotFound:
+            if not source.job.everything:
+                raise
+            source.output.note(f"{session_id}: deleted meanwhile, and not exported")
+            continue
+        yield _Tally(session_id), info
+
+
+def _to_one(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     """All sessions one after the other, to the file or to standard output."""
+    output, job = source.output, source.job
     tallies: list[_Tally] = []
     seen: set[str] = set()
     if job.output is None:
-        for session_id in ids:
-            tally = _Tally(session_id)
-            for text in _pieces(manager, output, job, tally, seen):
+        for tally, info in _present(source, ids):
+            for text in _pieces(source, tally, info, seen):
                 output.piece(text, is_json=job.format not in {Format.markdown, Format.html})
                 if output.closed:
                     return tallies
             tallies.append(tally)
         return tallies
     with Draft(Path(job.output), force=job.force) as draft:
-        for session_id in ids:
-            tally = _Tally(session_id)
-            for text in _pieces(manager, output, job, tally, seen):
+        for tally, info in _present(source, ids):
+            for text in _pieces(source, tally, info, seen):
                 draft.write(text)
             tallies.append(tally)
         draft.keep()
@@ -120,20 +144,20 @@ def _to_one(manager: SessionManager, output: Output, job: Job, ids: Sequence[str
     return tallies
 
 
-def _to_directory(manager: SessionManager, output: Output, job: Job, ids: Sequence[str]) -> list[_Tally]:
+def _to_directory(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     """A file for each session, named by its id. What was written stays if it is broken off; each file is whole."""
+    job = source.job
     directory = Path(str(job.output))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     tallies: list[_Tally] = []
-    for session_id in ids:
-        path = directory / f"{session_id}{_SUFFIXES.get(job.format, '.json')}"
-        tally = _Tally(session_id)
+    for tally, info in _present(source, ids):
+        path = directory / f"{info.id}{_SUFFIXES.get(job.format, '.json')}"
         with Draft(path, force=job.force) as draft:
-            for text in _pieces(manager, output, job, tally, set()):
+            for text in _pieces(source, tally, info, set()):
                 draft.write(text)
             draft.keep()
         tallies.append(tally)
-        _report(output, tally, str(path))
+        _report(source.output, tally, str(path))
     return tallies
 
 
@@ -142,17 +166,16 @@ def _report(output: Output, tally: _Tally, path: str) -> None:
         output.record({"session": tally.session, "file": path, "messages": tally.messages, "lost": tally.lost})
 
 
-def _pieces(manager: SessionManager, output: Output, job: Job, tally: _Tally, seen: set[str]) -> Iterator[str]:
+def _pieces(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -> Iterator[str]:
     """The text of one session in its format."""
-    session = manager.get(tally.session)
-    info = session.info()
+    manager, job = source.manager, source.job
     redactor: Redactor | None = None
     if job.secret is not None:
         known = (item.message for item in read(manager, info, media=False) if isinstance(item, Entry))
         redactor = Redactor(info, job.secret, names_in(info, known))
     shown = redactor.info(info) if redactor is not None else info
     if job.format.value in wires():
-        messages: Sequence[Message] = session.history(max_messages=job.limit).messages
+        messages: Sequence[Message] = manager.get(info.id).history(max_messages=job.limit).messages
         if redactor is not None:
             messages = [redactor.message(message) for message in messages]
         tally.messages = len(messages)
@@ -166,8 +189,9 @@ def _pieces(manager: SessionManager, output: Output, job: Job, tally: _Tally, se
         everything=job.format is Format.jsonl or job.undone,
         media=wants_media,
         seen=seen if job.format is Format.jsonl else None,
+        edits=source.edits,
     )
-    items = _watched(items, output, tally)
+    items = _watched(items, source.output, tally)
     if redactor is not None:
         items = redactor.items(items)
     yield from _written(job.format, shown, items, redacted=redactor is not None)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from palaver.exporters import html, jsonl, markdown, payloads, training
 from palaver.exporters.entries import Entry, Item, Unreadable
-from palaver.exporters.reading import read
+from palaver.exporters.reading import Edits, read
 from palaver.exporters.redaction import Redactor, names_in
 
 __all__ = [
+    "Edits",
     "Entry",
     "Item",
     "Redactor",

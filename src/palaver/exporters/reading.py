@@ -12,10 +12,34 @@ from palaver.media import addresses
 from palaver.model import Message
 from palaver.session import Session
 
-__all__ = ["read"]
+__all__ = ["Edits", "read"]
 
 PIECE = 200
 """Messages in one read."""
+
+
+class Edits:
+    """Which messages were edited: the feed knows, so that not every message need be asked for its versions.
+
+    The feed is read once, however many sessions are asked about. `session_id`: only this one will be.
+    """
+
+    def __init__(self, manager: SessionManager, session_id: str | None = None) -> None:
+        self._manager = manager
+        self._session_id = session_id
+        self._cursor: str | None = None
+        self._found: dict[str, set[int]] = {}
+
+    def of(self, info: SessionInfo) -> frozenset[int]:
+        """Positions of the session's edited messages, those edited just now included."""
+        if not info.rev:  # nothing but appends
+            return frozenset()
+        while changes := self._manager.events(self._cursor, session_id=self._session_id):
+            for change in changes:
+                if change.kind == "edited":
+                    self._found.setdefault(change.session_id, set()).add(change.from_seq)
+            self._cursor = changes[-1].cursor
+        return frozenset(self._found.get(info.id, ()))
 
 
 def read(
@@ -25,15 +49,17 @@ def read(
     everything: bool = True,
     media: bool = True,
     seen: set[str] | None = None,
+    edits: Edits | None = None,
 ) -> Iterator[Item]:
     """The messages of a session through `info.last_seq`, in order; what comes meanwhile is not among them.
 
     `everything`: also what is live no more, and what messages said before they were edited. `media`: also the content
-    that messages refer to; with `seen`, each address once, and those that it holds already not at all. Each piece is
-    as it was when it was read. Raises SessionNotFound where the session is gone, also half-way.
+    that messages refer to; with `seen`, each address once, and those that it holds already not at all. Give the same
+    `edits` with each of several sessions. Each piece is as it was when it was read. Raises SessionNotFound where the
+    session is gone, also half-way.
     """
     session = manager.get(info.id)
-    edited = _edited(manager, info) if everything and info.rev else frozenset[int]()
+    edited = (edits or Edits(manager, info.id)).of(info) if everything else frozenset[int]()
     after = 0
     while after < info.last_seq:
         page = session.messages(after=after, before=info.last_seq + 1, limit=PIECE, live=not everything)
@@ -64,16 +90,6 @@ def read(
 
 def _place(item: Message | int) -> int:
     return item if isinstance(item, int) else item.seq
-
-
-def _edited(manager: SessionManager, info: SessionInfo) -> frozenset[int]:
-    """Positions of messages that were edited: the feed knows them, so that not every message need be asked."""
-    found: set[int] = set()
-    cursor: str | None = None
-    while changes := manager.events(cursor, session_id=info.id):
-        found.update(change.from_seq for change in changes if change.kind == "edited")
-        cursor = changes[-1].cursor
-    return frozenset(found)
 
 
 def _content(

@@ -38,7 +38,7 @@ _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _CREDENTIAL = re.compile(
     r"\b(?:sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|AIza|AKIA|hf_)[\w-]{12,}"
     r"|(?<=Bearer )[\w.~+/-]{16,}=*"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
+    r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
 )
 _DATE = re.compile(r"(\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?)")
 """Dates and times as ISO 8601 has them: tools' results are full of them, and they are no phone numbers."""
@@ -156,10 +156,10 @@ class Redactor:
         """JSON stays JSON: what is in its strings and numbers is hidden, not what is between them."""
         try:
             value = msgspec.json.decode(text)
+            changed = self._value(value)
+            return text if changed == value else msgspec.json.encode(changed).decode()
         except (msgspec.DecodeError, RecursionError):
             return self.text(text)
-        changed = self._value(value)
-        return text if changed == value else msgspec.json.encode(changed).decode()
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):

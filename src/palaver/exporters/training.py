@@ -124,9 +124,10 @@ def _text(parts: Iterable[Part]) -> str:
 
 
 def _value(arguments: str) -> Any:
-    """Arguments as the value that they are; what is no JSON is a text."""
+    """Arguments as the JSON that they are, to the letter; what is none is a text."""
     try:
-        return msgspec.json.decode(arguments or "{}")
+        msgspec.json.decode(arguments or "{}")
+        return msgspec.Raw((arguments or "{}").encode())
     except (msgspec.DecodeError, RecursionError):
         return arguments
 
