@@ -72,7 +72,10 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
         A number is one number however it is written: spaces, hyphens and brackets do not count, a plus sign neither.
         """
-        text = clean(text)
+        return self.passage(platform, clean(text))
+
+    def passage(self, platform: str, text: str) -> str:
+        """The same for text of any length and lines, as it stands: nothing but phone numbers changes."""
         if not self.covers(platform):
             return text
 

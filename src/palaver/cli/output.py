@@ -63,6 +63,14 @@ class Output:
         text = msgspec.json.encode(value).decode()
         self._stdout.write(json_safe(text, ascii_only=not self._stdout.unicode) + "\n")
 
+    def piece(self, text: str, *, is_json: bool) -> None:
+        """Text as it is, to be read by another program or kept; on a terminal, fit for that."""
+        if is_json:
+            text = _json_lines(text, ascii_only=not self._stdout.unicode)
+        elif self._stdout.isatty():
+            text = printable(text)
+        self._stdout.write(text)
+
     def text(self, text: str = "", style: str | None = None, *, indent: int = 0) -> None:
         """Text of any number of lines, wrapped by nothing but the terminal, so that it can be copied."""
         from rich.text import Text
@@ -113,6 +121,11 @@ class Output:
         """Write what is still held back."""
         self._stdout.flush()
         self._stderr.flush()
+
+
+def _json_lines(text: str, *, ascii_only: bool) -> str:
+    """Lines of JSON whose line ends stay what they are."""
+    return "\n".join(json_safe(line, ascii_only=ascii_only) for line in text.split("\n"))
 
 
 class _Stream:

@@ -1,0 +1,26 @@
+"""Conversations in forms that others read: functions from values to pieces of text, none of which holds it all.
+
+`read` takes a session's messages from a store, in pieces; `palaver export` joins the two.
+"""
+
+from __future__ import annotations
+
+from palaver.exporters import html, jsonl, markdown, payloads, training
+from palaver.exporters.entries import Entry, Item, Unreadable
+from palaver.exporters.reading import Edits, read
+from palaver.exporters.redaction import Redactor, names_in
+
+__all__ = [
+    "Edits",
+    "Entry",
+    "Item",
+    "Redactor",
+    "Unreadable",
+    "html",
+    "jsonl",
+    "markdown",
+    "names_in",
+    "payloads",
+    "read",
+    "training",
+]

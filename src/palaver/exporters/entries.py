@@ -1,0 +1,36 @@
+"""What an exporter takes of a transcript, one after the other: values, as they were read."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from palaver.model import Message
+
+__all__ = ["Entry", "Item", "Unreadable"]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, and what belongs to it."""
+
+    message: Message
+    live: bool = True
+    """False: it was undone or replaced."""
+    versions: tuple[Message, ...] = ()
+    """What it said before each of its edits, oldest first."""
+    lost_versions: int = 0
+    """How many of those could not be decoded."""
+    media: dict[str, bytes] = {}  # msgspec gives every value its own copy
+    """Content that the message or its versions refer to, by address, as far as it was asked for."""
+    missing: tuple[str, ...] = ()
+    """Addresses of content that was asked for and is damaged or gone."""
+
+
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored message that cannot be decoded."""
+
+    seq: int
+
+
+Item: TypeAlias = Entry | Unreadable
