@@ -37,6 +37,10 @@ class ManagerBase:
         """Whose sessions these are; None: the operator's view of all of them."""
         return self._core.owner
 
+    def key(self, target: Target) -> str:
+        """The session key of an origin, by the manager's policy; a key as it is. Raises InvalidKey."""
+        return self._core.key(target)
+
     def _bound(self, target: Target) -> Flow[tuple[str, NewSession | None]]:
         """Id of the target's session, and what to make where there is none."""
         core = self._core
