@@ -137,8 +137,10 @@ def retain(core: Core, session_id: str, last: int) -> Flow[None]:
 
 
 def delete_message(core: Core, session_id: str, seq: int, expected_rev: int | None) -> Flow[None]:
-    """Make one message live no more; one that is not live any more stays so."""
-    if not (yield from call(core.store.page, session_id, core.owner, after=seq - 1, before=seq + 1, limit=1)):
+    """Make one message live no more; one that is not live any more stays so, unless a version is expected."""
+    if expected_rev is None and not (
+        yield from call(core.store.page, session_id, core.owner, after=seq - 1, before=seq + 1, limit=1)
+    ):
         info = yield from call(core.store.info, session_id, core.owner, core.now())
         if 1 <= seq <= info.last_seq:
             return
