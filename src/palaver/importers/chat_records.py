@@ -28,6 +28,7 @@ _WIRE_KEYS = _USUAL | {
     "reasoning_content",
     "reasoning_details",
 }
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _TEXTS = ("name", "tool_call_id", "reasoning_content", "reasoning")
 
 
@@ -131,7 +132,6 @@ class Identities:
             calls: Any = value.get("tool_calls")
             ids = [cast("Any", call).get("id") for call in calls if is_object(call)] if is_array(calls) else []
             what = [*(value.get(key) for key in known_by), ids]
-        text = json.dumps(what, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+        digest = hashlib.sha256(_canonical(what).encode()).hexdigest()[:24]
         count = self._seen[digest] = self._seen.get(digest, 0) + 1
         return f"{self._prefix}{digest}" + (f"-{count}" if count > 1 else "")

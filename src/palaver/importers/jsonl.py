@@ -116,6 +116,8 @@ def _whole(text: str, place: int) -> tuple[int, Any, tuple[str, ...]] | None:
 
 def plain_json(text: str) -> tuple[Any, tuple[str, ...]]:
     """The value, and what had to be mended in it. Raises ValueError or RecursionError."""
+    if "NaN" not in text and "Infinity" not in text:
+        return _mended(json.loads(text), text, nulled=False)
     constants = _NoJson()
     value = json.loads(text, parse_constant=constants)
     return _mended(value, text, nulled=constants.met)

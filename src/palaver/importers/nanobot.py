@@ -15,8 +15,6 @@ import re
 from datetime import datetime, tzinfo
 from typing import Any
 
-import msgspec
-
 from palaver.errors import InvalidKey
 from palaver.formats.wire import is_array, is_object
 from palaver.importers.chat_records import Identities, Unusable, read_message
@@ -238,7 +236,7 @@ class _Reading:
 
     def _doubled(self, record: Record) -> bool:
         """Whether the very same record, to the microsecond, came before: it was written twice and said once."""
-        digest = hashlib.sha256(msgspec.json.encode(record.value, order="sorted")).digest()
+        digest = hashlib.sha256(record.raw).digest()
         first = self.seen.get(digest)
         if first is None:
             self.seen[digest] = record.line

@@ -7,7 +7,7 @@ each run, so that a run after a crash goes on where the one before ended, and a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -54,25 +54,29 @@ class Writer:
     def write(self, session: SourceSession) -> SessionReport:
         """Store what is new of a conversation. Raises StoreError."""
         notes = list(session.notes)
-        good = _drafted(session, notes)
-        skipped = session.records - len(good)
-        report = SessionReport(
-            system=session.system, source_id=session.id, file=session.file, records=session.records, skipped=skipped
-        )
-        ids = {draft.id for draft in good if draft.id is not None}
+        ids = {message.id for message in session.messages if message.id is not None}
         alias, info, known = self._located(session, ids)
         if alias != session.alias:
-            notes.append(
-                note("aside", session.file, None, f"another store has a {session.alias} too; this one is {alias}")
-            )
+            told = f"another store has a {session.alias} too; this one is {alias}"
+            notes.append(note("aside", session.file, None, told))
         planned = self._planned.setdefault(alias, set()) if self.dry_run else set[str]()
-        new = [draft for draft in good if draft.id not in known and draft.id not in planned]
-        report.present, report.imported = len(good) - len(new), len(new)
-        report.status = "new" if info is None and not planned else "grown" if new else "unchanged"
-        planned.update(ids)
+        present = sum(message.id in known or message.id in planned for message in session.messages)
+        new = _drafted(session, known.keys() | planned, notes)
+        skipped = session.records - present - len(new)
+        report = SessionReport(
+            system=session.system,
+            source_id=session.id,
+            file=session.file,
+            status="new" if info is None and not planned else "grown" if new else "unchanged",
+            records=session.records,
+            imported=len(new),
+            present=present,
+            skipped=skipped,
+        )
+        planned.update(draft.id for draft in new if draft.id is not None)
         key = self._key(session, alias, info, notes)
         report.key = key
-        if not good and info is None and session.created_at is None:  # nothing of it could be read
+        if not new and info is None and session.created_at is None and not planned:  # nothing of it could be read
             report.status, report.key = "refused", None
         elif not self.dry_run and self._core is not None and self._manager is not None:
             try:
@@ -254,10 +258,12 @@ class Writer:
             return
 
 
-def _drafted(session: SourceSession, notes: list[Note]) -> list[Draft]:
-    """The messages as a store takes them; those that no store could keep are skipped."""
+def _drafted(session: SourceSession, there: Collection[str], notes: list[Note]) -> list[Draft]:
+    """The messages that are not there yet, as a store takes them; those that none could keep are skipped."""
     out: list[Draft] = []
     for message, line in zip(session.messages, session.lines, strict=True):
+        if message.id in there:
+            continue
         try:
             out.append(codec.draft(message))
         except InvalidMessage as exc:
