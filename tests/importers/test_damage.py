@@ -151,6 +151,32 @@ def test_wrong_types_of_metadata(tmp_path: Path) -> None:
         assert report.count("repaired") == 2
 
 
+def test_metadata_that_no_store_can_keep(tmp_path: Path) -> None:
+    """A key with a NUL is none here, and what is nested too deep is left out; the conversation is there."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    write(tmp_path, talk(2, key="a\0b", metadata={"deep": deep, "title": "T\0"}))
+    with palaver.open("memory://") as sessions:
+        [report] = take(sessions, tmp_path).sessions
+        session = sessions.get(report.session_id or "")
+        assert (report.key, session.info().message_count) == (None, 2)
+        assert session.info().metadata["title"] == "T\0"
+        assert sessions.get("nanobot:a\N{REPLACEMENT CHARACTER}b") == session
+        assert take(sessions, tmp_path).total("imported") == 0
+
+
+@pytest.mark.parametrize("kind", [{}, ["x"], None, "meta"])
+def test_a_record_type_that_is_none(tmp_path: Path, kind: Any) -> None:
+    """Metadata is known by what it holds, and a message by its role, whatever their type says."""
+    lines = [line(head(_type=kind)), line(said(0)), line(said(1, _type=kind))]
+    write(tmp_path, lines)
+    write(tmp_path, talk(2, key="telegram:7"), "telegram_7.jsonl")
+    with palaver.open("memory://") as sessions:
+        take(sessions, tmp_path)
+        assert texts(sessions) == ["m0", "m1"]
+
+
 def test_a_file_of_noise_makes_no_session(tmp_path: Path) -> None:
     """What cannot be read at all is told, and leaves nothing behind under a key."""
     write(tmp_path, talk(2))

@@ -116,17 +116,22 @@ class _Reading:
         elif not is_object(value):
             self.note("skipped", record.line, "it is no object, so no message", record.raw)
             self.positions += 1
-        elif "_type" not in value:
+        else:
+            self._sort_object(record, value)
+
+    def _sort_object(self, record: Record, value: dict[str, Any]) -> None:
+        kind = value.get("_type")
+        if kind == "provider_state":
+            self.note("aside", record.line, "the provider's private state of a running response; it means nothing here")
+        elif kind != "metadata" and ("role" in value or "created_at" not in value):
             self.found.append((self.positions, record))
             self.positions += 1
-        elif value["_type"] == "metadata" and self.head is None:
-            self.head = value
-            for repair in record.repairs:
-                self.note("repaired", record.line, f"metadata: {repair}")
-        elif value["_type"] == "provider_state":
-            self.note("aside", record.line, "the provider's private state of a running response; it means nothing here")
+        elif self.head is not None:
+            self.note("aside", record.line, "a second record of metadata", record.raw)
         else:
-            self.note("aside", record.line, f"a second record of metadata, or one of no known type: {value['_type']!r}")
+            self.head = value
+            for repair in record.repairs if kind == "metadata" else (*record.repairs, f"its type is {kind!r:.40}"):
+                self.note("repaired", record.line, f"metadata: {repair}")
 
     # -- the metadata ------------------------------------------------------------------------------------------
 

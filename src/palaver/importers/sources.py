@@ -117,7 +117,7 @@ def _sniffed(path: Path) -> System | None:
             if b'"_type": "metadata"' in record.raw:
                 return "nanobot"
             continue
-        if is_object(record.value) and record.value.get("_type") in {"metadata", "provider_state"}:
+        if is_object(record.value) and record.value.get("_type") in ("metadata", "provider_state"):
             return "nanobot"
         if openai_jsonl.is_message(record.value) or openai_jsonl.is_conversation(record.value):
             return "openai"

@@ -67,4 +67,4 @@ class SourceSession(msgspec.Struct, kw_only=True):
     @property
     def alias(self) -> str:
         """What the session is called in the store, beside its id there."""
-        return f"{self.system}:{self.id}"
+        return f"{self.system}:{self.id}".replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -54,6 +54,7 @@ class Writer:
     def write(self, session: SourceSession) -> SessionReport:
         """Store what is new of a conversation. Raises StoreError."""
         notes = list(session.notes)
+        _keep_storable(session, notes)
         ids = {message.id for message in session.messages if message.id is not None}
         alias, info, known = self._located(session, ids)
         if alias != session.alias:
@@ -256,6 +257,17 @@ class Writer:
             if number > 1:
                 notes.append(note("repaired", file, None, f"the title {title!r} is taken; it is {wanted!r}"))
             return
+
+
+def _keep_storable(session: SourceSession, notes: list[Note]) -> None:
+    """Leave out metadata that no store could keep."""
+    for kept in (session.metadata, session.facts):
+        for name in list(kept):
+            try:
+                codec.json_text({name: kept[name]}, "metadata")
+            except InvalidMessage as exc:
+                del kept[name]
+                notes.append(note("repaired", session.file, None, f"its metadata {name!r:.40} is left out: {exc}"))
 
 
 def _drafted(session: SourceSession, there: Collection[str], notes: list[Note]) -> list[Draft]:
