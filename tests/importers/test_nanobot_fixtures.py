@@ -19,22 +19,23 @@ from palaver.importers import Report, import_path
 from palaver.model import AudioPart, FilePart, ImagePart, Message, ThinkingPart
 from tests.conftest import SHARED
 
-VERSIONS = ("N0_0.1.3.post7", "N1_0.1.4", "N2_0.1.4.post2", "N2_0.2.2", "N3_0.3.0", "N4_0.3.5")
+FORK = "../nanobot-fork/2026-02"  # the same shape, under the keys of an early fork
+VERSIONS = ("N0_0.1.3.post7", "N1_0.1.4", "N2_0.1.4.post2", "N2_0.2.2", "N3_0.3.0", "N4_0.3.5", FORK)
 ZONE = ZoneInfo("America/Sao_Paulo")
 FLAGS = {"delivery": "proactive_delivery", "hidden": "hidden", "command": "command"}
-OURS = {"nanobot": SHARED / "fixtures" / "nanobot"}
+FIXTURES = SHARED / "fixtures" / "nanobot"
 
 pytestmark = pytest.mark.shared
 
 
 def store(version: str) -> Path:
     """Where a fixture's files are."""
-    return OURS["nanobot"] / version / "store"
+    return FIXTURES / version / "store"
 
 
 def expected(version: str) -> dict[str, Any]:
     """What a fixture says that is in it."""
-    found: dict[str, Any] = json.loads((OURS["nanobot"] / version / "expected.json").read_text())
+    found: dict[str, Any] = json.loads((FIXTURES / version / "expected.json").read_text())
     return found
 
 
