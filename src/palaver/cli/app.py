@@ -330,6 +330,43 @@ def search_messages(
     perform(options, lambda output: work(options, output))
 
 
+@app.command("import", epilog="Example: palaver import ~/.nanobot --dry-run")
+def import_conversations(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file, or a directory with what an agent left there.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be imported; store nothing.")] = False,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone", metavar="ZONE", help="Where times without a zone were written; else this machine's zone."
+        ),
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Whose the sessions shall be.")] = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Import the conversations of other systems: nanobot's, and JSON lines of OpenAI-style messages.
+
+    The source is only read. What is stored already is not stored twice, so it can be run again, also after a crash.
+    Makes the store if there is none.
+    """
+    from palaver.cli import importing
+
+    try:
+        zone = importing.zone_of(timezone)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--timezone") from exc
+
+    def work(options: Common, output: Output) -> int:
+        url = stores.resolve_url(options.store)
+        return importing.run(url, owner, path, output, zone=zone, dry_run=dry_run)
+
+    options = _common(context).with_own(store=store, json=json, debug=debug)
+    _perform(options, lambda output: work(options, output))
+
+
 @app.command("stats", epilog="Example: palaver stats --json")
 def stats(
     context: typer.Context, *, owner: Owner = None, store: Store = None, json: Json = False, debug: Debug = False

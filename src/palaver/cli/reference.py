@@ -39,8 +39,9 @@ else it is `palaver.db` in the user's data directory:
 | macOS | the same if `XDG_DATA_HOME` is set, else `~/Library/Application Support/palaver` |
 | Windows | `%LOCALAPPDATA%\\palaver` |
 
-Only `serve` and `chat` make a store that is missing.
-`ls`, `show`, `stats` and `check` open it for reading alone; `search` writes to its search index and to nothing else.
+Only `serve`, `chat` and `import` make a store that is missing.
+`ls`, `show`, `stats`, `export` and `check` open it for reading alone; `search` writes to its search index and to nothing
+else.
 All of them can be used while an agent runs.
 SQLite then leaves two small files beside it (`-wal` and `-shm`) if no other process has it open;
 the next process that writes takes them away.
@@ -56,7 +57,8 @@ Control characters, escape sequences and marks that reorder text are never sent 
 they are shown as escapes such as `\\x1b`.
 Times are local for people, and UTC in JSON.
 
-With `--json` each thing is one line of JSON: sessions, findings, hits of a search, or the parts of a conversation,
+With `--json` each thing is one line of JSON: sessions, findings, hits of a search, what `import` did
+(`type` is `session`, `note`, and at the end `report`), or the parts of a conversation,
 whose `type` is `session`, `message`, `pending`, `repair`, `omitted` or `corrupt`.
 A session in `ls` has the fields of `SessionInfo` (`usage` is filled in by `show` only), and `turn_interrupted`:
 whether its last turn was cut off by a crash (one closed by `fail` or an exception is not shown).

@@ -18,7 +18,7 @@ from palaver.opening import open as open_manager
 from palaver.session import Session
 from palaver.stores.base import Finding
 
-__all__ = ["find", "findings", "open_for_reading", "open_for_writing", "read_only", "resolve_url"]
+__all__ = ["find", "findings", "open_for_reading", "open_for_writing", "open_or_make", "read_only", "resolve_url"]
 
 _SESSIONS_TRIED = 1_000
 _GUESSES = 3
@@ -80,6 +80,16 @@ def open_for_writing(url: str, owner: str | None) -> SessionManager:
     manager.close()
     made = open_manager(url)
     return made.for_owner(owner) if owner else made
+
+
+def open_or_make(url: str, owner: str | None) -> SessionManager:
+    """The same, to write to; it is made where it is missing. Raises Failure for a URL that cannot be, StoreError."""
+    logging.getLogger("palaver").addHandler(logging.NullHandler())
+    try:
+        manager = open_manager(url)
+    except ValueError as exc:
+        raise Failure(str(exc), USAGE) from exc
+    return manager.for_owner(owner) if owner else manager
 
 
 def findings(url: str) -> list[Finding]:

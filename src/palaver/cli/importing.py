@@ -1,0 +1,125 @@
+"""`palaver import`: other systems' conversations into the store, and what became of each record of theirs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from palaver.cli import records, stores
+from palaver.cli.amounts import counted
+from palaver.cli.failures import FOUND, NO_STORE, OK, USAGE, Failure
+from palaver.cli.output import Output
+from palaver.cli.terminal import one_line
+from palaver.importers import Note, Report, SessionReport, import_path
+from palaver.manager import SessionManager
+
+__all__ = ["run", "zone_of"]
+
+_SHOWN = 20
+"""Notes shown to a person; JSON has all of them."""
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """The time zone that an option names. Raises ValueError for one that is not known."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        msg = f"{name!r} is no time zone that is known here; write it as in America/Sao_Paulo"
+        raise ValueError(msg) from exc
+
+
+def run(url: str, owner: str | None, path: str, output: Output, *, zone: tzinfo | None, dry_run: bool) -> int:
+    """Import, or tell what importing would do; the exit code tells whether a record was skipped."""
+    with _store(url, owner, dry_run=dry_run) as manager, _progress() as progress:
+        report = import_path(manager, path, zone=zone, dry_run=dry_run, progress=progress)
+    if not report.sessions and not report.count("skipped"):
+        for note in report.notes:
+            output.note(_told(note))
+        msg = f"nothing under {path} is a conversation that this version can import"
+        raise Failure(msg, USAGE)
+    _write(report, output)
+    return FOUND if report.count("skipped") else OK
+
+
+@contextmanager
+def _store(url: str, owner: str | None, *, dry_run: bool) -> Generator[SessionManager | None]:
+    """The store; for a dry run only read, and None where there is none yet."""
+    try:
+        manager = stores.open_for_reading(url, owner) if dry_run else stores.open_or_make(url, owner)
+    except Failure as exc:
+        if not dry_run or exc.code != NO_STORE:
+            raise
+        yield None
+        return
+    with manager:
+        yield manager
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[int, int, str], None] | None]:
+    """A bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True, markup=False), transient=True) as bar:
+        task = bar.add_task("importing", total=None)
+        yield lambda done, files, _: bar.update(task, completed=done, total=files)
+
+
+def _write(report: Report, output: Output) -> None:
+    if output.json:
+        for session in report.sessions:
+            output.record({"type": "session", **records.of(session)})
+        for note in report.notes:
+            output.record({"type": "note", **records.of(note)})
+        output.record({"type": "report", **_totals(report)})
+        return
+    for session in report.sessions:
+        output.text(_line(session))
+    notes = list(report.every_note())
+    for note in notes[:_SHOWN]:
+        output.text(_told(note))
+    if len(notes) > _SHOWN:
+        output.text(f"and {counted(len(notes) - _SHOWN, 'remark')} more; --json has all of them")
+    done = "would be imported" if report.dry_run else "imported"
+    output.note(
+        f"{counted(len(report.sessions), 'session')}, {counted(report.total('records'), 'record')}: "
+        f"{report.total('imported'):,} {done}, {report.total('present'):,} there already, "
+        f"{report.total('skipped'):,} skipped; {report.count('repaired'):,} repaired"
+    )
+
+
+def _totals(report: Report) -> dict[str, object]:
+    return {
+        "source": report.source,
+        "dry_run": report.dry_run,
+        "sessions": len(report.sessions),
+        "records": report.total("records"),
+        "imported": report.total("imported"),
+        "present": report.total("present"),
+        "skipped": report.total("skipped"),
+        "repairs": report.count("repaired"),
+        "skips": report.count("skipped"),
+        "asides": report.count("aside"),
+    }
+
+
+def _line(session: SessionReport) -> str:
+    name = session.key or session.source_id
+    where = f" ({session.session_id})" if session.session_id else ""
+    there = f", {session.present:,} there already" if session.present else ""
+    lost = f", {session.skipped:,} skipped" if session.skipped else ""
+    return one_line(f"{session.status:<10}{name}{where}: {counted(session.imported, 'message')}{there}{lost}")
+
+
+def _told(note: Note) -> str:
+    line = f":{note.line}" if note.line is not None else ""
+    return one_line(f"{note.action}: {note.file}{line}: {note.reason}")

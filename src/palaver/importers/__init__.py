@@ -1,0 +1,54 @@
+"""Conversations of other systems, brought into a store: nanobot's, and JSON lines of OpenAI-style messages.
+
+The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
+again. Damage in the source costs at most the damaged record, and all of that is in the report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import tzinfo
+from pathlib import Path
+
+from palaver.importers import sources
+from palaver.importers.report import Report, SessionReport
+from palaver.importers.values import Note, note
+from palaver.importers.writer import Writer
+from palaver.manager import SessionManager
+
+__all__ = ["Note", "Report", "SessionReport", "import_path"]
+
+
+def import_path(
+    manager: SessionManager | None,
+    path: str | os.PathLike[str],
+    *,
+    zone: tzinfo | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Report:
+    """Import what is under a path, whatever it is, and tell what became of each record.
+
+    `zone` is where times without a zone were written (None: this machine's). `progress` is told how many files are
+    done, of how many, and which one is next. A dry run stores nothing; it needs no manager where there is no store.
+
+    Raises OSError where there is no such path, StoreError.
+    """
+    if manager is None and not dry_run:
+        msg = "an import needs a manager; only a dry run does without"
+        raise ValueError(msg)
+    files, notes = sources.find(Path(path))
+    report = Report(source=str(path), dry_run=dry_run, notes=notes)
+    writer = Writer(manager, dry_run=dry_run)
+    for done, file in enumerate(files):
+        if progress is not None:
+            progress(done, len(files), file.shown)
+        try:
+            for session in sources.read(file, zone):
+                report.sessions.append(writer.write(session))
+        except OSError as exc:
+            report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
+    if progress is not None:
+        progress(len(files), len(files), "")
+    return report
