@@ -363,8 +363,8 @@ def import_conversations(
         url = stores.resolve_url(options.store)
         return importing.run(url, owner, path, output, zone=zone, dry_run=dry_run)
 
-    options = _common(context).with_own(store=store, json=json, debug=debug)
-    _perform(options, lambda output: work(options, output))
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    perform(options, lambda output: work(options, output))
 
 
 @app.command("stats", epilog="Example: palaver stats --json")

@@ -40,8 +40,8 @@ else it is `palaver.db` in the user's data directory:
 | Windows | `%LOCALAPPDATA%\\palaver` |
 
 Only `serve`, `chat` and `import` make a store that is missing.
-`ls`, `show`, `stats`, `export` and `check` open it for reading alone; `search` writes to its search index and to nothing
-else.
+`ls`, `show`, `stats`, `export` and `check` open it for reading alone;
+`search` writes to its search index and to nothing else.
 All of them can be used while an agent runs.
 SQLite then leaves two small files beside it (`-wal` and `-shm`) if no other process has it open;
 the next process that writes takes them away.
