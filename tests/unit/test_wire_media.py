@@ -194,6 +194,24 @@ def test_images_that_nobody_shows_are_breadcrumbs(wire: str, part: ImagePart) ->
     assert SVG not in found
 
 
+@pytest.mark.parametrize("wire", WIRES)
+def test_of_several_places_the_bytes_are_sent(wire: str) -> None:
+    """An entry of OpenAI's chat may name a file twice; nobody is sent the place that is not theirs."""
+    inner = {"file_data": f"data:application/pdf;base64,{PDF}", "file_id": "file-ours", "filename": "a.pdf"}
+    rendered = formats.render(wire, asked("openai_chat", {"type": "file", "file": inner}))
+    found = json.dumps(rendered.messages)
+    assert PDF in found
+    assert ("file-ours" in found) == (wire == "openai_chat")
+
+
+def test_the_type_of_a_generated_image_is_that_of_its_bytes() -> None:
+    """Where the answer does not say it."""
+    item = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": JPEG}
+    messages = formats.parse("openai_responses", [item])
+    assert messages[0].parts[0].media_type == "image/jpeg"  # type: ignore[union-attr]
+    assert formats.render("openai_responses", messages).messages == [item]
+
+
 def test_svg_of_a_wire_goes_back_to_it_as_it_came() -> None:
     """A look-alike that shows it may have taken it."""
     part = {"type": "image_url", "image_url": {"url": f"data:image/svg+xml;base64,{SVG}"}}

@@ -115,23 +115,28 @@ def image_type(data: str, said: str | None) -> str | None:
 def carried(part: Media, source: Wire | None, wire: Wire) -> Media | None:
     """The part as a wire can have it from another, or from none; None where it can neither reach nor show it.
 
-    Bytes in a `data:` address are taken out of it, and an image has its type, where that is known. `source` is the
+    Bytes in a `data:` address are taken out of it, an image has its type, where that is known, and of several places
+    for the bytes the first that is there stays: bytes, address, file id. `source` is the
     wire of the message; without one, a file id is the application's own, who is taken to mean this provider's.
     """
-    data, said, url = part.data, part.media_type, part.url
-    inline = data_url(url) if data is None else None
+    said, data = part.media_type, part.data
+    inline = data_url(part.url) if data is None else None
     if inline is not None:
-        said, data, url = inline.media_type, inline.data, None
-    if data is None and not (_fetched(url, wire) if url is not None else _known(part.file_id, source, wire)):
+        said, data = inline.media_type, inline.data
+    url = part.url if data is None and _fetched(part.url, wire) else None
+    file_id = part.file_id if data is None and url is None and _known(part.file_id, source, wire) else None
+    if data is None and url is None and file_id is None:
         return None
     if isinstance(part, ImagePart):
         said = image_type(data or "", said)
         if (said is None and data is not None) or (said is not None and said not in _IMAGES.get(wire, _EVERYWHERE)):
             return None
-    return msgspec.structs.replace(part, media_type=said, data=data, url=url)
+    return msgspec.structs.replace(part, media_type=said, data=data, url=url, file_id=file_id)
 
 
-def _fetched(url: str, wire: Wire) -> bool:
+def _fetched(url: str | None, wire: Wire) -> bool:
+    if url is None:
+        return False
     found = _SCHEME.match(url)
     if found is None or found[1].lower() not in _SCHEMES[wire]:
         return False
