@@ -6,7 +6,7 @@ of another wire, or of none, are rendered as well as the wire can say them, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -49,6 +49,8 @@ _FORMATS: dict[Wire, _Format] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,
 }
+_PAYLOADS: dict[Wire, Callable[[object, str], Any]] = {"bedrock": bedrock.payload}
+"""How plain JSON is made of what SDKs of a wire give, where `plain` is not it; the wire's own `parse` does the same."""
 _TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat", "openai_responses"})
 """Wires whose providers take back the empty answers that they gave."""
 
@@ -108,8 +110,9 @@ def check(wire: Wire, messages: object, *, system: object = None) -> list[Violat
     form = _format(wire)
     if form is openai_responses and isinstance(messages, str):  # the one wire whose input may be text alone
         messages = [{"role": "user", "content": messages}]
-    given = [plain(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
-    return form.check(given, plain(system, "system"))
+    read = _PAYLOADS.get(wire, plain)
+    given = [read(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
+    return form.check(given, read(system, "system"))
 
 
 class Accumulator:
@@ -132,6 +135,7 @@ class Accumulator:
         self.messages: list[Message] = []
         """All that was finished so far."""
         self._stream = _format(wire).stream()
+        self._read = _PAYLOADS.get(wire, plain)
         self._events = 0
         self._finished = False
 
@@ -160,7 +164,7 @@ class Accumulator:
 
     def feed(self, event: object) -> list[Message]:
         """The messages that this event finished. Raises InvalidMessage for what is no event of this wire."""
-        raw = plain(event, f"event {self._events}")
+        raw = self._read(event, f"event {self._events}")
         if not is_object(raw):
             raise InvalidMessage(f"event {self._events} is a {type(event).__name__}; an event is an object")
         self._events += 1

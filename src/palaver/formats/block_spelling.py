@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from palaver.formats.blocks import NOTHING, breadcrumb, kind_of_opaque, tool_input
+from palaver.formats.blocks import NOTHING, kind_of_opaque, tool_input
 from palaver.formats.call_ids import CallIds
+from palaver.formats.media import breadcrumb
 from palaver.formats.mending import Finding, mend
 from palaver.formats.wire import Notes, Rendered, is_array, merged
 from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, TextPart, ToolCall, ToolResult

@@ -1,4 +1,4 @@
-"""What wires with lists of content blocks share: tool input as objects, media types, and breadcrumbs for media."""
+"""What wires with lists of content blocks share: tool input as objects, text as base64, and blocks with no meaning."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from palaver.codec import json_text
 from palaver.formats.wire import is_array, is_object
-from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part, Role, ToolResult, Wire
+from palaver.model import Message, Opaque, Part, Role, ToolResult, Wire
 
 __all__ = [
     "NOTHING",
-    "Media",
-    "breadcrumb",
     "compact",
     "count",
-    "data_url",
     "decoded_text",
     "divided",
     "encoded_text",
-    "image_type",
     "json_value",
     "kind_of_opaque",
     "ordinary_text",
@@ -34,24 +30,14 @@ __all__ = [
     "without",
 ]
 
-Media: TypeAlias = ImagePart | AudioPart | FilePart
 NOTHING: Any = object()
 """What a part is spelled as that a wire has no block for; `null` is a block, though no provider takes it."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
 _SCALARS = frozenset({str, int, bool, type(None)})
 _DEEP = 30
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-
-# How the bytes of an image begin, in base64: the formats that every provider with images takes.
-_IMAGES = (
-    ("/9j/", "image/jpeg"),
-    ("iVBORw0KGgo", "image/png"),
-    ("R0lGOD", "image/gif"),
-    ("UklGR", "image/webp"),
-)
 
 
 def without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -150,19 +136,6 @@ def count(raw: dict[str, Any], key: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
 
 
-def data_url(url: str | None) -> tuple[str, str] | None:
-    """Media type and base64 text of a `data:` address."""
-    found = _DATA_URL.fullmatch(url) if url is not None and url.startswith("data:") else None
-    return (found[1], found[2]) if found else None
-
-
-def image_type(data: str, said: str | None) -> str | None:
-    """The media type of an image: what was said, else what its first bytes tell."""
-    if said:
-        return "image/jpeg" if said == "image/jpg" else said
-    return next((kind for begin, kind in _IMAGES if data.startswith(begin)), None)
-
-
 def encoded_text(text: str) -> str:
     """Text as base64 of its UTF-8."""
     return base64.b64encode(text.encode()).decode("ascii")
@@ -174,14 +147,6 @@ def decoded_text(data: str) -> str | None:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, ValueError):
         return None
-
-
-def breadcrumb(part: Media) -> str:
-    """Short text in the place of media that cannot be shown."""
-    kind = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}[type(part)]
-    url = part.url if part.url is not None and not part.url.startswith("data:") else None
-    what = part.name or url or part.media_type
-    return f"[{kind}: {what}]" if what else f"[{kind}]"
 
 
 def kind_of_opaque(part: Opaque) -> str:

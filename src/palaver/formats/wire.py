@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
 
 from palaver.codec import json_text
 from palaver.errors import InvalidMessage
+from palaver.formats.sdk_objects import dumped
 from palaver.model import Message, Usage
 
 __all__ = [
@@ -190,20 +192,22 @@ MAX_DEPTH = 150
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def plain(value: object, where: str) -> Any:
+def plain(value: object, where: str, *, bytes_as_text: bool = False) -> Any:
     """A copy of a value as plain JSON: dicts, lists, strings, numbers, booleans, None.
 
     Mappings, tuples and SDK objects (anything with `model_dump`) count as what they stand for, at any depth.
-    Raises InvalidMessage, naming the place, for what JSON text could not give back exactly: NaN, a lone
-    surrogate, a key that is no string, other objects, nesting deeper than 150 levels.
+    What an SDK object has for its program alone is left out, as the SDK does before it sends one back. With
+    `bytes_as_text` raw bytes count as their base64 text. Raises InvalidMessage, naming the place, for what JSON text
+    could not give back exactly: NaN, a lone surrogate, a key that is no string, other objects, nesting deeper than
+    150 levels.
     """
     try:
-        return _plain(value, 0)
+        return _plain(value, 0, as_text=bytes_as_text)
     except _UnfitError as exc:
         raise InvalidMessage(f"{where}{''.join(exc.path)} {exc.reason}") from None
 
 
-def _plain(value: object, depth: int) -> Any:
+def _plain(value: object, depth: int, *, as_text: bool) -> Any:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
@@ -219,41 +223,35 @@ def _plain(value: object, depth: int) -> Any:
     if depth >= MAX_DEPTH:
         raise _UnfitError(f"is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return _plain_object(cast("Mapping[object, object]", value), depth)
+        return _plain_object(cast("Mapping[object, object]", value), depth, as_text=as_text)
     if isinstance(value, (list, tuple)):
-        return _plain_array(cast("Iterable[object]", value), depth)
+        return _plain_array(cast("Iterable[object]", value), depth, as_text=as_text)
+    if as_text and isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode("ascii")
     dump = getattr(value, "model_dump", None)
     if callable(dump):
-        return _plain(_dumped(dump), depth)
+        return _plain(dumped(value, dump), depth, as_text=as_text)
     raise _UnfitError(f"is a {type(value).__name__}, not JSON; give dicts, lists, strings, numbers or None")
 
 
-def _dumped(dump: Callable[..., object]) -> object:
-    """What an SDK object stands for: as JSON where it can say it, for some hold bytes, times and other objects."""
-    try:
-        return dump(mode="json", exclude_unset=True)
-    except (TypeError, ValueError):
-        return dump(exclude_unset=True)
-
-
-def _plain_object(value: Mapping[object, object], depth: int) -> dict[str, Any]:
+def _plain_object(value: Mapping[object, object], depth: int, *, as_text: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, child in value.items():
         if not isinstance(key, str):
             raise _UnfitError(f"has the key {key!r}, which is not a string; JSON keys are strings")
         try:
-            out[_plain(key, depth)] = _plain(child, depth + 1)
+            out[_plain(key, depth, as_text=False)] = _plain(child, depth + 1, as_text=as_text)
         except _UnfitError as exc:
             exc.path.insert(0, f".{key.encode(errors='replace').decode()}")
             raise
     return out
 
 
-def _plain_array(value: Iterable[object], depth: int) -> list[Any]:
+def _plain_array(value: Iterable[object], depth: int, *, as_text: bool) -> list[Any]:
     out: list[Any] = []
     for index, child in enumerate(value):
         try:
-            out.append(_plain(child, depth + 1))
+            out.append(_plain(child, depth + 1, as_text=as_text))
         except _UnfitError as exc:
             exc.path.insert(0, f"[{index}]")
             raise

@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.formats.anthropic.parts import WIRE, spell_block
-from palaver.formats.blocks import (
-    Media,
-    breadcrumb,
-    data_url,
-    decoded_text,
-    image_type,
-    kind_of_opaque,
-)
+from palaver.formats.blocks import decoded_text, kind_of_opaque
+from palaver.formats.media import Media, breadcrumb, carried, image_type
 from palaver.formats.wire import Notes, is_object
 from palaver.model import (
     AudioPart,
@@ -24,6 +18,7 @@ from palaver.model import (
     TextPart,
     ThinkingPart,
     ToolResult,
+    Wire,
 )
 
 __all__ = ["carry", "carry_result", "media_block"]
@@ -72,32 +67,37 @@ def _thinking(part: ThinkingPart, message: Message, notes: Notes) -> list[dict[s
 
 
 def _media(part: Media, message: Message, notes: Notes) -> list[dict[str, Any]]:
-    block = media_block(part) if message.role in ("user", "tool") else None
+    block = media_block(part, message.wire) if message.role in ("user", "tool") else None
     if block is not None:
         return [block]
     notes.add("media_left_out", f"{breadcrumb(part)} cannot be shown in a {message.role} message")
     return [{"type": "text", "text": breadcrumb(part)}] if message.role in ("user", "tool") else []
 
 
-def media_block(part: Media) -> dict[str, Any] | None:
-    """The image or document that shows this part; None where Anthropic has none for it."""
-    if isinstance(part, AudioPart):
+def media_block(part: Media, wire: Wire | None) -> dict[str, Any] | None:
+    """The image or document that shows this part of a message of a wire; None where Anthropic has none for it."""
+    found = None if isinstance(part, AudioPart) else carried(part, wire, WIRE)
+    if found is None:
         return None
-    data, said = part.data, part.media_type
-    inline = data_url(part.url)
-    if data is None and inline is not None:
-        said, data = inline
-    web = part.url if data is None and part.url is not None and part.url.startswith(("https://", "http://")) else None
+    data, said, web = found.data, found.media_type, found.url
     if isinstance(part, ImagePart) or (said or "").startswith("image/"):
-        kind = image_type(data, said) if data is not None else said
-        if data is not None and kind in _IMAGE_TYPES:
-            return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
-        return {"type": "image", "source": {"type": "url", "url": web}} if web is not None else None
-    source = _document(data, said, web)
+        if data is None:
+            return {"type": "image", "source": _elsewhere(found)}
+        kind = image_type(data, said)
+        if kind not in _IMAGE_TYPES:
+            return None
+        return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
+    source = _elsewhere(found) if data is None and web is None else _document(data, said, web)
     if source is None:
         return None
     named = {} if part.name is None or not part.name.strip() else {"title": part.name}
     return {"type": "document", "source": source, **named}
+
+
+def _elsewhere(part: Media) -> dict[str, Any]:
+    if part.url is not None:
+        return {"type": "url", "url": part.url}
+    return {"type": "file", "file_id": part.file_id}
 
 
 def _document(data: str | None, said: str | None, web: str | None) -> dict[str, Any] | None:

@@ -10,9 +10,9 @@ without content, `text` for a document that is plain text, `citations` and `sear
 
 from __future__ import annotations
 
-from palaver.formats.bedrock.parsing import parse
+from palaver.formats.bedrock.parsing import parse, payload
 from palaver.formats.bedrock.rules import check
 from palaver.formats.bedrock.spelling import render
 from palaver.formats.bedrock.stream import stream
 
-__all__ = ["check", "parse", "render", "stream"]
+__all__ = ["check", "parse", "payload", "render", "stream"]

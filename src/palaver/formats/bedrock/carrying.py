@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from palaver.formats.bedrock.parts import DOCUMENT_TYPES, spell_block
-from palaver.formats.blocks import Media, breadcrumb, data_url, image_type, kind_of_opaque
+from palaver.formats.bedrock.parts import DOCUMENT_TYPES, WIRE, spell_block
+from palaver.formats.blocks import kind_of_opaque
+from palaver.formats.media import Media, breadcrumb, carried, image_type
 from palaver.formats.wire import Notes, is_object
 from palaver.model import (
     AudioPart,
@@ -18,6 +19,7 @@ from palaver.model import (
     TextPart,
     ThinkingPart,
     ToolResult,
+    Wire,
 )
 
 __all__ = ["Carrying"]
@@ -81,25 +83,19 @@ class Carrying:
         return []
 
     def _media(self, part: Media, message: Message) -> list[Any]:
-        block = self._block(part) if message.role in ("user", "tool") else None
+        block = self._block(part, message.wire) if message.role in ("user", "tool") else None
         if block is not None:
             return [block]
         self.notes.add("media_left_out", f"{breadcrumb(part)} cannot be shown in a {message.role} message")
         return [{"text": breadcrumb(part)}] if message.role in ("user", "tool") else []
 
-    def _block(self, part: Media) -> dict[str, Any] | None:
+    def _block(self, part: Media, wire: Wire | None) -> dict[str, Any] | None:
         """Bedrock fetches nothing from the web: bytes, or what lies in S3."""
-        data, said = part.data, part.media_type
-        inline = data_url(part.url)
-        if data is None and inline is not None:
-            said, data = inline
-        source: dict[str, Any]
-        if data is not None:
-            source = {"bytes": data}
-        elif part.url is not None and part.url.startswith("s3://"):
-            source = {"s3Location": {"uri": part.url}}
-        else:
+        found = carried(part, wire, WIRE)
+        if found is None:
             return None
+        data, said = found.data, found.media_type
+        source: dict[str, Any] = {"s3Location": {"uri": found.url}} if data is None else {"bytes": data}
         kind = image_type(data or "", said) or said or ""
         if kind in _IMAGE_FORMATS:
             return {"image": {"format": _IMAGE_FORMATS[kind], "source": source}}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Mapping
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 from palaver.errors import InvalidMessage
 from palaver.formats.bedrock.parts import WIRE, parse_block
@@ -14,7 +12,7 @@ from palaver.formats.blocks import divided, ordinary_text, without
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
 from palaver.model import Message, Part, Role, TextPart, ToolCall, ToolResult
 
-__all__ = ["parse"]
+__all__ = ["parse", "payload"]
 
 _ROLES: dict[Any, Role] = {"user": "user", "assistant": "assistant"}
 _STATUS: dict[Any, bool] = {"error": True, "success": False}
@@ -29,11 +27,16 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
     """
     out: list[Message] = []
     if system is not None:
-        out.append(_instructions(plain(_texted(system), "system")))
+        out.append(_instructions(payload(system, "system")))
     for index, entry in enumerate(entries(messages)):
         read = _ordinary(entry)
         out.extend(_careful(entry, f"messages[{index}]") if read is None else read)
     return out
+
+
+def payload(value: object, where: str) -> Any:
+    """A copy of a value as plain JSON; raw bytes, as boto3 has them, are the base64 text that goes over the network."""
+    return plain(value, where, bytes_as_text=True)
 
 
 def _instructions(raw: Any) -> Message:
@@ -43,22 +46,8 @@ def _instructions(raw: Any) -> Message:
     return Message(role="system", parts=parts, wire=WIRE, layout="apart")
 
 
-def _texted(value: object) -> object:
-    """The value with bytes as base64 text."""
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, Mapping):
-        return {key: _texted(child) for key, child in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_texted(child) for child in cast("list[object]", value)]
-    return value
-
-
 def _careful(entry: object, where: str) -> list[Message]:
-    try:
-        raw = plain(_texted(entry), where)
-    except RecursionError:
-        raw = plain(entry, where)  # says how deep is too deep
+    raw = payload(entry, where)
     if not is_object(raw):
         raise InvalidMessage(f"{where} is a {type(entry).__name__}; a message is an object with role and content")
     response: dict[str, Any] | None = None

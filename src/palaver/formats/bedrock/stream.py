@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from palaver.errors import InvalidMessage
@@ -135,7 +136,17 @@ def _reason(block: dict[str, Any], delta: dict[str, Any]) -> None:
             said = block.setdefault("reasoningText", {})
             said[key] = said.get(key, "") + delta[key]
     if isinstance(delta.get("redactedContent"), str):
-        block["redactedContent"] = block.get("redactedContent", "") + delta["redactedContent"]
+        block["redactedContent"] = _joined(block.get("redactedContent", ""), delta["redactedContent"])
+
+
+def _joined(before: str, more: str) -> str:
+    """Two pieces of bytes as one base64 text: each may have been encoded by itself."""
+    if not before.endswith("="):
+        return before + more
+    try:
+        return base64.b64encode(base64.b64decode(before) + base64.b64decode(more)).decode("ascii")
+    except ValueError:
+        return before + more
 
 
 def _index(value: dict[str, Any]) -> int:

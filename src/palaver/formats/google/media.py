@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from palaver.formats.google.keys import Taken, words_of
+from palaver.formats.media import FILES_API, Media, breadcrumb, carried, image_type
 from palaver.model import AudioPart, FilePart, ImagePart
 
 __all__ = ["Media", "breadcrumb", "read_media", "spell_media"]
 
-Media: TypeAlias = ImagePart | AudioPart | FilePart
-
-FILES_API = "generativelanguage.googleapis.com/"
-"""Host of the Files API: its addresses are file ids, which nobody without the key can fetch."""
-
-_MAGIC = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-    "JVBERi0": "application/pdf",
-}
+_PDF = "JVBERi0"
+"""How a PDF begins, in base64."""
 _SUFFIXES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -86,21 +77,23 @@ def _standard(data: str, words: list[str]) -> str:
 def spell_media(part: Media, *, native: bool) -> tuple[str, dict[str, Any]] | None:
     """The key and the object that say this media, the key in camelCase; None where this wire cannot say it."""
     words = words_of(part.layout) if native else []
-    media_type = part.media_type
-    if part.data is not None:
-        data = part.data
+    found = part if native else carried(part, None, "google")  # what other wires call a file is known by its address
+    if found is None:
+        return None
+    media_type, data = found.media_type, found.data
+    if data is not None:
+        if not native and not media_type:
+            media_type = "application/pdf" if data.startswith(_PDF) else image_type(data, None)
+            if media_type is None:
+                return None
         if "unpadded" in words:
             data = data.rstrip("=")
         if "url64" in words:
             data = data.translate(_URL_SAFE)
-        if not native and not media_type:
-            media_type = next((found for magic, found in _MAGIC.items() if data.startswith(magic)), None)
-            if media_type is None:
-                return None
         camel, out = "inlineData", {"mimeType": media_type, "data": data}
     else:
-        uri = part.url or part.file_id if native else part.url
-        if uri is None or (not native and uri.startswith("data:")):
+        uri = found.url or found.file_id
+        if uri is None:
             return None
         if not native and not media_type:
             media_type = _SUFFIXES.get(uri.rpartition(".")[2].lower())
@@ -110,10 +103,3 @@ def spell_media(part: Media, *, native: bool) -> tuple[str, dict[str, Any]] | No
     if native and part.name:
         out["displayName"] = part.name
     return camel, out
-
-
-def breadcrumb(part: Media) -> str:
-    """What a model reads where media cannot be shown."""
-    kind = "image" if isinstance(part, ImagePart) else "audio" if isinstance(part, AudioPart) else "file"
-    what = part.name or (part.url if part.url and not part.url.startswith("data:") else None) or part.media_type
-    return f"[{kind}: {what}]" if what else f"[{kind}]"

@@ -10,9 +10,10 @@ import json
 from typing import Any
 
 from palaver.codec import json_text
-from palaver.formats.openai_chat.parts import opaque, split_data_url, without
+from palaver.formats.media import Media, carried, inline_url
+from palaver.formats.openai_chat.parts import address, opaque, without
 from palaver.formats.wire import is_array, is_object, leftover, merged
-from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart, ThinkingPart
+from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart, ThinkingPart, Wire
 
 __all__ = ["WIRE", "parse_part", "spell_part"]
 
@@ -22,7 +23,7 @@ WIRE = "mistral"
 def parse_part(raw: Any, where: str) -> Part:
     """The part that a chunk is; Opaque where its spelling would not come back exactly, as for references."""
     part = _typed(raw, where) if is_object(raw) else None
-    if part is not None and spell_part(part, True) == raw:  # noqa: FBT003 - what a dialect calls
+    if part is not None and spell_part(part, WIRE) == raw:
         return part
     return Opaque(wire=WIRE, data=json_text(raw, where))
 
@@ -37,13 +38,10 @@ def _typed(raw: dict[str, Any], where: str) -> Part | None:
     if kind == "image_url":
         return _image(raw, where)
     if kind == "document_url" and isinstance(inner, str):
-        media_type, data = split_data_url(inner)
         name = raw.get("document_name")
         known = ("type", "document_url", "document_name") if isinstance(name, str) else ("type", "document_url")
         return FilePart(
-            media_type=media_type,
-            data=data,
-            url=inner if data is None else None,
+            **address(inner),
             name=name if isinstance(name, str) else None,
             extra=leftover(without(raw, *known), where),
         )
@@ -80,59 +78,52 @@ def _thought(chunks: list[Any]) -> str:
 
 def _image(raw: dict[str, Any], where: str) -> ImagePart | None:
     inner = raw.get("image_url")
-    address = inner.get("url") if is_object(inner) else inner
-    if not isinstance(address, str):
+    said = inner.get("url") if is_object(inner) else inner
+    if not isinstance(said, str):
         return None
-    media_type, data = split_data_url(address)
     keys = without(raw, "type", "image_url")
     if is_object(inner) and len(inner) > 1:
         keys["image_url"] = without(inner, "url")
-    return ImagePart(
-        media_type=media_type,
-        data=data,
-        url=address if data is None else None,
-        layout=None if is_object(inner) else "string",
-        extra=leftover(keys, where),
-    )
+    return ImagePart(**address(said, "" if is_object(inner) else "string"), extra=leftover(keys, where))
 
 
-def spell_part(part: Part, native: bool) -> Any:  # noqa: FBT001 - what a dialect calls
+def spell_part(part: Part, source: Wire | None) -> Any:
     """The chunk that says this part, or None where this wire cannot say it.
 
-    With `native` the keys in `extra` and the spelling come back; those of another wire mean nothing here.
+    `source` is the wire of its message. The keys in `extra` and the spelling come back in this one's; those of
+    another wire mean nothing here.
     """
     if isinstance(part, Opaque):
         return opaque(part, WIRE)
-    typed = _chunk(part, part.layout if native else None, native=native)
+    native = source == WIRE
+    typed = _chunk(part, source)
     return typed if typed is None or not native else merged(typed, part.extra)
 
 
-def _chunk(part: Part, layout: str | None, *, native: bool) -> dict[str, Any] | None:
+def _chunk(part: Part, source: Wire | None) -> dict[str, Any] | None:
+    native = source == WIRE
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ThinkingPart):
-        return _thinking_chunk(part, layout) if native and part.text is not None else None
-    if isinstance(part, ImagePart):
-        address = part.url if part.data is None else _data_url(part)
-        return None if address is None else _image_chunk(address, layout)
-    if isinstance(part, AudioPart):
-        sound = part.data if part.data is not None else part.url
-        return None if sound is None else {"type": "input_audio", "input_audio": sound}
-    if isinstance(part, FilePart):
-        address = part.url if part.data is None else _data_url(part)
-        if address is None:
-            return None if part.file_id is None else {"type": "file", "file_id": part.file_id}
-        named = {} if part.name is None else {"document_name": part.name}
-        return {"type": "document_url", "document_url": address, **named}
+        return _thinking_chunk(part, part.layout) if native and part.text is not None else None
+    if isinstance(part, (ImagePart, AudioPart, FilePart)):
+        found = part if native else carried(part, source, WIRE)
+        return None if found is None else _media(found, native=native)
     return None
 
 
-def _data_url(part: ImagePart | FilePart) -> str:
-    return f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
-
-
-def _image_chunk(address: str, layout: str | None) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": address if layout == "string" else {"url": address}}
+def _media(part: Media, *, native: bool) -> dict[str, Any] | None:
+    if isinstance(part, AudioPart):
+        sound = part.data if part.data is not None else part.url
+        return None if sound is None else {"type": "input_audio", "input_audio": sound}
+    where = part.url if part.data is None else inline_url(part, native=native)
+    if isinstance(part, ImagePart):
+        bare = native and (part.layout or "").partition(";")[0] == "string"
+        return None if where is None else {"type": "image_url", "image_url": where if bare else {"url": where}}
+    if where is None:
+        return None if part.file_id is None else {"type": "file", "file_id": part.file_id}
+    named = {} if part.name is None else {"document_name": part.name}
+    return {"type": "document_url", "document_url": where, **named}
 
 
 def _thinking_chunk(part: ThinkingPart, layout: str | None) -> dict[str, Any]:

@@ -21,8 +21,8 @@ class Dialect(NamedTuple):
     """The id itself where the wire takes it, else one that it takes; always the same for the same id."""
     parse_part: Callable[[Any, str], Part]
     """The part that an entry of a content list is."""
-    spell_part: Callable[[Part, bool], Any]
-    """The entry that says a part; None where the wire cannot. The second argument: whether the part came from it."""
+    spell_part: Callable[[Part, Wire | None], Any]
+    """The entry that says a part; None where the wire cannot. The second argument: the wire of the part's message."""
     mend: Callable[[dict[str, Any], Notes], bool]
     """Makes one spelled message acceptable, in place, and notes each change; False where nothing of it is left."""
     settle: Callable[[list[Any], Callable[[int], Notes]], None]

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, TypeAlias
 
 from palaver.codec import json_text
+from palaver.formats.media import Media, carried, data_url, file_name, inline_url
 from palaver.formats.wire import is_object, leftover, merged
 from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart, ToolCall, Wire
 
 __all__ = [
     "WIRE",
     "ContentPart",
+    "address",
     "is_refusal",
     "opaque",
     "parse_call",
     "parse_part",
     "spell_call",
     "spell_part",
-    "split_data_url",
     "without",
 ]
 
 WIRE = "openai_chat"
 ContentPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | Opaque
 
-_DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
+_AUDIO = {
+    "audio/mp3": "mp3",
+    "audio/mpeg": "mp3",
+    "audio/vnd.wave": "wav",
+    "audio/wav": "wav",
+    "audio/wave": "wav",
+    "audio/x-wav": "wav",
+}
+"""Recordings that OpenAI takes, and what it calls them (SDK, `InputAudio.format`)."""
 
 
 def without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -52,19 +60,16 @@ def _typed(raw: dict[str, Any], where: str) -> ContentPart | None:
     if not is_object(inner):
         return None
     if kind == "image_url" and isinstance(inner.get("url"), str):
-        media_type, data = split_data_url(inner["url"])
-        url = inner["url"] if data is None else None
-        return ImagePart(media_type=media_type, data=data, url=url, extra=_beside(raw, where, "image_url", "url"))
+        return ImagePart(**address(inner["url"]), extra=_beside(raw, where, "image_url", "url"))
     if kind == "input_audio" and isinstance(inner.get("data"), str) and isinstance(inner.get("format"), str):
         media_type = "audio/mpeg" if inner["format"] == "mp3" else f"audio/{inner['format']}"
         extra = _beside(raw, where, "input_audio", "data", "format")
         return AudioPart(media_type=media_type, data=inner["data"], extra=extra)
     if kind == "file":
-        media_type, data = split_data_url(inner.get("file_data"))
-        url = _text(inner.get("file_data")) if data is None else None  # OpenRouter takes the address of a PDF here
+        found = address(_text(inner.get("file_data")))  # OpenRouter takes the address of a PDF here
         extra = _beside(raw, where, "file", "file_data", "file_id", "filename")
         name, file_id = _text(inner.get("filename")), _text(inner.get("file_id"))
-        return FilePart(media_type=media_type, data=data, url=url, file_id=file_id, name=name, extra=extra)
+        return FilePart(**found, file_id=file_id, name=name, extra=extra)
     return None
 
 
@@ -72,10 +77,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def split_data_url(value: Any) -> tuple[str | None, str | None]:
-    """Media type and base64 text of a data URL; None and None for anything else."""
-    found = _DATA_URL.fullmatch(value) if isinstance(value, str) else None
-    return (found[1], found[2]) if found else (None, None)
+def address(said: str | None, layout: str = "") -> dict[str, Any]:
+    """The fields of a part that say where its bytes are; what a `data:` address has beside them is in its layout."""
+    found = data_url(said)
+    if found is None:
+        return {"url": said, "layout": layout or None}
+    return {"media_type": found.media_type, "data": found.data, "layout": f"{layout}{found.parameters}" or None}
 
 
 def _beside(raw: dict[str, Any], where: str, kind: str, *known: str) -> str | None:
@@ -86,11 +93,12 @@ def _beside(raw: dict[str, Any], where: str, kind: str, *known: str) -> str | No
     return leftover(kept, where)
 
 
-def spell_part(part: Part, native: bool = True) -> Any:  # noqa: FBT001, FBT002 - what a dialect calls
+def spell_part(part: Part, source: Wire | None = WIRE) -> Any:
     """The entry of a content list that says this part, or None where this wire cannot say it.
 
-    With `native` the keys in `extra` come back; those of another wire mean nothing here.
+    `source` is the wire of its message. The keys in `extra` come back in this one's; another's mean nothing here.
     """
+    native = source == WIRE
     extra = part.extra if native else None
     if isinstance(part, TextPart):
         if native and is_refusal(part):
@@ -100,7 +108,8 @@ def spell_part(part: Part, native: bool = True) -> Any:  # noqa: FBT001, FBT002 
         return opaque(part, WIRE)
     if not isinstance(part, (ImagePart, AudioPart, FilePart)):
         return None
-    typed = _media(part, native=native)
+    found = part if native else carried(part, source, WIRE)
+    typed = None if found is None else _media(found, native=native)
     return None if typed is None else merged(typed, extra)
 
 
@@ -114,20 +123,24 @@ def opaque(part: Opaque, wire: Wire) -> Any:
         return None
 
 
-def _media(part: ImagePart | AudioPart | FilePart, *, native: bool) -> dict[str, Any] | None:
-    inline = None if part.data is None else f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
-    if isinstance(part, ImagePart):
-        url = inline or part.url
-        return None if url is None else {"type": "image_url", "image_url": {"url": url}}
+def _media(part: Media, *, native: bool) -> dict[str, Any] | None:
     if isinstance(part, AudioPart):
         if part.data is None or part.media_type is None:
             return None
-        kind = part.media_type.removeprefix("audio/")
-        return {"type": "input_audio", "input_audio": {"data": part.data, "format": "mp3" if kind == "mpeg" else kind}}
+        form = _AUDIO.get(part.media_type.lower())
+        if native:  # as it came
+            form = "mp3" if part.media_type == "audio/mpeg" else part.media_type.removeprefix("audio/")
+        audio = {"data": part.data, "format": form}
+        return None if form is None else {"type": "input_audio", "input_audio": audio}
+    inline = inline_url(part, native=native)
+    if isinstance(part, ImagePart):
+        url = part.url if part.data is None else inline
+        return None if url is None else {"type": "image_url", "image_url": {"url": url}}
+    name = part.name if native or inline is None else file_name(part)
     inline = part.url if native and inline is None else inline
     if inline is None and part.file_id is None:
         return None
-    where = {"file_data": inline, "file_id": part.file_id, "filename": part.name}
+    where = {"file_data": inline, "file_id": part.file_id, "filename": name}
     return {"type": "file", "file": {key: value for key, value in where.items() if value is not None}}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from palaver.formats.call_ids import shortened
 from palaver.formats.failures import failed
+from palaver.formats.media import breadcrumb
 from palaver.formats.openai_chat.dialect import Dialect
 from palaver.formats.openai_chat.ordinary import FUNCTION_NAME
 from palaver.formats.openai_chat.parts import is_refusal, spell_call
@@ -180,15 +181,15 @@ def _entries(parts: Sequence[Part], message: Message, dialect: Dialect, notes: N
     out: list[Any] = []
     for part in parts:
         may = native or message.role == "user" or isinstance(part, (TextPart, Opaque))
-        entry = dialect.spell_part(part, native) if may else None
+        entry = dialect.spell_part(part, message.wire) if may else None
         if entry is not None:
             out.append(entry)
         elif isinstance(part, Opaque):
             notes.add("opaque_left_out", f"{_kind(part)} of {part.wire} means nothing on {dialect.wire}")
         elif isinstance(part, (ImagePart, AudioPart, FilePart)):
-            notes.add("media_left_out", f"{_breadcrumb(part)} cannot be shown in a {message.role} message")
+            notes.add("media_left_out", f"{breadcrumb(part)} cannot be shown in a {message.role} message")
             if message.role in ("user", "tool"):
-                out.append({"type": "text", "text": _breadcrumb(part)})
+                out.append({"type": "text", "text": breadcrumb(part)})
     return out
 
 
@@ -199,12 +200,6 @@ def _kind(part: Opaque) -> str:
         return "a part that is no JSON"
     kind = data.get("type") if is_object(data) else None
     return f"a part of type {kind!r}" if isinstance(kind, str) else "a part"
-
-
-def _breadcrumb(part: ImagePart | AudioPart | FilePart) -> str:
-    kind = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}[type(part)]
-    what = part.name or part.url or part.media_type
-    return f"[{kind}: {what}]" if what else f"[{kind}]"
 
 
 def spell_result(

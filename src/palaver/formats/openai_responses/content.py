@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias
 
 from palaver.codec import json_text
+from palaver.formats.media import DataUrl, Media, carried, data_url, file_name, inline_url
 from palaver.formats.openai_responses.extras import NOTHING, combined, kept_keys, loaded, without
 from palaver.formats.openai_responses.kinds import WIRE
 from palaver.formats.wire import is_object, leftover
 from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart
 
-__all__ = ["ContentPart", "Media", "breadcrumb", "parse_entry", "spell_entry", "spell_media", "text_entry"]
+__all__ = ["ContentPart", "parse_entry", "spell_entry", "spell_media", "text_entry"]
 
-Media: TypeAlias = ImagePart | AudioPart | FilePart
 ContentPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | Opaque
 
-_DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 _TEXTS = frozenset({"input_text", "output_text", "text"})
-_FILE_IDS = frozenset({None, WIRE, "openai_chat"})
-"""Wires whose file ids are OpenAI's."""
 
 
 def parse_entry(raw: Any, where: str, usual: str) -> ContentPart:
@@ -59,9 +55,10 @@ def _image(raw: dict[str, Any], where: str) -> ImagePart | None:
     usual = raw["type"] == "input_image"
     if isinstance(raw.get("image_url"), str):
         kept = without(raw, "type", "image_url") if usual else without(raw, "image_url")
-        media_type, data = _split_data_url(raw["image_url"])
-        url = raw["image_url"] if data is None else None
-        return ImagePart(media_type=media_type, data=data, url=url, extra=leftover(kept, where))
+        found = data_url(raw["image_url"])
+        if found is None:
+            return ImagePart(url=raw["image_url"], extra=leftover(kept, where))
+        return ImagePart(**_inline(found), extra=leftover(kept, where))
     if isinstance(raw.get("file_id"), str):
         kept = without(raw, "type", "file_id") if usual else without(raw, "file_id")
         return ImagePart(file_id=raw["file_id"], extra=leftover(kept, where))
@@ -72,11 +69,11 @@ def _file(raw: dict[str, Any], where: str) -> FilePart | None:
     name = raw["filename"] if isinstance(raw.get("filename"), str) else None
     known = ("type",) if name is None else ("type", "filename")
     if isinstance(raw.get("file_data"), str):
-        media_type, data = _split_data_url(raw["file_data"])
-        if data is None:
+        found = data_url(raw["file_data"])
+        if found is None:
             return None
         extra = leftover(without(raw, "file_data", *known), where)
-        return FilePart(media_type=media_type, data=data, name=name, extra=extra)
+        return FilePart(**_inline(found), name=name, extra=extra)
     if isinstance(raw.get("file_url"), str):
         return FilePart(url=raw["file_url"], name=name, extra=leftover(without(raw, "file_url", *known), where))
     if isinstance(raw.get("file_id"), str):
@@ -84,9 +81,8 @@ def _file(raw: dict[str, Any], where: str) -> FilePart | None:
     return None
 
 
-def _split_data_url(value: str) -> tuple[str | None, str | None]:
-    found = _DATA_URL.fullmatch(value)
-    return (found[1], found[2]) if found else (None, None)
+def _inline(found: DataUrl) -> dict[str, Any]:
+    return {"media_type": found.media_type, "data": found.data, "layout": found.parameters or None}
 
 
 def text_entry(text: str, usual: str) -> dict[str, Any]:
@@ -118,41 +114,29 @@ def spell_entry(part: Part, usual: str, wire: str | None = WIRE) -> Any:
 
 def spell_media(part: Media, wire: str | None) -> dict[str, Any] | None:
     """The entry that shows this medium, where it can be shown: a recording cannot, save where it came so."""
-    inline = None if part.data is None else f"data:{part.media_type or _usual_type(part)};base64,{part.data}"
-    file_id = part.file_id if wire in _FILE_IDS else None
+    native = wire == WIRE
+    found = part if native else carried(part, wire, WIRE)
+    if found is None:
+        return None
+    part = found
     if isinstance(part, AudioPart):
-        if wire != WIRE or part.data is None or part.media_type is None:
+        if not native or part.data is None or part.media_type is None:
             return None
         form = part.media_type.removeprefix("audio/")
         return {"type": "input_audio", "input_audio": {"data": part.data, "format": "mp3" if form == "mpeg" else form}}
+    inline = inline_url(part, native=native)
     if isinstance(part, ImagePart):
-        kind = kept_keys(part.extra).get("type") if wire == WIRE else None
+        kind = kept_keys(part.extra).get("type") if native else None
         kind = kind if isinstance(kind, str) else "input_image"
-        usual = {} if wire == WIRE else {"detail": "auto"}  # the SDK's types demand it
-        url = inline or part.url
+        usual = {} if native else {"detail": "auto"}  # the SDK's types demand it
+        url = part.url if part.data is None else inline
         if url is not None:
             return {"type": kind, "image_url": url, **usual}
-        return None if file_id is None else {"type": kind, "file_id": file_id, **usual}
+        return None if part.file_id is None else {"type": kind, "file_id": part.file_id, **usual}
     named = {} if part.name is None else {"filename": part.name}
     if inline is not None:
         # The API demands a name beside the bytes.
-        return {"type": "input_file", "file_data": inline, **(named if wire == WIRE else {"filename": _named(part)})}
+        return {"type": "input_file", "file_data": inline, **(named if native else {"filename": file_name(part)})}
     if part.url is not None:
         return {"type": "input_file", "file_url": part.url, **named}
-    return None if file_id is None else {"type": "input_file", "file_id": file_id, **named}
-
-
-def _usual_type(part: Media) -> str:
-    return "image/png" if isinstance(part, ImagePart) else "application/octet-stream"
-
-
-def _named(part: FilePart) -> str:
-    ending = (part.media_type or "").rpartition("/")[2]
-    return part.name or f"file.{ending if ending.isalnum() else 'bin'}"
-
-
-def breadcrumb(part: Media) -> str:
-    """What the model reads where a medium cannot be shown."""
-    kind = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}[type(part)]
-    what = part.name or part.url or part.media_type
-    return f"[{kind}: {what}]" if what else f"[{kind}]"
+    return None if part.file_id is None else {"type": "input_file", "file_id": part.file_id, **named}

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from palaver.codec import json_text
+from palaver.formats.media import image_type
 from palaver.formats.openai_responses.content import ContentPart, parse_entry, spell_entry
 from palaver.formats.openai_responses.extras import NOTHING, combined, kept_keys, loaded, without
 from palaver.formats.openai_responses.kinds import WIRE, kind_of
@@ -43,7 +44,8 @@ def _typed(raw: dict[str, Any], where: str) -> tuple[Part, ...]:
         return _reasoning(raw, where)
     if kind == "image_generation_call" and isinstance(raw.get("result"), str):
         form = raw.get("output_format")
-        media_type = f"image/{form}" if isinstance(form, str) else "image/png"
+        said = f"image/{form}" if isinstance(form, str) else None
+        media_type = image_type(raw["result"], said) or "image/png"  # which the API makes unless asked otherwise
         extra = leftover(without(raw, "type", "result"), where)
         return (ImagePart(media_type=media_type, data=raw["result"], layout=kind, extra=extra),)
     return ()

@@ -11,7 +11,8 @@ from typing import Any
 
 from palaver.codec import json_text
 from palaver.formats.failures import failed
-from palaver.formats.openai_responses.content import Media, breadcrumb, parse_entry, spell_entry, text_entry
+from palaver.formats.media import Media, breadcrumb
+from palaver.formats.openai_responses.content import parse_entry, spell_entry, text_entry
 from palaver.formats.openai_responses.extras import NOTHING, combined, loaded, unchanged, verbatim, without
 from palaver.formats.openai_responses.kinds import OUTPUTS, WIRE, call_id_key, kind_of
 from palaver.formats.wire import Notes, is_array, is_object, leftover

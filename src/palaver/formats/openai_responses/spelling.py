@@ -7,8 +7,9 @@ from typing import Any
 
 from palaver.codec import json_text
 from palaver.formats.call_ids import CallIds, shortened
+from palaver.formats.media import Media, breadcrumb
 from palaver.formats.openai_responses.calls import REFERENCE, function_call, spell_call
-from palaver.formats.openai_responses.content import Media, breadcrumb, spell_entry, text_entry
+from palaver.formats.openai_responses.content import spell_entry, text_entry
 from palaver.formats.openai_responses.extras import NOTHING, combined, loaded
 from palaver.formats.openai_responses.inputs import spell_input
 from palaver.formats.openai_responses.items import add_item
