@@ -174,7 +174,8 @@ class _Mending:
             if index is not None:
                 answers.append(answer)
                 self._fit(answer, waiting.calls[index])
-        missing = [call for index, call in enumerate(waiting.calls) if index not in paired]
+        found = set(paired)
+        missing = [call for index, call in enumerate(waiting.calls) if index not in found]
         made = [self._interrupted(call) for call in missing]
         places = sorted({answer.content for answer in answers})
         first = turn.contents[0]

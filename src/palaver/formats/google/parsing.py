@@ -7,7 +7,7 @@ from typing import Any, cast
 from palaver.codec import json_text
 from palaver.errors import InvalidMessage
 from palaver.formats.google.keys import WIRE
-from palaver.formats.google.pairing import fitted
+from palaver.formats.google.pairing import Calls, fitted
 from palaver.formats.google.parts import parse_part
 from palaver.formats.google.quick import quick_parts
 from palaver.formats.google.usage import usage_of
@@ -30,7 +30,7 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
     if system is not None:
         out.append(_system(plain(system, "system")))
     calling = False
-    waiting: list[ToolCall] = []
+    waiting = Calls()
     for index, entry in enumerate(entries(messages)):
         found = _quickly(entry)
         if found is None:
@@ -45,7 +45,7 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
                 if calling:
                     message = message.replace(joins=True, layout=_with(message.layout, "own"))  # noqa: PLW2901
                 else:
-                    waiting.clear()
+                    waiting = Calls()
                 waiting.extend(part for part in message.parts if type(part) is ToolCall)
                 calling = bool(waiting)
             out.append(message)
