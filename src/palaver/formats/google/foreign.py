@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from palaver.formats.failures import failed
 from palaver.formats.google.keys import NOTHING, SIGNATURE
 from palaver.formats.google.media import breadcrumb, spell_media
 from palaver.formats.google.mending import PLACEHOLDER
@@ -197,6 +198,8 @@ class Foreign:
         if call is not None and result.name and result.name != call.name:
             self._notes.add("name_changed", f"the result of {result.name!r} got its call's name, {call.name!r}")
         texts = [part.text for part in result.parts if isinstance(part, TextPart)]
+        if result.is_error and not any(texts):
+            texts = [failed("", self._notes)]
         for part in result.parts:
             if not isinstance(part, TextPart):
                 shown = self._shown(part)

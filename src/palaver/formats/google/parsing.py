@@ -8,7 +8,7 @@ from palaver.codec import json_text
 from palaver.errors import InvalidMessage
 from palaver.formats.google.keys import WIRE
 from palaver.formats.google.pairing import Calls, fitted
-from palaver.formats.google.parts import parse_part
+from palaver.formats.google.parts import data_keys, parse_part
 from palaver.formats.google.quick import quick_parts
 from palaver.formats.google.usage import usage_of
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
@@ -118,6 +118,9 @@ def _answer(raw: dict[str, Any], where: str) -> list[Message]:
 def _content(raw: dict[str, Any], where: str) -> list[Message]:
     role, parts = raw.get("role"), raw.get("parts")
     rest = {key: value for key, value in raw.items() if key not in ("role", "parts")}
+    if parts is None and (data := data_keys(raw)):
+        part = f"{{'role': {role or 'user'!r}, 'parts': [{{{data[0]!r}: …}}]}}"
+        raise InvalidMessage(f"{where} has {data[0]!r} and no parts; a part stands in a content: give {part}")
     words: list[str] = []
     if not role:
         words.append("no-role")
