@@ -253,6 +253,8 @@ def test_every_instruction_comes_back(instruction: Any) -> None:
         ([{"candidates": [3]}], r"candidates\[0\] is a int"),
         ([{"content": 3}], r"messages\[0\]\.content is a int"),
         ("Hi", "messages is a str"),
+        ([HI, {"text": "Hi"}], r"messages\[1\] has 'text' and no parts; .* give {'role': 'user', 'parts': \[{'text'"),
+        ([{"role": "model", "functionCall": {"name": "look"}}], r"messages\[0\] has 'functionCall' and no parts"),
     ],
 )
 def test_what_is_no_message_is_refused(bad: Any, said: str) -> None:
@@ -421,6 +423,19 @@ def test_what_cannot_be_said_is_listed() -> None:
         "role_changed",
         "media_left_out",
     ]
+
+
+def test_a_failure_without_a_word_says_that_it_is_one() -> None:
+    """An empty `error` says nothing to the model; what came from Google stays as it came."""
+    called = assistant("", ToolCall(call_id="a", name="look"))
+    for said in ("", ()):
+        parts = (TextPart(text=said),) if isinstance(said, str) else said
+        failed = Message(role="tool", parts=(ToolResult(call_id="a", parts=parts, is_error=True),))
+        messages, kinds = repaired(user("Look"), called, failed)
+        assert messages[-1] == says(answers("look", {"error": "Error"}, id="a"))
+        assert kinds == ["signature_made", "text_changed"]
+    own = [HI, says(calls("look"), role="model"), says(answers("look", {"error": ""}))]
+    assert back(own) == (own, None, [])
 
 
 def test_an_edited_result_is_still_an_answer() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from palaver import formats
 from palaver.exchanges import INTERRUPTED
-from palaver.formats.google.mending import GO_ON, PLACEHOLDER
+from palaver.formats.google.mending import PLACEHOLDER
+from palaver.formats.wire import CONTINUE
+from palaver.model import Message, TextPart
 
 HI = {"role": "user", "parts": [{"text": "Hi"}]}
 SO = {"role": "model", "parts": [{"text": "So."}]}
@@ -32,7 +34,7 @@ def says(*parts: Any, role: str = "user") -> dict[str, Any]:
 
 
 GONE = answer(response={"error": INTERRUPTED})
-MORE = {"role": "user", "parts": [{"text": GO_ON}]}
+MORE = {"role": "user", "parts": [{"text": CONTINUE}]}
 SIGNED = {"thoughtSignature": PLACEHOLDER}
 
 # Rule, a payload that breaks it, what it becomes, and the kinds of changes that are listed.
@@ -51,6 +53,10 @@ BROKEN: list[tuple[str, list[Any], list[Any], list[str]]] = [
         [says({"text": "Hi"}, {"fileData": {"fileUri": "gs://a"}})],
         ["split"],
     ),
+    ("GG4", [HI, SO, says({"text": ""})], [HI, SO], ["message_left_out"]),
+    ("GG4", [HI, says({"text": "", "thought": True}, role="model"), HI], [HI, HI], ["message_left_out"]),
+    ("GG4", [says({"text": ""})], [MORE], ["message_left_out", "user_added"]),
+    ("GG4", [says({"text": ""}), call(), answer()], [MORE, call(), answer()], ["message_left_out", "user_added"]),
     ("GG5", [call(), answer()], [MORE, call(), answer()], ["user_added"]),
     ("GG5", [SO, call(), answer()], [MORE, SO, call(), answer()], ["user_added"]),
     ("GG5", [says({"text": "Hi"}, *call()["parts"])], [HI], ["part_left_out"]),
@@ -118,6 +124,14 @@ def test_a_broken_rule_is_found_and_mended(rule: str, payload: list[Any], mended
     assert formats.check("google", rendered.messages) == []
 
 
+def test_an_empty_text_that_is_left_alone_is_left_out() -> None:
+    """A result that answers nothing goes, and with it the content whose only other part is an empty text."""
+    payload = [HI, SO, says(*answer()["parts"], {"text": ""}), SO]
+    rendered = formats.render("google", formats.parse("google", payload))
+    assert rendered.messages == [HI, SO, SO]
+    assert formats.render("google", [Message(role="user", parts=(TextPart(text=""),))]).messages == [MORE]
+
+
 def test_every_rule_has_its_case() -> None:
     """GG1 to GG11."""
     assert {rule for rule, *_ in BROKEN} == {f"GG{number}" for number in range(1, 12)}
@@ -147,6 +161,9 @@ def test_check_takes_garbage(garbage: list[Any]) -> None:
         [HI, says(*call(id="a")["parts"], *call()["parts"], role="model"), answer(), answer()],
         [HI, says({"newKind": 1}, role="model"), HI],
         [HI, call(), says(*answer()["parts"], {"text": "So?"})],
+        [HI, says({"text": ""}, {"text": "Hi"}), SO],
+        [says({"text": ""}, {"text": ""})],
+        [HI, says({"text": "", "thoughtSignature": "c2ln"}, role="model"), HI],
     ],
 )
 def test_what_the_service_takes_is_no_violation(payload: list[Any]) -> None:

@@ -102,7 +102,10 @@ class BlockSpelling(ABC):
     def extend(self, said: dict[str, Any], content: Any) -> None:
         """Add the content of one message to another one."""
         before = said.get("content")
-        said["content"] = [*before, *content] if is_array(before) else content
+        if is_array(before):  # made here, in this walk
+            before.extend(content)
+        else:
+            said["content"] = content
 
     # -- the walk
 

@@ -79,9 +79,10 @@ def _as_given(given: Message, shown: Message, notes: Notes) -> Message:
     """The message as it was given, but for what had to be changed of it."""
     if shown.parts is _SPEECH or shown.parts is given.parts:
         return given if shown.joins == given.joins else given.replace(joins=shown.joins)
-    for was, call in zip(given.tool_calls, shown.tool_calls, strict=True):
-        if call.call_id != was.call_id:
-            notes.call_ids[call.call_id] = was.call_id
+    if given.role == "assistant":
+        for was, call in zip(given.tool_calls, shown.tool_calls, strict=True):
+            if call.call_id != was.call_id:
+                notes.call_ids[call.call_id] = was.call_id
     return shown.replace(seq=given.seq)
 
 

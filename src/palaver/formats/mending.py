@@ -7,6 +7,7 @@ Every mend takes something away or puts something in its place, so that there is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from palaver.formats.wire import RepairKind, Violation, is_array, is_object
@@ -89,20 +90,29 @@ def _apply(
     dropped.update(id(block) for block, _, _ in moved)
     for index in touched:
         _sweep(messages[index], dropped, nested)
-    for block, message, at in reversed(moved):  # reversed: those of one turn keep their order
+    turns = [list(turn) for _, turn in groupby(moved, key=lambda one: (id(one[1]), one[2]))]
+    for turn in reversed(turns):  # reversed: what goes to the same place later stands before it
+        _, message, at = turn[0]
         if not is_array(message["content"]):
             message["content"] = [{"type": "text", "text": message["content"]}]
-        message["content"].insert(at, block)
-    for index in reversed(merged):  # reversed: of several, the last goes into the one before it, and so on
-        if not dropped & {id(messages[index]), id(messages[index - 1])}:
-            messages[index - 1]["content"].extend(messages[index]["content"])
-            dropped.add(id(messages[index]))
+        message["content"][at:at] = [block for block, _, _ in turn]
+    _merge(messages, merged, dropped)
     # What was emptied just now says nothing any more; a message that came empty is the rules' affair.
     dropped.update(id(messages[index]) for index in touched if messages[index].get("content") == [])
     kept = [index for index, message in enumerate(messages) if id(message) not in dropped]
     if len(kept) < len(messages):
         messages[:] = [messages[index] for index in kept]
         sources[:] = [sources[index] for index in kept]
+
+
+def _merge(messages: list[Any], merged: Sequence[int], dropped: set[int]) -> None:
+    """Put each of these messages into the one before it, or into the one that this has gone into."""
+    heads: dict[int, int] = {}
+    for index in sorted(merged):
+        if not dropped & {id(messages[index]), id(messages[index - 1])}:
+            heads[index] = heads.get(index - 1, index - 1)
+            messages[heads[index]]["content"].extend(messages[index]["content"])
+    dropped.update(id(messages[index]) for index in heads)
 
 
 def _target(messages: list[Any], place: Place, nested: Callable[[dict[str, Any]], Any]) -> Any:

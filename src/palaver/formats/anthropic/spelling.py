@@ -107,8 +107,9 @@ class _Spelling(BlockSpelling):
         return nested(block)
 
     def extend(self, said: dict[str, Any], content: Any) -> None:
-        before = said.get("content")
-        said["content"] = [*_as_blocks(before), *_as_blocks(content)]
+        blocks = _as_blocks(said.get("content"))
+        blocks.extend(_as_blocks(content))
+        said["content"] = blocks
 
     def _prompt(self, message: Message) -> Any:
         """The system prompt as it was given apart."""

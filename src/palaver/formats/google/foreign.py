@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from palaver.formats.failures import failed
 from palaver.formats.google.keys import NOTHING, SIGNATURE
 from palaver.formats.google.media import breadcrumb, spell_media
 from palaver.formats.google.mending import PLACEHOLDER
-from palaver.formats.google.pairing import taken
+from palaver.formats.google.pairing import Calls
 from palaver.formats.google.parts import spell_call, spell_part
 from palaver.formats.google.results import spell_response
-from palaver.formats.google.turns import answer_in, call_in
+from palaver.formats.google.turns import call_in
 from palaver.formats.wire import Notes, is_object
 from palaver.model import (
     AudioPart,
@@ -34,6 +35,14 @@ class Foreign:
     def __init__(self, notes: Notes, *, repair: bool) -> None:
         self._notes = notes
         self._repair = repair
+        self._waiting = Calls()
+        """The calls that the tool messages of one run answer."""
+        self._seen = 0
+        """Up to which message the results have taken their calls."""
+        self._answers: tuple[dict[str, Any], int] | None = None
+        """The last content of results, and how many answers it begins with."""
+        self._called: dict[str, Any] | None = None
+        """The last content of the model that has a call in it."""
 
     def content(self, messages: Sequence[Message], index: int, last: dict[str, Any] | None) -> dict[str, Any] | None:
         """The content that says a message; `last`, with more in it, where it goes on; None where nothing can be said.
@@ -46,7 +55,8 @@ class Foreign:
             self._notes.add("name_left_out", f"the participant name {message.name!r} has no place on google")
         if role == "tool":
             goes_on = index > 0 and messages[index - 1].role == "tool"
-            return self._results(message, waiting_at(messages, index), last if goes_on else None)
+            self._catch_up(messages, index)
+            return self._results(message, last if goes_on else None)
         if role in ("system", "developer"):
             self._notes.add("role_changed", f"a {role} message in the middle is the user's on google")
         parts = self._parts(message)
@@ -63,20 +73,26 @@ class Foreign:
             return None
         if goes_on and last is not None:
             last["parts"].extend(parts)
-            parts, content = last["parts"], last
+            content = last
         else:
             content = {"role": "model", "parts": parts}
         if self._repair:
-            self._sign(parts)
+            self._sign(content, parts)
         return content
 
-    def _sign(self, parts: list[Any]) -> None:
+    def _sign(self, content: dict[str, Any], parts: list[Any]) -> None:
         """Give the first call of a step the signature that Google takes for a call of another model's.
 
-        Of every step, whether or not its turn is the current one: what was sent once is sent the same again.
+        Of every step, whether or not its turn is the current one: what was sent once is sent the same again. `parts`
+        are those that are new in the content.
         """
+        if self._called is content:
+            return
         first = next((part for part in parts if call_in(part) is not None), None)
-        if first is not None and SIGNATURE not in first:
+        if first is None:
+            return
+        self._called = content
+        if SIGNATURE not in first:
             first[SIGNATURE] = PLACEHOLDER
             self._notes.add("signature_made", "a call of another model got the placeholder for a thought signature")
 
@@ -133,26 +149,47 @@ class Foreign:
         key, inner = spelled
         return [{key: inner}]
 
-    def _results(self, message: Message, waiting: list[ToolCall], last: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _catch_up(self, messages: Sequence[Message], index: int) -> None:
+        """Know the calls that wait for an answer where a tool message stands; this message takes its own."""
+        first = index
+        while first > self._seen and messages[first - 1].role == "tool":
+            first -= 1
+        if first > self._seen:  # the results of another turn
+            begin = first
+            while begin > 0 and messages[begin - 1].role == "assistant":
+                begin -= 1
+            self._waiting = Calls(
+                part for message in messages[begin:first] for part in message.parts if type(part) is ToolCall
+            )
+        for message in messages[first:index]:
+            for part in message.parts:
+                if type(part) is ToolResult:
+                    self._waiting.take(part)
+        self._seen = index + 1
+
+    def _results(self, message: Message, last: dict[str, Any] | None) -> dict[str, Any] | None:
         """The results of a turn stand in one content, and what they show stands after them."""
         answers: list[Any] = []
         beside: list[Any] = []
         for part in message.parts:
             if isinstance(part, ToolResult):
-                answers.append(self._result(part, taken(waiting, part), beside))
+                answers.append(self._result(part, self._waiting.take(part), beside))
             elif isinstance(part, TextPart):
                 beside.extend([{"text": part.text}] if part.text else [])
             elif isinstance(part, (ImagePart, AudioPart, FilePart, Opaque)):
                 beside.extend(self._shown(part))
             else:
                 self._notes.add("part_left_out", "it does not belong in a tool message")
-        if last is None:
-            parts = answers + beside
-            return {"role": "user", "parts": parts} if parts else None
-        parts = last["parts"]
-        count = sum(answer_in(part) is not None for part in parts)
+        if last is None or self._answers is None or self._answers[0] is not last:
+            if not answers and not beside:
+                return None
+            content = {"role": "user", "parts": answers + beside}
+            self._answers = (content, len(answers))
+            return content
+        parts, count = last["parts"], self._answers[1]
         parts[count:count] = answers
         parts.extend(beside)
+        self._answers = (last, count + len(answers))
         return last
 
     def _result(self, result: ToolResult, call: ToolCall | None, beside: list[Any]) -> dict[str, Any]:
@@ -161,6 +198,8 @@ class Foreign:
         if call is not None and result.name and result.name != call.name:
             self._notes.add("name_changed", f"the result of {result.name!r} got its call's name, {call.name!r}")
         texts = [part.text for part in result.parts if isinstance(part, TextPart)]
+        if result.is_error and not any(texts):
+            texts = [failed("", self._notes)]
         for part in result.parts:
             if not isinstance(part, TextPart):
                 shown = self._shown(part)
@@ -181,19 +220,3 @@ def _says_nothing(part: Any) -> bool:
     if not is_object(part) or not isinstance(part.get("text"), str):
         return False
     return part.get("thought") is True or not part["text"].strip()
-
-
-def waiting_at(messages: Sequence[Message], index: int) -> list[ToolCall]:
-    """The calls that wait for an answer where a tool message stands, in their order."""
-    first = index
-    while first > 0 and messages[first - 1].role == "tool":
-        first -= 1
-    begin = first
-    while begin > 0 and messages[begin - 1].role == "assistant":
-        begin -= 1
-    waiting = [part for message in messages[begin:first] for part in message.parts if type(part) is ToolCall]
-    for message in messages[first:index]:
-        for part in message.parts:
-            if type(part) is ToolResult:
-                taken(waiting, part)
-    return waiting

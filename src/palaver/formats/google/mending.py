@@ -10,20 +10,17 @@ from typing import Any, NamedTuple
 
 from palaver.exchanges import INTERRUPTED
 from palaver.formats.google.keys import SIGNATURE, SNAKE, signature_of
-from palaver.formats.google.parts import DATA, data_keys
+from palaver.formats.google.parts import DATA, data_keys, is_blank
 from palaver.formats.google.quick import is_sound
 from palaver.formats.google.rules import BESIDE, ROLES, check
 from palaver.formats.google.turns import Piece, Turn, call_in, pair, signature_fits, turns
-from palaver.formats.wire import Notes, RepairKind, is_array, is_object
+from palaver.formats.wire import CONTINUE, Notes, RepairKind, is_array, is_object
 
-__all__ = ["GO_ON", "PLACEHOLDER", "Source", "mend"]
+__all__ = ["PLACEHOLDER", "Source", "mend"]
 
 PLACEHOLDER = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """Base64 of `skip_thought_signature_validator`, which Gemini 3 takes for the signature of a call that it did not make
 (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, https://github.com/jeremychone/rust-genai/pull/115)."""
-
-GO_ON = "(The conversation goes on.)"
-"""What the user says where Google wants the user to speak and nobody did."""
 
 UNKNOWN = "unknown"
 """Name of a function that has none."""
@@ -77,6 +74,9 @@ class _Mending:
                 parts.extend(self._part(part, index, model=role == "model"))
             if not parts:
                 self._note("message_left_out", index, "it has no parts")
+                continue
+            if is_blank(parts):
+                self._note("message_left_out", index, "it says nothing")
                 continue
             content["parts"] = parts
             out.append((content, self._sources[index]))
@@ -155,7 +155,9 @@ class _Mending:
         out: list[tuple[Any, Source]] = []
         for index, content in enumerate(self.contents):
             content["parts"] = [part for part in content["parts"] if part is not None]
-            if content["parts"]:
+            if is_blank(content["parts"]):  # an orphan stood beside it
+                self._note("message_left_out", index, "nothing is left of it that says anything")
+            elif content["parts"]:
                 out.append((content, self._sources[index]))
             if index in after:
                 out.append(({"role": "user", "parts": after[index]}, self._sources[index]))
@@ -174,7 +176,8 @@ class _Mending:
             if index is not None:
                 answers.append(answer)
                 self._fit(answer, waiting.calls[index])
-        missing = [call for index, call in enumerate(waiting.calls) if index not in paired]
+        found = set(paired)
+        missing = [call for index, call in enumerate(waiting.calls) if index not in found]
         made = [self._interrupted(call) for call in missing]
         places = sorted({answer.content for answer in answers})
         first = turn.contents[0]
@@ -216,7 +219,7 @@ class _Mending:
 
     def frame(self) -> None:
         """A user who speaks first where the model calls, and who speaks at all."""
-        user = {"role": "user", "parts": [{"text": GO_ON}]}
+        user = {"role": "user", "parts": [{"text": CONTINUE}]}
         first = next(turns(self.contents), None)
         if first is None:
             self._note("user_added", 0, "nothing is left to send; the user says that it goes on")

@@ -7,8 +7,8 @@ from typing import Any, cast
 from palaver.codec import json_text
 from palaver.errors import InvalidMessage
 from palaver.formats.google.keys import WIRE
-from palaver.formats.google.pairing import fitted
-from palaver.formats.google.parts import parse_part
+from palaver.formats.google.pairing import Calls, fitted
+from palaver.formats.google.parts import data_keys, parse_part
 from palaver.formats.google.quick import quick_parts
 from palaver.formats.google.usage import usage_of
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
@@ -30,7 +30,7 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
     if system is not None:
         out.append(_system(plain(system, "system")))
     calling = False
-    waiting: list[ToolCall] = []
+    waiting = Calls()
     for index, entry in enumerate(entries(messages)):
         found = _quickly(entry)
         if found is None:
@@ -45,7 +45,7 @@ def parse(messages: object, *, system: object = None) -> list[Message]:
                 if calling:
                     message = message.replace(joins=True, layout=_with(message.layout, "own"))  # noqa: PLW2901
                 else:
-                    waiting.clear()
+                    waiting = Calls()
                 waiting.extend(part for part in message.parts if type(part) is ToolCall)
                 calling = bool(waiting)
             out.append(message)
@@ -118,6 +118,9 @@ def _answer(raw: dict[str, Any], where: str) -> list[Message]:
 def _content(raw: dict[str, Any], where: str) -> list[Message]:
     role, parts = raw.get("role"), raw.get("parts")
     rest = {key: value for key, value in raw.items() if key not in ("role", "parts")}
+    if parts is None and (data := data_keys(raw)):
+        part = f"{{'role': {role or 'user'!r}, 'parts': [{{{data[0]!r}: …}}]}}"
+        raise InvalidMessage(f"{where} has {data[0]!r} and no parts; a part stands in a content: give {part}")
     words: list[str] = []
     if not role:
         words.append("no-role")

@@ -18,6 +18,7 @@ from palaver.formats.google.keys import (
     has_halves,
     kept,
     loaded,
+    signature_of,
     words_of,
 )
 from palaver.formats.google.media import breadcrumb, read_media, spell_media
@@ -36,7 +37,7 @@ from palaver.model import (
     ToolResult,
 )
 
-__all__ = ["DATA", "Shown", "data_keys", "parse_part", "spell_call", "spell_part", "spell_result"]
+__all__ = ["DATA", "Shown", "data_keys", "is_blank", "parse_part", "spell_call", "spell_part", "spell_result"]
 
 Shown: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | ThinkingPart | Opaque
 
@@ -65,6 +66,19 @@ DATA: dict[str, str] = {
 def data_keys(raw: dict[str, Any]) -> list[str]:
     """The keys of a part that hold its data; null is as good as absent."""
     return [key for key in raw if key in DATA and raw[key] is not None]
+
+
+def is_blank(parts: list[Any]) -> bool:
+    """Whether these are one empty text and nothing else: to the service a part without data (its default is unset).
+
+    Two of them it took, and so it did one beside another part.
+    """
+    if len(parts) != 1:
+        return False
+    part = parts[0]
+    if not is_object(part) or part.get("text") != "":
+        return False
+    return signature_of(part) is None and len(data_keys(part)) == 1
 
 
 def parse_part(raw: Any, where: str, *, model: bool) -> Part:

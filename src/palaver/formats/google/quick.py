@@ -10,6 +10,7 @@ import math
 from typing import Any, cast
 
 from palaver.formats.google.keys import BASE64, LONE, SIGNATURE, loaded
+from palaver.formats.google.parts import is_blank
 from palaver.formats.google.results import KEYS
 from palaver.formats.wire import is_array, is_object
 from palaver.model import Part, TextPart, ThinkingPart, ToolCall, ToolResult
@@ -178,7 +179,7 @@ def is_sound(contents: list[Any]) -> bool:
         return False
     for content in contents:
         role, parts = content.get("role"), content.get("parts")
-        if not is_array(parts) or not parts:
+        if not is_array(parts) or not parts or is_blank(parts):
             return False
         if role == "user":
             if model:

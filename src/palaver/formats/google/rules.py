@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.formats.google.keys import signature_of
-from palaver.formats.google.parts import DATA, data_keys
+from palaver.formats.google.parts import DATA, data_keys, is_blank
 from palaver.formats.google.turns import Turn, answer_in, call_in, pair, signature_fits, turns
 from palaver.formats.wire import Violation, is_array, is_object
 
@@ -81,6 +81,9 @@ def _check_content(content: Any, where: str, index: int, found: list[Violation])
         found.append(Violation("GG3", f"{where}.role", _ROLE, "use user or model"))
     if not is_array(parts) or not parts:
         found.append(Violation("GG2", f"{where}.parts", _NO_PARTS.format(index), "leave the content out"))
+        return
+    if is_blank(parts):
+        found.append(Violation("GG4", f"{where}.parts[0]", _ONEOF, "leave the content out: it has an empty text alone"))
         return
     for place, part in enumerate(parts):
         if is_object(part) and len(part) == 1 and type(part.get("text")) is str:

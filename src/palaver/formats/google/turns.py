@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from palaver.formats.google.keys import BASE64, SIGNATURE, SNAKE
+from palaver.formats.google.waiting import Waiting
 from palaver.formats.wire import is_array, is_object
 
 __all__ = ["Piece", "Turn", "answer_in", "call_in", "is_model", "pair", "signature_fits", "turns"]
@@ -96,36 +97,37 @@ def pair(calls: list[Piece], answers: list[Piece]) -> list[int | None]:
 
     An answer without an id, or to a call without one, is told by its name. None: there is no call left for it.
     """
+    waiting = Waiting()
+    for call in calls:
+        waiting.add(call.id, call.name)
     out: list[int | None] = [None] * len(answers)
-    free = dict.fromkeys(range(len(calls)))
-    for test in (_same_id, _same_name_no_id, _same_name, _any_no_id, _any):
+    for take in (_of_id, _of_name_without_id, _of_name, _without_id, _any):
         for number, answer in enumerate(answers):
-            if out[number] is None and free:
-                found = next((index for index in free if test(calls[index], answer)), None)
-                if found is not None:
-                    del free[found]
-                    out[number] = found
+            if not waiting.count:
+                return out
+            if out[number] is None:
+                out[number] = take(waiting, answer)
     return out
 
 
-def _same_id(call: Piece, answer: Piece) -> bool:
-    return bool(call.id) and call.id == answer.id
+def _of_id(waiting: Waiting, answer: Piece) -> int | None:
+    return waiting.take_id(answer.id) if answer.id else None
 
 
-def _same_name_no_id(call: Piece, answer: Piece) -> bool:
-    return call.name == answer.name and not call.id
+def _of_name_without_id(waiting: Waiting, answer: Piece) -> int | None:
+    return waiting.take_name(answer.name, loose=True)
 
 
-def _same_name(call: Piece, answer: Piece) -> bool:
-    return call.name == answer.name and not answer.id
+def _of_name(waiting: Waiting, answer: Piece) -> int | None:
+    return None if answer.id else waiting.take_name(answer.name, loose=False)
 
 
-def _any_no_id(call: Piece, _answer: Piece) -> bool:
-    return not call.id
+def _without_id(waiting: Waiting, _answer: Piece) -> int | None:
+    return waiting.take_any(loose=True)
 
 
-def _any(_call: Piece, _answer: Piece) -> bool:
-    return True
+def _any(waiting: Waiting, _answer: Piece) -> int | None:
+    return waiting.take_any(loose=False)
 
 
 def signature_fits(part: dict[str, Any]) -> bool:
