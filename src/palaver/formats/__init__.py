@@ -7,12 +7,13 @@ of another wire, or of none, are rendered as well as the wire can say them, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
 from palaver.errors import InvalidMessage, UnsupportedFormat
-from palaver.formats import anthropic, bedrock, google, mistral, openai_chat, openai_responses
 from palaver.formats.legal import legal
 from palaver.formats.wire import (
     CONTINUE,
@@ -41,23 +42,15 @@ class _Format(Protocol):
     def stream(self) -> Stream: ...
 
 
-_FORMATS: dict[Wire, _Format] = {
-    "anthropic": anthropic,
-    "bedrock": bedrock,
-    "google": google,
-    "mistral": mistral,
-    "openai_chat": openai_chat,
-    "openai_responses": openai_responses,
-}
-_PAYLOADS: dict[Wire, Callable[[object, str], Any]] = {"bedrock": bedrock.payload}
-"""How plain JSON is made of what SDKs of a wire give, where `plain` is not it; the wire's own `parse` does the same."""
+_WIRES = ("anthropic", "bedrock", "google", "mistral", "openai_chat", "openai_responses")
+"""Each is a package beside this module, imported when it is first asked for: few programs speak them all."""
 _TAKES_EMPTY: frozenset[Wire] = frozenset({"openai_chat", "openai_responses"})
 """Wires whose providers take back the empty answers that they gave."""
 
 
 def wires() -> tuple[Wire, ...]:
     """Names of the wire formats that this version knows, sorted."""
-    return tuple(sorted(_FORMATS))
+    return _WIRES
 
 
 def parse(wire: Wire, messages: object, *, system: object = None) -> list[Message]:
@@ -108,9 +101,9 @@ def check(wire: Wire, messages: object, *, system: object = None) -> list[Violat
     for what is not JSON.
     """
     form = _format(wire)
-    if form is openai_responses and isinstance(messages, str):  # the one wire whose input may be text alone
+    if wire == "openai_responses" and isinstance(messages, str):  # the one wire whose input may be text alone
         messages = [{"role": "user", "content": messages}]
-    read = _PAYLOADS.get(wire, plain)
+    read = _payload(wire)
     given = [read(entry, f"messages[{index}]") for index, entry in enumerate(entries(messages))]
     return form.check(given, read(system, "system"))
 
@@ -135,7 +128,7 @@ class Accumulator:
         self.messages: list[Message] = []
         """All that was finished so far."""
         self._stream = _format(wire).stream()
-        self._read = _PAYLOADS.get(wire, plain)
+        self._read = _payload(wire)
         self._events = 0
         self._finished = False
 
@@ -185,8 +178,23 @@ class Accumulator:
         return messages
 
 
+@cache
 def _format(wire: Wire) -> _Format:
-    try:
-        return _FORMATS[wire]
-    except KeyError:
-        raise UnsupportedFormat(f"the wire format {wire!r} is not known; known are {', '.join(wires())}") from None
+    if wire not in _WIRES:
+        raise UnsupportedFormat(f"the wire format {wire!r} is not known; known are {', '.join(_WIRES)}")
+    return cast("_Format", import_module(f"palaver.formats.{wire}"))
+
+
+def _payload(wire: Wire) -> Callable[[object, str], Any]:
+    """How plain JSON is made of what SDKs of a wire give; the wire's own `parse` does the same."""
+    if wire == "bedrock":  # boto3 gives bytes
+        from palaver.formats.bedrock import payload
+
+        return payload
+    return plain
+
+
+if TYPE_CHECKING:
+    from palaver.formats import anthropic, bedrock, google, mistral, openai_chat, openai_responses
+
+    _CHECKED: tuple[_Format, ...] = (anthropic, bedrock, google, mistral, openai_chat, openai_responses)
