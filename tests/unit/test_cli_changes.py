@@ -139,7 +139,7 @@ def test_json_is_the_session_as_it_is_then(url: str, capsys: pytest.CaptureFixtu
         ("message", False, "two"),
         ("message", False, "second"),
     ]
-    assert said("redo", KEY) == [{"session_id": info(url).id, "from_seq": 3, "through_seq": 4}]
+    assert said("redo", KEY) == [{"session_id": info(url).id, "from_seq": 3, "through_seq": 4, "count": 2}]
 
 
 @pytest.mark.parametrize("command", CHANGES, ids=" ".join)

@@ -104,14 +104,22 @@ def chat(
     *,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The model to talk to.")] = None,
     provider: Annotated[
-        Provider, typer.Option("--provider", help="Whose API: OpenAI's, which many others speak too, or Anthropic's.")
+        Provider,
+        typer.Option(
+            "--provider",
+            metavar="openai|anthropic",
+            help="Whose API: OpenAI's, which many others speak too, or Anthropic's.",
+        ),
     ] = Provider.openai,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where it is, if not at the provider's own address.")
     ] = None,
     system: Annotated[str, typer.Option("--system", metavar="TEXT", help="Instructions to the model.")] = "",
     key: Annotated[
-        str | None, typer.Option("--key", metavar="KEY", help="The conversation's key; else this terminal's own.")
+        str | None,
+        typer.Option(
+            "--key", metavar="KEY", help="The conversation's key; else local:dm, which all chats on a store share."
+        ),
     ] = None,
     owner: Owner = None,
     store: Store = None,

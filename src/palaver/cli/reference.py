@@ -96,7 +96,7 @@ def _spelling(option: Any) -> str:
 
 
 def _row(name: str, parameter: Any) -> str:
-    default = "" if parameter.default in (None, False) or parameter.required else f" Default: {parameter.default}."
+    default = "" if parameter.default in (None, False, "") or parameter.required else f" Default: {parameter.default}."
     return f"| `{name}` | {parameter.help}{default} |"
 
 

@@ -34,7 +34,7 @@ _WHY = {
 }
 
 
-def show_transcript(session: Session, output: Output, *, limit: int, raw: bool) -> int:
+def show_transcript(session: Session, output: Output, *, limit: int, raw: bool, hint: bool = True) -> int:
     """Write the newest messages as they are stored; with `raw` also undone ones, and all of what each holds."""
     info = session.info()
     page = session.messages(limit=limit + 1, newest=True, live=not raw)
@@ -44,7 +44,7 @@ def show_transcript(session: Session, output: Output, *, limit: int, raw: bool) 
         output.record({"type": "session", **records.of(info)})
     else:
         _heading(info, output)
-        if earlier:
+        if earlier and hint:
             output.text(f"earlier messages are not shown; --limit shows more than {limit}", "dim")
     oldest = min([m.seq for m in page] + list(page.corrupt), default=0)
     for message in [m for m in page if not (earlier and m.seq == oldest)]:

@@ -6,7 +6,7 @@ a result, no result without a call. They are made turn by turn, so that a long s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -91,8 +91,10 @@ def _plain(message: Message) -> Iterator[dict[str, Any]]:
 def _merged(messages: Iterable[Message]) -> Iterator[dict[str, str]]:
     speaker = ""
     said: list[str] = []
+    called: dict[str, str] = {}
     for message in messages:
-        for who, value in _spoken(message):
+        called.update((call.call_id, call.name) for call in message.tool_calls)
+        for who, value in _spoken(message, called):
             if who != speaker and said:
                 yield {"from": speaker, "value": "\n".join(said)}
                 said = []
@@ -102,7 +104,7 @@ def _merged(messages: Iterable[Message]) -> Iterator[dict[str, str]]:
         yield {"from": speaker, "value": "\n".join(said)}
 
 
-def _spoken(message: Message) -> Iterator[tuple[str, str]]:
+def _spoken(message: Message, called: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     names = {"system": "system", "developer": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
     text = _text(message.parts)
     if text:
@@ -110,7 +112,11 @@ def _spoken(message: Message) -> Iterator[tuple[str, str]]:
     for call in message.tool_calls:
         yield "gpt", f"<tool_call>\n{_tagged({'name': call.name, 'arguments': _value(call.arguments)})}\n</tool_call>"
     for result in message.tool_results:
-        answer = {"tool_call_id": result.call_id, "name": result.name, "content": _text(result.parts)}
+        answer = {
+            "tool_call_id": result.call_id,
+            "name": result.name or called.get(result.call_id),
+            "content": _text(result.parts),
+        }
         yield "tool", f"<tool_response>\n{_tagged(answer)}\n</tool_response>"
 
 

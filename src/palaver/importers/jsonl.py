@@ -146,5 +146,5 @@ def cleaned(value: Any) -> Any:
 
 def _reason(exc: Exception) -> str:
     if isinstance(exc, json.JSONDecodeError):
-        return f"{exc.msg} at character {exc.pos + 1}"
+        return f"{exc.msg.removesuffix(' at')} at character {exc.pos + 1}"
     return "nested too deep" if isinstance(exc, RecursionError) else str(exc)

@@ -33,6 +33,8 @@ class Redone(msgspec.Struct, frozen=True, gc=False):
 
     from_seq: int
     through_seq: int
+    count: int = 0
+    """How many messages in it are live again: others were taken back before, or are gone."""
 
 
 class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
@@ -67,7 +69,7 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
         ledger.put_compactions(number, rows)
         row = bump(ledger, row, compaction=max((c.id for c in rows if not c.stale), default=0))
         ledger.add_change(number, row.rev, ChangeKind.REDONE, newest.from_seq, newest.through_seq)
-        return Redone(newest.from_seq, newest.through_seq)
+        return Redone(newest.from_seq, newest.through_seq, count)
 
 
 class Replace(Operation, frozen=True, kw_only=True, tag="replace"):

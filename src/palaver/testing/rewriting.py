@@ -51,7 +51,7 @@ class Redos(StoreCase):
         before = store.info("s", None, NOW), store.tail("s", None, NOW, limit=1), live(store)
         do(store, _cut(2, 4))
         assert store.tail("s", None, NOW, limit=1).summary is None
-        assert do(store, REDO) == Redone(2, 4)
+        assert do(store, REDO) == Redone(2, 4, 3)
         info = store.info("s", None, NOW)
         assert (info.message_count, info.last_seq, info.rev) == (4, 4, before[0].rev + 2)
         assert (store.tail("s", None, NOW, limit=1), live(store)) == before[1:]

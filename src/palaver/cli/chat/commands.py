@@ -59,7 +59,7 @@ def _resume(conversation: Conversation, rest: str, output: Output) -> None:
     session = conversation.sessions.resume(conversation.target, _reference(conversation, rest))
     info = session.info()
     output.note(f"{_title(info)}, {counted(info.message_count, 'message')}")
-    transcript.show_transcript(session, output, limit=4, raw=False)
+    transcript.show_transcript(session, output, limit=4, raw=False, hint=False)
 
 
 def _reference(conversation: Conversation, rest: str) -> str:
@@ -98,7 +98,7 @@ def _undo(conversation: Conversation, rest: str, output: Output) -> None:
 
 def _redo(conversation: Conversation, _rest: str, output: Output) -> None:
     back = conversation.session.redo()
-    output.note(f"brought back {counted(back.through_seq - back.from_seq + 1, 'message')}")
+    output.note(f"brought back {counted(back.count, 'message')}")
 
 
 def _retry(conversation: Conversation, _rest: str, output: Output) -> Message | None:

@@ -84,7 +84,11 @@ def _read(output: Output) -> str | None:
 
 
 def _answer(conversation: Conversation, message: Message, output: Output) -> None:
+    said = False
+
     def show(text: str) -> None:
+        nonlocal said
+        said = True
         sys.stdout.write(printable(text))
         sys.stdout.flush()
 
@@ -97,6 +101,8 @@ def _answer(conversation: Conversation, message: Message, output: Output) -> Non
         output.text()
         output.note("(interrupted; what it said so far is kept, /retry asks again)")
     except EndpointError as exc:
+        if said:
+            output.text()
         output.error(f"the provider: {exc}")
     else:
         sys.stdout.write("\n")
