@@ -107,8 +107,8 @@ def chat(
         Provider,
         typer.Option(
             "--provider",
-            metavar="openai|anthropic",
-            help="Whose API: OpenAI's, which many others speak too, or Anthropic's.",
+            metavar="NAME",
+            help="Whose API: openai, which many others speak too, or anthropic.",
         ),
     ] = Provider.openai,
     base_url: Annotated[
