@@ -122,7 +122,7 @@ def test_rewind_and_redo(http: TestClient, path: str) -> None:
     taken = done(http.post(f"{path}/rewind"))
     assert texts(taken["messages"]) == ["two", "second"]
     assert live(http, path) == ["one", "first"]
-    assert done(http.post(f"{path}/redo")) == {"from_seq": 3, "through_seq": 4}
+    assert done(http.post(f"{path}/redo")) == {"from_seq": 3, "through_seq": 4, "count": 2}
     assert live(http, path) == ["one", "first", "two", "second"]
     assert problem(http.post(f"{path}/redo")) == (409, "session-conflict")
     assert texts(done(http.post(f"{path}/rewind", json={"turns": 9}))["messages"])[0] == "one"
