@@ -13,18 +13,14 @@ from typing import Any
 
 import hypothesis
 import pytest
+from agents import SQLiteSession
+from agents.memory import OpenAIResponsesCompactionSession, Session, SessionSettings
 from hypothesis import strategies as st
 
 import palaver
 from palaver import AsyncSessionManager, Origin, assistant, formats, system, user
-from tests.adapters.items import Item, answer, call, output, said, thought, turn
-
-pytest.importorskip("agents")
-
-from agents import SQLiteSession
-from agents.memory import OpenAIResponsesCompactionSession, Session, SessionSettings
-
 from palaver.adapters.openai_agents import PalaverSession
+from tests.adapters.items import Item, answer, call, output, said, thought, turn
 
 Opener = Callable[..., AbstractAsyncContextManager[Any]]
 

@@ -13,18 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import palaver
-from palaver import formats
-from tests.faults import kit
-
-pytest.importorskip("agents")
-
 from agents import RunConfig, Runner
 from agents.memory import SessionSettings
 
+import palaver
+from palaver import formats
 from palaver.adapters.openai_agents import PalaverSession
 from tests.adapters.agent_run import QUIET, ScriptedModel, agent
+from tests.faults import kit
 
 SCRIPT = Path(__file__).parent / "scripts" / "agents_writer.py"
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,9 +21,6 @@ import pytest
 
 import palaver
 
-pytest.importorskip("openai", reason="the chat extra is not installed: make install")
-pytest.importorskip("anthropic", reason="the chat extra is not installed: make install")
-
 PROVIDER = Path(__file__).with_name("provider.py")
 PATIENCE = 20.0
 

@@ -231,3 +231,15 @@ def test_the_examples_in_the_docstrings_run() -> None:
     failed, attempted = doctest.testmod(formats)
     assert attempted
     assert not failed
+
+
+@pytest.mark.parametrize("wire", formats.wires())
+@pytest.mark.parametrize("depth", [100, 139, 143, 144, 150, 160, 400, 990, 5_000])
+def test_arguments_of_any_depth_are_rendered_cleanly(wire: str, depth: int) -> None:
+    """Legal text, nested as no payload may be: it is said some other way, and `check` can read what was rendered."""
+    deep = '{"a":' * depth + "1" + "}" * depth
+    rendered = formats.render(wire, [user("q"), assistant(None, ToolCall(call_id="c1", name="f", arguments=deep))])
+    assert formats.check(wire, rendered.messages, system=rendered.system) == []
+    brackets = '{"a": "' + "[{" * 500 + '"}'  # in a text they are no nesting
+    rendered = formats.render(wire, [user("q"), assistant(None, ToolCall(call_id="c1", name="f", arguments=brackets))])
+    assert "arguments_changed" not in {repair.kind for repair in rendered.repairs}

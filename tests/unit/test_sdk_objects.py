@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
-
-import pytest
 
 from palaver import formats
 
-openai_chat = pytest.importorskip("openai.types.chat")
-responses = pytest.importorskip("openai.types.responses")
-pydantic = pytest.importorskip("pydantic")
+openai_chat: Any = import_module("openai.types.chat")
+responses: Any = import_module("openai.types.responses")
+pydantic: Any = import_module("pydantic")
 
 
 def weather() -> Any:
@@ -63,7 +62,8 @@ def test_parsed_response_items_are_what_the_api_said() -> None:
 def test_what_a_class_excludes_is_left_out_at_every_level() -> None:
     """`__api_exclude__` is how the SDKs of OpenAI and Anthropic name such fields."""
     found = weather()
-    block = pytest.importorskip("anthropic.types").ParsedTextBlock[type(found)]
+    types: Any = import_module("anthropic.types")
+    block = types.ParsedTextBlock[type(found)]
     text = block(type="text", text="Oslo", parsed_output=found)
     [message] = formats.parse("anthropic", [{"role": "assistant", "content": [text]}])
     assert formats.render("anthropic", [message]).messages == [

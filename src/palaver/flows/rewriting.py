@@ -15,6 +15,7 @@ from palaver.info import Page
 from palaver.model import Content, Message, ToolResult, parts_of
 from palaver.operations import Appended, Cut, Edit, Redo, Redone, Replace
 from palaver.replay import replayable
+from palaver.rows import MOST
 from palaver.steps import Flow, call, commit, long_call, write
 from palaver.window import legal_window
 
@@ -50,9 +51,10 @@ def _newest_turns(core: Core, session_id: str, turns: int) -> Flow[tuple[list[Me
     before: int | None = info.last_seq + 1
     begin: int | None = None
     count = 0
+    size = _PAGE
     while True:
         page = yield from long_call(
-            core.store.page, session_id, core.owner, before=before, limit=_PAGE, newest=True, live=True
+            core.store.page, session_id, core.owner, before=before, limit=size, newest=True, live=True
         )
         found[:0] = page
         shown = [m for m in found if replayable(m)]
@@ -60,14 +62,15 @@ def _newest_turns(core: Core, session_id: str, turns: int) -> Flow[tuple[list[Me
         for index in range(len(shown) - 1, -1, -1):
             if shown[index].role != "user" or (index and shown[index - 1].role == "user"):
                 continue
-            if not index and len(page) == _PAGE:  # what stands before it has not been read
+            if not index and len(page) == size:  # what stands before it has not been read
                 break
             count, begin = count + 1, shown[index].seq
             if count == turns:
                 break
-        if count == turns or len(page) < _PAGE:
+        if count == turns or len(page) < size:
             break
         before = min((m.seq for m in page), default=1)
+        size = min(size * 2, MOST)  # all that was found is looked at again: twice as much each time keeps that linear
     return [m for m in found if begin is not None and m.seq >= begin], info.last_seq
 
 

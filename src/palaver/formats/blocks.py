@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from palaver.codec import json_text
-from palaver.formats.wire import is_array, is_object
+from palaver.formats.wire import MAX_DEPTH, is_array, is_object
 from palaver.model import Message, Opaque, Part, Role, ToolResult, Wire
 
 __all__ = [
@@ -38,6 +38,12 @@ _SCALARS = frozenset({str, int, bool, type(None)})
 _DEEP = 30
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+
+
+DEEPEST_INPUT = MAX_DEPTH - 6
+"""Arguments stand some levels down in a message, which may have MAX_DEPTH in all."""
+_BRACKETS = re.compile(r"[\[\]{}]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -109,7 +115,18 @@ def tool_input(arguments: str) -> tuple[dict[str, Any], bool]:
         value = json_value(arguments)
     except ValueError:
         return {"INVALID_JSON": _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", arguments)}, False
-    return (value, True) if is_object(value) else ({"INVALID_JSON": arguments}, False)
+    return (value, True) if is_object(value) and not _too_deep(arguments) else ({"INVALID_JSON": arguments}, False)
+
+
+def _too_deep(text: str) -> bool:
+    """Whether JSON text is nested deeper than a payload that holds it may be; see `wire.plain`."""
+    if text.count("{") + text.count("[") < DEEPEST_INPUT:
+        return False
+    depth = deepest = 0
+    for mark in _BRACKETS.findall(_STRING.sub("", text)):
+        depth += 1 if mark in "{[" else -1
+        deepest = max(deepest, depth)
+    return deepest >= DEEPEST_INPUT
 
 
 def divided(role: Role, parts: Sequence[Part], wire: Wire) -> list[Message]:

@@ -19,6 +19,7 @@ from palaver.model import Message, Usage
 
 __all__ = [
     "CONTINUE",
+    "MAX_DEPTH",
     "Notes",
     "Rendered",
     "Repair",

@@ -78,7 +78,7 @@ class Conversation:
                     shown = len(text)
             accumulator.finish()
             _require_whole(accumulator)
-        except BaseException as error:
+        except BaseException as error:  # Ctrl-C too: what was said is kept, and the error goes on
             with _undisturbed():
                 accumulator.finish()
                 if accumulator.messages:
