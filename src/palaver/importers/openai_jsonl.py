@@ -10,26 +10,54 @@ from typing import Any
 
 from palaver.formats.wire import is_array, is_object
 from palaver.importers.chat_records import ROLES, Identities, Unusable, read_message
+from palaver.importers.folders import Folder, SourceFile
 from palaver.importers.jsonl import Record, read_records
 from palaver.importers.times import instant
 from palaver.importers.values import SourceSession, note
 
-__all__ = ["SYSTEM", "is_conversation", "is_message", "read_file"]
+__all__ = ["SYSTEM", "begins", "find", "read", "read_file"]
 
 SYSTEM = "openai"
 _TIMES = ("created_at", "timestamp", "created")
 _NAMES = ("conversation_id", "session_id", "id")
 
 
-def is_message(value: Any) -> bool:
-    """Whether a record is a message."""
+def find(folder: Folder) -> list[SourceFile]:
+    """The files that begin with a message or a conversation."""
+    if folder.foreign is not None:
+        return []
+    return [
+        folder.source(SYSTEM, name) for name in list(folder.names) if name.endswith(".jsonl") and _is_mine(folder, name)
+    ]
+
+
+def _is_mine(folder: Folder, name: str) -> bool:
+    for record in folder.head(name):
+        if begins(record):
+            return True
+        if record.error is None and is_object(record.value):
+            return False
+    return False
+
+
+def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession]:
+    """The conversations of a file. Raises OSError where it is gone, or cannot be read."""
+    data = file.path.read_bytes()
+    return read_file(data, file=file.shown, stem=file.path.stem, place=file.place, zone=zone)
+
+
+def begins(record: Record) -> bool:
+    """Whether a record is a message, or a whole conversation."""
+    return record.error is None and (_is_message(record.value) or _is_conversation(record.value))
+
+
+def _is_message(value: Any) -> bool:
     return is_object(value) and isinstance(value.get("role"), str) and value["role"].strip().lower() in ROLES
 
 
-def is_conversation(value: Any) -> bool:
-    """Whether a record is a whole conversation."""
+def _is_conversation(value: Any) -> bool:
     messages = value.get("messages") if is_object(value) else value
-    return is_array(messages) and any(is_message(each) for each in messages)
+    return is_array(messages) and any(_is_message(each) for each in messages)
 
 
 def read_file(data: bytes, *, file: str, stem: str, place: str, zone: tzinfo | None) -> Iterator[SourceSession]:
@@ -41,7 +69,7 @@ def read_file(data: bytes, *, file: str, stem: str, place: str, zone: tzinfo | N
     single: list[tuple[int, Record]] = []
     names: dict[str, int] = {}
     for record in read_records(data):
-        if record.error is None and is_conversation(record.value):
+        if record.error is None and _is_conversation(record.value):
             yield _conversation(record, stem, loose, zone, names)
         else:
             single.append((record.line, record))

@@ -7,10 +7,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from palaver.info import LineageKind
 from palaver.keys import Origin
-from palaver.model import Message
+from palaver.model import Message, Usage
 
-__all__ = ["Action", "Note", "SourceSession", "note"]
+__all__ = ["Action", "Note", "SourceSession", "UsageLine", "note"]
 
 Action: TypeAlias = Literal["repaired", "skipped", "aside"]
 """`repaired`: imported, but not as it stood there. `skipped`: a damaged record that could not be imported.
@@ -37,6 +38,15 @@ def note(action: Action, file: str, line: int | None, reason: str, raw: bytes | 
     return Note(action=action, file=file, line=line, reason=reason, excerpt=excerpt)
 
 
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a session used, and was charged for."""
+
+    id: str
+    """Stable from one import to the next, so that it is charged once."""
+    usage: Usage
+    at: datetime | None = None
+
+
 class SourceSession(msgspec.Struct, kw_only=True):
     """One conversation, as its source has it. Messages have their ids and times; they are in order."""
 
@@ -60,6 +70,21 @@ class SourceSession(msgspec.Struct, kw_only=True):
     summary: str | None = None
     compacted_through: int = 0
     """How many of the messages the source had summarised, or archived."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the session's in its source, without the system before them."""
+    parent: str | None = None
+    """The `id` of the session of the same store of that system that this one follows."""
+    parent_kind: LineageKind = "import"
+    cuts: list[tuple[int, int]] = []
+    """Messages that the source had taken back: ranges of indices into `messages`, the second one not included."""
+    archived: bool = False
+    pinned: bool = False
+    hidden: bool = False
+    tags: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+    ended_reason: str | None = None
+    usage: list[UsageLine] = []
+    """What the source counted for the session as a whole; that of single messages is theirs."""
     records: int = 0
     """How many records of messages there are, damaged ones included."""
     notes: list[Note] = []
