@@ -302,3 +302,4 @@ class ChangeKind(enum.IntEnum):
     EDITED = 18
     DELETED = 19
     RESTORED = 20
+    IMPORTED = 21

@@ -40,7 +40,7 @@ LAYERS = (
         "policy",
         """
         annotations budget codec context delivery exchanges formats info key_layout key_presets keys media operations
-        redact replay reset rows search settings times tokens window
+        records redact replay reset rows search settings times tokens window
         """,
         pure=True,
     ),

@@ -5,6 +5,7 @@
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
     Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
+    Import, Settle                           sessions of other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
@@ -33,6 +35,7 @@ AnyOperation: TypeAlias = (
     | Edit
     | Finish
     | Hold
+    | Import
     | Purge
     | PurgeSession
     | RecordUsage
@@ -42,6 +45,7 @@ AnyOperation: TypeAlias = (
     | Restore
     | Rotate
     | SetInfo
+    | Settle
     | Take
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
@@ -61,6 +65,7 @@ __all__ = [
     "Finish",
     "Finished",
     "Hold",
+    "Import",
     "KeyMoved",
     "Lease",
     "Ledger",
@@ -77,5 +82,7 @@ __all__ = [
     "Rotate",
     "Rotated",
     "SetInfo",
+    "Settle",
+    "Settled",
     "Take",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from palaver.records import ImportMark
 from palaver.rows import (
     Binding,
     ChangeKind,
@@ -53,6 +54,12 @@ class Ledger(Protocol):
     def put_title(self, owner: str, old: str | None, new: str | None, number: int) -> None:
         """Note which session has a title now, and that it has its old one no more."""
         ...
+
+    def import_mark(self, number: int) -> ImportMark | None:
+        """How far an import had brought the session; None for one that was not imported."""
+        ...
+
+    def put_import(self, number: int, mark: ImportMark) -> None: ...
 
     # messages
     def message_seq(self, number: int, message_id: str) -> int | None: ...

@@ -21,6 +21,7 @@ from palaver.errors import PalaverError
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
+from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
@@ -235,6 +236,23 @@ class Store(ABC):
         """Committed operations after a cursor, in order within each session; None: from the beginning.
 
         Every committed change once, none skipped. Raises CursorExpired if the feed was pruned past the cursor.
+        """
+
+    # ------------------------------------------------------------------ copying
+    @abstractmethod
+    def record(self, session_id: str, owner: str | None) -> SessionRecord:
+        """All of a session but its messages and turns, in one snapshot; also of one that was deleted.
+
+        Raises SessionNotFound for an unknown or foreign one.
+        """
+
+    @abstractmethod
+    def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool = True) -> Chunk:
+        """The first `limit` messages after a position, live or not, just as they are stored, and the turns among them.
+
+        It begins right after `after`, and where no messages follow it ends with the session's last position. Of large
+        ones there are fewer (see `palaver.stores.recording`). `media`: with the content that they refer to. Also of a
+        deleted session. Raises SessionNotFound for an unknown or foreign one.
         """
 
     # ------------------------------------------------------------------ searching

@@ -15,6 +15,7 @@ import msgspec
 
 from palaver.errors import InvalidMessage, PalaverError
 from palaver.operations import Ledger, Operation
+from palaver.records import ImportMark
 from palaver.rows import (
     Binding,
     ChangeKind,
@@ -114,6 +115,7 @@ class CachedLedger(Ledger, ABC):
         self.cut_lists: Table[int, tuple[CutRow, ...]] = table(self._load_cuts)
         self.compaction_lists: Table[int, tuple[CompactionRow, ...]] = table(self._load_compactions)
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
+        self.import_marks: Table[int, ImportMark] = table(self._load_import_mark)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
         self.gone: list[int] = []
@@ -279,6 +281,12 @@ class CachedLedger(Ledger, ABC):
         if new is not None:
             self.titles.put((owner, new), number)
 
+    def import_mark(self, number: int) -> ImportMark | None:
+        return self.import_marks.get(number)
+
+    def put_import(self, number: int, mark: ImportMark) -> None:
+        self.import_marks.put(number, mark)
+
     def message_seq(self, number: int, message_id: str) -> int | None:
         return None if number in self.gone else self.message_ids.get((number, message_id))
 
@@ -342,6 +350,7 @@ class CachedLedger(Ledger, ABC):
         self.last_turns.put(number, 0)
         self.queues.put(number, ())
         self.compaction_lists.put(number, ())
+        self.import_marks.put(number, None)
         self.gone.append(number)
 
     def turn(self, number: int, first_seq: int) -> TurnRow | None:
@@ -441,3 +450,5 @@ class CachedLedger(Ledger, ABC):
     def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None: ...
     @abstractmethod
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None: ...
+    @abstractmethod
+    def _load_import_mark(self, number: int) -> ImportMark | None: ...

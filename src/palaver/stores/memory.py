@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
@@ -15,6 +17,7 @@ from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
+from palaver.records import Chunk, ImportMark, KeyRecord, SessionRecord
 from palaver.rows import (
     MOST,
     Binding,
@@ -33,6 +36,7 @@ from palaver.search.values import CATCH_UP
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
+from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
@@ -112,6 +116,9 @@ class _Ledger(CachedLedger):
         return None
 
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None:
+        return None
+
+    def _load_import_mark(self, number: int) -> ImportMark | None:
         return None
 
 
@@ -302,6 +309,42 @@ class MemoryStore(Store):
             number = self._found(ledger, session_id, owner).number
             mine = {address for address, n, _ in ledger.media_refs.rows if n == number}
             return {a: data for a in addresses if a in mine and (data := ledger.blobs.rows.get(a)) is not None}
+
+    # ------------------------------------------------------------------ copying
+    def _any(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
+        """A session, also a deleted one."""
+        row = ledger.find(session_id)
+        if row is None or (owner is not None and row.owner != owner):
+            msg = f"no session {session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        return row
+
+    def record(self, session_id: str, owner: str | None) -> SessionRecord:
+        with self._open() as ledger:
+            return _record(ledger, self._any(ledger, session_id, owner))
+
+    def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool = True) -> Chunk:
+        with self._open() as ledger:
+            number = self._any(ledger, session_id, owner).number
+            last = ledger.head(number).last_seq
+            found = [StoredMessage(*row) for row in self._some(number, range(after + 1, last + 1), limit)]
+            rows = fitting(found)
+            whole = len(rows) == len(found) and len(found) < limit
+            through = last if whole else rows[-1].seq
+            turns = sorted(place for place in ledger.turns.rows if place[0] == number and after < place[1] <= through)
+            return chunk_of(
+                rows,
+                after=after,
+                through=through,
+                holder_of=lambda message_id: ledger.message_seq(number, message_id),
+                versions={row.seq: ledger.versions(number, row.seq) for row in rows},
+                turns=[
+                    msgspec.structs.replace(t, session=0)
+                    for place in turns
+                    if (t := ledger.turns.rows[place]) is not None
+                ],
+                blob=ledger.blobs.rows.get if media else None,
+            )
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -531,4 +574,33 @@ def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
         and query.session_id in (None, row.id)
         and (query.include_hidden or query.session_id is not None or not row.hidden)
         and (query.platform is None or query.platform == views.platform(row.origin))
+    )
+
+
+def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
+    number = row.number
+    keys: list[KeyRecord] = []
+    for owner, key in ledger.keys(number):
+        bound = ledger.binding(owner, key)
+        if bound is not None:
+            before = ledger.session(bound.previous).id if bound.previous else None
+            keys.append(KeyRecord(owner=owner, key=key, since=bound.since, previous=before))
+    used = [u for u in ledger.usage_rows.rows.values() if u is not None and u.session == number]
+    purged = [
+        (seq, message_id)
+        for (n, message_id), seq in ledger.message_ids.rows.items()
+        if n == number and seq is not None and ledger.message(number, seq) is None
+    ]
+    return SessionRecord(
+        row=msgspec.structs.replace(row, number=0),
+        head=ledger.head(number),
+        keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
+        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
+        cuts=ledger.cuts(number),
+        compactions=ledger.compactions(number),
+        queued=ledger.queued(number),
+        usage=tuple(
+            msgspec.structs.replace(u, session=0) for u in sorted(used, key=lambda each: (each.day, each.model))
+        ),
+        purged_ids=tuple((message_id, seq) for seq, message_id in sorted(purged)),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from palaver.operations import Ledger, Operation
+from palaver.records import ImportMark
 from palaver.rows import (
     Binding,
     CompactionRow,
@@ -106,6 +107,8 @@ class SqliteLedger(CachedLedger):
             self._flush_ids()
         if self.bindings.dirty or self.aliases.dirty or self.usage_rows.dirty:
             self._flush_rare()
+        if self.import_marks.dirty:
+            self._flush_imports()
         if self.queues.dirty or self.cut_lists.dirty or self.compaction_lists.dirty:
             self._flush_lists()
         self._flush_changes()
@@ -176,12 +179,19 @@ class SqliteLedger(CachedLedger):
         for _, used in self.usage_rows.changed():
             run("put_usage", usage_values(used))
 
+    def _flush_imports(self) -> None:
+        for number, mark in self.import_marks.changed():
+            if mark is None:
+                self._sql.run("drop_import", (number,))
+            else:
+                self._sql.run("put_import", (number, mark.last_seq, mark.rev, mark.settled))
+
     def _flush_messages(self) -> None:
         again = set(self.rewrites)
         for number, seq in again:
             message = self.messages.get((number, seq))
             if message is not None:
-                values = (message.kind, message.turn, message.body, number << 32 | seq)
+                values = (message.kind, message.back, message.turn, message.at, message.body, number << 32 | seq)
                 self._sql.run("rewrite_message", values)
         rows = self.messages.rows
         new = [
@@ -420,3 +430,7 @@ class SqliteLedger(CachedLedger):
             cost=row[7],
             updated_at=row[8],
         )
+
+    def _load_import_mark(self, number: int) -> ImportMark | None:
+        row = self._one("import_mark", number)
+        return ImportMark(row[0], row[1], row[2] != 0) if row is not None else None

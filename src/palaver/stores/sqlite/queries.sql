@@ -172,7 +172,7 @@ SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
 INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: rewrite_message
-UPDATE messages SET kind = ?, turn = ?, body = ? WHERE id = ?;
+UPDATE messages SET kind = ?, back = ?, turn = ?, at = ?, body = ? WHERE id = ?;
 
 -- name: versions
 SELECT version, edited_at, kind, body FROM versions WHERE message = ? ORDER BY version;
@@ -351,6 +351,36 @@ SELECT s.id, s.owner, u.day, u.model, u.calls, u.input_tokens, u.output_tokens, 
 FROM usage u JOIN sessions s ON s.number = u.session
 WHERE u.day >= :day AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
 ORDER BY u.day, s.number, u.model;
+
+-- name: import_mark
+SELECT last_seq, rev, settled FROM imports WHERE session = ?;
+
+-- name: put_import
+INSERT OR REPLACE INTO imports (session, last_seq, rev, settled) VALUES (?, ?, ?, ?);
+
+-- name: drop_import
+DELETE FROM imports WHERE session = ?;
+
+-- name: record_keys
+SELECT k.owner, k.key, k.since, p.id FROM keys k LEFT JOIN sessions p ON p.number = k.previous
+WHERE k.session = ? ORDER BY k.since, k.key;
+
+-- name: record_aliases
+SELECT alias FROM aliases WHERE session = ? ORDER BY alias;
+
+-- name: record_purged_ids
+SELECT i.id, i.seq FROM message_ids i
+WHERE i.session = :number
+  AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = (:number << 32 | i.seq)) ORDER BY i.seq;
+
+-- name: record_versions
+SELECT message & 4294967295, version, edited_at, kind, body FROM versions WHERE message BETWEEN ? AND ?
+ORDER BY message, version;
+
+-- name: record_turns
+SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
+       notice, message_seq, steps_from, budget, calibration
+FROM turns WHERE id BETWEEN ? AND ? ORDER BY id;
 
 -- name: highest_change
 SELECT max((SELECT coalesce(max(position), 0) FROM changes), (SELECT CAST(value AS INTEGER) FROM meta

@@ -16,11 +16,13 @@ from palaver.errors import CursorExpired, SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow
+from palaver.records import Chunk, SessionRecord
+from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
+from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
@@ -34,6 +36,7 @@ from palaver.stores.sqlite.rows import (
     newer_head,
     session_row,
     turn_row,
+    usage_row,
 )
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
 from palaver.stores.sqlite.statements import Row, Statements
@@ -124,7 +127,7 @@ class Reads:
             now,
             turn=turn,
             keys=tuple(k for _, k in keys),
-            usage=views.usage_total(_usage_row(session.number, u) for u in used),
+            usage=views.usage_total(usage_row(session.number, u) for u in used),
         )
 
     def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
@@ -321,6 +324,25 @@ class Reads:
                 self.set_aside(f"media {address}", data)
         return {address: data for address, data in found.items() if f"media {address}" not in self._damaged}
 
+    # ------------------------------------------------------------------ copying
+    def _any(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head]:
+        """A session, also a deleted one."""
+        row = self.sql.one("session_by_id", (session_id,))
+        if row is None or (owner is not None and row[2] != owner):
+            msg = f"no session {session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        session, head, _ = self.parse(row)
+        return session, head
+
+    def record(self, session_id: str, owner: str | None) -> SessionRecord:
+        with self.snapshot():
+            return recording.record(self.sql, *self._any(session_id, owner))
+
+    def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool) -> Chunk:
+        with self.snapshot():
+            found = self._any(session_id, owner)
+            return recording.chunk(self.sql, *found, after=after, limit=limit, media=media)
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self.snapshot():
@@ -516,20 +538,3 @@ def _listed_head(row: Row) -> Head:
         return head
     seq = newest & LAST
     return Head(seq, head.message_count + seq - head.last_seq, head.last_active, head.user_seq)
-
-
-def _usage_row(number: int, row: Row) -> UsageRow:
-    return UsageRow(
-        session=number,
-        day=row[0],
-        model=row[1],
-        calls=row[2],
-        input_tokens=row[3],
-        output_tokens=row[4],
-        cached_tokens=row[5],
-        cache_write_tokens=row[6],
-        reasoning_tokens=row[7],
-        prompt_tokens=row[8],
-        cost=row[9],
-        updated_at=row[10],
-    )

@@ -31,6 +31,7 @@ __all__ = [
     "session_row",
     "session_values",
     "turn_row",
+    "usage_row",
     "usage_values",
 ]
 
@@ -193,4 +194,22 @@ def usage_values(row: UsageRow | None) -> tuple[Any, ...]:
         row.prompt_tokens,
         row.cost,
         row.updated_at,
+    )
+
+
+def usage_row(number: int, row: tuple[Any, ...]) -> UsageRow:
+    """What a session used on one day with one model, in the order of `usage_of_session`."""
+    return UsageRow(
+        session=number,
+        day=row[0],
+        model=row[1],
+        calls=row[2],
+        input_tokens=row[3],
+        output_tokens=row[4],
+        cached_tokens=row[5],
+        cache_write_tokens=row[6],
+        reasoning_tokens=row[7],
+        prompt_tokens=row[8],
+        cost=row[9],
+        updated_at=row[10],
     )

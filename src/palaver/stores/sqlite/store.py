@@ -18,6 +18,7 @@ from palaver.clock import utc_now
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
 from palaver.info import Page, SessionInfo
 from palaver.operations import Operation
+from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
@@ -367,6 +368,14 @@ class SqliteStore(Store):
     def blobs(self, session_id: str, owner: str | None, addresses: Sequence[str]) -> dict[str, bytes]:
         with self._reading() as r:
             return r.blobs(session_id, owner, addresses)
+
+    def record(self, session_id: str, owner: str | None) -> SessionRecord:
+        with self._reading() as r:
+            return r.record(session_id, owner)
+
+    def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool = True) -> Chunk:
+        with self._reading() as r:
+            return r.chunk(session_id, owner, after=after, limit=limit, media=media)
 
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._reading() as r:

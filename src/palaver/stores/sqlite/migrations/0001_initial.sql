@@ -163,6 +163,14 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_day ON usage (day);
 
+-- Sessions that were imported, and how far they had come then.
+CREATE TABLE imports (
+    session INTEGER PRIMARY KEY,
+    last_seq INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    settled INTEGER NOT NULL
+) STRICT;
+
 -- The journal behind the change feed: no content. Positions are never reused (see meta.pruned).
 CREATE TABLE changes (
     position INTEGER PRIMARY KEY,

@@ -1,0 +1,213 @@
+"""Taking a session over from another store, as it was there: in chunks, and then the rest at once.
+
+Both say what shall be, and not what to change: doing one again does nothing, and a later one brings what is new. A
+session that was changed here since its import is left alone.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver import codec, media
+from palaver.errors import CorruptRecord, SessionConflict
+from palaver.operations.base import Operation, require_text
+from palaver.operations.ledger import Ledger
+from palaver.operations.ranges import without
+from palaver.records import Chunk, ImportMark, KeyRecord, MessageRecord, SessionRecord
+from palaver.rows import MEDIA, Binding, ChangeKind, Head, SessionRow
+
+__all__ = ["Import", "Settle", "Settled"]
+
+_TITLES = 10_000
+
+
+class Import(Operation, frozen=True, kw_only=True, tag="import"):
+    """Make the positions of a chunk what they are in the store that they come from.
+
+    The first one makes the session, hidden until `Settle`. Chunks come in order, without gaps. Returns how many
+    messages were new. Content that is neither brought along nor this owner's already stays missing. Raises
+    SessionConflict where a session with this id was not imported, or was changed since it was.
+    """
+
+    row: SessionRow
+    """The session, as its record has it."""
+    chunk: Chunk
+
+    def apply(self, ledger: Ledger) -> int:
+        row = _opened(ledger, self.row)
+        number, chunk = row.number, self.chunk
+        head = ledger.head(number)
+        brought = {blob.address: blob.data for blob in chunk.blobs}
+        new = _put_messages(ledger, row, head, chunk, brought)
+        for turn in chunk.turns:
+            ledger.put_turn(msgspec.structs.replace(turn, session=number))
+        through = max(head.last_seq, chunk.through_seq)
+        newest = chunk.messages[-1].row if chunk.messages else None
+        if through > head.last_seq:
+            user_seq = newest.seq - newest.back if newest is not None and newest.back >= 0 else head.user_seq
+            active = max(head.last_active, newest.at if newest is not None else 0)
+            ledger.put_head(number, Head(through, head.message_count + new, active, user_seq))
+            if new:
+                ledger.add_change(number, row.rev, ChangeKind.APPENDED, head.last_seq + 1, through)
+        ledger.put_import(number, ImportMark(through, row.rev))
+        return new
+
+
+class Settled(msgspec.Struct, frozen=True, gc=False):
+    """What of a record could not be had, because it is another session's here."""
+
+    session_id: str
+    title: str | None = None
+    """The title that it got instead of its own."""
+    keys: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
+    """Give an imported session what it has beside its messages; from now on it is what it was where it comes from.
+
+    A key, alias or title that another session has stays that session's, unless that was imported too and had the key
+    for a shorter time. Raises SessionConflict where the session was changed since its last chunk.
+    """
+
+    record: SessionRecord
+
+    def apply(self, ledger: Ledger) -> Settled:
+        record = self.record
+        was = _opened(ledger, record.row)
+        number, owner = was.number, was.owner
+        before = ledger.import_mark(number)
+        title = _free_title(ledger, number, owner, record.row.title)
+        if title != was.title:
+            ledger.put_title(owner, was.title, title, number)
+        row = msgspec.structs.replace(record.row, number=number, owner=owner, title=title)
+        ledger.put_session(row)
+        ledger.put_head(number, record.head)
+        for message_id, seq in record.purged_ids:
+            ledger.put_message_id(number, message_id, seq)
+        ledger.put_cuts(number, record.cuts)
+        ledger.put_compactions(number, record.compactions)
+        ledger.put_queued(number, record.queued)
+        for used in record.usage:
+            ledger.put_usage(msgspec.structs.replace(used, session=number))
+        taken = _put_aliases(ledger, number, owner, record.aliases)
+        lost = _put_keys(ledger, number, owner, record.keys)
+        mark = ImportMark(record.head.last_seq, row.rev, settled=True)
+        if before != mark or was != row:
+            ledger.add_change(number, row.rev, ChangeKind.IMPORTED, 1, record.head.last_seq)
+        ledger.put_import(number, mark)
+        return Settled(row.id, title if title != record.row.title else None, lost, taken)
+
+
+def _opened(ledger: Ledger, given: SessionRow) -> SessionRow:
+    """The session to write to, made where there is none."""
+    row = ledger.find(given.id)
+    if row is None:
+        for text, what in ((given.id, "session id"), (given.owner, "owner"), (given.title, "title")):
+            require_text(text, what)
+        made = SessionRow(
+            id=given.id,
+            owner=given.owner,
+            created_at=given.created_at,
+            explicit=True,
+            hidden=True,
+            parent=given.parent,
+            parent_kind=given.parent_kind,
+            reset_reason=given.reset_reason,
+        )
+        row = ledger.add_session(made, Head(last_active=given.created_at))
+        ledger.put_import(row.number, ImportMark(0, 0))
+        ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
+        return row
+    mark = ledger.import_mark(row.number)
+    now = ledger.head(row.number).last_seq, row.rev
+    if mark is None or row.owner != given.owner or now != (mark.last_seq, mark.rev):
+        why = "was changed here since it was imported" if mark is not None else "was not imported"
+        msg = f"session {row.id!r} is here already and {why}: import into another store, or purge it first"
+        raise SessionConflict(msg, expected=mark and (mark.last_seq, mark.rev), actual=now)
+    return row
+
+
+def _put_messages(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk, brought: dict[str, bytes]) -> int:
+    number = row.number
+    new = 0
+    for message in chunk.messages:
+        stored = message.row
+        known = ledger.message(number, stored.seq) if stored.seq <= head.last_seq else None
+        if known is None:
+            ledger.add_message(number, stored)
+            new += 1
+        elif known != stored:
+            ledger.rewrite_message(number, stored)
+            ledger.add_change(number, row.rev, ChangeKind.EDITED, stored.seq, stored.seq)
+        if message.versions:
+            ledger.put_versions(number, stored.seq, message.versions)
+        if message.id is not None:
+            ledger.put_message_id(number, message.id, stored.seq)
+        _put_media(ledger, row, message, brought)
+    if chunk.from_seq <= head.last_seq:
+        _purge_missing(ledger, row, head, chunk)
+    return new
+
+
+def _purge_missing(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk) -> None:
+    """Remove what is no longer where the session comes from."""
+    there = [(message.row.seq, message.row.seq) for message in chunk.messages]
+    for low, high in without(there, chunk.from_seq, min(chunk.through_seq, head.last_seq)):
+        if any(ledger.message(row.number, seq) is not None for seq in range(low, high + 1)):
+            ledger.purge_messages(row.number, low, high)
+            ledger.add_change(row.number, row.rev, ChangeKind.PURGED, low, high)
+
+
+def _put_media(ledger: Ledger, row: SessionRow, message: MessageRecord, brought: dict[str, bytes]) -> None:
+    bodies = [(message.row.kind, message.row.body), *((v.kind, v.body) for v in message.versions)]
+    for kind, body in bodies:
+        if not kind & MEDIA:
+            continue
+        try:
+            addresses = media.addresses(codec.decode(body))
+        except CorruptRecord:  # taken over as it is; the doctor names it
+            continue
+        for address in addresses:
+            data = brought.get(address)
+            if data is not None or ledger.has_media(row.owner, address):
+                ledger.add_media(row.number, message.row.seq, address, data)
+
+
+def _free_title(ledger: Ledger, number: int, owner: str, title: str | None) -> str | None:
+    if title is None:
+        return None
+    for count in range(1, _TITLES):
+        wanted = title if count == 1 else f"{title} #{count}"
+        if ledger.titled(owner, wanted) in (None, number):
+            return wanted
+    return None
+
+
+def _put_aliases(ledger: Ledger, number: int, owner: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    taken: list[str] = []
+    for alias in aliases:
+        if ledger.alias(owner, alias) in (None, number):
+            ledger.put_alias(owner, alias, number)
+        else:
+            taken.append(alias)
+    return tuple(taken)
+
+
+def _put_keys(ledger: Ledger, number: int, owner: str, keys: tuple[KeyRecord, ...]) -> tuple[str, ...]:
+    wanted = {(owner, each.key) for each in keys}
+    for name in ledger.keys(number):
+        if name not in wanted:
+            ledger.drop_binding(*name)
+    taken: list[str] = []
+    for each in keys:
+        bound = ledger.binding(owner, each.key)
+        if bound is not None and bound.session != number:
+            mark = ledger.import_mark(bound.session)
+            if mark is None or bound.since >= each.since:
+                taken.append(each.key)
+                continue
+        before = ledger.find(each.previous) if each.previous is not None else None
+        previous = before.number if before is not None else 0
+        ledger.put_binding(owner, each.key, Binding(number, previous, each.since))
+    return tuple(taken)

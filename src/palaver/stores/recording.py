@@ -1,0 +1,77 @@
+"""What `Store.chunk` gives, made of rows. Shared by all stores, so that they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from palaver import codec, media
+from palaver.errors import CorruptRecord
+from palaver.media import Blob
+from palaver.records import Chunk, MessageRecord
+from palaver.rows import MEDIA, StoredMessage, TurnRow, VersionRow
+
+__all__ = ["MAX_BYTES", "chunk_of", "fitting"]
+
+MAX_BYTES = 4 * 1024 * 1024
+"""A chunk ends with the message that brings its bodies over this, or its content."""
+
+
+def fitting(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
+    """The first of these messages that make a chunk."""
+    size = 0
+    for place, row in enumerate(rows, 1):
+        size += len(row.body)
+        if row.kind & MEDIA:
+            size += sum(media.length_of(address) for address in _addresses(row.body))
+        if size >= MAX_BYTES:
+            return rows[:place]
+    return rows
+
+
+def chunk_of(
+    rows: Sequence[StoredMessage],
+    *,
+    after: int,
+    through: int,
+    holder_of: Callable[[str], int | None],
+    versions: Mapping[int, tuple[VersionRow, ...]],
+    turns: Iterable[TurnRow],
+    blob: Callable[[str], bytes | None] | None,
+) -> Chunk:
+    """A chunk of these messages. `holder_of` tells at which position the message is that an id names."""
+    messages: list[MessageRecord] = []
+    found: dict[str, bytes] = {}
+    for row in rows:
+        message_id = _id(row.body)
+        if message_id is not None and holder_of(message_id) != row.seq:
+            message_id = None
+        earlier = versions.get(row.seq, ())
+        messages.append(MessageRecord(row=row, id=message_id, versions=earlier))
+        if blob is None:
+            continue
+        for kind, body in ((row.kind, row.body), *((v.kind, v.body) for v in earlier)):
+            for address in _addresses(body) if kind & MEDIA else ():
+                data = blob(address) if address not in found else None
+                if data is not None and media.address_of(data) == address:
+                    found[address] = data
+    return Chunk(
+        from_seq=after + 1,
+        through_seq=through,
+        messages=tuple(messages),
+        turns=tuple(turns),
+        blobs=tuple(Blob(address, data) for address, data in found.items()),
+    )
+
+
+def _id(body: bytes) -> str | None:
+    try:
+        return codec.decode(body).id
+    except CorruptRecord:  # it is copied as it is; what it was called is lost
+        return None
+
+
+def _addresses(body: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(media.addresses(codec.decode(body)))
+    except CorruptRecord:
+        return ()

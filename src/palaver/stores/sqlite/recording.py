@@ -1,0 +1,63 @@
+"""A session of the SQLite store as a record that any store can take."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palaver.records import Chunk, KeyRecord, SessionRecord
+from palaver.rows import Head, SessionRow, StoredMessage, VersionRow
+from palaver.stores.recording import chunk_of, fitting
+from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, turn_row, usage_row
+from palaver.stores.sqlite.statements import Statements
+
+__all__ = ["chunk", "record"]
+
+
+def record(sql: Statements, session: SessionRow, head: Head) -> SessionRecord:
+    """All of a session but its messages and turns."""
+    number = session.number
+    base = number << 32
+    keys = sql.all("record_keys", (number,))
+    return SessionRecord(
+        row=msgspec.structs.replace(session, number=0),
+        head=head,
+        keys=tuple(KeyRecord(owner=k[0], key=k[1], since=k[2], previous=k[3]) for k in keys),
+        aliases=tuple(row[0] for row in sql.all("record_aliases", (number,))),
+        cuts=tuple(cut_row(row) for row in sql.all("cuts", (number,))),
+        compactions=tuple(compaction_row(row) for row in sql.all("compactions", (number,))),
+        queued=tuple(row[0] for row in sql.all("queue", (base, base | LAST))),
+        usage=tuple(usage_row(0, row) for row in sql.all("usage_of_session", (number,))),
+        purged_ids=tuple((row[0], row[1]) for row in sql.all("record_purged_ids", {"number": number})),
+    )
+
+
+def chunk(sql: Statements, session: SessionRow, head: Head, *, after: int, limit: int, media: bool) -> Chunk:
+    """Messages after a position, as they are stored."""
+    base = session.number << 32
+    read = sql.all("oldest_messages", (base | (after + 1), base | LAST, limit)) if after < LAST else []
+    found = [StoredMessage(row[0] & LAST, *row[1:]) for row in read]
+    rows = fitting(found)
+    whole = len(rows) == len(found) and len(found) < limit
+    through = head.last_seq if whole else rows[-1].seq
+    span = (base | (after + 1), base | max(through, after + 1))
+    versions: dict[int, tuple[VersionRow, ...]] = {}
+    for seq, *version in sql.all("record_versions", span):
+        versions[seq] = (*versions.get(seq, ()), VersionRow(*version))
+
+    def holder_of(message_id: str) -> int | None:
+        row = sql.one("message_seq", (session.number, message_id))
+        return row[0] if row is not None else None
+
+    def blob(address: str) -> bytes | None:
+        row = sql.one("blob", (address, *span))
+        return row[0] if row is not None else None
+
+    return chunk_of(
+        rows,
+        after=after,
+        through=through,
+        holder_of=holder_of,
+        versions=versions,
+        turns=(msgspec.structs.replace(turn_row(row), session=0) for row in sql.all("record_turns", span)),
+        blob=blob if media else None,
+    )
