@@ -29,6 +29,7 @@ __all__ = [
     "has_media",
     "holds_media",
     "is_address",
+    "length_of",
     "require_base64",
     "restored",
     "set_aside",
@@ -126,10 +127,15 @@ def require_base64(message: Message) -> None:
             )
 
 
+def length_of(address: str) -> int:
+    """How many bytes there are at a content address; 0 for what is none."""
+    return int(address.rpartition("-")[2]) if _ADDRESS.fullmatch(address) else 0
+
+
 def size_of(part: MediaPart) -> int:
     """How many bytes the part's content has; 0 where it holds none itself (a link, a provider's file)."""
     if part.blob is not None:
-        return int(part.blob.rpartition("-")[2]) if _ADDRESS.fullmatch(part.blob) else 0
+        return length_of(part.blob)
     if part.data is None:
         return 0
     return max(0, len(part.data) // 4 * 3 - part.data[-2:].count("="))

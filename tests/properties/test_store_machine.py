@@ -24,9 +24,11 @@ from palaver.operations import (
     NewSession,
     Operation,
 )
+from palaver.records import SessionRecord
 from palaver.rows import kind_of
 from palaver.search import SearchQuery, is_searchable, match, parse, searched_text
 from palaver.stores import SessionQuery, Store, open_store
+from palaver.stores.copying import copy_session
 from palaver.times import SECOND, from_micros
 from tests.store_book import Book, plain
 from tests.store_operations import (
@@ -62,6 +64,13 @@ def _stats(store: Store, owner: str | None) -> Any:
     return msgspec.structs.replace(store.stats(owner), store="", schema=0, size_bytes=0)
 
 
+def _unlinked(record: SessionRecord) -> SessionRecord:
+    """The record without what its keys pointed at before: a copy knows only of sessions that came before it."""
+    return msgspec.structs.replace(
+        record, keys=tuple(msgspec.structs.replace(each, previous=None) for each in record.keys)
+    )
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Operations by chance, on all stores."""
 
@@ -87,6 +96,8 @@ class StoreMachine(RuleBasedStateMachine):
         try:
             if self.sound and not self.compared:
                 self.look_at_everything()
+            if self.sound:
+                self._agree_on_copies()
         finally:
             for store in (self.memory, *self.files):
                 store.close()
@@ -180,6 +191,25 @@ class StoreMachine(RuleBasedStateMachine):
         self.changes = changes
 
     # ------------------------------------------------------------------ how
+    def _agree_on_copies(self) -> None:
+        """What each store tells of a session is the same, and a store that is told so has the same session."""
+        copies = [open_store("memory://"), open_store(Path(self.folder.name) / f"copy-{self.made}-{self.now}.db")]
+        sources = [self.memory, self.files[0]]
+        for session_id in self.book.sessions:
+            self._agree(lambda s, i: s.record(i, None), session_id)
+            self._agree(lambda s, i: s.chunk(i, None, after=0, limit=3), session_id)
+            for source, copy in zip(sources, reversed(copies), strict=True):
+                copy_session(source, copy, session_id, self.now)
+        for copy in copies:
+            for session_id in self.book.sessions:
+                record = copy.record(session_id, None)
+                assert _unlinked(record) == _unlinked(self.memory.record(session_id, None))
+                for after in (0, 2):
+                    wanted = self.memory.chunk(session_id, None, after=after, limit=EVERYTHING)
+                    assert copy.chunk(session_id, None, after=after, limit=EVERYTHING) == wanted
+            assert copy.check() == []
+            copy.close()
+
     def _commit(self, batch: list[Operation], file: int) -> None:
         self.before = batch
         self.looked = self.sound = self.compared = False

@@ -39,7 +39,7 @@ from palaver import (
 from palaver.cli import export, main
 from palaver.cli.jobs import Format, Job
 from palaver.cli.output import Output
-from palaver.exporters import Edits, Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
+from palaver.exporters import Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 INFO = SessionInfo(id="s1", created_at=NOW, last_active_at=NOW, title="A talk", rev=3, last_seq=9)
@@ -144,7 +144,8 @@ def test_jsonl_has_everything(url: str, capsys: pytest.CaptureFixture[str]) -> N
         assert [record.message for record in records] == list(stored)
         assert {record.message.seq for record in records if record.live} == live
         assert len(live) < len(stored)
-        assert [list(record.versions) for record in records if record.versions] == [list(session.versions(6))]
+        versions = [[version.message for version in record.versions] for record in records if record.versions]
+        assert versions == [list(session.versions(6))]
     contents = [line for line in rest if isinstance(line, jsonl.Content)]
     assert [base64.b64decode(line.data) for line in contents] == [PNG]
     assert (end.session, end.messages, end.lost) == (header.session.id, len(records), 0)
@@ -539,22 +540,11 @@ def test_damage_costs_the_damaged_message(url: str, capsys: pytest.CaptureFixtur
     assert "palaver check" in said.err
 
 
-def test_edits_are_found_by_one_read_of_the_feed(url: str) -> None:
-    """The same answer for all sessions as for one; an edit that comes later is found as well."""
-    with palaver.open(url) as sessions:
-        edits = Edits(sessions)
-        infos = sessions.list()
-        assert {tuple(edits.of(info)) for info in infos} == {(6,), ()}
-        session = sessions.get(next(info.id for info in infos if info.rev))
-        session.edit(2, "What was this?")
-        assert edits.of(session.info()) == Edits(sessions, session.id).of(session.info()) == {2, 6}
-
-
 def test_a_session_that_has_gone_is_passed_over(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Of all sessions, one that is deleted after they were listed is named, and hinders no other."""
     with palaver.open(url) as sessions:
         there = sessions.list()[0]
         job = Job(references=(), everything=True, format=Format.jsonl, output=None)
-        source = export._Source(sessions, Output(), job, Edits(sessions))
+        source = export._Source(sessions, Output(), job)
         assert [info.id for _, info in export._present(source, ["gone", there.id])] == [there.id]
     assert "gone: deleted meanwhile" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from palaver.cli.amounts import counted
 from palaver.cli.failures import FOUND, OK, USAGE, Failure
@@ -14,13 +15,30 @@ from palaver.cli.jobs import Format, Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
 from palaver.errors import SessionNotFound
-from palaver.exporters import Edits, Entry, Item, Redactor, html, jsonl, markdown, names_in, payloads, read, training
+from palaver.exporters import (
+    Entry,
+    Item,
+    Redactor,
+    Unreadable,
+    html,
+    info_of,
+    jsonl,
+    markdown,
+    names_in,
+    payloads,
+    read,
+    read_whole,
+    record_of,
+    training,
+)
 from palaver.formats import wires
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
 from palaver.model import Message
 
 __all__ = ["export"]
+
+T = TypeVar("T")
 
 PAGE = 500
 PATIENCE = 2.0
@@ -48,7 +66,6 @@ class _Source:
     manager: SessionManager
     output: Output
     job: Job
-    edits: Edits
 
 
 def export(manager: SessionManager, output: Output, job: Job) -> int:
@@ -58,9 +75,11 @@ def export(manager: SessionManager, output: Output, job: Job) -> int:
     if len(ids) > 1 and job.format is Format.html and not job.is_directory:
         msg = "html is a page for each session: name a directory with --output"
         raise Failure(msg, USAGE)
+    if job.format is Format.jsonl:  # ids are in the order of their making: what a session refers to comes before it
+        ids = sorted(ids)
     if not ids:
         output.note("no sessions")
-    source = _Source(manager, output, job, Edits(manager, ids[0] if len(ids) == 1 else None))
+    source = _Source(manager, output, job)
     tallies = _to_directory(source, ids) if job.is_directory else _to_one(source, ids)
     lost = sum(tally.lost for tally in tallies)
     if lost:
@@ -182,14 +201,16 @@ def _pieces(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -
         yield from payloads.payload(shown, messages, job.format.value)
         return
     tally.total = info.last_seq
-    wants_media = redactor is None and job.format in {Format.jsonl, Format.html}
+    if job.format is Format.jsonl and redactor is None:
+        record = record_of(manager, info.id)
+        whole = _watched(read_whole(manager, record, seen=seen), source.output, tally)
+        yield from jsonl.lines(info_of(record, info), whole, record=record)
+        return
     items: Iterable[Item] = read(
         manager,
         info,
         everything=job.format is Format.jsonl or job.undone,
-        media=wants_media,
-        seen=seen if job.format is Format.jsonl else None,
-        edits=source.edits,
+        media=redactor is None and job.format is Format.html,
     )
     items = _watched(items, source.output, tally)
     if redactor is not None:
@@ -207,9 +228,12 @@ def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted
     return training.sharegpt(info, items) if form is Format.sharegpt else training.plain(info, items)
 
 
-def _watched(items: Iterable[Item], output: Output, tally: _Tally) -> Iterator[Item]:
+def _watched(items: Iterable[T], output: Output, tally: _Tally) -> Iterator[T]:
     """The same, counted; a person is told how far it is where it takes long."""
     for item in items:
+        if not isinstance(item, Entry | Unreadable):
+            yield item
+            continue
         seq = item.message.seq if isinstance(item, Entry) else item.seq
         if isinstance(item, Entry):
             tally.messages += 1

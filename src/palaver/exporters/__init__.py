@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from palaver.exporters import html, jsonl, markdown, payloads, training
 from palaver.exporters.entries import Entry, Item, Unreadable
-from palaver.exporters.reading import Edits, read
+from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
 
 __all__ = [
-    "Edits",
     "Entry",
     "Item",
     "Redactor",
     "Unreadable",
     "html",
+    "info_of",
     "jsonl",
     "markdown",
     "names_in",
     "payloads",
     "read",
+    "read_whole",
+    "record_of",
     "training",
 ]

@@ -25,6 +25,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Content that the message or its versions refer to, by address, as far as it was asked for."""
     missing: tuple[str, ...] = ()
     """Addresses of content that was asked for and is damaged or gone."""
+    user_seq: int = 0
+    """Position of the newest user message at or before it, as it was when it was stored; 0: there was none."""
+    turn_seq: int = 0
+    """Where the turn begins that it belongs to; 0: it belongs to none."""
+    named: bool = True
+    """False: its id names a later message by now, which replaced it."""
+    edits: tuple[tuple[int, int], ...] = ()
+    """Of each edit, the session's `rev` that it made, and when (microseconds)."""
 
 
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):

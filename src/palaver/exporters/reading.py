@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from palaver.errors import MediaNotFound
+import msgspec
+
+from palaver import codec
+from palaver.errors import CorruptRecord, MediaNotFound
 from palaver.exporters.entries import Entry, Item, Unreadable
-from palaver.info import Page, SessionInfo
+from palaver.info import SessionInfo
 from palaver.manager import SessionManager
 from palaver.media import addresses
 from palaver.model import Message
+from palaver.operations.ranges import merged
+from palaver.records import MessageRecord, SessionRecord
+from palaver.rows import TurnRow, VersionRow
 from palaver.session import Session
+from palaver.stores import views
+from palaver.times import from_micros
 
-__all__ = ["Edits", "read"]
+__all__ = ["info_of", "read", "read_whole", "record_of"]
+
+_EPOCH = from_micros(0)
 
 PIECE = 200
 """Messages in one read."""
 
 
-class Edits:
-    """Which messages were edited: the feed knows, so that not every message need be asked for its versions.
+def record_of(manager: SessionManager, session_id: str) -> SessionRecord:
+    """All of a session but its messages and turns. Raises SessionNotFound."""
+    core = manager._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - an export is a verb of the manager
+    return core.store.record(session_id, core.owner)
 
-    The feed is read once, however many sessions are asked about. `session_id`: only this one will be.
-    """
 
-    def __init__(self, manager: SessionManager, session_id: str | None = None) -> None:
-        self._manager = manager
-        self._session_id = session_id
-        self._cursor: str | None = None
-        self._found: dict[str, set[int]] = {}
-
-    def of(self, info: SessionInfo) -> frozenset[int]:
-        """Positions of the session's edited messages, those edited just now included."""
-        if not info.rev:  # nothing but appends
-            return frozenset()
-        while changes := self._manager.events(self._cursor, session_id=self._session_id):
-            for change in changes:
-                if change.kind == "edited":
-                    self._found.setdefault(change.session_id, set()).add(change.from_seq)
-            self._cursor = changes[-1].cursor
-        return frozenset(self._found.get(info.id, ()))
+def info_of(record: SessionRecord, info: SessionInfo) -> SessionInfo:
+    """What `info` says, as it was when the record was read."""
+    found = views.info(
+        record.row,
+        record.head,
+        _EPOCH,
+        keys=tuple(each.key for each in record.keys),
+        usage=views.usage_total(record.usage),
+    )
+    return msgspec.structs.replace(found, holds=info.holds, turn_running=info.turn_running)
 
 
 def read(
@@ -49,57 +53,109 @@ def read(
     everything: bool = True,
     media: bool = True,
     seen: set[str] | None = None,
-    edits: Edits | None = None,
 ) -> Iterator[Item]:
     """The messages of a session through `info.last_seq`, in order; what comes meanwhile is not among them.
 
     `everything`: also what is live no more, and what messages said before they were edited. `media`: also the content
-    that messages refer to; with `seen`, each address once, and those that it holds already not at all. Give the same
-    `edits` with each of several sessions. Each piece is as it was when it was read. Raises SessionNotFound where the
-    session is gone, also half-way.
+    that messages refer to; with `seen`, each address once, and those that it holds already not at all. Each piece is
+    as it was when it was read. Raises SessionNotFound where the session is gone, also half-way.
     """
+    if everything:
+        record = record_of(manager, info.id)
+        whole = read_whole(manager, record, through=info.last_seq, media=media, seen=seen)
+        return (item for item in whole if not isinstance(item, TurnRow))
+    return _read_live(manager, info, media=media, seen=seen)
+
+
+def read_whole(
+    manager: SessionManager,
+    record: SessionRecord,
+    *,
+    through: int | None = None,
+    media: bool = True,
+    seen: set[str] | None = None,
+) -> Iterator[Item | TurnRow]:
+    """As `read` of everything, and each turn before the message that it begins with. `record`: says what is live."""
+    core = manager._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    dead = merged(record.cuts)
+    last = record.head.last_seq if through is None else through
+    after = 0
+    while after < last:
+        chunk = core.store.chunk(record.row.id, core.owner, after=after, limit=PIECE, media=media)
+        content = {blob.address: blob.data for blob in chunk.blobs}
+        turns = [turn for turn in chunk.turns if turn.first_seq <= last]
+        for message in chunk.messages:
+            if message.row.seq > last:
+                break
+            while turns and turns[0].first_seq <= message.row.seq:
+                yield turns.pop(0)
+            yield _entry(message, dead, content if media else None, seen)
+        yield from turns
+        after = chunk.through_seq
+
+
+def _entry(
+    message: MessageRecord, dead: list[tuple[int, int]], content: dict[str, bytes] | None, seen: set[str] | None
+) -> Item:
+    row = message.row
+    try:
+        restored = codec.restore(row.seq, row.kind, row.at, row.body)
+    except CorruptRecord:
+        return Unreadable(seq=row.seq)
+    versions = [(version, _version(row.seq, row.at, version)) for version in message.versions]
+    readable = [(version, found) for version, found in versions if found is not None]
+    wanted = _addresses([restored, *(found for _, found in readable)], seen) if content is not None else ()
+    held = content or {}
+    found = {address: held[address] for address in wanted if address in held}
+    if seen is not None:
+        seen.update(found)
+    return Entry(
+        message=restored,
+        live=not any(low <= row.seq <= high for low, high in dead),
+        versions=tuple(found for _, found in readable),
+        lost_versions=len(versions) - len(readable),
+        media=found,
+        missing=tuple(address for address in wanted if address not in held),
+        user_seq=row.seq - row.back if row.back >= 0 else 0,
+        turn_seq=row.seq - row.turn + 1 if row.turn else 0,
+        named=restored.id is None or message.id is not None,
+        edits=tuple((version.version, version.edited_at) for version, _ in readable),
+    )
+
+
+def _version(seq: int, at: int, version: VersionRow) -> Message | None:
+    try:
+        return codec.restore(seq, version.kind, at, version.body)
+    except CorruptRecord:
+        return None
+
+
+def _read_live(manager: SessionManager, info: SessionInfo, *, media: bool, seen: set[str] | None) -> Iterator[Item]:
     session = manager.get(info.id)
-    edited = (edits or Edits(manager, info.id)).of(info) if everything else frozenset[int]()
     after = 0
     while after < info.last_seq:
-        page = session.messages(after=after, before=info.last_seq + 1, limit=PIECE, live=not everything)
+        page = session.messages(after=after, before=info.last_seq + 1, limit=PIECE)
         places = [message.seq for message in page] + list(page.corrupt)
         if not places:
             return
-        through = max(places)
-        live = {message.seq for message in page}
-        if everything:
-            live = {m.seq for m in session.messages(after=after, before=through + 1, limit=PIECE)}
         items: list[Message | int] = sorted([*page, *page.corrupt], key=_place)
         for item in items:
             if isinstance(item, int):
                 yield Unreadable(seq=item)
                 continue
-            versions = session.versions(item.seq) if item.seq in edited else Page()
-            content, missing = _content(session, [item, *versions], seen) if media else ({}, ())
-            yield Entry(
-                message=item,
-                live=item.seq in live,
-                versions=tuple(versions),
-                lost_versions=len(versions.corrupt),
-                media=content,
-                missing=missing,
-            )
-        after = through
+            content, missing = _content(session, item, seen) if media else ({}, ())
+            yield Entry(message=item, media=content, missing=missing)
+        after = max(places)
 
 
 def _place(item: Message | int) -> int:
     return item if isinstance(item, int) else item.seq
 
 
-def _content(
-    session: Session, messages: list[Message], seen: set[str] | None
-) -> tuple[dict[str, bytes], tuple[str, ...]]:
+def _content(session: Session, message: Message, seen: set[str] | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
     content: dict[str, bytes] = {}
     missing: list[str] = []
-    for address in dict.fromkeys(address for message in messages for address in addresses(message)):
-        if seen is not None and address in seen:
-            continue
+    for address in _addresses([message], seen):
         try:
             content[address] = session.media(address)
         except MediaNotFound:
@@ -108,3 +164,9 @@ def _content(
         if seen is not None:
             seen.add(address)
     return content, tuple(missing)
+
+
+def _addresses(messages: Iterable[Message], seen: set[str] | None) -> tuple[str, ...]:
+    """Where the content is that was not met yet, each address once."""
+    found = dict.fromkeys(address for message in messages for address in addresses(message))
+    return tuple(address for address in found if seen is None or address not in seen)

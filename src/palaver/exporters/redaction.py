@@ -97,7 +97,9 @@ class Redactor:
         for item in items:
             if isinstance(item, Entry):
                 versions = tuple(self.message(version) for version in item.versions)
-                yield replace(item, message=self.message(item.message), versions=versions, media={}, missing=())
+                yield replace(
+                    item, message=self.message(item.message), versions=versions, media={}, missing=(), edits=()
+                )
             else:
                 yield item
 

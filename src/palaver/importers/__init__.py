@@ -13,7 +13,8 @@ from pathlib import Path
 
 from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
-from palaver.importers.values import Note, note
+from palaver.importers.restorer import Restorer
+from palaver.importers.values import Note, SavedSession, note
 from palaver.importers.writer import Writer
 from palaver.manager import SessionManager
 
@@ -41,12 +42,14 @@ def import_path(
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
     writer = Writer(manager, dry_run=dry_run)
+    restorer = Restorer(manager, dry_run=dry_run)
     for done, file in enumerate(files):
         if progress is not None:
             progress(done, len(files), file.shown)
         try:
             for session in sources.read(file, zone):
-                report.sessions.append(writer.write(session))
+                took = restorer.write(session) if isinstance(session, SavedSession) else writer.write(session)
+                report.sessions.append(took)
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

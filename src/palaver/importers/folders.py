@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from palaver.importers.jsonl import Record, read_records
-from palaver.importers.values import Note, SourceSession, note
+from palaver.importers.values import Note, SavedSession, SourceSession, note
 
 __all__ = ["Folder", "SourceFile", "System"]
 
@@ -45,7 +45,9 @@ class System(Protocol):
         ...
 
     @property
-    def read(self) -> Callable[[SourceFile, tzinfo | None], Iterator[SourceSession]]:
+    def read(
+        self,
+    ) -> Callable[[SourceFile, tzinfo | None], Iterator[SourceSession] | Iterator[SourceSession | SavedSession]]:
         """The conversations of what it had found; times without a zone are of the zone.
 
         Raises OSError where it is gone, or cannot be read.

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers import nanobot, openai_jsonl
+from palaver.importers import nanobot, openai_jsonl, saved
 from palaver.importers.folders import Folder, SourceFile, System
-from palaver.importers.values import Note, SourceSession, note
+from palaver.importers.values import Note, SavedSession, SourceSession, note
 
 __all__ = ["SYSTEMS", "find", "read"]
 
-SYSTEMS: tuple[System, ...] = (nanobot, openai_jsonl)
+SYSTEMS: tuple[System, ...] = (saved, nanobot, openai_jsonl)
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
 _DEPTH = 8
@@ -70,7 +70,7 @@ def _left_over(folder: Folder) -> None:
             folder.note(name, f"of {foreign}, which this version cannot import" if foreign else _NOTHING)
 
 
-def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession]:
+def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession | SavedSession]:
     """The conversations of a file. Raises OSError where it is gone, or cannot be read."""
     [system] = [each for each in SYSTEMS if file.system == each.SYSTEM]
-    return system.read(file, zone)
+    yield from system.read(file, zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -10,8 +11,10 @@ import msgspec
 from palaver.info import LineageKind
 from palaver.keys import Origin
 from palaver.model import Message, Usage
+from palaver.records import Chunk, SessionRecord
+from palaver.rows import SessionRow
 
-__all__ = ["Action", "Note", "SourceSession", "UsageLine", "note"]
+__all__ = ["Action", "Note", "SavedSession", "SourceSession", "UsageLine", "note"]
 
 Action: TypeAlias = Literal["repaired", "skipped", "aside"]
 """`repaired`: imported, but not as it stood there. `skipped`: a damaged record that could not be imported.
@@ -93,3 +96,18 @@ class SourceSession(msgspec.Struct, kw_only=True):
     def alias(self) -> str:
         """What the session is called in the store, beside its id there."""
         return f"{self.system}:{self.id}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class SavedSession:
+    """A session that Palaver itself had written. Its `pieces` are read as they are asked for, once."""
+
+    def __init__(self, row: SessionRow, file: str, pieces: Iterator[Chunk | SessionRecord], notes: list[Note]) -> None:
+        self.row = row
+        """The session, as far as its first line tells."""
+        self.file = file
+        self.pieces = pieces
+        """Its chunks, in order, and in the end its record."""
+        self.notes = notes
+        """Grows while the pieces are read."""
+        self.skipped = 0
+        """How many messages could not be read by now."""

@@ -19,6 +19,8 @@ from palaver.rows import MEDIA, Binding, ChangeKind, Head, SessionRow
 __all__ = ["Import", "Settle", "Settled"]
 
 _TITLES = 10_000
+_LOOKED = 10_000
+"""A gap that is longer is purged without looking whether there is anything in it."""
 
 
 class Import(Operation, frozen=True, kw_only=True, tag="import"):
@@ -38,7 +40,7 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
         number, chunk = row.number, self.chunk
         head = ledger.head(number)
         brought = {blob.address: blob.data for blob in chunk.blobs}
-        new = _put_messages(ledger, row, head, chunk, brought)
+        new, changed = _put_messages(ledger, row, head, chunk, brought)
         for turn in chunk.turns:
             ledger.put_turn(msgspec.structs.replace(turn, session=number))
         through = max(head.last_seq, chunk.through_seq)
@@ -49,7 +51,9 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
             ledger.put_head(number, Head(through, head.message_count + new, active, user_seq))
             if new:
                 ledger.add_change(number, row.rev, ChangeKind.APPENDED, head.last_seq + 1, through)
-        ledger.put_import(number, ImportMark(through, row.rev))
+            changed = True
+        if changed:
+            ledger.put_import(number, ImportMark(through, row.rev))
         return new
 
 
@@ -88,12 +92,15 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         ledger.put_cuts(number, record.cuts)
         ledger.put_compactions(number, record.compactions)
         ledger.put_queued(number, record.queued)
-        for used in record.usage:
-            ledger.put_usage(msgspec.structs.replace(used, session=number))
+        changed = before is None or not before.settled or was != row
+        for used in (msgspec.structs.replace(each, session=number) for each in record.usage):
+            if ledger.usage(number, used.day, used.model) != used:
+                changed = True
+                ledger.put_usage(used)
         taken = _put_aliases(ledger, number, owner, record.aliases)
         lost = _put_keys(ledger, number, owner, record.keys)
         mark = ImportMark(record.head.last_seq, row.rev, settled=True)
-        if before != mark or was != row:
+        if changed:
             ledger.add_change(number, row.rev, ChangeKind.IMPORTED, 1, record.head.last_seq)
         ledger.put_import(number, mark)
         return Settled(row.id, title if title != record.row.title else None, lost, taken)
@@ -128,9 +135,12 @@ def _opened(ledger: Ledger, given: SessionRow) -> SessionRow:
     return row
 
 
-def _put_messages(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk, brought: dict[str, bytes]) -> int:
+def _put_messages(
+    ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk, brought: dict[str, bytes]
+) -> tuple[int, bool]:
+    """How many messages were new, and whether anything is other than it was."""
     number = row.number
-    new = 0
+    new, changed = 0, False
     for message in chunk.messages:
         stored = message.row
         known = ledger.message(number, stored.seq) if stored.seq <= head.last_seq else None
@@ -138,25 +148,30 @@ def _put_messages(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk, bro
             ledger.add_message(number, stored)
             new += 1
         elif known != stored:
+            changed = True
             ledger.rewrite_message(number, stored)
             ledger.add_change(number, row.rev, ChangeKind.EDITED, stored.seq, stored.seq)
-        if message.versions:
+        if message.versions and ledger.versions(number, stored.seq) != message.versions:
+            changed = True
             ledger.put_versions(number, stored.seq, message.versions)
         if message.id is not None:
             ledger.put_message_id(number, message.id, stored.seq)
         _put_media(ledger, row, message, brought)
-    if chunk.from_seq <= head.last_seq:
-        _purge_missing(ledger, row, head, chunk)
-    return new
+    if chunk.from_seq <= head.last_seq and _purge_missing(ledger, row, head, chunk):
+        changed = True
+    return new, changed or new > 0
 
 
-def _purge_missing(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk) -> None:
-    """Remove what is no longer where the session comes from."""
+def _purge_missing(ledger: Ledger, row: SessionRow, head: Head, chunk: Chunk) -> bool:
+    """Remove what is no longer where the session comes from; says whether there was anything."""
+    found = False
     there = [(message.row.seq, message.row.seq) for message in chunk.messages]
     for low, high in without(there, chunk.from_seq, min(chunk.through_seq, head.last_seq)):
-        if any(ledger.message(row.number, seq) is not None for seq in range(low, high + 1)):
+        if high - low > _LOOKED or any(ledger.message(row.number, seq) is not None for seq in range(low, high + 1)):
             ledger.purge_messages(row.number, low, high)
             ledger.add_change(row.number, row.rev, ChangeKind.PURGED, low, high)
+            found = True
+    return found
 
 
 def _put_media(ledger: Ledger, row: SessionRow, message: MessageRecord, brought: dict[str, bytes]) -> None:

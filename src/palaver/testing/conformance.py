@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.testing.base import OpenStore
+from palaver.testing.copying import Copies
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
@@ -41,6 +42,7 @@ class StoreConformance(
     Compactions,
     Redos,
     Deletions,
+    Copies,
     Edits,
     Replacements,
     Titles,
