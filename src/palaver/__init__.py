@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from palaver.budget import Budget
 from palaver.codec import clean_text
+from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
 from palaver.errors import (
     CorruptRecord,
@@ -84,6 +85,9 @@ __all__ = [
     "AudioPart",
     "Budget",
     "Change",
+    "CompactionDraft",
+    "CompactionDue",
+    "CompactionPolicy",
     "CorruptRecord",
     "CounterUnavailable",
     "CursorExpired",

@@ -242,8 +242,8 @@ class CutRow(msgspec.Struct, frozen=True, gc=False):
     rev: int
     last_seq: int
     """The session's last position when it was made: redo is possible while nothing came after."""
-    lifted: bool = False
-    """Undone: what it covered is live again."""
+    lifted: int = 0
+    """The `rev` of the redo that made what it covered live again; 0: it is in force."""
 
 
 class CompactionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -255,8 +255,14 @@ class CompactionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     through_seq: int
     previous: int = 0
     stale: int = 0
-    """Id of the cut that changed what it covers; 0: it still holds."""
+    """Id of the cut that changed what it covers, CHANGED or WITHDRAWN; 0: it still holds."""
     created_at: int = 0
+
+
+CHANGED = -1
+"""In `CompactionRow.stale`: no cut, but an edit or a redo changed what it covers, which nothing undoes."""
+WITHDRAWN = -2
+"""In `CompactionRow.stale`: its author took it back."""
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from palaver.core import Core
 from palaver.errors import InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionEnded, SessionNotFound
 from palaver.exchanges import boundary
 from palaver.flows import sessions as flows
+from palaver.flows.compaction import compact
 from palaver.importers.report import SessionReport
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
@@ -235,7 +236,7 @@ class Writer:
         if end != through:
             told = f"the summary ended within an exchange, after message {through}; it ends before that, at {end}"
             notes.append(note("repaired", session.file, None, told))
-        flow = flows.compact(core, session_id, text, through_seq=end, expected=None, usage=None)
+        flow = compact(core, session_id, text, through_seq=end)
         try:
             drive(core.store, flow)
         except (SessionConflict, InvalidMessage) as exc:

@@ -4,7 +4,8 @@
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
-    Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
+    Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
+    Compact, Withdraw                        what stands for it in windows
     Import, Settle                           sessions of other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -15,10 +16,11 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.compaction import Compact, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
-from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
@@ -47,6 +49,7 @@ AnyOperation: TypeAlias = (
     | SetInfo
     | Settle
     | Take
+    | Withdraw
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 
@@ -85,4 +88,5 @@ __all__ = [
     "Settle",
     "Settled",
     "Take",
+    "Withdraw",
 ]

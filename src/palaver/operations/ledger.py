@@ -75,6 +75,10 @@ class Ledger(Protocol):
 
     def put_versions(self, number: int, seq: int, versions: tuple[VersionRow, ...]) -> None: ...
 
+    def edited_since(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        """Whether a message of this range was edited after the session had this version."""
+        ...
+
     def add_message(self, number: int, message: StoredMessage) -> None: ...
     def has_media(self, owner: str, address: str) -> bool:
         """Whether a message of this owner refers to this content."""

@@ -329,6 +329,12 @@ class CachedLedger(Ledger, ABC):
     def put_versions(self, number: int, seq: int, versions: tuple[VersionRow, ...]) -> None:
         self.version_lists.put((number, seq), versions)
 
+    def edited_since(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        for (owner, seq), versions in self.version_lists.rows.items():
+            if owner == number and from_seq <= seq <= through_seq and versions and versions[-1].version > rev:
+                return True
+        return self._find_edit(number, from_seq, through_seq, rev)
+
     def purge_messages(self, number: int, from_seq: int, through_seq: int) -> None:
         for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
             self.messages.put(key, None)
@@ -432,6 +438,10 @@ class CachedLedger(Ledger, ABC):
     def _load_message(self, key: tuple[int, int]) -> StoredMessage | None: ...
     @abstractmethod
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None: ...
+    @abstractmethod
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        """Whether a version newer than `rev` is stored of a message in this range."""
+
     @abstractmethod
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         """Session number and position of the stored messages of an owner that refer to this content."""

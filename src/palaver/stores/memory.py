@@ -94,6 +94,9 @@ class _Ledger(CachedLedger):
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
         return None
 
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        return False
+
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         return []
 

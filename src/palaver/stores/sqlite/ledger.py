@@ -380,6 +380,10 @@ class SqliteLedger(CachedLedger):
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
         return tuple(VersionRow(*row) for row in self._sql.all("versions", (key[0] << 32 | key[1],)))
 
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        base = number << 32
+        return self._one("edited_since", base | from_seq, base | min(through_seq, LAST), rev) is not None
+
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         many = LAST if self.purges else 1  # what this commit purges vouches for nothing
         return [(row[0], row[1]) for row in self._sql.all("references_of_owner", (address, owner, many))]

@@ -180,6 +180,9 @@ SELECT version, edited_at, kind, body FROM versions WHERE message = ? ORDER BY v
 -- name: put_version
 INSERT OR IGNORE INTO versions (message, version, edited_at, kind, body) VALUES (?, ?, ?, ?, ?);
 
+-- name: edited_since
+SELECT message FROM versions WHERE message BETWEEN ? AND ? AND version > ? LIMIT 1;
+
 -- name: newest_messages
 SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
 

@@ -160,7 +160,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
 
 def cut_row(row: tuple[Any, ...]) -> CutRow:
     """A row of `cuts`."""
-    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0)
+    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
 
 
 def compaction_row(row: tuple[Any, ...]) -> CompactionRow:

@@ -141,7 +141,7 @@ CREATE TABLE compactions (
     from_seq INTEGER NOT NULL,
     through_seq INTEGER NOT NULL,
     previous INTEGER NOT NULL,
-    stale INTEGER NOT NULL,  -- id of the cut that changed what it covers; 0: it holds
+    stale INTEGER NOT NULL,  -- id of the cut that changed what it covers; below 0: see rows.py; 0: it holds
     created_at INTEGER NOT NULL,
     PRIMARY KEY (session, id)
 ) STRICT, WITHOUT ROWID;
