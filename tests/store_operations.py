@@ -34,13 +34,14 @@ from palaver.operations import (
     Restore,
     Rotate,
     SetInfo,
+    Withdraw,
 )
 from palaver.stores.holders import current as this_process
 from palaver.times import SECOND, from_micros
 
 START = 1_700_000_000_000_000
 # Resolved when the operation is committed, from what the memory store says then.
-NEW, CURRENT, RUNNING, ACTUAL = "<new>", "<current>", "<running>", -1
+NEW, CURRENT, RUNNING, ACTUAL, BEFORE = "<new>", "<current>", "<running>", -1, -2
 SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
 """The newest session, the one before, and the one before that; an id that may be anybody's."""
 KEYS = ("k1", "k2", "k3")
@@ -194,8 +195,14 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     ),
     st.builds(Purge, **by_id, from_seq=seqs, through_seq=seqs, expected_rev=revs),
     st.builds(
-        Compact, **by_id, through_seq=seqs, text=st.just("so far"), expected=st.sampled_from((ACTUAL, ACTUAL, 1))
+        Compact,
+        **by_id,
+        through_seq=seqs,
+        text=st.just("so far"),
+        expected=st.sampled_from((ACTUAL, ACTUAL, 1)),
+        drafted_rev=st.sampled_from((None, ACTUAL, BEFORE, BEFORE)),
     ),
+    st.builds(Withdraw, **by_id, expected=st.sampled_from((ACTUAL, ACTUAL, ACTUAL, 1))),
     st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
 )
 

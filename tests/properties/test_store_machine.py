@@ -33,6 +33,7 @@ from palaver.times import SECOND, from_micros
 from tests.store_book import Book, plain
 from tests.store_operations import (
     ACTUAL,
+    BEFORE,
     CURRENT,
     KEYS,
     NEW,
@@ -174,6 +175,8 @@ class StoreMachine(RuleBasedStateMachine):
                     page = store.page(session_id, None, limit=EVERYTHING, live=live)
                     assert [(m.seq, m.role, m.text) for m in page] == expected
                     assert page.corrupt == ()
+                summary = store.tail(session_id, None, now, limit=1).summary
+                assert summary is None or transcript.tells(summary.id, summary.through_seq)
                 info = store.info(session_id, None, now)
                 assert (info.message_count, info.last_seq) == (len(transcript.live()), transcript.last)
         self.sound = True
@@ -186,6 +189,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert info.last_active_at >= self.active.get(session_id, info.created_at)
             assert info.rev >= self.revs.get(session_id, 0)
             self.active[session_id], self.revs[session_id] = info.last_active_at, info.rev
+            self.book.sessions[session_id].read_at(info.rev)
         changes = self.memory.changes(None, limit=EVERYTHING)
         assert changes[: len(self.changes)] == self.changes
         self.changes = changes
@@ -263,6 +267,8 @@ class StoreMachine(RuleBasedStateMachine):
             out["token"] = turn.token if turn is not None else "none"
         if given.get("expected_rev") == ACTUAL:
             out["expected_rev"] = info.rev
+        if given.get("drafted_rev") in (ACTUAL, BEFORE):
+            out["drafted_rev"] = max(0, info.rev - 2 * (given["drafted_rev"] == BEFORE))
         if given.get("expected_seq") == ACTUAL:
             out["expected_seq"] = info.last_seq
         if given.get("expected") == ACTUAL:

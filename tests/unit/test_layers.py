@@ -50,7 +50,7 @@ LAYERS = (
     layer("manager", "manager opening session turn"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli exporters importers server testing"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

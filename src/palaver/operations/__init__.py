@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
-from palaver.operations.compaction import Compact, Withdraw
+from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
@@ -61,6 +61,7 @@ __all__ = [
     "Begun",
     "Bind",
     "Compact",
+    "CompactedMeanwhile",
     "Create",
     "Cut",
     "Delete",

@@ -10,7 +10,11 @@ from palaver.operations.base import Operation, bump, open_session
 from palaver.operations.ledger import Ledger
 from palaver.rows import WITHDRAWN, ChangeKind, CompactionRow, SessionRow
 
-__all__ = ["Compact", "Withdraw"]
+__all__ = ["Compact", "CompactedMeanwhile", "Withdraw"]
+
+
+class CompactedMeanwhile(SessionConflict):
+    """Another summary stands by now than the one that was expected: read what is due again."""
 
 
 class Compact(Operation, frozen=True, kw_only=True, tag="compact"):
@@ -108,4 +112,4 @@ class Withdraw(Operation, frozen=True, kw_only=True, tag="withdraw"):
 def _require_newest(row: SessionRow, expected: int) -> None:
     if row.compaction != expected:
         msg = f"session {row.id!r} was compacted meanwhile: its summary is {row.compaction}, not {expected}"
-        raise SessionConflict(msg, expected=expected, actual=row.compaction)
+        raise CompactedMeanwhile(msg, expected=expected, actual=row.compaction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.testing.base import OpenStore
+from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
@@ -40,6 +41,9 @@ class StoreConformance(
     Cuts,
     Purges,
     Compactions,
+    Drafts,
+    Staleness,
+    Withdrawals,
     Redos,
     Deletions,
     Copies,
