@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, cast, get_args
@@ -10,10 +9,10 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, listing, reports, search, serving, stores, transcript, transfer
+from palaver.cli import changes, compaction, listing, reports, search, serving, stores, transcript, transfer
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since
-from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
+from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
 from palaver.clock import utc_now
@@ -30,13 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Provider(enum.StrEnum):
-    """Whose API a chat speaks."""
-
-    openai = "openai"
-    anthropic = "anthropic"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -297,6 +289,7 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
 
 
 changes.add_to(app)
+compaction.add_to(app)
 transfer.add_to(app)
 
 

@@ -33,7 +33,7 @@ RESULT_CHARS = 2_000
 """What a transcript shows of one tool's result, unless said otherwise."""
 
 
-class CompactionDraft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CompactionDraft(msgspec.Struct, frozen=True, kw_only=True):
     """Messages to summarise, oldest first, and what the summary continues."""
 
     from_seq: int

@@ -62,7 +62,7 @@ class CompactionPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         return not self.max_messages is self.max_tokens is self.budget_share is None
 
 
-class CompactionDue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CompactionDue(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that a summary should stand for. Nothing is done about it: that is the caller's, with its own model."""
 
     from_seq: int

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from palaver.server import keys, rewriting, search, service, sessions, turns
+from palaver.server import compaction, keys, rewriting, search, service, sessions, turns
 
 __all__ = ["ENDPOINTS"]
 
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
