@@ -399,9 +399,11 @@ def _in_line(
         every.extend(exchange.messages)
     repairs: list[Repair] = []
     if view.before:
+        # What calls is one with what continues it, also where an empty message between them was left out.
+        one = {m.seq for e in chosen for m in e.messages[1:] if m.role == "assistant"}
         for index, message in enumerate(every):
             before = view.before.get(message.seq)
-            if before is None or (before and index and every[index - 1].seq == before):
+            if before is None or message.seq in one or (before and index and every[index - 1].seq == before):
                 continue
             every[index] = message.replace(joins=False)
             repairs.append(Repair("unjoined", message.seq, "the message that it continues is not before it"))

@@ -13,6 +13,7 @@ import palaver
 from palaver import Budget, CompactionDue, CompactionPolicy, Message, Session, SessionManager, assistant, tool, user
 from palaver.compaction import compaction_due
 from palaver.errors import PalaverError, SessionConflict
+from palaver.exchanges import group
 from palaver.model import ToolCall
 from palaver.window import Window
 from tests.properties.test_window import faults, visible
@@ -119,7 +120,7 @@ def units_kept(policy: CompactionPolicy, window: Window) -> int:
     if policy.keep == "turns":
         begins = [i for i, m in enumerate(shown) if m.role == "user" and (not i or shown[i - 1].role != "user")]
         return len(begins)
-    return len([m for m in shown if m.role != "tool" and not m.joins]) + len(window.pending)
+    return len(group(shown)) + bool(window.pending)
 
 
 @given(HISTORIES, POLICIES, st.sampled_from((1, 40, ROOMY)))
