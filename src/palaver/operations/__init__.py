@@ -4,6 +4,8 @@
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
+    ClaimTodo, EndTodo                       what is to be done before a reset
+    Expire, Sweep                            what a sweep does
     Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
     Import, Settle                           sessions of other stores
 
@@ -22,17 +24,22 @@ from palaver.operations.ranges import Compact, Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
+from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
     Append
     | Begin
     | Bind
+    | ClaimTodo
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EndTodo
+    | Expire
     | Finish
     | Hold
     | Import
@@ -46,6 +53,7 @@ AnyOperation: TypeAlias = (
     | Rotate
     | SetInfo
     | Settle
+    | Sweep
     | Take
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
@@ -57,11 +65,15 @@ __all__ = [
     "Begin",
     "Begun",
     "Bind",
+    "ClaimTodo",
     "Compact",
     "Create",
     "Cut",
     "Delete",
     "Edit",
+    "EndTodo",
+    "Expire",
+    "Expired",
     "Finish",
     "Finished",
     "Hold",
@@ -84,5 +96,7 @@ __all__ = [
     "SetInfo",
     "Settle",
     "Settled",
+    "Sweep",
+    "SweepVerb",
     "Take",
 ]

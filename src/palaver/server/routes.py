@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.server import keys, rewriting, search, service, sessions, turns
+from palaver.server import keys, rewriting, search, service, sessions, turns, upkeep
 
 __all__ = ["ENDPOINTS"]
 
@@ -12,6 +12,7 @@ ENDPOINTS = (
     *rewriting.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
+    *upkeep.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""
