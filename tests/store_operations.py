@@ -21,6 +21,7 @@ from palaver.operations import (
     Cut,
     Delete,
     Edit,
+    EndTodo,
     Expire,
     Finish,
     Hold,
@@ -36,7 +37,6 @@ from palaver.operations import (
     Restore,
     Rotate,
     SetInfo,
-    EndTodo,
     Sweep,
 )
 from palaver.stores.holders import current as this_process

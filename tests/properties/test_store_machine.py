@@ -21,11 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from palaver.errors import PalaverError
 from palaver.operations import (
     ClaimTodo,
+    EndTodo,
     Expire,
     Hold,
     NewSession,
     Operation,
-    EndTodo,
     Sweep,
 )
 from palaver.records import SessionRecord

@@ -16,6 +16,7 @@ from palaver.operations import (
     ClaimTodo,
     Create,
     Delete,
+    EndTodo,
     Expire,
     Expired,
     Finish,
@@ -24,7 +25,6 @@ from palaver.operations import (
     PurgeSession,
     Restore,
     SetInfo,
-    EndTodo,
     Sweep,
     SweepVerb,
 )

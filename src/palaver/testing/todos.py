@@ -6,7 +6,7 @@ from typing import Any
 
 from palaver.errors import SessionBusy, SessionConflict, SessionNotFound
 from palaver.info import Todo
-from palaver.operations import Append, Bind, ClaimTodo, Delete, PurgeSession, Restore, Rotate, EndTodo
+from palaver.operations import Append, Bind, ClaimTodo, Delete, EndTodo, PurgeSession, Restore, Rotate
 from palaver.rows import Holder
 from palaver.stores.base import Store
 from palaver.stores.holders import current
