@@ -83,7 +83,7 @@ class SweepQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Session id that the page before ended with."""
     limit: int = 200
     active_before: datetime | None = None
-    """Only those that were last active before this, and deleted ones. None: all."""
+    """Only those that were last active before this, and deleted, empty and half copied ones. None: all."""
     sizes: bool = False
     """Whether to say how large each is, which costs a look at all of its messages."""
 
@@ -210,10 +210,8 @@ def oldest_first(policy: SweepPolicy, standings: Iterable[Standing], now: dateti
 
 
 def sought_before(policy: SweepPolicy, resets: ResetPolicy, now: datetime) -> datetime | None:
-    """Sessions that were active at this time or later cannot be meant by any rule; None: any may be."""
-    spans: list[timedelta] = [
-        span for span in (policy.empty_after, policy.archive_after, policy.delete_after) if span is not None
-    ]
+    """Sessions with messages that were active at this time or later cannot be meant by any rule; None: any may be."""
+    spans: list[timedelta] = [span for span in (policy.archive_after, policy.delete_after) if span is not None]
     if policy.expire:
         for each in (resets, *resets.platforms.values(), *resets.chat_types.values()):
             if each.daily_at is not None:

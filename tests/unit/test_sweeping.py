@@ -334,6 +334,32 @@ def test_a_session_that_is_over_is_reset_and_says_so_once(store: Store, clock: C
         turn.finish(assistant("yes"))
 
 
+def test_a_message_that_comes_again_after_the_reset(store: Store, clock: Clock) -> None:
+    """It was answered in the session before, and is not answered again."""
+    sessions = manager(store, clock, reset_policy=IDLE)
+    with sessions.begin_turn("k", user("hi", id="m1")) as turn:
+        turn.finish(assistant("hello"))
+    clock.passes(2 * DAY)
+    sessions.sweep()
+    with sessions.begin_turn("k", user("hi", id="m1")) as turn:
+        assert turn.replayed
+    with sessions.begin_turn("k", user("new", id="m2")) as turn:
+        assert turn.notice is not None
+        turn.finish(assistant("yes"))
+
+
+def test_a_turn_that_a_crash_cut_off_does_not_keep_a_session(store: Store, clock: Clock) -> None:
+    """Its lease is over; it is closed as interrupted, and what it stored stays."""
+    sessions = manager(store, clock, reset_policy=IDLE)
+    turn = sessions.begin_turn("k", user("hi"))
+    clock.passes(2 * DAY)
+    assert done(sessions) == [("expire", turn.session_id)]
+    assert sessions.open_turns() == []
+    assert [m.text for m in sessions.get(turn.session_id).messages()] == ["hi"]
+    with pytest.raises(palaver.PalaverError):
+        turn.finish(assistant("too late"))
+
+
 def test_carried_over_turns_do_not_expire_again(store: Store, clock: Clock) -> None:
     """A session of copies in which nobody wrote is no conversation that could be over."""
     sessions = manager(store, clock, reset_policy=ResetPolicy(idle=DAY, carry_over=1))

@@ -73,7 +73,7 @@ class Sweep(Operation, frozen=True, kw_only=True, tag="sweep"):
     verb: SweepVerb
     expected_seq: int = 0
     expected_rev: int = 0
-    most: int = 1000
+    most: int = 500
 
     def apply(self, ledger: Ledger) -> int:
         row = ledger.find(self.session_id)

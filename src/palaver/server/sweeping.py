@@ -23,7 +23,7 @@ async def sweeping(
 ) -> AsyncGenerator[None]:
     """Sweep at this interval while the block runs, first after one interval; None: not at all.
 
-    A sweep that fails is told in the log, and the next one comes in its time.
+    A sweep that fails is told in the log, without what it was about, and the next one comes in its time.
     """
     if every is None:
         yield
@@ -44,8 +44,9 @@ async def _sweep(sessions: AsyncSessionManager, every: timedelta, policy: SweepP
             report = await sessions.sweep(policy)
         except StoreClosed:
             return
-        except StoreError as error:
-            logger.error("sweep.failed %s", error, extra={"action": "sweep.failed", "error": type(error).__name__})  # noqa: TRY400 - the store says what is wrong; no trace helps
+        except Exception as error:  # noqa: BLE001 - the last resort: else nobody would sweep any more, and nobody know
+            told = f"{type(error).__name__}: {error}" if isinstance(error, StoreError) else type(error).__name__
+            logger.error("sweep.failed %s", told, extra={"action": "sweep.failed", "error": type(error).__name__})  # noqa: TRY400 - a trace may quote what is stored
             continue
         if report.actions or report.given_up:
             fields = {"counts": report.counts, "more": report.more, "given_up": len(report.given_up)}

@@ -31,7 +31,9 @@ def standings(ledger: CachedLedger, query: SweepQuery, now: datetime) -> list[St
         row = ledger.sessions.rows[number]
         if row is None or number <= after or row.end_reason == PURGED or query.owner not in (None, row.owner):
             continue
-        if before is not None and row.deleted_at is None and ledger.head(number).last_active >= before:
+        head = ledger.head(number)
+        sought = row.deleted_at is not None or head.last_seq == 0 or (row.hidden and row.parent_kind == "fork")
+        if before is not None and head.last_active >= before and not sought:
             continue
         out.append(_standing(ledger, row, now, sizes=query.sizes))
         if len(out) == query.limit:

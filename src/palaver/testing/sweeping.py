@@ -106,13 +106,18 @@ class Standings(StoreCase):
             store.standings(SweepQuery(owner="ann", after="t"), NOW)
 
     def test_only_quiet_ones_where_asked(self, store: Store) -> None:
-        """Those that were active before, and deleted ones."""
+        """Those that were active before, and deleted, empty and half copied ones."""
         for n in range(3):
             create(store, f"s{n}")
             do(store, Append(at=AT + n * HOUR, session_id=f"s{n}", messages=drafts("a")))
         do(store, Delete(at=AT + 3 * HOUR, session_id="s2"))
         found = store.standings(SweepQuery(active_before=later(HOUR)), NOW)
         assert [s.session.id for s in found] == ["s0", "s2"]
+        create(store, "s3", at=AT + 9 * HOUR)
+        half = new("s4", parent="s0", parent_kind="fork", hidden=True, carried=drafts("x"))
+        do(store, Create(at=AT + 9 * HOUR, new=half))
+        found = store.standings(SweepQuery(active_before=later(HOUR)), NOW)
+        assert [s.session.id for s in found] == ["s0", "s2", "s3", "s4"]
 
     def test_what_says_whether_anybody_needs_it(self, store: Store) -> None:
         """Keys and when they were pointed, turns, what waits, copies, and holds."""
