@@ -45,8 +45,8 @@ async def _sweep(sessions: AsyncSessionManager, every: timedelta, policy: SweepP
         except StoreClosed:
             return
         except Exception as error:  # noqa: BLE001 - the last resort: else nobody would sweep any more, and nobody know
-            told = f"{type(error).__name__}: {error}" if isinstance(error, StoreError) else type(error).__name__
-            logger.error("sweep.failed %s", told, extra={"action": "sweep.failed", "error": type(error).__name__})  # noqa: TRY400 - a trace may quote what is stored
+            why = f"{type(error).__name__}: {error}" if isinstance(error, StoreError) else type(error).__name__
+            logger.error("sweep.failed %s", why, extra={"action": "sweep.failed", "error": type(error).__name__})  # noqa: TRY400 - a trace may quote what is stored
             continue
         if report.actions or report.given_up:
             fields = {"counts": report.counts, "more": report.more, "given_up": len(report.given_up)}
