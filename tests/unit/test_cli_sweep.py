@@ -104,3 +104,16 @@ def test_what_cannot_be_is_refused(url: str, wrong: list[str]) -> None:
     """Before anything is done."""
     assert main(["sweep", *wrong, "--store", url]) == 2
     assert keys(url) == {"old", "new", "empty"}
+
+
+@pytest.mark.parametrize("every", ["soon", "0s"])
+def test_an_interval_that_cannot_be(tmp_path: Path, every: str) -> None:
+    """`serve` does not begin with it."""
+    assert main(["serve", "--port", "0", "--sweep-every", every, "--store", f"sqlite:///{tmp_path}/chat.db"]) == 2
+
+
+def test_no_store_to_sweep(tmp_path: Path) -> None:
+    """None is made."""
+    assert main(["sweep", "--store", f"sqlite:///{tmp_path}/none.db"]) == 4
+    assert main(["sweep", "--dry-run", "--store", f"sqlite:///{tmp_path}/none.db"]) == 4
+    assert list(tmp_path.iterdir()) == []

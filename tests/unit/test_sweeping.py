@@ -21,9 +21,10 @@ from palaver import (
     user,
 )
 from palaver.media import as_text
-from palaver.operations import Create, NewSession
+from palaver.operations import Create, Import, NewSession
 from palaver.reset import ResetPolicy
 from palaver.stores import Store, open_store
+from palaver.stores.copying import copy_session
 from palaver.times import to_micros
 
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -523,6 +524,41 @@ def test_wrong_words_to_a_todo(store: Store, clock: Clock) -> None:
         sessions.fail(sessions.claim(old), " ")
     with pytest.raises(ValueError, match="limit"):
         sessions.due(limit=0)
+
+
+def test_a_copy_of_a_session_has_its_todo(store: Store, clock: Clock) -> None:
+    """Without its claim; what was done about the copy meanwhile is not undone by copying again."""
+    sessions = manager(store, clock, before_reset=True)
+    old = say(sessions, "k", "hi")
+    sessions.reset("k")
+    sessions.claim(old)
+    with palaver.open("memory://", clock=clock) as other:
+        target = other._core.store  # pyright: ignore[reportPrivateUsage]
+        copy_session(store, target, old, to_micros(clock.now))
+        [todo] = other.due()
+        assert (todo.session_id, todo.state, todo.through_seq, todo.token) == (old, "waiting", 2, "")
+        other.acknowledge(other.claim(todo))
+        copy_session(store, target, old, to_micros(clock.now))
+        assert other.due() == []
+
+
+def test_a_copied_session_is_as_old_as_its_place(store: Store, clock: Clock) -> None:
+    """Not as its messages; an import that was cut off is left for the next one to go on with."""
+    source = manager(store, clock)
+    old = say(source, "k", "hi")
+    half = NewSession(id="half", explicit=True, hidden=True, parent=old, parent_kind="fork")
+    store.commit([Create(at=to_micros(clock.now), new=half)])
+    source.get("half").append(user("hi").replace(copied_from=old))
+    clock.passes(300 * DAY)
+    with palaver.open("memory://", clock=clock) as other:
+        target = other._core.store  # pyright: ignore[reportPrivateUsage]
+        copy_session(store, target, old, to_micros(clock.now))
+        record, chunk = store.record("half", None), store.chunk("half", None, after=0, limit=10)
+        target.commit([Import(at=to_micros(clock.now), row=record.row, chunk=chunk)])
+        policy = SweepPolicy(delete_after=90 * DAY)
+        assert done(other, policy) == []
+        clock.passes(91 * DAY)
+        assert done(other, policy) == [("delete", old), ("delete", "half")]
 
 
 def test_pinned_sessions_do_not_reset_by_themselves(store: Store, clock: Clock) -> None:
