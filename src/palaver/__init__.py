@@ -26,6 +26,7 @@ from palaver.errors import (
     Outcome,
     PalaverError,
     SchemaMismatch,
+    SessionAmbiguous,
     SessionBusy,
     SessionConflict,
     SessionEnded,
@@ -39,7 +40,7 @@ from palaver.errors import (
     UnsupportedFormat,
 )
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
-from palaver.info import Hold, Notice, Page, SessionInfo, Summary
+from palaver.info import Hold, Notice, Page, SessionInfo, SessionName, Summary
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -66,6 +67,7 @@ from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.titles import suggested_title
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -116,12 +118,14 @@ __all__ = [
     "SearchPage",
     "Sender",
     "Session",
+    "SessionAmbiguous",
     "SessionBusy",
     "SessionConflict",
     "SessionEnded",
     "SessionInfo",
     "SessionKey",
     "SessionManager",
+    "SessionName",
     "SessionNotFound",
     "Settings",
     "Stats",
@@ -156,6 +160,7 @@ __all__ = [
     "render",
     "resolve_target",
     "session_key",
+    "suggested_title",
     "system",
     "tool",
     "user",

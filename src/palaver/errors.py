@@ -4,6 +4,7 @@
     ├── SessionNotFound          (LookupError)   no such session for this owner
     ├── SessionBusy                              a turn is running; retryable
     ├── SessionConflict                          expected one state, found another (expected, actual)
+    │   └── SessionAmbiguous                     what should name one session names several (candidates)
     ├── SessionEnded                             the session was reset or left; resume it to write to it
     ├── MediaNotFound            (LookupError)   no message of the session refers to this content
     ├── TurnLost                                 the lease was taken over; carries the unstored messages
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from palaver.info import SessionName
     from palaver.model import Message
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Outcome",
     "PalaverError",
     "SchemaMismatch",
+    "SessionAmbiguous",
     "SessionBusy",
     "SessionConflict",
     "SessionEnded",
@@ -91,6 +94,14 @@ class SessionConflict(PalaverError):
         super().__init__(message)
         self.expected = expected
         self.actual = actual
+
+
+class SessionAmbiguous(SessionConflict):
+    """This names several sessions: give one of their ids."""
+
+    def __init__(self, message: str | None = None, *, candidates: Sequence[SessionName] = ()) -> None:
+        super().__init__(message, actual=[each.id for each in candidates] or None)
+        self.candidates = tuple(candidates)
 
 
 class SessionEnded(PalaverError):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -199,6 +199,14 @@ class SessionManager(ManagerBase):
         """The session with this id or alias. Raises SessionNotFound; never makes or changes anything."""
         return Session(self._core, drive(self._core.store, flows.known(self._core, session_id)))
 
+    def find(self, name: str) -> Session:
+        """The session that a person means: by its id, alias or title, or by the beginning of a title or id.
+
+        Titles are compared exactly first, then without regard to case and spaces; an id needs four characters.
+        Raises SessionAmbiguous with `candidates` where several are meant, SessionNotFound with names that are near.
+        """
+        return Session(self._core, drive(self._core.store, naming.named(self._core, name)))
+
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
         session_id, new = drive(self._core.store, self._bound(target))
@@ -297,8 +305,8 @@ class SessionManager(ManagerBase):
         return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
 
     def resume(self, target: Target, session_id: str) -> Session:
-        """Point a key at a session that exists, by its id or alias, and reopen it if it had ended."""
-        return Session(self._core, drive(self._core.store, flows.bind(self._core, target, session_id)))
+        """Point a key at a session that exists, named as `find` takes it, and reopen it if it had ended."""
+        return Session(self._core, drive(self._core.store, naming.bind(self._core, target, session_id)))
 
     switch = resume
 

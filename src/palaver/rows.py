@@ -160,6 +160,10 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut_count: int = 0
     compaction: int = 0
     """Id of the newest compaction that is not stale; 0: none."""
+    title_source: str | None = None
+    """`user` or `generated`: a generated title never takes the place of the user's own. None: nobody said."""
+    settings: str | None = None
+    """JSON of the `SessionSettings`: the model and where it is."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):

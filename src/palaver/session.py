@@ -211,9 +211,17 @@ class Session(SessionBase):
         """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""
         return drive(self._core.store, self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
-    def rename(self, title: str | None) -> None:
-        """Give the session a title, or take it away. SessionConflict if another session of the owner has it."""
-        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, title=title)))
+    def rename(self, title: str | None, *, numbered: bool = False, generated: bool = False) -> str | None:
+        """Give the session a title, or take it away; gives the title that it has now.
+
+        SessionConflict if another session of the owner has it, and then names one that is free; with `numbered` that
+        is taken, such as `Trip to Rome #2`. A `generated` one, by a model or by `suggested_title`, is tidied and
+        numbered as needed, and changes nothing where the session has a title of the user's own.
+        """
+        return drive(
+            self._core.store,
+            self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated)),
+        )
 
     def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
         """Leave the session out of default lists, or take it back."""

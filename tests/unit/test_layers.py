@@ -40,7 +40,7 @@ LAYERS = (
         "policy",
         """
         annotations budget codec compaction context delivery exchanges formats info key_layout key_presets keys media
-        operations records redact replay reset rows search settings times tokens window
+        operations records redact replay reset rows search settings times titles tokens window
         """,
         pure=True,
     ),

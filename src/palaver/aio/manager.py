@@ -16,7 +16,7 @@ from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -103,6 +103,11 @@ class AsyncSessionManager(ManagerBase):
         found = await self._handover.drive(flows.known(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
 
+    async def find(self, name: str) -> AsyncSession:
+        """See `SessionManager.find`."""
+        found = await self._handover.drive(naming.named(self._core, name))
+        return AsyncSession(self._core, found, self._handover)
+
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
         session_id, new = await self._handover.drive(self._bound(target))
@@ -186,7 +191,7 @@ class AsyncSessionManager(ManagerBase):
 
     async def resume(self, target: Target, session_id: str) -> AsyncSession:
         """See `SessionManager.resume`."""
-        found = await self._handover.drive(flows.bind(self._core, target, session_id))
+        found = await self._handover.drive(naming.bind(self._core, target, session_id))
         return AsyncSession(self._core, found, self._handover)
 
     switch = resume

@@ -105,9 +105,11 @@ class AsyncSession(SessionBase):
         """See `Session.media`."""
         return await self._handover.drive(self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
-    async def rename(self, title: str | None) -> None:
+    async def rename(self, title: str | None, *, numbered: bool = False, generated: bool = False) -> str | None:
         """See `Session.rename`."""
-        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, title=title)))
+        return await self._handover.drive(
+            self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated))
+        )
 
     async def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
         """See `Session.archive`."""

@@ -261,6 +261,7 @@ def successor(
     elif carry == "summary":
         tail = yield from call(core.store.tail, current.id, core.owner, now, limit=1)
         summary = tail.summary.text if tail.summary is not None else None
+    title = current.title if carried or summary else None  # what goes on is named after what it goes on from
     told = reset.notice(reason, current, policy, origin or Origin.local())
     return core.new_session(
         origin,
@@ -272,6 +273,9 @@ def successor(
         carried=carried,
         summary=summary,
         metadata=None,
+        title=title,
+        title_source=current.title_source,
+        title_numbered=True,
     )
 
 

@@ -17,6 +17,7 @@ from palaver.operations.base import (
     require_text,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.titles import TitleSource, free_title, is_own, retitle
 from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
 __all__ = ["Bind", "Create", "Hold", "NewSession", "Rotate", "Rotated", "SetInfo", "add_session", "bind"]
@@ -29,6 +30,10 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     explicit: bool = False
     origin: str | None = None
     title: str | None = None
+    title_source: TitleSource | None = "user"
+    title_numbered: bool = False
+    """Where another session has the title: take the next number of it that is free."""
+    settings: str | None = None
     metadata: str | None = None
     parent: str | None = None
     parent_kind: str | None = None
@@ -181,6 +186,8 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
     session_id: str
     metadata: str | None = None
     title: str | msgspec.UnsetType | None = msgspec.UNSET
+    title_source: TitleSource = "user"
+    title_numbered: bool = False
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     archived: bool | msgspec.UnsetType = msgspec.UNSET
     pinned: bool | msgspec.UnsetType = msgspec.UNSET
@@ -192,7 +199,7 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         require_rev(row, self.expected_rev)
         changes: dict[str, object] = {
             name: value
-            for name in ("title", "tags", "archived", "pinned", "hidden")
+            for name in ("tags", "archived", "pinned", "hidden")
             if (value := getattr(self, name)) is not msgspec.UNSET and value != getattr(row, name)
         }
         if self.metadata is not None:
@@ -200,12 +207,21 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         if self.tags is not msgspec.UNSET:
             for tag in self.tags:
                 require_text(tag, "tag")
-        if "title" in changes:
-            retitle(ledger, row, self.title or None)
+        changes.update(self._titled(ledger, row))
         if changes:
             row = bump(ledger, row, **changes)
             ledger.add_change(row.number, row.rev, ChangeKind.INFO)
         return row
+
+    def _titled(self, ledger: Ledger, row: SessionRow) -> dict[str, object]:
+        """What changes of the title."""
+        if self.title is msgspec.UNSET or (self.title_source == "generated" and is_own(row)):
+            return {}
+        title = self.title or None
+        source = self.title_source if title is not None else None
+        if (title, source) == (row.title, row.title_source):
+            return {}
+        return {"title": retitle(ledger, row, title, numbered=self.title_numbered), "title_source": source}
 
 
 def _merged_metadata(metadata: str | None, given: str) -> str | None:
@@ -221,18 +237,6 @@ def _merged_metadata(metadata: str | None, given: str) -> str | None:
         else:
             kept[name] = value
     return codec.json_text(kept, "metadata") if kept else None
-
-
-def retitle(ledger: Ledger, row: SessionRow, title: str | None) -> None:
-    """Give up the session's title, and take another, which must be new to the owner. The caller stores the row."""
-    if title is not None:
-        require_text(title, "title")
-        known = ledger.titled(row.owner, title)
-        if known is not None and known != row.number:
-            actual = ledger.session(known).id
-            msg = f"title {title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
-    ledger.put_title(row.owner, row.title, title, row.number)
 
 
 class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
@@ -269,12 +273,9 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
     if ledger.find(new.id) is not None:
         msg = f"session id {new.id!r} is taken"
         raise SessionConflict(msg, actual=new.id)
-    if new.title is not None:
-        known = ledger.titled(owner, new.title)
-        if known is not None:
-            actual = ledger.session(known).id
-            msg = f"title {new.title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
+    title = new.title
+    if title is not None:
+        title = free_title(ledger, owner, title, numbered=new.title_numbered)
     row = ledger.add_session(
         SessionRow(
             id=new.id,
@@ -282,7 +283,9 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             created_at=at,
             explicit=new.explicit,
             origin=new.origin,
-            title=new.title,
+            title=title,
+            title_source=new.title_source if title is not None else None,
+            settings=new.settings,
             metadata=new.metadata,
             parent=new.parent,
             parent_kind=new.parent_kind,

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.errors import PalaverError
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
@@ -165,6 +165,14 @@ class Store(ABC):
     @abstractmethod
     def named(self, owner: str | None, alias: str) -> str | None:
         """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
+
+    @abstractmethod
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        """Sessions whose title, folded by `titles.folded`, or whose id begins with `text`, in the order of that.
+
+        Of one owner, or (None) of all; deleted ones are left out, ended, archived and hidden ones are not. Read off an
+        index: its cost follows from `limit`, not from how many sessions there are.
+        """
 
     @abstractmethod
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
@@ -40,6 +40,7 @@ from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
+from palaver.titles import folded
 from palaver.window import Tail
 
 __all__ = ["MemoryStore"]
@@ -192,6 +193,14 @@ class MemoryStore(Store):
         with self._open() as ledger:
             number = ledger.alias(owner or "", alias)
             return ledger.session(number).id if number is not None else None
+
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        with self._open() as ledger:
+            rows = [r for r in ledger.sessions.rows.values() if r is not None and r.deleted_at is None]
+            named = [(r.id if by == "id" else folded(r.title or ""), r) for r in rows if by == "id" or r.title]
+            found = [(name, r) for name, r in named if name.startswith(text) and owner in {None, r.owner}]
+            found.sort(key=lambda pair: (pair[0], pair[1].number))
+            return [SessionName(id=r.id, title=r.title, owner=r.owner or None) for _, r in found[:limit]]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self._open() as ledger:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -44,6 +44,7 @@ def info(
         owner=row.owner or None,
         keys=keys,
         title=row.title,
+        title_source=cast("Literal['user', 'generated'] | None", row.title_source),
         preview=row.preview,
         origin=_origin.decode(row.origin) if row.origin is not None else None,
         created_at=from_micros(row.created_at),

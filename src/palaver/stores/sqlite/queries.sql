@@ -5,14 +5,14 @@
 -- One session, by its number.
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
        preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction
+       cut_count, compaction, title_source, settings
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
 -- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -30,7 +30,7 @@ WHERE s.id = ?;
 -- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -58,7 +58,7 @@ WHERE s.number = ?;
 -- A page of sessions of all owners, newest activity first.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -78,7 +78,7 @@ LIMIT :limit;
 -- The same for one owner.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -97,6 +97,24 @@ LIMIT :limit;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
+
+-- name: titles_of_owner
+-- Titles of an owner's sessions in a range of folded titles; those of deleted sessions are not kept.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND title_key >= ? AND title_key < ?
+ORDER BY title_key LIMIT ?;
+
+-- name: titles_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE title_key >= ? AND title_key < ? ORDER BY title_key LIMIT ?;
+
+-- name: ids_of_owner
+-- An owner's sessions in a range of ids.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND id >= ? AND id < ? AND deleted_at IS NULL
+ORDER BY id LIMIT ?;
+
+-- name: ids_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE id >= ? AND id < ? AND deleted_at IS NULL ORDER BY id LIMIT ?;
 
 -- name: turn_seqs
 -- What a turn stored itself: `turn` is how far back it began, plus 1.
@@ -124,14 +142,15 @@ SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMI
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, last_seq, message_count, last_active, user_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cut_count, compaction, title_source, settings, last_seq, message_count, last_active, user_seq, title_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
     origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
     tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
     hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
-    compaction = excluded.compaction, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    compaction = excluded.compaction, title_source = excluded.title_source, settings = excluded.settings,
+    title_key = excluded.title_key, last_seq = excluded.last_seq, message_count = excluded.message_count,
     last_active = excluded.last_active, user_seq = excluded.user_seq;
 
 -- name: put_head

@@ -6,14 +6,14 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import apsw
 import msgspec
 
 from palaver import codec, media
 from palaver.errors import CursorExpired, SessionNotFound
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.records import Chunk, SessionRecord
@@ -43,6 +43,7 @@ from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
+from palaver.titles import end_of_prefix
 from palaver.window import Tail
 
 __all__ = ["Lines", "Reads"]
@@ -115,6 +116,12 @@ class Reads:
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
         return row[0] if row is not None else None
+
+    def beginning(self, owner: str | None, text: str, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        name = f"{by}s_of_{'all' if owner is None else 'owner'}"
+        span = (text, end_of_prefix(text) or b"", limit)  # every blob is greater than every text
+        rows = self.sql.all(name, span if owner is None else (owner, *span))
+        return [SessionName(id=r[0], owner=r[1] or None, title=r[2]) for r in rows]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self.snapshot():

@@ -18,6 +18,7 @@ from palaver.rows import (
     UsageRow,
 )
 from palaver.times import SECOND
+from palaver.titles import folded
 
 __all__ = [
     "LAST",
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 25
+SESSION_COLUMNS = 27
 TURN_COLUMNS = 18
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
@@ -73,6 +74,8 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         leading_seq=row[22],
         cut_count=row[23],
         compaction=row[24],
+        title_source=row[25],
+        settings=row[26],
     )
 
 
@@ -104,10 +107,13 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.leading_seq,
         row.cut_count,
         row.compaction,
+        row.title_source,
+        row.settings,
         head.last_seq,
         head.message_count,
         head.last_active,
         head.user_seq,
+        folded(row.title) if row.title is not None and row.deleted_at is None else None,
     )
 
 
