@@ -81,6 +81,7 @@ new_sessions = st.builds(
     id=st.sampled_from((NEW, NEW, NEW, "s1")),
     explicit=st.booleans(),
     title=st.sampled_from((None, None, "plans", "notes")),
+    title_numbered=st.booleans(),
     metadata=st.sampled_from((None, '{"a":1}')),
     notice=st.sampled_from((None, '{"for_model":"anew"}')),
     summary=st.sampled_from((None, None, "they met")),
@@ -169,7 +170,9 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(
         SetInfo,
         **by_id,
-        title=st.sampled_from((None, "plans", "notes", "later")),
+        title=st.sampled_from((None, "plans", "Plans", "notes", "later", "plans #2")),
+        title_source=st.sampled_from(("user", "user", "generated")),
+        title_numbered=st.booleans(),
         tags=st.sampled_from((msgspec.UNSET, (), ("work", "rome"))),
         archived=st.sampled_from((msgspec.UNSET, True, False)),
         hidden=st.sampled_from((msgspec.UNSET, True, False)),

@@ -54,6 +54,28 @@ def live(url: str, reference: str = KEY) -> list[str]:
         return [message.text for message in found.messages()]
 
 
+def test_a_session_is_named_by_its_title(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever a command takes a session; of several that it may mean, all are named."""
+    assert main(["rename", KEY, "Trip to Rome", "--store", url]) == 0
+    assert main(["fork", "trip to rome", "--store", url]) == 0
+    for command in (["show", "Trip to Rome"], ["tag", "Trip to Rome #2", "x"], ["export", "TRIP TO ROME"]):
+        assert main([*command, "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["pin", "trip", "--store", url]) == 5
+    told = capsys.readouterr().err
+    assert "'trip' begins the names of 2 sessions: 'Trip to Rome' (" in told
+    assert "'Trip to Rome #2' (" in told
+    assert main(["rename", "Trip to Rome #2", "Trip to Rome", "--store", url]) == 5
+    assert "such as 'Trip to Rome #2', which is free" in capsys.readouterr().err
+    assert main(["rename", "Trip to Rome #2", "trip to Rome", "--numbered", "--store", url]) == 0
+    assert main(["rename", KEY, "--suggest", "--store", url]) == 0
+    assert "its title is Trip to Rome" in capsys.readouterr().out
+    assert main(["rename", KEY, "--none", "--store", url]) == 0
+    assert main(["rename", KEY, "--suggest", "--store", url]) == 0
+    assert "its title is one" in capsys.readouterr().out
+    assert main(["rename", KEY, "Oslo", "--suggest", "--store", url]) == 2
+
+
 def test_titles_and_tags(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A title and tags are set, said, and taken away on purpose only."""
     assert main(["rename", KEY, "Trip to Rome", "--store", url]) == 0

@@ -209,10 +209,19 @@ def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     assert "elsewhere" not in texts(session)
 
 
-@pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (None, 8), (99, 8)])
+@pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (8, 8), (None, 8)])
 def test_a_fork_tears_no_exchange(sessions: SessionManager, at: int | None, length: int) -> None:
     """Between a call and its result it ends before the call."""
     assert len(talk(sessions, 2).fork(at=at).messages()) == length
+
+
+def test_a_fork_beyond_the_end_is_refused(sessions: SessionManager) -> None:
+    """There is no message there: who names one has counted wrong, and is told how far the session goes."""
+    session = talk(sessions, 2)
+    for at in (-1, 9, 999):
+        with pytest.raises(SessionConflict, match=f"positions 1 to 8; there is no message at seq {at}"):
+            session.fork(at=at)
+    assert len(sessions.list()) == 1
 
 
 def test_a_long_fork_with_its_summary_and_images(sessions: SessionManager) -> None:

@@ -167,7 +167,9 @@ def ls(
 @app.command("show", epilog="Example: palaver show telegram:dm:42 --window")
 def show(
     context: typer.Context,
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")],
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
+    ],
     *,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many of the newest messages at most.")
@@ -212,7 +214,7 @@ def search_messages(
         int, typer.Option("--around", "-C", metavar="NUMBER", min=0, help="Show so many messages before and after.")
     ] = 0,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias or key.")
+        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias, key or title.")
     ] = None,
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")

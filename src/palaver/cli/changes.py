@@ -15,7 +15,9 @@ from palaver.session import Session
 
 __all__ = ["add_to"]
 
-Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
+]
 Change = Callable[[Session, Output], None]
 
 
@@ -38,20 +40,26 @@ def rename(
     ] = None,
     *,
     none: Annotated[bool, typer.Option("--none", help="Take the title away.")] = False,
+    numbered: Annotated[
+        bool, typer.Option("--numbered", help="Where another session has the title, take the next: Rome #2.")
+    ] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Make a title of what was said first, where it has none of your own.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Give a session a title."""
-    if (title is None) is not none:
-        msg = "give a title, or --none to take it away"
+    if (title is not None) + none + suggest != 1:
+        msg = "give a title, or --suggest, or --none to take it away"
         raise typer.BadParameter(msg, param_hint="TITLE")
     _require_text(title, "TITLE")
     _change(
         context,
         session,
-        lambda found, output: rewriting.rename(found, output, title),
+        lambda found, output: rewriting.rename(found, output, title, numbered=numbered, suggest=suggest),
         owner=owner,
         store=store,
         json=json,

@@ -7,13 +7,20 @@ from palaver.cli.amounts import counted
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.session import Session
+from palaver.titles import suggested_title
 
 __all__ = ["archive", "fork", "pin", "redo", "rename", "tag", "undo"]
 
+SAID = 50
+"""Messages of which a title may be made."""
 
-def rename(session: Session, output: Output, title: str | None) -> None:
+
+def rename(session: Session, output: Output, title: str | None, *, numbered: bool, suggest: bool) -> None:
     """Give the session a title, or take it away."""
-    session.rename(title)
+    if suggest:
+        title = session.rename(suggested_title(session.messages(limit=SAID)), generated=True)
+    else:
+        title = session.rename(title, numbered=numbered)
     _tell(session, output, "it has no title now" if title is None else f"its title is {title}")
 
 

@@ -47,6 +47,10 @@ def free_title(ledger: Ledger, owner: str, title: str, *, numbered: bool, number
 def retitle(ledger: Ledger, row: SessionRow, title: str | None, *, numbered: bool = False) -> str | None:
     """Give up the session's title for another, or none; gives the one it has now. The caller stores the row."""
     if title is not None:
+        had = row.title
+        same = had is not None and titles.lineage(had)[0] == titles.lineage(title)[0]
+        if numbered and same and ledger.titled(row.owner, title) not in {None, row.number}:
+            title = had or title  # it has a number of this title already
         title = free_title(ledger, row.owner, title, numbered=numbered, number=row.number)
     ledger.put_title(row.owner, row.title, title, row.number)
     return title

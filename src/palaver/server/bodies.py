@@ -86,7 +86,7 @@ class ResumeKey(KeyBody, frozen=True, kw_only=True):
     """Points a key at a session that exists."""
 
     session_id: str
-    """Its id or alias."""
+    """Its id, alias or title, or the beginning of a title or id that no other has."""
 
 
 class CreateSession(_Target, frozen=True, kw_only=True):
@@ -110,6 +110,10 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """Merged into the session's metadata, one level deep; null removes a key."""
     title: Said | UnsetType | None = UNSET
     """New to the owner; null takes the title away."""
+    title_source: Literal["user", "generated"] | UnsetType = UNSET
+    """With a title: a generated one changes nothing where the session has a title of the user's own."""
+    title_numbered: bool | UnsetType = UNSET
+    """With a title: where another session has it, take it with the next number that is free."""
     tags: tuple[Said, ...] | UnsetType = UNSET
     """These, and no others."""
     archived: bool | UnsetType = UNSET
@@ -118,6 +122,9 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """Whether it is kept from being archived or expired by age."""
 
     def __post_init__(self) -> None:
+        if self.title is UNSET and not (self.title_source is UNSET and self.title_numbered is UNSET):
+            msg = "title_source and title_numbered say how to take a title: give title too"
+            raise ValueError(msg)
         if not self.changes():
             msg = "nothing is to be changed: give metadata, title, tags, archived or pinned"
             raise ValueError(msg)

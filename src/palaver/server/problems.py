@@ -18,6 +18,7 @@ from palaver.errors import (
     MediaNotFound,
     PalaverError,
     SchemaMismatch,
+    SessionAmbiguous,
     SessionBusy,
     SessionConflict,
     SessionEnded,
@@ -30,6 +31,7 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
+from palaver.info import SessionName
 
 __all__ = ["KINDS", "Problem", "ProblemError", "answer", "of_error", "problem"]
 
@@ -51,6 +53,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the write: `not_written`, or `unknown`: then send it again with the same message id."""
     expected: Any = msgspec.UNSET
     actual: Any = msgspec.UNSET
+    candidates: tuple[SessionName, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of an ambiguous name: the sessions that it may mean, with their ids and titles."""
     began_at: datetime | msgspec.UnsetType = msgspec.UNSET
     """Of a busy session: when the turn began that runs in it."""
     expires_at: datetime | msgspec.UnsetType = msgspec.UNSET
@@ -73,6 +77,7 @@ class Kind(msgspec.Struct, frozen=True):
 _STATUS: dict[type[PalaverError], int] = {
     SessionNotFound: 404,
     SessionBusy: 409,
+    SessionAmbiguous: 409,
     SessionConflict: 409,
     SessionEnded: 409,
     MediaNotFound: 404,
@@ -166,6 +171,8 @@ def of_error(error: PalaverError, *, path: str | None = None) -> Problem:
         fields["path"] = path
     if isinstance(error, SessionConflict) and (error.expected is not None or error.actual is not None):
         fields["expected"], fields["actual"] = error.expected, error.actual
+    if isinstance(error, SessionAmbiguous):
+        fields["candidates"] = error.candidates
     if isinstance(error, StoreError):
         fields["outcome"] = error.outcome
         if error.outcome == "unknown":  # the status must not promise that nothing was written

@@ -25,7 +25,7 @@ from palaver.server.answers import (
 )
 from palaver.server.bodies import Positive
 from palaver.server.limits import MAX_PAGE
-from palaver.server.lookup import session_of
+from palaver.server.lookup import session_meant, session_of
 from palaver.server.messages import Count
 from palaver.server.reach import session_handle, set_info
 from palaver.server.revisions import guarded, shown
@@ -33,6 +33,7 @@ from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
+MAX_NAME = 1_000
 PageSize: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 
 
@@ -47,6 +48,13 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     include_ended: bool = True
     include_empty: bool = False
     include_hidden: bool = False
+
+
+class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which session is meant."""
+
+    name: Annotated[str, Meta(max_length=MAX_NAME)]
+    """Its id, alias or title, or the beginning of a title or id."""
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +101,12 @@ async def get_session(call: Call) -> Answer:
     if known.strip() == "*" or answer.headers["ETag"] in [each.strip().removeprefix("W/") for each in known.split(",")]:
         return Answer(None, 304, answer.headers)
     return answer
+
+
+async def find_session(call: Call) -> Answer:
+    """The session that a person means."""
+    query: NameQuery = call.query
+    return await shown(await session_meant(call.sessions, query.name), call)
 
 
 async def patch_session(call: Call) -> Answer:
@@ -195,6 +209,17 @@ ENDPOINTS = (
         SessionDocument,
         problems=_FOUND,
         headers={"If-None-Match": "ETags that the caller knows the session by."},
+    ),
+    Endpoint(
+        "GET",
+        "/v1/find",
+        "findSession",
+        "The session that a person means: by id, alias or title, or how a title or id begins.",
+        find_session,
+        {200: "The session."},
+        SessionDocument,
+        query=NameQuery,
+        problems=(*_FOUND, "session-ambiguous"),
     ),
     Endpoint(
         "PATCH",

@@ -63,18 +63,12 @@ def _resume(conversation: Conversation, rest: str, output: Output) -> None:
 
 
 def _reference(conversation: Conversation, rest: str) -> str:
-    """The id of a session that is named by its place in the list, its title, or the beginning of its id."""
-    recent = conversation.sessions.list(limit=200)
-    for info in recent:
-        if rest in (info.id, info.title):
-            return info.id
-    listed = conversation.listed or tuple(info.id for info in recent[:RECENT])
-    if rest.isdecimal() and 1 <= int(rest) <= len(listed):  # by the list that the person has seen
-        return listed[int(rest) - 1]
-    near = [info for info in recent if info.id.startswith(rest) or (info.title or "").casefold() == rest.casefold()]
-    if len(near) > 1:
-        raise SessionConflict(f"{rest!r} names {len(near)} sessions: give more of the id")
-    return near[0].id if near else rest
+    """The id of a session that is named by its place in the list that the person has seen; else the name itself."""
+    if rest.isdecimal() and len(rest) <= len(str(RECENT)):
+        listed = conversation.listed or tuple(info.id for info in conversation.sessions.list(limit=RECENT))
+        if 1 <= int(rest) <= len(listed):
+            return listed[int(rest) - 1]
+    return rest
 
 
 def _list(conversation: Conversation, output: Output) -> None:

@@ -118,7 +118,7 @@ class Reads:
         return row[0] if row is not None else None
 
     def beginning(self, owner: str | None, text: str, by: Literal["title", "id"], limit: int) -> list[SessionName]:
-        name = f"{by}s_of_{'all' if owner is None else 'owner'}"
+        name = _BEGINNING[by, owner is None]
         span = (text, end_of_prefix(text) or b"", limit)  # every blob is greater than every text
         rows = self.sql.all(name, span if owner is None else (owner, *span))
         return [SessionName(id=r[0], owner=r[1] or None, title=r[2]) for r in rows]
@@ -513,6 +513,12 @@ class Reads:
 
 
 _FURTHEST = 1 << 62
+_BEGINNING = {
+    ("title", False): "titles_of_owner",
+    ("title", True): "titles_of_all",
+    ("id", False): "ids_of_owner",
+    ("id", True): "ids_of_all",
+}
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
