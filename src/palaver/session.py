@@ -11,7 +11,7 @@ from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, history, rewriting
+from palaver.flows import forks, history, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -258,10 +258,36 @@ class Session(SessionBase):
         """
         return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns)))
 
-    def redo(self) -> Redone:
-        """Bring back what the last rewind, truncate, retain, clear or delete_message took; gives the range.
+    def retry(
+        self,
+        *,
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Turn:
+        """Begin a turn that answers the newest message of the user again; what had answered it is live no more.
 
-        SessionConflict where there is nothing to bring back, or a message came since.
+        The message is stored again, at the end. `redo` brings the answer before back, in place of the new one, while
+        nothing came after that; so does `rollback` of the turn. What tools did is not undone.
+
+        While a turn runs, it waits for up to `timeout` seconds (None: for ever) and then raises SessionBusy. Raises
+        SessionConflict where no message could be answered again, SessionEnded.
+        """
+        core = self._core
+        budget = budget_of(core, max_messages, max_tokens, max_turns)
+        began = drive(
+            core.store,
+            self._on(lambda i: retrying.retry(core, i, timeout=timeout, lease=lease, budget=budget)),
+        )
+        return Turn(core, began, lease or core.settings.lease)
+
+    def redo(self) -> Redone:
+        """Bring back what the last rewind, retry, truncate, retain, clear or delete_message took; gives the range.
+
+        After a retry the answer before comes back in place of the new one. SessionConflict where there is nothing to
+        bring back, or a message came since.
         """
         return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i)))
 

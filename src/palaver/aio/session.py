@@ -11,7 +11,7 @@ from palaver.aio.turn import AsyncTurn
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, rewriting
+from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -135,6 +135,27 @@ class AsyncSession(SessionBase):
     async def rewind(self, turns: int = 1) -> Page:
         """See `Session.rewind`."""
         return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+
+    def retry(
+        self,
+        *,
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Entering[AsyncTurn]:
+        """See `Session.retry`. Await it, or enter it with `async with`."""
+
+        async def begin() -> AsyncTurn:
+            core = self._core
+            budget = budget_of(core, max_messages, max_tokens, max_turns)
+            began = await self._handover.drive(
+                self._on(lambda i: retrying.retry(core, i, timeout=timeout, lease=lease, budget=budget))
+            )
+            return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
+
+        return Entering(begin())
 
     async def redo(self) -> Redone:
         """See `Session.redo`."""

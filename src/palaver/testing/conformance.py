@@ -16,6 +16,7 @@ from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
 from palaver.testing.removal import Deletions
+from palaver.testing.retrying import Repeats
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
@@ -46,6 +47,7 @@ class StoreConformance(
     Staleness,
     Withdrawals,
     Redos,
+    Repeats,
     Deletions,
     Copies,
     Edits,
