@@ -25,6 +25,7 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/fork", {}),
     ("POST", "/rewind", {}),
     ("POST", "/redo", None),
+    ("POST", "/retry", {}),
     ("POST", "/truncate", {"after": 1}),
     ("POST", "/retain", {"last": 1}),
     ("POST", "/clear", None),

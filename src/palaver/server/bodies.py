@@ -39,6 +39,7 @@ __all__ = [
     "ReplaceWireMessages",
     "ResumeKey",
     "RetainSession",
+    "RetrySession",
     "RewindSession",
     "TruncateSession",
     "WithdrawSummary",
@@ -196,6 +197,13 @@ class _View(Body, frozen=True, kw_only=True):
     max_turns: Positive | None = None
     render: Wire | None = None
     """Wire format, such as `openai_chat`: the answer's `payload` is ready for that provider."""
+
+
+class RetrySession(_View, frozen=True, kw_only=True):
+    """Answers the newest message of the user again."""
+
+    lease_seconds: LeaseSeconds | None = None
+    """How long the turn keeps the session without a sign of life; null: the server's setting."""
 
 
 class _Begin(_View, frozen=True, kw_only=True):

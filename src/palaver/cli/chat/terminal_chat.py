@@ -18,6 +18,7 @@ from palaver.keys import Origin
 from palaver.model import Message, ToolCall, user
 from palaver.models import EndpointError
 from palaver.opening import open as open_manager
+from palaver.turn import Turn
 
 __all__ = ["ChatOptions", "start"]
 
@@ -48,9 +49,9 @@ def start(url: str, options: ChatOptions, output: Output) -> int:
             try:
                 if not line.strip():
                     continue
-                message = perform(line.strip(), conversation, output) if line.startswith("/") else user(line)
-                if message is not None:
-                    _answer(conversation, message, output)
+                said = perform(line.strip(), conversation, output) if line.startswith("/") else user(line)
+                if said is not None:
+                    _answer(conversation, said, output)
             except Quit:
                 break
             except PalaverError as exc:
@@ -84,7 +85,7 @@ def _read(output: Output) -> str | None:
             output.note("/quit or Ctrl-D leaves")
 
 
-def _answer(conversation: Conversation, message: Message, output: Output) -> None:
+def _answer(conversation: Conversation, given: Message | Turn, output: Output) -> None:
     said = False
 
     def show(text: str) -> None:
@@ -97,7 +98,10 @@ def _answer(conversation: Conversation, message: Message, output: Output) -> Non
         output.note(f"[{call.name} {one_line(call.arguments)} = {one_line(result)}]")
 
     try:
-        conversation.say(message, show, called)
+        if isinstance(given, Turn):
+            conversation.answer(given, show, called)
+        else:
+            conversation.say(given, show, called)
     except KeyboardInterrupt:
         output.text()
         output.note("(interrupted; what it said so far is kept, /retry asks again)")
