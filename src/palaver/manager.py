@@ -13,6 +13,7 @@ from palaver.core import Core, Target
 from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
 from palaver.model import Message, Role
@@ -345,6 +346,15 @@ class SessionManager(ManagerBase):
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""
         self._require_scope(owner)
         return SessionManager(replace(self._core, owner=owner))
+
+    def incognito(self) -> SessionManager:
+        """The same verbs over conversations that nothing keeps: they are in this process's memory until it closes.
+
+        They leave no trace in the store: no file, feed, search, usage or log, and nothing of this manager finds them.
+        Their ids begin with `incognito-`. Each call gives the same conversations, until this manager or what it gave is
+        closed: then they are gone.
+        """
+        return SessionManager(incognito_core(self._core))
 
     def close(self) -> None:
         """Finish what is under way and release the store. Idempotent."""

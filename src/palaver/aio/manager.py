@@ -19,6 +19,7 @@ from palaver.core import Core, Target
 from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
 from palaver.handover import Handover
 from palaver.info import SessionInfo
@@ -233,6 +234,13 @@ class AsyncSessionManager(ManagerBase):
         """See `SessionManager.for_owner`."""
         self._require_scope(owner)
         return AsyncSessionManager(replace(self._core, owner=owner), self._handover)
+
+    def incognito(self) -> AsyncSessionManager:
+        """See `SessionManager.incognito`."""
+        core = incognito_core(self._core)
+        if core is self._core:
+            return self
+        return AsyncSessionManager(core, self._handover.beside(core.store))
 
     async def close(self) -> None:
         """See `SessionManager.close`."""

@@ -112,6 +112,9 @@ def chat(
             "--key", metavar="KEY", help="The conversation's key; else local:dm, which all chats on a store share."
         ),
     ] = None,
+    incognito: Annotated[
+        bool, typer.Option("--incognito", help="Keep nothing: the conversation is gone when the chat ends.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     debug: Debug = False,
@@ -127,7 +130,13 @@ def chat(
         from palaver.cli import chat as chatting
 
         said = chatting.ChatOptions(
-            provider=provider.value, base_url=base_url, model=model, system=system, key=key, owner=owner
+            provider=provider.value,
+            base_url=base_url,
+            model=model,
+            system=system,
+            key=key,
+            owner=owner,
+            incognito=incognito,
         )
         return chatting.start(stores.resolve_url(options.store), said, output)
 

@@ -121,6 +121,7 @@ _OWN = (
     Kind("not-found", 404, "There is nothing at this path."),
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),
     Kind("precondition-failed", 412, "The session has changed: read it again, and send its new ETag."),
+    Kind("incognito-unavailable", 409, "This server keeps no incognito sessions: it has several processes."),
     Kind("body-too-large", 413, "The body is larger than the server takes."),
     Kind("unsupported-media-type", 415, "Bodies are JSON: send Content-Type: application/json."),
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),

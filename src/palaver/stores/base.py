@@ -306,6 +306,11 @@ class Store(ABC):
         """
 
     # ------------------------------------------------------------------ life
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, as far as it can tell."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Finish what is under way, release everything, and refuse what comes later with StoreClosed. Idempotent."""

@@ -573,9 +573,15 @@ class MemoryStore(Store):
                     out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
             return out
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
+            self._ledger = _Ledger()  # nothing outlives it, whoever still holds the store
+            self._changes = []
 
 
 def _is_searched(row: SessionRow, query: SearchQuery) -> bool:

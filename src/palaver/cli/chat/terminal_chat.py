@@ -35,6 +35,7 @@ class ChatOptions:
     system: str
     key: str | None
     owner: str | None
+    incognito: bool = False
 
 
 def start(url: str, options: ChatOptions, output: Output) -> int:
@@ -42,6 +43,9 @@ def start(url: str, options: ChatOptions, output: Output) -> int:
     endpoint = opened(options.provider, options.base_url, options.model)
     with open_manager(url) as manager:
         sessions = manager.for_owner(options.owner) if options.owner else manager
+        if options.incognito:
+            sessions = sessions.incognito()
+            output.note("incognito: nothing of this conversation is kept, and none of the others is seen")
         target = options.key if options.key is not None else Origin.local()
         conversation = Conversation(sessions, target, endpoint, options.system)
         _greet(conversation, output)
