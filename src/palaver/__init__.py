@@ -16,9 +16,11 @@ from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
+from palaver.endpoints import ModelSettings
 from palaver.errors import (
     CorruptRecord,
     CounterUnavailable,
+    CredentialRefused,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -92,6 +94,7 @@ __all__ = [
     "CompactionPolicy",
     "CorruptRecord",
     "CounterUnavailable",
+    "CredentialRefused",
     "CursorExpired",
     "Deployment",
     "FilePart",
@@ -103,6 +106,7 @@ __all__ = [
     "KeyPolicy",
     "MediaNotFound",
     "Message",
+    "ModelSettings",
     "Notice",
     "Opaque",
     "OpenTurn",

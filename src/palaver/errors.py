@@ -11,6 +11,7 @@
     ├── CursorExpired                            the change feed no longer reaches back that far
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
     ├── InvalidMessage           (ValueError)    a message that could not be stored and read back
+    ├── CredentialRefused        (ValueError)    a setting that holds a key or password instead of its name
     ├── UnsupportedFormat        (ValueError)    a wire format or codec version that is not known
     ├── CounterUnavailable                       a tokenizer that is not installed, or lacks its vocabulary
     ├── CorruptRecord                            a stored record that cannot be decoded (store, location, excerpt)
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CorruptRecord",
     "CounterUnavailable",
+    "CredentialRefused",
     "CursorExpired",
     "InvalidKey",
     "InvalidMessage",
@@ -126,6 +128,10 @@ class InvalidKey(PalaverError, ValueError):
 
 class InvalidMessage(PalaverError, ValueError):
     """This message cannot be stored and read back as it is."""
+
+
+class CredentialRefused(PalaverError, ValueError):
+    """This looks like a credential: give the name of what holds it."""
 
 
 class UnsupportedFormat(PalaverError, ValueError):

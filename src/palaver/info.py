@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from palaver.endpoints import ModelSettings
 from palaver.keys import Origin
 from palaver.model import Message, Usage
 
@@ -95,6 +96,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     turn_running: bool = False
     reset_reason: str | None = None
     """Why the reset that made this session happened; None where no reset made it."""
+    model: ModelSettings | None = None
+    """The model that answers here, and where it is; None: nobody chose one."""
     metadata: dict[str, Any] = {}  # msgspec gives every value its own copy
     usage: Usage | None = None
     bound_at: datetime | None = None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from palaver.budget import Budget
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
+from palaver.endpoints import ModelSettings
 from palaver.errors import SessionNotFound
 from palaver.flows import compaction as compactions
 from palaver.flows import forks, history, retrying, rewriting
@@ -221,6 +222,17 @@ class Session(SessionBase):
         return drive(
             self._core.store,
             self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated)),
+        )
+
+    def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
+        """Say which model answers here, and where it is; `info().model` says so, and forks and resets carry it on.
+
+        It takes the place of what was set before. The key is given by its name only: what looks like a credential
+        raises CredentialRefused, which does not repeat it. Raises SessionConflict for another version.
+        """
+        drive(
+            self._core.store,
+            self._on(lambda i: flows.set_info(self._core, i, model=model, expected_rev=expected_rev)),
         )
 
     def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does

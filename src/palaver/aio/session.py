@@ -10,6 +10,7 @@ from palaver.aio.entering import Entering
 from palaver.aio.turn import AsyncTurn
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
+from palaver.endpoints import ModelSettings
 from palaver.flows import compaction as compactions
 from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
@@ -109,6 +110,12 @@ class AsyncSession(SessionBase):
         """See `Session.rename`."""
         return await self._handover.drive(
             self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated))
+        )
+
+    async def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
+        """See `Session.set_model`."""
+        await self._handover.drive(
+            self._on(lambda i: flows.set_info(self._core, i, model=model, expected_rev=expected_rev))
         )
 
     async def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does

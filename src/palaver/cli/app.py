@@ -95,13 +95,13 @@ def chat(
     *,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The model to talk to.")] = None,
     provider: Annotated[
-        Provider,
+        Provider | None,
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="Whose API: openai, which many others speak too, or anthropic.",
+            help="Whose API: openai, which many others speak too, or anthropic; else the session's, else openai.",
         ),
-    ] = Provider.openai,
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where it is, if not at the provider's own address.")
     ] = None,
@@ -112,6 +112,10 @@ def chat(
             "--key", metavar="KEY", help="The conversation's key; else local:dm, which all chats on a store share."
         ),
     ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="SESSION", help="Go on with this one: its id, alias, key or title."),
+    ] = None,
     incognito: Annotated[
         bool, typer.Option("--incognito", help="Keep nothing: the conversation is gone when the chat ends.")
     ] = False,
@@ -121,7 +125,8 @@ def chat(
 ) -> None:
     """Chat with a model in the terminal.
 
-    The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY. The model may call a clock and a calculator.
+    What is not said here is as the session has it. The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY,
+    or the variable that the session names. The model may call a clock and a calculator.
     Every message is in the store before it is sent; `/help` lists commands. Needs the `chat` extra.
     """
     options = common_of(context).with_own(store=store, debug=debug)
@@ -130,12 +135,13 @@ def chat(
         from palaver.cli import chat as chatting
 
         said = chatting.ChatOptions(
-            provider=provider.value,
+            provider=provider.value if provider is not None else None,
             base_url=base_url,
             model=model,
             system=system,
             key=key,
             owner=owner,
+            session=session,
             incognito=incognito,
         )
         return chatting.start(stores.resolve_url(options.store), said, output)

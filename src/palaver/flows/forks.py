@@ -44,6 +44,7 @@ def fork(core: Core, session_id: str, at: int | None, title: str | None) -> Flow
         title=given,
         title_source="user" if title is not None else info.title_source,
         title_numbered=title is None,
+        model=info.model,
         metadata=codec.json_text(info.metadata, "metadata") if info.metadata else None,
         carried=tuple(copy(m, session_id) for m in chunk),
         hidden=not done,

@@ -295,6 +295,7 @@ def successor(
         title=title,
         title_source=current.title_source,
         title_numbered=True,
+        model=current.model,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec
+from palaver.endpoints import ModelSettings, admitted
 from palaver.errors import InvalidMessage, SessionConflict
 from palaver.operations.base import (
     KeyMoved,
@@ -33,7 +34,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title_source: TitleSource | None = "user"
     title_numbered: bool = False
     """Where another session has the title: take the next number of it that is free."""
-    settings: str | None = None
+    model: ModelSettings | None = None
     metadata: str | None = None
     parent: str | None = None
     parent_kind: str | None = None
@@ -188,6 +189,8 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
     title: str | msgspec.UnsetType | None = msgspec.UNSET
     title_source: TitleSource = "user"
     title_numbered: bool = False
+    model: ModelSettings | msgspec.UnsetType | None = msgspec.UNSET
+    """In the place of what was set before; None takes it away."""
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     archived: bool | msgspec.UnsetType = msgspec.UNSET
     pinned: bool | msgspec.UnsetType = msgspec.UNSET
@@ -207,6 +210,9 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         if self.tags is not msgspec.UNSET:
             for tag in self.tags:
                 require_text(tag, "tag")
+        if self.model is not msgspec.UNSET:
+            settings = admitted(self.model) if self.model is not None else None
+            changes |= {"settings": settings} if settings != row.settings else {}
         changes.update(self._titled(ledger, row))
         if changes:
             row = bump(ledger, row, **changes)
@@ -285,7 +291,7 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             origin=new.origin,
             title=title,
             title_source=new.title_source if title is not None else None,
-            settings=new.settings,
+            settings=admitted(new.model) if new.model is not None else None,
             metadata=new.metadata,
             parent=new.parent,
             parent_kind=new.parent_kind,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from palaver.endpoints import ModelSettings
 from palaver.errors import InvalidMessage
 from palaver.formats import parse
 from palaver.keys import Origin
@@ -115,6 +116,8 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """With a title: a generated one changes nothing where the session has a title of the user's own."""
     title_numbered: bool | UnsetType = UNSET
     """With a title: where another session has it, take it with the next number that is free."""
+    model: ModelSettings | UnsetType | None = UNSET
+    """Which model answers, and where it is, with its key by name; null takes it away."""
     tags: tuple[Said, ...] | UnsetType = UNSET
     """These, and no others."""
     archived: bool | UnsetType = UNSET
@@ -127,7 +130,7 @@ class PatchSession(Body, frozen=True, kw_only=True):
             msg = "title_source and title_numbered say how to take a title: give title too"
             raise ValueError(msg)
         if not self.changes():
-            msg = "nothing is to be changed: give metadata, title, tags, archived or pinned"
+            msg = "nothing is to be changed: give metadata, title, model, tags, archived or pinned"
             raise ValueError(msg)
 
     def changes(self) -> dict[str, Any]:

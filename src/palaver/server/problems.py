@@ -12,6 +12,7 @@ from starlette.responses import Response
 from palaver.errors import (
     CorruptRecord,
     CounterUnavailable,
+    CredentialRefused,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -85,6 +86,7 @@ _STATUS: dict[type[PalaverError], int] = {
     CursorExpired: 410,
     InvalidKey: 422,
     InvalidMessage: 422,
+    CredentialRefused: 422,
     UnsupportedFormat: 422,
     CorruptRecord: 500,
     CounterUnavailable: 500,

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from palaver.endpoints import settings_of
 from palaver.errors import CursorExpired
 from palaver.info import Hold, LineageKind, SessionInfo
 from palaver.info import Summary as SummaryInfo
@@ -64,6 +65,7 @@ def info(
         holds=_holds(row, now) if row.holds else (),
         turn_running=held(turn, now),
         reset_reason=row.reset_reason,
+        model=settings_of(row.settings),
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
         usage=usage,
         bound_at=from_micros(bound_at) if bound_at is not None else None,

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+from palaver.cli import stores
 from palaver.cli.amounts import counted
 from palaver.cli.chat.commands import Quit, perform
 from palaver.cli.chat.conversation import Conversation
@@ -13,10 +14,13 @@ from palaver.cli.endpoints import opened
 from palaver.cli.failures import OK
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line, printable
-from palaver.errors import PalaverError
+from palaver.core import Target
+from palaver.endpoints import ModelSettings
+from palaver.errors import PalaverError, SessionNotFound
 from palaver.keys import Origin
+from palaver.manager import SessionManager
 from palaver.model import Message, ToolCall, user
-from palaver.models import EndpointError
+from palaver.models import Endpoint, EndpointError
 from palaver.opening import open as open_manager
 from palaver.turn import Turn
 
@@ -29,24 +33,27 @@ PROMPT = "> "
 class ChatOptions:
     """What the command line says."""
 
-    provider: str
+    provider: str | None
     base_url: str | None
     model: str | None
     system: str
     key: str | None
     owner: str | None
+    session: str | None = None
     incognito: bool = False
 
 
 def start(url: str, options: ChatOptions, output: Output) -> int:
     """Chat until the person leaves. Raises Failure, StoreError."""
-    endpoint = opened(options.provider, options.base_url, options.model)
     with open_manager(url) as manager:
         sessions = manager.for_owner(options.owner) if options.owner else manager
         if options.incognito:
             sessions = sessions.incognito()
             output.note("incognito: nothing of this conversation is kept, and none of the others is seen")
         target = options.key if options.key is not None else Origin.local()
+        if options.session is not None:
+            sessions.resume(target, stores.find(sessions, options.session).id)
+        endpoint = _endpoint(options, sessions, target)
         conversation = Conversation(sessions, target, endpoint, options.system)
         _greet(conversation, output)
         while (line := _read(output)) is not None:
@@ -64,6 +71,24 @@ def start(url: str, options: ChatOptions, output: Output) -> int:
                 output.text()
                 output.note("interrupted")
     return OK
+
+
+def _endpoint(options: ChatOptions, sessions: SessionManager, target: Target) -> Endpoint:
+    """The model that the command line names; what it leaves out is as the session has it."""
+    with suppress(SessionNotFound):
+        known = sessions.resolve(target).info().model
+        if known is not None and options.provider in {None, _provider(known)}:
+            return opened(
+                _provider(known),
+                options.base_url or known.base_url,
+                options.model or known.model,
+                variable=known.credential,
+            )
+    return opened(options.provider or "openai", options.base_url, options.model)
+
+
+def _provider(model: ModelSettings) -> str:
+    return "anthropic" if model.wire == "anthropic" else "openai"
 
 
 def _greet(conversation: Conversation, output: Output) -> None:
