@@ -22,6 +22,7 @@ from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.titles import folded
 from palaver.turn import Turn
 
 __all__ = ["ManagerBase", "SessionManager"]
@@ -64,6 +65,8 @@ class ManagerBase:
         include_empty: bool,
         include_hidden: bool,
         include_deleted: bool,
+        title: str | None,
+        **narrowed: Any,
     ) -> SessionQuery:
         limit = page_limit(limit, "sessions")
         return SessionQuery(
@@ -76,6 +79,8 @@ class ManagerBase:
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            title=folded(title) if title is not None else None,
+            **narrowed,
         )
 
     def _search(
@@ -241,8 +246,20 @@ class SessionManager(ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
-        """Sessions, newest activity first. `after` is the id that the page before ended with."""
+        """Sessions, newest activity first. `after` is the id that the page before ended with.
+
+        Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
+        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
+        the page is full.
+        """
         query = self._query(
             limit=limit,
             after=after,
@@ -252,6 +269,13 @@ class SessionManager(ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return self._core.store.sessions(query, self._core.now())
 

@@ -51,6 +51,18 @@ def test_a_session_is_found_by_its_name(http: TestClient) -> None:
     assert http.get(f"/v1/sessions/{rome[:-1]}").status_code == 404, "paths name sessions by whole ids only"
 
 
+def test_lists_are_narrowed(http: TestClient) -> None:
+    """By tag, title, platform and marks."""
+    path = f"/v1/sessions/{made(http, 'Trip to Rome')}"
+    made(http, "Taxes")
+    http.patch(path, json={"tags": ["travel"], "pinned": True})
+    for query in ({"tag": "travel"}, {"title": "rome"}, {"pinned": "true"}):
+        listed = http.get("/v1/sessions", params={**query, "include_empty": "true"}).json()["sessions"]
+        assert [session["title"] for session in listed] == ["Trip to Rome"]
+    nothing = http.get("/v1/sessions", params={"platform": "telegram", "include_empty": "true"})
+    assert nothing.json()["sessions"] == []
+
+
 def test_a_key_resumes_by_name(http: TestClient) -> None:
     """As a person would say it in a chat; a key is no name."""
     rome = made(http, "Trip to Rome")

@@ -76,6 +76,29 @@ def test_a_session_is_named_by_its_title(url: str, capsys: pytest.CaptureFixture
     assert main(["rename", KEY, "Oslo", "--suggest", "--store", url]) == 2
 
 
+def test_tags_are_folders(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`ls` lists what has a tag, a title, a platform or a mark, and nothing else."""
+    with palaver.open(url) as sessions:
+        other = sessions.create(Origin("slack", chat_id="1", agent="coder"), title="Taxes")
+        other.append(user("hi"))
+        other.tag("work")
+    capsys.readouterr()
+    for asked in (["--tag", "work"], ["--title", "tax"], ["--platform", "slack"], ["--agent", "coder"]):
+        assert main(["ls", *asked, "--json", "--store", url]) == 0
+        assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == [other.id]
+    assert main(["pin", "taxes", "--store", url]) == 0
+    assert main(["archive", "taxes", "--store", url]) == 0
+    capsys.readouterr()
+    for asked, count in (
+        (["--pinned", "--all"], 1),
+        (["--archived"], 1),
+        (["--tag", "work"], 0),
+        (["--account", "x"], 0),
+    ):
+        assert main(["ls", *asked, "--json", "--store", url]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == count
+
+
 def test_titles_and_tags(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A title and tags are set, said, and taken away on purpose only."""
     assert main(["rename", KEY, "Trip to Rome", "--store", url]) == 0

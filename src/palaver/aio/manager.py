@@ -137,6 +137,13 @@ class AsyncSessionManager(ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -148,6 +155,13 @@ class AsyncSessionManager(ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 

@@ -162,6 +162,19 @@ def ls(
             help="Only those with a message since then: a span such as 2h or 1d12h, or an ISO time.",
         ),
     ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Only those whose title says this somewhere.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="NAME", help="Only those that began there.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only those with this agent.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
+    ] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -173,7 +186,20 @@ def ls(
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
-            listing.list_sessions(manager, output, limit=limit, active_since=since, everything=everything)
+            listing.list_sessions(
+                manager,
+                output,
+                limit=limit,
+                active_since=since,
+                everything=everything,
+                tag=tag,
+                title=title,
+                platform=platform,
+                agent=agent,
+                account=account,
+                pinned=pinned or None,
+                archived=archived or None,
+            )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))

@@ -48,6 +48,16 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     include_ended: bool = True
     include_empty: bool = False
     include_hidden: bool = False
+    platform: str | None = None
+    """Only sessions that began there; `agent` and `account` likewise."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    title: str | None = None
+    """What the title says somewhere, whatever its case."""
+    pinned: bool | None = None
+    archived: bool | None = None
+    """true: only archived ones."""
 
 
 class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

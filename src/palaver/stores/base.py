@@ -57,6 +57,22 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     include_empty: bool = False
     include_hidden: bool = False
     include_deleted: bool = False
+    platform: str | None = None
+    """Where it began, as `agent` and `account` too."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    title: str | None = None
+    """What its title says somewhere, folded by `titles.folded`."""
+    pinned: bool | None = None
+    archived: bool | None = None
+    """True: only archived ones. None: as `include_archived` has it."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether sessions are asked for by what only a look at each of them tells."""
+        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived)
+        return any(each is not None for each in asked)
 
 
 class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -231,7 +247,11 @@ class Store(ABC):
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        """Sessions, newest activity first (to the second). `usage` is not filled in."""
+        """Sessions, newest activity first (to the second). `usage` is not filled in.
+
+        Where the query is `narrowed`, sessions are looked through in that order until the page is full: its cost
+        follows from how many of them are as wanted.
+        """
 
     @abstractmethod
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -19,8 +19,12 @@ from palaver.model import Usage
 from palaver.rows import CompactionRow, Head, Holder, SessionRow, TurnRow, UsageRow
 from palaver.stores import holders
 from palaver.times import from_micros, to_micros
+from palaver.titles import folded
 
-__all__ = ["day_text", "held", "info", "is_held", "platform", "position", "summary", "usage_total"]
+if TYPE_CHECKING:
+    from palaver.stores.base import SessionQuery
+
+__all__ = ["day_text", "held", "info", "is_held", "is_wanted", "platform", "position", "summary", "usage_total"]
 
 _origin = msgspec.json.Decoder(Origin)
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -75,6 +79,21 @@ def info(
 def platform(origin: str | None) -> str | None:
     """Where a session began, by the JSON of its origin."""
     return _origin.decode(origin).platform if origin is not None else None
+
+
+def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
+    """Whether a session is one that a narrowed query asks for."""
+    origin = _origin.decode(row.origin) if row.origin is not None else None
+    asked = (("platform", query.platform), ("agent", query.agent), ("account", query.account))
+    if any(value is not None and getattr(origin, name, None) != value for name, value in asked):
+        return False
+    title = folded(row.title) if row.title is not None and row.deleted_at is None else None
+    return (
+        (query.tag is None or query.tag in row.tags)
+        and (query.title is None or (title is not None and query.title in title))
+        and query.pinned in {None, row.pinned}
+        and query.archived in {None, row.archived}
+    )
 
 
 def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:

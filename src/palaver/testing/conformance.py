@@ -10,7 +10,7 @@ from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
 from palaver.testing.messages import Appends, Batches
-from palaver.testing.naming import Beginnings, NumberedTitles
+from palaver.testing.naming import Beginnings, Narrowed, NumberedTitles
 from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
@@ -55,6 +55,7 @@ class StoreConformance(
     Titles,
     NumberedTitles,
     Beginnings,
+    Narrowed,
     Pages,
     Tails,
     Damage,

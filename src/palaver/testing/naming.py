@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from palaver.errors import SessionConflict
 from palaver.operations import Create, Delete, Restore, SetInfo
-from palaver.stores.base import Store
+from palaver.stores.base import SessionQuery, Store
 from palaver.testing.base import StoreCase
-from palaver.testing.material import AT, NOW, create, do, new, refused
+from palaver.testing.material import AT, MINUTE, NOW, append, create, do, new, refused
 
-__all__ = ["Beginnings", "NumberedTitles"]
+__all__ = ["Beginnings", "Narrowed", "NumberedTitles"]
 
 
 def _titled(store: Store, session_id: str, title: str, owner: str = "") -> None:
@@ -110,3 +112,60 @@ class NumberedTitles(StoreCase):
         assert (info.title, info.title_source, info.rev) == ("mine", "user", rev)
         do(store, SetInfo(at=AT, session_id="s", title=None))
         assert do(store, generated).title == "guess"
+
+
+ORIGINS = {
+    "a": '{"platform":"telegram","agent":"main"}',
+    "b": '{"platform":"telegram","agent":"coder","account":"bot2"}',
+    "c": '{"platform":"slack","account":"bot2"}',
+    "d": None,
+}
+
+
+class Narrowed(StoreCase):
+    """sessions, of those that are as wanted."""
+
+    @pytest.mark.parametrize(
+        ("wanted", "found"),
+        [
+            ({"platform": "telegram"}, "ba"),
+            ({"agent": "coder"}, "b"),
+            ({"account": "bot2"}, "cb"),
+            ({"account": "bot2", "platform": "slack"}, "c"),
+            ({"tag": "work"}, "db"),
+            ({"tag": ","}, "a"),
+            ({"tag": 'x"y'}, "c"),
+            ({"tag": "wor"}, ""),
+            ({"title": "plan"}, "da"),
+            ({"title": "\u00e9t\u00e9"}, "b"),
+            ({"title": "%"}, ""),
+            ({"pinned": True}, "b"),
+            ({"pinned": False, "platform": "telegram"}, "a"),
+            ({"archived": True}, "c"),
+            ({"archived": False, "include_archived": True}, "dba"),
+            ({"owner": "ann", "tag": "work"}, "d"),
+            ({"owner": "bob", "tag": "work"}, ""),
+            ({"platform": "none"}, ""),
+        ],
+    )
+    def test_lists_are_narrowed(self, store: Store, wanted: dict[str, Any], found: str) -> None:
+        """By where a session began, its tags, its title and its marks; the newest first, page by page."""
+        tags = {"a": (",",), "b": ("home", "work"), "c": ('x"y', "z"), "d": ("work",)}
+        titles = {"a": "Old plans", "b": "L'\u00c9t\u00e9", "d": "PLAN B"}
+        for n, (session_id, origin) in enumerate(ORIGINS.items()):
+            made = new(session_id, origin=origin, title=titles.get(session_id))
+            do(store, Create(at=AT + n * MINUTE, owner="ann" if session_id == "d" else None, new=made))
+            append(store, session_id, "hi", at=AT + n * MINUTE)
+            do(store, SetInfo(at=AT, session_id=session_id, tags=tags[session_id]))
+        do(store, SetInfo(at=AT, session_id="b", pinned=True))
+        do(store, SetInfo(at=AT, session_id="c", archived=True))
+        include: dict[str, Any] = {"include_archived": wanted.get("archived") is None} | wanted
+        assert [info.id for info in store.sessions(SessionQuery(**include), NOW)] == list(found)
+        paged: list[str] = []
+        while True:
+            after = paged[-1] if paged else None
+            page = store.sessions(SessionQuery(limit=1, after=after, **include), NOW)
+            if not page:
+                break
+            paged += [info.id for info in page]
+        assert paged == list(found)

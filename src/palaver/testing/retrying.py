@@ -103,7 +103,7 @@ class Repeats(StoreCase):
         again = do(store, Begin(at=AT, session_id="s", message=drafts(user("two", id="m2"))[0], lease=lease("t3")))
         assert (again.kind, again.seq) == ("replayed", 3)
 
-    def test_nothing_comes_back_once_something_came(self, store: Store) -> None:
+    def test_the_answer_before_stays_away_once_something_came(self, store: Store) -> None:
         """A message after the new answer, or in the middle of its turn, stands in the way."""
         _answered(store)
         do(store, _retry())

@@ -95,6 +95,61 @@ WHERE s.owner = :owner
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
+-- name: list_all_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_active
+WHERE (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
+-- name: list_owner_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_owner
+WHERE s.owner = :owner
+  AND (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
 

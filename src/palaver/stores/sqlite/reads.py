@@ -362,7 +362,7 @@ class Reads:
                 "active": active,
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
-                "archived": query.include_archived,
+                "archived": query.include_archived or query.archived is True,
                 "hidden": query.include_hidden,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
@@ -373,6 +373,11 @@ class Reads:
             if query.owner is not None:
                 values["owner"] = query.owner
                 name = "list_owner"
+            if query.narrowed:
+                name = _NARROWED[name]
+                values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
+                values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
+                values["is_archived"] = query.archived
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
@@ -513,6 +518,7 @@ class Reads:
 
 
 _FURTHEST = 1 << 62
+_NARROWED = {"list_all": "list_all_narrowed", "list_owner": "list_owner_narrowed"}
 _BEGINNING = {
     ("title", False): "titles_of_owner",
     ("title", True): "titles_of_all",
