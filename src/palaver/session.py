@@ -262,13 +262,13 @@ class Session(SessionBase):
         """
         return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
 
-    def rewind(self, turns: int = 1) -> Page:
+    def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """Take back the newest turns; gives the messages that are live no more. `redo` brings them back.
 
         A turn begins with the user's message; all there are are taken back where there are fewer. Raises SessionBusy
-        while a turn runs.
+        while a turn runs, SessionConflict for another version than `expected_rev`, as `redo` and `truncate` do.
         """
-        return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+        return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns, expected_rev)))
 
     def retry(
         self,
@@ -295,17 +295,17 @@ class Session(SessionBase):
         )
         return Turn(core, began, lease or core.settings.lease)
 
-    def redo(self) -> Redone:
+    def redo(self, *, expected_rev: int | None = None) -> Redone:
         """Bring back what the last rewind, retry, truncate, retain, clear or delete_message took; gives the range.
 
         After a retry the answer before comes back in place of the new one. SessionConflict where there is nothing to
         bring back, or a message came since.
         """
-        return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i)))
+        return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i, expected_rev)))
 
-    def truncate(self, *, after: int) -> None:
+    def truncate(self, *, after: int, expected_rev: int | None = None) -> None:
         """Keep what stands at or before position `after`; the rest is live no more. Raises SessionBusy."""
-        drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after)))
+        drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after, expected_rev)))
 
     def retain(self, *, last: int) -> None:
         """Keep the newest `last` messages, or fewer where the history would not be legal, and the instructions."""

@@ -102,6 +102,19 @@ def test_a_fork_is_its_owners(http: TestClient) -> None:
     assert problem(http.get(fork, headers=bo)) == (404, "session-not-found")
 
 
+def test_who_has_not_seen_the_session_as_it_is_takes_nothing_back(http: TestClient, path: str) -> None:
+    """If-Match guards a rewind, a redo and a truncation too."""
+    old = http.get(path).headers["etag"]
+    assert http.patch(path, json={"title": "Rome"}).status_code == 200
+    for end, body in (("rewind", {}), ("truncate", {"after": 1}), ("redo", None)):
+        answer = http.post(f"{path}/{end}", json=body, headers={"If-Match": old})
+        assert problem(answer) == (412, "precondition-failed")
+    assert live(http, path) == ["one", "first", "two", "second"]
+    now = http.get(path).headers["etag"]
+    assert http.post(f"{path}/rewind", headers={"If-Match": now}).status_code == 200
+    assert live(http, path) == ["one", "first"]
+
+
 # ---------------------------------------------------------------------- forks
 def test_a_fork_shares_nothing(http: TestClient, path: str) -> None:
     """A fork has copies through a position, and its own life after; without a body it has all."""

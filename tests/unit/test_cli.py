@@ -25,7 +25,7 @@ from palaver.cli.moments import parse_since
 from palaver.cli.reference import reference
 from palaver.cli.stores import read_only
 from palaver.cli.terminal import json_safe, one_line, printable
-from palaver.errors import InvalidKey, SessionBusy
+from palaver.errors import InvalidKey, SessionBusy, SessionConflict
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
@@ -208,7 +208,8 @@ def test_processes_that_make_the_secret_together_agree(tmp_path: Path) -> None:
         (InvalidKey(), 2),
         (SessionNotFound(), 3),
         (StoreFull(), 4),
-        (SessionBusy(), 5),
+        (SessionBusy(), 6),
+        (SessionConflict(), 6),
         (RuntimeError(), 5),
         (KeyboardInterrupt(), 130),
     ],

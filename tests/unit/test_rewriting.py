@@ -188,6 +188,24 @@ def test_an_edited_result_still_answers_its_call(sessions: SessionManager) -> No
         session.delete_message(9)
 
 
+def test_who_has_not_seen_the_session_as_it_is_changes_nothing(sessions: SessionManager) -> None:
+    """A version that is not the session's any more is a SessionConflict; the one that it has is no hindrance."""
+    session = talk(sessions, 2)
+    seen = session.info().rev
+    session.rename("plans")
+    for verb in (
+        lambda rev: session.rewind(expected_rev=rev),
+        lambda rev: session.redo(expected_rev=rev),
+        lambda rev: session.truncate(after=1, expected_rev=rev),
+    ):
+        before = texts(session)
+        with pytest.raises(SessionConflict, match="rev"):
+            verb(seen)
+        assert texts(session) == before
+        verb(session.info().rev)
+        assert texts(session) != before
+
+
 # ---------------------------------------------------------------------- forks
 def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     """It begins with copies, says where it came from, and goes its own way."""

@@ -139,9 +139,9 @@ class AsyncSession(SessionBase):
         new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))
         return AsyncSession(self._core, new, self._handover)
 
-    async def rewind(self, turns: int = 1) -> Page:
+    async def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """See `Session.rewind`."""
-        return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+        return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns, expected_rev)))
 
     def retry(
         self,
@@ -164,13 +164,13 @@ class AsyncSession(SessionBase):
 
         return Entering(begin())
 
-    async def redo(self) -> Redone:
+    async def redo(self, *, expected_rev: int | None = None) -> Redone:
         """See `Session.redo`."""
-        return await self._handover.drive(self._on(lambda i: rewriting.redo(self._core, i)))
+        return await self._handover.drive(self._on(lambda i: rewriting.redo(self._core, i, expected_rev)))
 
-    async def truncate(self, *, after: int) -> None:
+    async def truncate(self, *, after: int, expected_rev: int | None = None) -> None:
         """See `Session.truncate`."""
-        await self._handover.drive(self._on(lambda i: rewriting.truncate(self._core, i, after)))
+        await self._handover.drive(self._on(lambda i: rewriting.truncate(self._core, i, after, expected_rev)))
 
     async def retain(self, *, last: int) -> None:
         """See `Session.retain`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palaver.cli import records
 from palaver.cli.amounts import counted
+from palaver.cli.failures import REFUSED, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.session import Session
@@ -56,12 +57,11 @@ def fork(session: Session, output: Output, *, at: int | None, title: str | None)
 def undo(session: Session, output: Output, turns: int) -> None:
     """Take back the newest turns, and name the messages."""
     taken = session.rewind(turns)
+    if not taken:
+        raise Failure(f"session {session.id!r} has nothing to undo: there is no turn to take back", REFUSED)
     if output.json:
         for message in taken:
             output.record({"type": "message", "live": False, **records.of_message(message)})
-        return
-    if not taken:
-        output.note("there is no turn to take back")
         return
     where = _range(taken[0].seq, taken[-1].seq)
     output.text(one_line(f"{session.id}: took back {counted(len(taken), 'message')}, {where}"))
