@@ -191,8 +191,6 @@ def _fresh(core: Core, target: Target | None, current: SessionInfo, now: datetim
     return msgspec.structs.replace(new, explicit=True)
 
 
-
-
 def turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:
     """The messages about a position, from one of the user's before it to one after it: no exchange reaches farther."""
     count = _AROUND
