@@ -16,9 +16,11 @@ from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
+from palaver.endpoints import ModelSettings
 from palaver.errors import (
     CorruptRecord,
     CounterUnavailable,
+    CredentialRefused,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -26,6 +28,7 @@ from palaver.errors import (
     Outcome,
     PalaverError,
     SchemaMismatch,
+    SessionAmbiguous,
     SessionBusy,
     SessionConflict,
     SessionEnded,
@@ -39,7 +42,7 @@ from palaver.errors import (
     UnsupportedFormat,
 )
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
-from palaver.info import Hold, Notice, Page, SessionInfo, Summary, Todo
+from palaver.info import Hold, Notice, Page, SessionInfo, SessionName, Summary, Todo
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -67,6 +70,7 @@ from palaver.session import Session
 from palaver.settings import Settings
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
 from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
+from palaver.titles import suggested_title
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -91,6 +95,7 @@ __all__ = [
     "CompactionPolicy",
     "CorruptRecord",
     "CounterUnavailable",
+    "CredentialRefused",
     "CursorExpired",
     "Deployment",
     "FilePart",
@@ -102,6 +107,7 @@ __all__ = [
     "KeyPolicy",
     "MediaNotFound",
     "Message",
+    "ModelSettings",
     "Notice",
     "Opaque",
     "OpenTurn",
@@ -117,12 +123,14 @@ __all__ = [
     "SearchPage",
     "Sender",
     "Session",
+    "SessionAmbiguous",
     "SessionBusy",
     "SessionConflict",
     "SessionEnded",
     "SessionInfo",
     "SessionKey",
     "SessionManager",
+    "SessionName",
     "SessionNotFound",
     "Settings",
     "Stats",
@@ -161,6 +169,7 @@ __all__ = [
     "render",
     "resolve_target",
     "session_key",
+    "suggested_title",
     "system",
     "tool",
     "user",

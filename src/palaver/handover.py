@@ -57,6 +57,7 @@ class Handover:
         self._crowd = 0
         """For how many more ticks operations are collected although each came alone."""
         self._closing: asyncio.Future[None] | None = None
+        self._beside: tuple[Store, Handover] | None = None
 
     # ------------------------------------------------------------------ flows
     async def drive(self, flow: Flow[T]) -> T:
@@ -207,6 +208,12 @@ class Handover:
         self._handed_over.difference_update(request.future for request in batch)
         _answer(batch, results, error)
 
+    def beside(self, store: Store) -> Handover:
+        """That of another store which is closed together with this one; always the same for one store."""
+        if self._beside is None or self._beside[0] is not store:
+            self._beside = store, Handover(store)
+        return self._beside[1]
+
     async def close(self) -> None:
         """Let what was handed over be committed, then stop the thread and close the store.
 
@@ -218,6 +225,8 @@ class Handover:
         await _settled(self._closing)
 
     async def _close(self) -> None:
+        if self._beside is not None:
+            await self._beside[1].close()
         under_way = [request.future for request in self._tick]
         under_way += self._handed_over
         if under_way:

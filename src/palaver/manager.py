@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
 from palaver.info import SessionInfo
 from palaver.model import Message, Role
@@ -21,6 +22,7 @@ from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.titles import folded
 from palaver.turn import Turn
 from palaver.upkeep import Upkeep
 
@@ -64,6 +66,8 @@ class ManagerBase:
         include_empty: bool,
         include_hidden: bool,
         include_deleted: bool,
+        title: str | None,
+        **narrowed: Any,
     ) -> SessionQuery:
         limit = page_limit(limit, "sessions")
         return SessionQuery(
@@ -76,6 +80,8 @@ class ManagerBase:
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            title=folded(title) if title is not None else None,
+            **narrowed,
         )
 
     def _search(
@@ -200,6 +206,14 @@ class SessionManager(Upkeep, ManagerBase):
         """The session with this id or alias. Raises SessionNotFound; never makes or changes anything."""
         return Session(self._core, drive(self._core.store, flows.known(self._core, session_id)))
 
+    def find(self, name: str) -> Session:
+        """The session that a person means: by its id, alias or title, or by the beginning of a title or id.
+
+        Titles are compared exactly first, then without regard to case and spaces; an id needs four characters.
+        Raises SessionAmbiguous with `candidates` where several are meant, SessionNotFound with names that are near.
+        """
+        return Session(self._core, drive(self._core.store, naming.named(self._core, name)))
+
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
         session_id, new = drive(self._core.store, self._bound(target))
@@ -233,8 +247,20 @@ class SessionManager(Upkeep, ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
-        """Sessions, newest activity first. `after` is the id that the page before ended with."""
+        """Sessions, newest activity first. `after` is the id that the page before ended with.
+
+        Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
+        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
+        the page is full.
+        """
         query = self._query(
             limit=limit,
             after=after,
@@ -244,6 +270,13 @@ class SessionManager(Upkeep, ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return self._core.store.sessions(query, self._core.now())
 
@@ -298,8 +331,8 @@ class SessionManager(Upkeep, ManagerBase):
         return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
 
     def resume(self, target: Target, session_id: str) -> Session:
-        """Point a key at a session that exists, by its id or alias, and reopen it if it had ended."""
-        return Session(self._core, drive(self._core.store, flows.bind(self._core, target, session_id)))
+        """Point a key at a session that exists, named as `find` takes it, and reopen it if it had ended."""
+        return Session(self._core, drive(self._core.store, naming.bind(self._core, target, session_id)))
 
     switch = resume
 
@@ -338,6 +371,15 @@ class SessionManager(Upkeep, ManagerBase):
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""
         self._require_scope(owner)
         return SessionManager(replace(self._core, owner=owner))
+
+    def incognito(self) -> SessionManager:
+        """The same verbs over conversations that nothing keeps: they are in this process's memory until it closes.
+
+        They leave no trace in the store: no file, feed, search, usage or log, and nothing of this manager finds them.
+        Their ids begin with `incognito-`. Each call gives the same conversations, until this manager or what it gave is
+        closed: then they are gone.
+        """
+        return SessionManager(incognito_core(self._core))
 
     def close(self) -> None:
         """Finish what is under way and release the store. Idempotent."""

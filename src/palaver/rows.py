@@ -164,6 +164,10 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the newest compaction that is not stale; 0: none."""
     stored_at: int = 0
     """When this store got it, or got it back: for an imported conversation that is long after it was made."""
+    title_source: str | None = None
+    """`user` or `generated`: a generated title never takes the place of the user's own. None: nobody said."""
+    settings: str | None = None
+    """JSON of the `SessionSettings`: the model and where it is."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):

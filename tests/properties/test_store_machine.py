@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from palaver.errors import PalaverError
+from palaver.info import SessionName
 from palaver.operations import (
     ClaimTodo,
     EndTodo,
@@ -35,6 +36,7 @@ from palaver.stores import SessionQuery, Store, open_store
 from palaver.stores.copying import copy_session
 from palaver.sweeping import SweepQuery
 from palaver.times import SECOND, from_micros
+from palaver.titles import folded
 from tests.store_book import Book, plain
 from tests.store_operations import (
     ACTUAL,
@@ -63,6 +65,11 @@ def asked(read: Callable[..., Any], *values: Any) -> Any:
         return plain(read(*values))
     except PalaverError as error:
         return plain(error)
+
+
+def _names(found: list[SessionName]) -> list[SessionName]:
+    """Names in one order where titles are alike: of several owners, or but for case."""
+    return sorted(found, key=lambda name: (folded(name.title or ""), name.id))
 
 
 def _stats(store: Store, owner: str | None) -> Any:
@@ -394,6 +401,10 @@ class StoreMachine(RuleBasedStateMachine):
                         )
                     for newer, older in pairwise(listed):
                         assert expected[newer.id].last_active_at > expected[older.id].last_active_at - second
+
+        for owner in (None, *OWNERS):
+            for text, by in (("", "title"), ("plans", "title"), ("n", "title"), ("", "id"), ("s", "id"), ("01", "id")):
+                self._agree(lambda s, o, t, b: _names(s.beginning(o, t, by=b, limit=EVERYTHING)), owner, text, by)
 
     def _paged(self, store: Store, query: SessionQuery) -> list[str]:
         out: list[str] = []

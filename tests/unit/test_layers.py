@@ -39,8 +39,8 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec compaction context delivery exchanges formats info key_layout key_presets keys media
-        operations records redact replay reset rows search settings sweeping times tokens window
+        annotations budget codec compaction context delivery endpoints exchanges formats info key_layout key_presets
+        keys media operations records redact replay reset rows search settings sweeping times titles tokens window
         """,
         pure=True,
     ),

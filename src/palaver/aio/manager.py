@@ -17,9 +17,10 @@ from palaver.aio.turn import AsyncTurn
 from palaver.aio.upkeep import AsyncUpkeep
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.flows import naming, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
 from palaver.handover import Handover
 from palaver.info import SessionInfo
@@ -104,6 +105,11 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         found = await self._handover.drive(flows.known(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
 
+    async def find(self, name: str) -> AsyncSession:
+        """See `SessionManager.find`."""
+        found = await self._handover.drive(naming.named(self._core, name))
+        return AsyncSession(self._core, found, self._handover)
+
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
         session_id, new = await self._handover.drive(self._bound(target))
@@ -132,6 +138,13 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -143,6 +156,13 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 
@@ -187,7 +207,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
 
     async def resume(self, target: Target, session_id: str) -> AsyncSession:
         """See `SessionManager.resume`."""
-        found = await self._handover.drive(flows.bind(self._core, target, session_id))
+        found = await self._handover.drive(naming.bind(self._core, target, session_id))
         return AsyncSession(self._core, found, self._handover)
 
     switch = resume
@@ -229,6 +249,13 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         """See `SessionManager.for_owner`."""
         self._require_scope(owner)
         return AsyncSessionManager(replace(self._core, owner=owner), self._handover)
+
+    def incognito(self) -> AsyncSessionManager:
+        """See `SessionManager.incognito`."""
+        core = incognito_core(self._core)
+        if core is self._core:
+            return self
+        return AsyncSessionManager(core, self._handover.beside(core.store))
 
     async def close(self) -> None:
         """See `SessionManager.close`."""

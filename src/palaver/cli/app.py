@@ -104,13 +104,13 @@ def chat(
     *,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The model to talk to.")] = None,
     provider: Annotated[
-        Provider,
+        Provider | None,
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="Whose API: openai, which many others speak too, or anthropic.",
+            help="Whose API: openai, which many others speak too, or anthropic; else the session's, else openai.",
         ),
-    ] = Provider.openai,
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where it is, if not at the provider's own address.")
     ] = None,
@@ -121,13 +121,21 @@ def chat(
             "--key", metavar="KEY", help="The conversation's key; else local:dm, which all chats on a store share."
         ),
     ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="SESSION", help="Go on with this one: its id, alias, key or title."),
+    ] = None,
+    incognito: Annotated[
+        bool, typer.Option("--incognito", help="Keep nothing: the conversation is gone when the chat ends.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Chat with a model in the terminal.
 
-    The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY. The model may call a clock and a calculator.
+    What is not said here is as the session has it. The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY,
+    or the variable that the session names. The model may call a clock and a calculator.
     Every message is in the store before it is sent; `/help` lists commands. Needs the `chat` extra.
     """
     options = common_of(context).with_own(store=store, debug=debug)
@@ -136,7 +144,14 @@ def chat(
         from palaver.cli import chat as chatting
 
         said = chatting.ChatOptions(
-            provider=provider.value, base_url=base_url, model=model, system=system, key=key, owner=owner
+            provider=provider.value if provider is not None else None,
+            base_url=base_url,
+            model=model,
+            system=system,
+            key=key,
+            owner=owner,
+            session=session,
+            incognito=incognito,
         )
         return chatting.start(stores.resolve_url(options.store), said, output)
 
@@ -156,6 +171,19 @@ def ls(
             help="Only those with a message since then: a span such as 2h or 1d12h, or an ISO time.",
         ),
     ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Only those whose title says this somewhere.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="NAME", help="Only those that began there.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only those with this agent.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
+    ] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -167,7 +195,20 @@ def ls(
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
-            listing.list_sessions(manager, output, limit=limit, active_since=since, everything=everything)
+            listing.list_sessions(
+                manager,
+                output,
+                limit=limit,
+                active_since=since,
+                everything=everything,
+                tag=tag,
+                title=title,
+                platform=platform,
+                agent=agent,
+                account=account,
+                pinned=pinned or None,
+                archived=archived or None,
+            )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))
@@ -176,7 +217,9 @@ def ls(
 @app.command("show", epilog="Example: palaver show telegram:dm:42 --window")
 def show(
     context: typer.Context,
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")],
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
+    ],
     *,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many of the newest messages at most.")
@@ -221,7 +264,7 @@ def search_messages(
         int, typer.Option("--around", "-C", metavar="NUMBER", min=0, help="Show so many messages before and after.")
     ] = 0,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias or key.")
+        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias, key or title.")
     ] = None,
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")

@@ -17,6 +17,7 @@ from palaver.manager import SessionManager
 from palaver.opening import open as open_manager
 from palaver.session import Session
 from palaver.stores.base import Finding
+from palaver.titles import near
 
 __all__ = ["find", "findings", "open_for_reading", "open_for_writing", "open_or_make", "read_only", "resolve_url"]
 
@@ -117,26 +118,37 @@ def _file(url: str) -> str:
 
 
 def find(manager: SessionManager, reference: str) -> Session:
-    """The session with this id, alias or key. Raises SessionNotFound."""
+    """The session with this id, alias or key; else with this title, or the only one whose title or id begins so.
+
+    Raises SessionNotFound, SessionAmbiguous.
+    """
     try:
         return manager.get(reference)
     except SessionNotFound:
-        try:
-            return manager.resolve(reference)
-        except (SessionNotFound, ValueError):
-            pass
+        pass
+    try:
+        return manager.resolve(reference)
+    except (SessionNotFound, ValueError):
+        pass
+    try:
+        return manager.find(reference)
+    except SessionNotFound:
+        pass
     where = f" of owner {manager.owner!r}" if manager.owner is not None else ""
-    near = _beginning_with(reference, manager)
-    guess = f"; did you mean {', '.join(near)}?" if near else ":"
-    msg = f"no session{where} has the id, alias or key {reference!r}{guess} `palaver ls --all` lists what there is"
+    likely = _near(reference, manager)
+    guess = f"; did you mean {', '.join(likely)}?" if likely else ":"
+    msg = (
+        f"no session{where} has the id, alias, key or title {reference!r}{guess} `palaver ls --all` lists what there is"
+    )
     raise SessionNotFound(msg)
 
 
-def _beginning_with(reference: str, manager: SessionManager) -> list[str]:
-    """A few keys and ids that begin so, those with the newest activity first."""
+def _near(reference: str, manager: SessionManager) -> list[str]:
+    """A few keys, titles and ids that begin so or look alike, of the sessions with the newest activity."""
     start = reference.strip().casefold()
     if not start:
         return []
     sessions = manager.list(limit=_SESSIONS_TRIED, include_archived=True, include_empty=True, include_hidden=True)
-    names = (name for session in sessions for name in (*session.keys, session.id))
-    return list(islice((name for name in names if name.casefold().startswith(start)), _GUESSES))
+    names = [name for s in sessions for name in (*s.keys, s.title, s.id) if name is not None]
+    begun = islice((name for name in names if name.casefold().startswith(start)), _GUESSES)
+    return list(begun) or near(reference, names)

@@ -1,7 +1,7 @@
 """Every write that Palaver knows, as frozen values that say themselves what they require and do.
 
     Append, RecordUsage                      messages
-    Begin, Take, Renew, Finish               turns
+    Begin, Retry, Take, Renew, Finish        turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
     Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
@@ -24,6 +24,7 @@ from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
+from palaver.operations.retrying import Retry
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
@@ -52,6 +53,7 @@ AnyOperation: TypeAlias = (
     | Renew
     | Replace
     | Restore
+    | Retry
     | Rotate
     | SetInfo
     | Settle
@@ -95,6 +97,7 @@ __all__ = [
     "Renew",
     "Replace",
     "Restore",
+    "Retry",
     "Rotate",
     "Rotated",
     "SetInfo",

@@ -48,6 +48,7 @@ __all__ = [
     "preview_of",
     "require_no_turn",
     "require_rev",
+    "require_text",
 ]
 
 PREVIEW_LENGTH = 120

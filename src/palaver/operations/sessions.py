@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec
+from palaver.endpoints import ModelSettings, admitted
 from palaver.errors import InvalidMessage, SessionConflict
 from palaver.operations.base import (
     KeyMoved,
@@ -17,6 +18,7 @@ from palaver.operations.base import (
     require_text,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.titles import TitleSource, free_title, is_own, retitle
 from palaver.operations.todos import add_todo
 from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
@@ -30,6 +32,10 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     explicit: bool = False
     origin: str | None = None
     title: str | None = None
+    title_source: TitleSource | None = "user"
+    title_numbered: bool = False
+    """Where another session has the title: take the next number of it that is free."""
+    model: ModelSettings | None = None
     metadata: str | None = None
     parent: str | None = None
     parent_kind: str | None = None
@@ -191,6 +197,10 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
     session_id: str
     metadata: str | None = None
     title: str | msgspec.UnsetType | None = msgspec.UNSET
+    title_source: TitleSource = "user"
+    title_numbered: bool = False
+    model: ModelSettings | msgspec.UnsetType | None = msgspec.UNSET
+    """In the place of what was set before; None takes it away."""
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     archived: bool | msgspec.UnsetType = msgspec.UNSET
     pinned: bool | msgspec.UnsetType = msgspec.UNSET
@@ -202,7 +212,7 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         require_rev(row, self.expected_rev)
         changes: dict[str, object] = {
             name: value
-            for name in ("title", "tags", "archived", "pinned", "hidden")
+            for name in ("tags", "archived", "pinned", "hidden")
             if (value := getattr(self, name)) is not msgspec.UNSET and value != getattr(row, name)
         }
         if self.metadata is not None:
@@ -210,12 +220,24 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         if self.tags is not msgspec.UNSET:
             for tag in self.tags:
                 require_text(tag, "tag")
-        if "title" in changes:
-            retitle(ledger, row, self.title or None)
+        if self.model is not msgspec.UNSET:
+            settings = admitted(self.model) if self.model is not None else None
+            changes |= {"settings": settings} if settings != row.settings else {}
+        changes.update(self._titled(ledger, row))
         if changes:
             row = bump(ledger, row, **changes)
             ledger.add_change(row.number, row.rev, ChangeKind.INFO)
         return row
+
+    def _titled(self, ledger: Ledger, row: SessionRow) -> dict[str, object]:
+        """What changes of the title."""
+        if self.title is msgspec.UNSET or (self.title_source == "generated" and is_own(row)):
+            return {}
+        title = self.title or None
+        source = self.title_source if title is not None else None
+        if (title, source) == (row.title, row.title_source):
+            return {}
+        return {"title": retitle(ledger, row, title, numbered=self.title_numbered), "title_source": source}
 
 
 def _merged_metadata(metadata: str | None, given: str) -> str | None:
@@ -231,18 +253,6 @@ def _merged_metadata(metadata: str | None, given: str) -> str | None:
         else:
             kept[name] = value
     return codec.json_text(kept, "metadata") if kept else None
-
-
-def retitle(ledger: Ledger, row: SessionRow, title: str | None) -> None:
-    """Give up the session's title, and take another, which must be new to the owner. The caller stores the row."""
-    if title is not None:
-        require_text(title, "title")
-        known = ledger.titled(row.owner, title)
-        if known is not None and known != row.number:
-            actual = ledger.session(known).id
-            msg = f"title {title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
-    ledger.put_title(row.owner, row.title, title, row.number)
 
 
 class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
@@ -279,13 +289,10 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
     if ledger.find(new.id) is not None:
         msg = f"session id {new.id!r} is taken"
         raise SessionConflict(msg, actual=new.id)
-    if new.title is not None:
-        known = ledger.titled(owner, new.title)
-        if known is not None:
-            actual = ledger.session(known).id
-            msg = f"title {new.title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
     began = at if new.created_at is None else min(new.created_at, at)
+    title = new.title
+    if title is not None:
+        title = free_title(ledger, owner, title, numbered=new.title_numbered)
     row = ledger.add_session(
         SessionRow(
             id=new.id,
@@ -294,7 +301,9 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             stored_at=at,
             explicit=new.explicit,
             origin=new.origin,
-            title=new.title,
+            title=title,
+            title_source=new.title_source if title is not None else None,
+            settings=admitted(new.model) if new.model is not None else None,
             metadata=new.metadata,
             parent=new.parent,
             parent_kind=new.parent_kind,

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.errors import PalaverError
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
@@ -58,6 +58,22 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     include_empty: bool = False
     include_hidden: bool = False
     include_deleted: bool = False
+    platform: str | None = None
+    """Where it began, as `agent` and `account` too."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    title: str | None = None
+    """What its title says somewhere, folded by `titles.folded`."""
+    pinned: bool | None = None
+    archived: bool | None = None
+    """True: only archived ones. None: as `include_archived` has it."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether sessions are asked for by what only a look at each of them tells."""
+        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived)
+        return any(each is not None for each in asked)
 
 
 class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -168,6 +184,14 @@ class Store(ABC):
         """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
 
     @abstractmethod
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        """Sessions whose title, folded by `titles.folded`, or whose id begins with `text`, in the order of that.
+
+        Of one owner, or (None) of all; deleted ones are left out, ended, archived and hidden ones are not. Read off an
+        index: its cost follows from `limit`, not from how many sessions there are.
+        """
+
+    @abstractmethod
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         """All about one session. Raises SessionNotFound for an unknown, deleted or foreign one."""
 
@@ -224,7 +248,11 @@ class Store(ABC):
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        """Sessions, newest activity first (to the second). `usage` is not filled in."""
+        """Sessions, newest activity first (to the second). `usage` is not filled in.
+
+        Where the query is `narrowed`, sessions are looked through in that order until the page is full: its cost
+        follows from how many of them are as wanted.
+        """
 
     @abstractmethod
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
@@ -330,6 +358,11 @@ class Store(ABC):
         """
 
     # ------------------------------------------------------------------ life
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, as far as it can tell."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Finish what is under way, release everything, and refuse what comes later with StoreClosed. Idempotent."""

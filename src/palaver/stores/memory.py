@@ -6,14 +6,14 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
@@ -42,6 +42,7 @@ from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
+from palaver.titles import folded
 from palaver.window import Tail
 
 __all__ = ["MemoryStore"]
@@ -198,6 +199,14 @@ class MemoryStore(Store):
         with self._open() as ledger:
             number = ledger.alias(owner or "", alias)
             return ledger.session(number).id if number is not None else None
+
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        with self._open() as ledger:
+            rows = [r for r in ledger.sessions.rows.values() if r is not None and r.deleted_at is None]
+            named = [(r.id if by == "id" else folded(r.title or ""), r) for r in rows if by == "id" or r.title]
+            found = [(name, r) for name, r in named if name.startswith(text) and owner in {None, r.owner}]
+            found.sort(key=lambda pair: (pair[0], pair[1].number))
+            return [SessionName(id=r.id, title=r.title, owner=r.owner or None) for _, r in found[:limit]]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self._open() as ledger:
@@ -373,10 +382,11 @@ class MemoryStore(Store):
                     and since <= head.last_active
                     and (head.last_active, number) < order
                     and (query.include_deleted or row.deleted_at is None)
-                    and (query.include_archived or not row.archived)
+                    and (query.include_archived or query.archived or not row.archived)
                     and (query.include_hidden or not row.hidden)
                     and (query.include_ended or row.ended_at is None)
                     and (query.include_empty or head.last_seq > 0)
+                    and (not query.narrowed or views.is_wanted(row, query))
                 ):
                     found.append((head.last_active, number))
             found.sort(reverse=True)
@@ -590,9 +600,15 @@ class MemoryStore(Store):
             given_up = upkeep.todos(ledger, owner, "given_up", from_micros(0))
             return out + [views.given_up(todo) for todo in given_up]
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
+            self._ledger = _Ledger()  # nothing outlives it, whoever still holds the store
+            self._changes = []
 
 
 def _is_searched(row: SessionRow, query: SearchQuery) -> bool:

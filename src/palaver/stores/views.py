@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from palaver.endpoints import settings_of
 from palaver.errors import CursorExpired
 from palaver.info import Hold, LineageKind, SessionInfo, Todo
 from palaver.info import Summary as SummaryInfo
@@ -21,6 +22,10 @@ from palaver.stores import holders
 from palaver.stores.base import Finding
 from palaver.sweeping import Standing
 from palaver.times import from_micros, to_micros
+from palaver.titles import folded
+
+if TYPE_CHECKING:
+    from palaver.stores.base import SessionQuery
 
 __all__ = [
     "claimed",
@@ -30,6 +35,7 @@ __all__ = [
     "held",
     "info",
     "is_held",
+    "is_wanted",
     "platform",
     "position",
     "standing",
@@ -61,6 +67,7 @@ def info(
         owner=row.owner or None,
         keys=keys,
         title=row.title,
+        title_source=cast("Literal['user', 'generated'] | None", row.title_source),
         preview=row.preview,
         origin=_origin.decode(row.origin) if row.origin is not None else None,
         created_at=from_micros(row.created_at),
@@ -80,6 +87,7 @@ def info(
         holds=_holds(row, now) if row.holds else (),
         turn_running=held(turn, now),
         reset_reason=row.reset_reason,
+        model=settings_of(row.settings),
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
         usage=usage,
         bound_at=from_micros(bound_at) if bound_at is not None else None,
@@ -148,6 +156,21 @@ def standing(
 def platform(origin: str | None) -> str | None:
     """Where a session began, by the JSON of its origin."""
     return _origin.decode(origin).platform if origin is not None else None
+
+
+def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
+    """Whether a session is one that a narrowed query asks for."""
+    origin = _origin.decode(row.origin) if row.origin is not None else None
+    asked = (("platform", query.platform), ("agent", query.agent), ("account", query.account))
+    if any(value is not None and getattr(origin, name, None) != value for name, value in asked):
+        return False
+    title = folded(row.title) if row.title is not None and row.deleted_at is None else None
+    return (
+        (query.tag is None or query.tag in row.tags)
+        and (query.title is None or (title is not None and query.title in title))
+        and query.pinned in {None, row.pinned}
+        and query.archived in {None, row.archived}
+    )
 
 
 def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:

@@ -5,14 +5,14 @@
 -- One session, by its number.
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
        preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction, stored_at
+       cut_count, compaction, stored_at, title_source, settings
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
 -- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -30,7 +30,7 @@ WHERE s.id = ?;
 -- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -58,7 +58,7 @@ WHERE s.number = ?;
 -- A page of sessions of all owners, newest activity first.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -78,7 +78,7 @@ LIMIT :limit;
 -- The same for one owner.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -95,8 +95,81 @@ WHERE s.owner = :owner
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
+-- name: list_all_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_active
+WHERE (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
+-- name: list_owner_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_owner
+WHERE s.owner = :owner
+  AND (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
+
+-- name: titles_of_owner
+-- Titles of an owner's sessions in a range of folded titles; those of deleted sessions are not kept.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND title_key >= ? AND title_key < ?
+ORDER BY title_key LIMIT ?;
+
+-- name: titles_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE title_key >= ? AND title_key < ? ORDER BY title_key LIMIT ?;
+
+-- name: ids_of_owner
+-- An owner's sessions in a range of ids.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND id >= ? AND id < ? AND deleted_at IS NULL
+ORDER BY id LIMIT ?;
+
+-- name: ids_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE id >= ? AND id < ? AND deleted_at IS NULL ORDER BY id LIMIT ?;
 
 -- name: turn_seqs
 -- What a turn stored itself: `turn` is how far back it began, plus 1.
@@ -124,14 +197,16 @@ SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMI
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, stored_at, last_seq, message_count, last_active, user_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cut_count, compaction, stored_at, title_source, settings, last_seq, message_count, last_active, user_seq,
+    title_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
     origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
     tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
     hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
-    compaction = excluded.compaction, stored_at = excluded.stored_at, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    compaction = excluded.compaction, stored_at = excluded.stored_at, title_source = excluded.title_source,
+    settings = excluded.settings, title_key = excluded.title_key, last_seq = excluded.last_seq, message_count = excluded.message_count,
     last_active = excluded.last_active, user_seq = excluded.user_seq;
 
 -- name: put_head
@@ -503,7 +578,7 @@ FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :
 -- A page of sessions for a sweep, by their numbers, each with what tells whether anybody needs it.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        m.id, m.back, m.at,
        t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,

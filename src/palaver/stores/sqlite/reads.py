@@ -6,14 +6,14 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import apsw
 import msgspec
 
 from palaver import codec, media
 from palaver.errors import SessionNotFound
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.records import Chunk, SessionRecord
@@ -44,6 +44,7 @@ from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.sqlite.upkeep import Upkeep
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
+from palaver.titles import end_of_prefix
 from palaver.window import Tail
 
 __all__ = ["Lines", "Reads"]
@@ -116,6 +117,12 @@ class Reads:
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
         return row[0] if row is not None else None
+
+    def beginning(self, owner: str | None, text: str, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        name = _BEGINNING[by, owner is None]
+        span = (text, end_of_prefix(text) or b"", limit)  # every blob is greater than every text
+        rows = self.sql.all(name, span if owner is None else (owner, *span))
+        return [SessionName(id=r[0], owner=r[1] or None, title=r[2]) for r in rows]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self.snapshot():
@@ -356,7 +363,7 @@ class Reads:
                 "active": active,
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
-                "archived": query.include_archived,
+                "archived": query.include_archived or query.archived is True,
                 "hidden": query.include_hidden,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
@@ -367,6 +374,11 @@ class Reads:
             if query.owner is not None:
                 values["owner"] = query.owner
                 name = "list_owner"
+            if query.narrowed:
+                name = _NARROWED[name]
+                values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
+                values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
+                values["is_archived"] = query.archived
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
@@ -522,6 +534,13 @@ class Reads:
 
 
 _FURTHEST = 1 << 62
+_NARROWED = {"list_all": "list_all_narrowed", "list_owner": "list_owner_narrowed"}
+_BEGINNING = {
+    ("title", False): "titles_of_owner",
+    ("title", True): "titles_of_all",
+    ("id", False): "ids_of_owner",
+    ("id", True): "ids_of_all",
+}
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:

@@ -19,6 +19,7 @@ from palaver.rows import (
     UsageRow,
 )
 from palaver.times import SECOND
+from palaver.titles import folded
 
 __all__ = [
     "LAST",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 26
+SESSION_COLUMNS = 28
 TURN_COLUMNS = 18
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
@@ -77,6 +78,8 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         cut_count=row[23],
         compaction=row[24],
         stored_at=row[25],
+        title_source=row[26],
+        settings=row[27],
     )
 
 
@@ -109,10 +112,13 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.cut_count,
         row.compaction,
         row.stored_at,
+        row.title_source,
+        row.settings,
         head.last_seq,
         head.message_count,
         head.last_active,
         head.user_seq,
+        folded(row.title) if row.title is not None and row.deleted_at is None else None,
     )
 
 

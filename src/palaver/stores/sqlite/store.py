@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
 from palaver.clock import utc_now
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
@@ -328,6 +328,10 @@ class SqliteStore(Store):
     def named(self, owner: str | None, alias: str) -> str | None:
         with self._reading() as r:
             return r.named(owner, alias)
+
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        with self._reading() as r:
+            return r.beginning(owner, text, by, limit)
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self._reading() as r:

@@ -30,13 +30,20 @@ CREATE TABLE sessions (
     leading_seq INTEGER NOT NULL,
     cut_count INTEGER NOT NULL,
     compaction INTEGER NOT NULL,
-    stored_at INTEGER NOT NULL  -- when this store got it, or got it back
+    stored_at INTEGER NOT NULL,  -- when this store got it, or got it back
+    title_source TEXT,
+    settings TEXT,  -- JSON of the model and where it is
+    title_key TEXT  -- the title as it is looked for: folded; null for a deleted session
 ) STRICT;
 CREATE UNIQUE INDEX sessions_id ON sessions (id);
 CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
 CREATE INDEX sessions_owner ON sessions (owner, last_active DESC, number DESC);
 -- Titles are unique per owner; operations see to it, as two sessions may exchange theirs in one commit.
 CREATE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
+-- By the beginning of a title or an id, within one owner and across all.
+CREATE INDEX sessions_title_key ON sessions (owner, title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_any_title ON sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_owner_id ON sessions (owner, id) WHERE deleted_at IS NULL;
 
 -- id = session number << 32 | seq: a session's messages lie side by side, and a position needs no second index.
 CREATE TABLE messages (
