@@ -45,8 +45,9 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a session used, and was charged for."""
 
     id: str
-    """Stable from one import to the next, so that it is charged once."""
+    """Which of the session's lines it is, the same in each import: of what it has grown by, only that is charged."""
     usage: Usage
+    """All that was counted so far."""
     at: datetime | None = None
 
 
@@ -60,6 +61,8 @@ class SourceSession(msgspec.Struct, kw_only=True):
     place: str
     """Which of several stores of that system it comes from: two of them may use one id for different sessions."""
     key: str | None = None
+    more_keys: tuple[str, ...] = ()
+    """Further keys that point at it."""
     origin: Origin | None = None
     title: str | None = None
     created_at: datetime | None = None
@@ -78,6 +81,9 @@ class SourceSession(msgspec.Struct, kw_only=True):
     parent: str | None = None
     """The `id` of the session of the same store of that system that this one follows."""
     parent_kind: LineageKind = "import"
+    copies: dict[int, tuple[str, str]] = {}
+    """Messages that its agent copied from earlier ones, by their index: the `id` of the session (its own, or another
+    of the same store of that system) and of the message that each is a copy of."""
     cuts: list[tuple[int, int]] = []
     """Messages that the source had taken back: ranges of indices into `messages`, the second one not included."""
     archived: bool = False
