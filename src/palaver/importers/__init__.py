@@ -6,6 +6,7 @@ again. Damage in the source costs at most the damaged record, and all of that is
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import tzinfo
@@ -47,9 +48,13 @@ def import_path(
         if progress is not None:
             progress(done, len(files), file.shown)
         try:
-            for session in sources.read(file, zone):
-                took = restorer.write(session) if isinstance(session, SavedSession) else writer.write(session)
-                report.sessions.append(took)
+            with contextlib.closing(sources.read(file, zone)) as found:
+                for each in found:
+                    if isinstance(each, Note):
+                        report.notes.append(each)
+                    else:
+                        took = restorer.write(each) if isinstance(each, SavedSession) else writer.write(each)
+                        report.sessions.append(took)
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

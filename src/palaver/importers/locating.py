@@ -71,6 +71,17 @@ def free_key(core: Core | None, session: SourceSession, alias: str, text: str, n
     current = core.store.current(core.key_owner, key, core.now()) if core is not None else None
     if current is None:
         return key
+    if _left(current, session):
+        told = f"its key {key!r} pointed at {current.id}, and points at it now, as it does there"
+        notes.append(note("aside", session.file, None, told))
+        return key
     told = f"its key {key!r} points at {current.id} already; to continue this one, resume {alias} under that key"
     notes.append(note("repaired", session.file, None, told))
     return None
+
+
+def _left(current: SessionInfo, session: SourceSession) -> bool:
+    """Whether a key may leave a session: it came from the same source, and nobody went on with it here."""
+    imported: Any = current.metadata.get("imported") or {}
+    same = (imported.get("system"), imported.get("place")) == (session.system, session.place)
+    return same and str(current.last_active_at) <= str(imported.get("updated_at") or "")

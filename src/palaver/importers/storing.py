@@ -66,6 +66,8 @@ class Storing:
         core, session = self._core, self._session
         if info is None:
             info = core.store.info(self._created(alias, key), core.owner, core.now())
+        if key is not None and key not in info.keys:
+            _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
         self._append(info.id, known, new)
         before: dict[str, Any] = info.metadata.get("imported") or {}
         wanted = self._metadata(before, whole=True)
@@ -95,6 +97,7 @@ class Storing:
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
         parent = self._parent()
+        bound = core.store.current(core.key_owner, key, now) if key is not None else None
         made = NewSession(
             id=core.new_id(now),
             explicit=True,
@@ -104,7 +107,9 @@ class Storing:
             parent=parent,
             parent_kind=session.parent_kind if parent is not None else None,
         )
-        row = _committed(core, Create(at=to_micros(now), owner=core.owner, key=key, alias=alias, new=made))
+        row = _committed(
+            core, Create(at=to_micros(now), owner=core.owner, key=key if bound is None else None, alias=alias, new=made)
+        )
         created: str = row.id
         return created
 
@@ -133,6 +138,11 @@ class Storing:
         """What of the source lies over the messages, to be known again when it has changed."""
         session = self._session
         out: dict[str, Any] = {}
+        if session.key is not None:
+            out["key"] = session.key
+        if session.ended_at is not None or session.ended_reason is not None:
+            ended = {"at": session.ended_at and str(session.ended_at), "reason": session.ended_reason}
+            out["ended"] = {name: value for name, value in ended.items() if value is not None}
         if session.title is not None:
             out["title"] = session.title
         if session.summary is not None:

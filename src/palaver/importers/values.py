@@ -14,7 +14,7 @@ from palaver.model import Message, Usage
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import SessionRow
 
-__all__ = ["Action", "Note", "SavedSession", "SourceSession", "UsageLine", "note"]
+__all__ = ["Action", "Found", "Note", "SavedSession", "SourceSession", "UsageLine", "note"]
 
 Action: TypeAlias = Literal["repaired", "skipped", "aside"]
 """`repaired`: imported, but not as it stood there. `skipped`: a damaged record that could not be imported.
@@ -117,3 +117,7 @@ class SavedSession:
         """Grows while the pieces are read."""
         self.skipped = 0
         """How many messages could not be read by now."""
+
+
+Found: TypeAlias = SourceSession | SavedSession | Note
+"""What comes of reading a source: sessions, and notes on what belongs to none."""

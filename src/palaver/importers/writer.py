@@ -7,6 +7,7 @@ each run, so that a run after a crash goes on where the one before ended, and a 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from palaver import codec
 from palaver.core import Core
@@ -80,7 +81,7 @@ class Writer:
 
     def _key(self, session: SourceSession, alias: str, info: SessionInfo | None, notes: list[Note]) -> str | None:
         """The key that the session has, or gets."""
-        if info is not None:
+        if info is not None and (session.key is None or session.key in info.keys or self._settled(session, info)):
             return session.key if session.key in info.keys else next(iter(info.keys), None)
         if session.key is None:
             return None
@@ -90,6 +91,11 @@ class Writer:
             notes.append(note("repaired", session.file, None, told))
             return None
         return free_key(self._core, session, alias, session.key, notes)
+
+    def _settled(self, session: SourceSession, info: SessionInfo) -> bool:
+        """Whether an import before this one saw to its key: what became of it since was done here."""
+        imported: Any = info.metadata.get("imported")
+        return isinstance(imported, dict) and imported.get("key") == session.key  # pyright: ignore[reportUnknownMemberType] - any JSON
 
 
 def _keep_storable(session: SourceSession, notes: list[Note]) -> None:
