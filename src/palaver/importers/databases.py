@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import msgspec
@@ -48,7 +48,6 @@ def opened_copy(path: Path) -> Generator[tuple[Database, bool]]:
             connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
-            connection.execute("PRAGMA writable_schema = ON")  # one bad definition does not hide the others
             yield Database(connection), steady
 
 
@@ -85,28 +84,29 @@ class Database:
     """A database of which this process alone has the copy."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+        self._execute: Callable[..., Any] = cast("Any", connection).execute  # its stub leaves the rows untyped
         self._columns: dict[str, dict[str, Any]] = {}
+        self._execute("PRAGMA writable_schema = ON")  # one bad definition does not hide the others
 
     def columns(self, table: str) -> Mapping[str, Any]:
         """The columns of a table with their defaults; none where there is no such table. Raises one of DAMAGE."""
         if table not in self._columns:
-            found = self._connection.execute(f"PRAGMA table_info({quoted(table)})")
+            found = self._execute(f"PRAGMA table_info({quoted(table)})")
             self._columns[table] = {str(row[1]): _default(row[4]) for row in found}
         return self._columns[table]
 
     def indexed(self, table: str, column: str) -> None:
         """See to it that rows are found by a column. Raises one of DAMAGE."""
-        for row in self._connection.execute(f"PRAGMA index_list({quoted(table)})").fetchall():
-            info = self._connection.execute(f"PRAGMA index_info({quoted(str(row[1]))})").fetchall()
+        for row in self._execute(f"PRAGMA index_list({quoted(table)})").fetchall():
+            info = self._execute(f"PRAGMA index_info({quoted(str(row[1]))})").fetchall()
             if info and info[0][2] == column and not row[4]:
                 return
         name = quoted(f"palaver {table} {column}")
-        self._connection.execute(f"CREATE INDEX {name} ON {quoted(table)} ({quoted(column)})")
+        self._execute(f"CREATE INDEX {name} ON {quoted(table)} ({quoted(column)})")
 
     def distinct(self, table: str, column: str) -> set[Any]:
         """The values in a column. Raises one of DAMAGE, UnicodeDecodeError."""
-        found = self._connection.execute(f"SELECT DISTINCT {quoted(column)} FROM {quoted(table)}")  # noqa: S608 - names are quoted
+        found = self._execute(f"SELECT DISTINCT {quoted(column)} FROM {quoted(table)}")  # noqa: S608 - names are quoted
         return {row[0] for row in found}
 
     def rows(self, table: str, rest: str = "", bindings: tuple[Any, ...] = ()) -> list[Row]:
@@ -114,7 +114,7 @@ class Database:
         names = list(self.columns(table))
         listed = ", ".join(quoted(name) for name in names)
         try:
-            found = self._connection.execute(f"SELECT {listed} FROM {quoted(table)} {rest}", bindings)  # noqa: S608 - names are quoted
+            found = self._execute(f"SELECT {listed} FROM {quoted(table)} {rest}", bindings)  # noqa: S608 - names are quoted
             return [Row(dict(zip(names, row, strict=True))) for row in found]
         except UnicodeDecodeError:
             return self._careful_rows(table, names, rest, bindings)
@@ -126,7 +126,7 @@ class Database:
             for n in map(quoted, names)
         )
         out: list[Row] = []
-        for found in self._connection.execute(f"SELECT {listed} FROM {quoted(table)} {rest}", bindings):  # noqa: S608 - names are quoted
+        for found in self._execute(f"SELECT {listed} FROM {quoted(table)} {rest}", bindings):  # noqa: S608 - names are quoted
             row = Row({})
             for name, is_text, value in zip(names, found[::2], found[1::2], strict=True):
                 row.value[name] = value
@@ -167,7 +167,7 @@ class Database:
         after = 0
         try:
             while True:
-                [[number]] = self._connection.execute(
+                [[number]] = self._execute(
                     f"SELECT min(rowid) FROM {quoted(table)} WHERE rowid > ?",  # noqa: S608 - names are quoted
                     (after,),
                 )
@@ -186,7 +186,7 @@ class Database:
         )
         for statement, bindings in tries:
             try:
-                found = self._connection.execute(statement, bindings).fetchall()
+                found = self._execute(statement, bindings).fetchall()
             except (*DAMAGE, apsw.SQLError):  # the second table is not in every database
                 continue
             if found and isinstance(found[0][0], int):

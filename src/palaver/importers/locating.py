@@ -7,6 +7,7 @@ from typing import Any
 
 from palaver.core import Core
 from palaver.errors import InvalidKey, SessionNotFound
+from palaver.formats.wire import is_object
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.keys import explicit_key
@@ -31,7 +32,7 @@ def located(core: Core | None, session: SourceSession, ids: set[str]) -> Located
             continue
         known = held(core, info.id)
         imported: Any = info.metadata.get("imported")
-        place = imported.get("place") if isinstance(imported, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any JSON
+        place = imported.get("place") if is_object(imported) else None
         if alias != session.alias or place == session.place or not known or not ids or ids & known.keys():
             return alias, info, known
         return f"{session.alias}@{tag}", None, {}
@@ -82,6 +83,8 @@ def free_key(core: Core | None, session: SourceSession, alias: str, text: str, n
 
 def _left(current: SessionInfo, session: SourceSession) -> bool:
     """Whether a key may leave a session: it came from the same source, and nobody went on with it here."""
-    imported: Any = current.metadata.get("imported") or {}
+    imported: Any = current.metadata.get("imported")
+    if not is_object(imported):
+        return False
     same = (imported.get("system"), imported.get("place")) == (session.system, session.place)
     return same and str(current.last_active_at) <= str(imported.get("updated_at") or "")

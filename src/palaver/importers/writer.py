@@ -12,6 +12,7 @@ from typing import Any
 from palaver import codec
 from palaver.core import Core
 from palaver.errors import InvalidMessage, SessionEnded
+from palaver.formats.wire import is_object
 from palaver.importers.locating import free_key, located
 from palaver.importers.report import SessionReport
 from palaver.importers.storing import Storing
@@ -95,7 +96,7 @@ class Writer:
     def _settled(self, session: SourceSession, info: SessionInfo) -> bool:
         """Whether an import before this one saw to its key: what became of it since was done here."""
         imported: Any = info.metadata.get("imported")
-        return isinstance(imported, dict) and imported.get("key") == session.key  # pyright: ignore[reportUnknownMemberType] - any JSON
+        return is_object(imported) and imported.get("key") == session.key
 
 
 def _keep_storable(session: SourceSession, notes: list[Note]) -> None:

@@ -20,7 +20,7 @@ from palaver.formats.wire import is_array, is_object
 from palaver.importers.chat_records import read_message
 from palaver.importers.databases import Row
 from palaver.importers.hermes.tables import decoded
-from palaver.importers.jsonl import Record, cleaned, plain_json
+from palaver.importers.jsonl import Record, plain_json
 from palaver.importers.times import instant
 from palaver.model import Message
 
@@ -150,10 +150,6 @@ def _calls(value: dict[str, Any], text: str, entry: Entry) -> Any:
 def _settle(entry: Entry) -> None:
     """Put hermes's words in the place of OpenAI's, and say what the entry is known by."""
     value = entry.value
-    clean = cleaned(value)
-    if clean != value:
-        entry.repairs.append("half a character (a lone surrogate) became U+FFFD")
-        entry.value = value = clean
     if value.get("role") == "tool" and isinstance(value.get("tool_name"), str) and "name" not in value:
         value["name"] = value.pop("tool_name")
     if value.get("observed") in (0, False, "0"):

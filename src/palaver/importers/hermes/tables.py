@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palaver.formats.wire import is_object
+from palaver.formats.wire import is_array, is_object
 from palaver.importers.databases import DAMAGE, Database, Row
 from palaver.importers.jsonl import plain_json
 from palaver.importers.values import Note, note
@@ -112,4 +112,4 @@ def decoded(text: Any) -> Any:
         value, _ = plain_json(text)
     except (ValueError, RecursionError):
         return text
-    return value if is_object(value) or isinstance(value, list) else text
+    return value if is_object(value) or is_array(value) else text
