@@ -91,7 +91,8 @@ class Database:
     def columns(self, table: str) -> Mapping[str, Any]:
         """The columns of a table with their defaults; none where there is no such table. Raises one of DAMAGE."""
         if table not in self._columns:
-            found = self._execute(f"PRAGMA table_info({quoted(table)})")
+            there = self._execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchall()
+            found = self._execute(f"PRAGMA table_info({quoted(table)})") if there else ()
             self._columns[table] = {str(row[1]): _default(row[4]) for row in found}
         return self._columns[table]
 
@@ -198,7 +199,9 @@ def _default(text: str | None) -> Any:
     """What a column holds that nothing was put into, where that is a plain number or text."""
     if text is None:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        return text[1:-1] if text[:1] == text[-1:] == "'" and len(text) > 1 else None
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text[1:-1] if text[:1] == text[-1:] == "'" and len(text) > 1 else None

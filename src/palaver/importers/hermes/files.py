@@ -16,11 +16,16 @@ __all__ = ["find"]
 _MAGIC = b"SQLite format 3\x00"
 _MARKS = (b"parent_session_id", b"tool_call_id")
 """Columns that hermes's tables have had since the first version."""
+_HOME = ".hermes"
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
 def find(folder: Folder) -> list[SourceFile]:
     """What of a folder is hermes's."""
+    at_home = DATABASE in folder.names or folder.path.name == _HOME
+    if at_home and "sessions" in folder.folders and (folder.path / "sessions").is_symlink():
+        folder.skip("sessions", "a symbolic link; name the directory itself")
+        folder.take("sessions")
     if DATABASE in folder.names and _is_database(folder.path / DATABASE, named=True):
         folder.take(DATABASE)
         return [_source(folder, DATABASE) if folder.alone else _home(folder)]
@@ -42,11 +47,8 @@ def _is_mine(folder: Folder, name: str) -> bool:
 
 
 def _home(folder: Folder) -> SourceFile:
-    if "sessions" in folder.folders:
-        if (folder.path / "sessions").is_symlink():
-            folder.skip("sessions", "a symbolic link; name the directory itself")
-        folder.take("sessions")
-    if folder.path.name == ".hermes" or folder.path.parent.name == "profiles":
+    folder.take("sessions")
+    if folder.path.name == _HOME or folder.path.parent.name == "profiles":
         others = [name for name in folder.folders if name != "profiles"]
         folder.take(*others)
         if others:

@@ -41,6 +41,7 @@ class _Home:
         self.database: tuple[Path, str] | None = None
         self.logs: dict[str, list[tuple[Path, str]]] = {}
         self.index: tuple[Path, str] | None = None
+        self.strays: list[Any] = []
         self.told: dict[str, list[Told]] = {}
         """The messages of sessions that others follow."""
         prefix = "" if file.shown in ("", ".") else f"{file.shown}/"
@@ -72,7 +73,7 @@ class _Home:
         rows = {name: row.value for name, row in tables.sessions.items()} if tables is not None else {}
         found, circles = links(rows)
         names = [*rows]
-        strays = tables.strays() if tables is not None else []
+        strays = self.strays = tables.strays() if tables is not None else []
         names += [name for name in strays if isinstance(name, str) and name]
         names += [name for name in self.logs if name not in rows and name not in strays]
         routes = self._routes(names, rows)
@@ -94,7 +95,8 @@ class _Home:
         yield from self._noted()
 
     def _noted(self) -> list[Note]:
-        notes, self.notes = self.notes, []
+        notes = list(self.notes)
+        self.notes.clear()  # the tables write into it too
         return notes
 
     def _open(self, stack: ExitStack) -> None:
@@ -119,7 +121,7 @@ class _Home:
         """A session with what the database has of it."""
         tables = self.tables
         row = tables.sessions.get(name) if tables is not None else None
-        stored = tables is not None and (row is not None or name in tables.strays())
+        stored = row is not None or name in self.strays
         shown = self.database[1] if stored and self.database is not None else self.logs[name][0][1]
         reading = Reading(name, shown, self.place, self.zone)
         if tables is not None and row is not None:

@@ -41,20 +41,17 @@ def merged(stored: Sequence[Entry], logged: Sequence[Logged]) -> Merged:
     behind: dict[int, list[Entry]] = defaultdict(list)
     out = Merged([], covered=[], lost=[])
     last = -1
-    doubtful: list[Logged] = []
+    between: list[Logged] = []
     for item, place in [*zip(logged, places, strict=True), (None, len(stored))]:
-        if place is not None:
-            gap = deque(index for index in range(last + 1, place) if index not in taken)
-            for each in doubtful:
-                _settle(each, gap, stored, behind[last], taken, out)
-            doubtful = []
-            last = max(last, place)
-            out.known += item is not None
-        elif isinstance(item, Entry) and not item.mended:
-            behind[last].append(item)
-            out.added += 1
-        elif item is not None:
-            doubtful.append(item)
+        if place is None:
+            between += [item] if item is not None else []
+            continue
+        gap = deque(index for index in range(last + 1, place) if index not in taken)
+        for each in between:
+            _settle(each, gap, stored, behind[last], taken, out)
+        between = []
+        last = max(last, place)
+        out.known += item is not None
     out.entries = list(behind[-1])
     for index, entry in enumerate(stored):
         out.entries.append(entry)
@@ -83,9 +80,11 @@ def _matched(stored: Sequence[Entry], logged: Sequence[Logged]) -> list[int | No
 def _settle(
     item: Logged, gap: deque[int], stored: Sequence[Entry], behind: list[Entry], taken: set[int], out: Merged
 ) -> None:
-    """Find for a damaged line the stored message that it was."""
+    """Take in a line that is no stored message as it stands; if it is damaged, find the stored one that it was."""
+    damaged = not isinstance(item, Entry) or item.mended
     role = item.value.get("role") if isinstance(item, Entry) else None
-    place = next((index for index in gap if role is None or stored[index].value.get("role") == role), None)
+    fitting = (index for index in gap if role is None or stored[index].value.get("role") == role)
+    place = next(fitting, None) if damaged else None
     if place is not None:
         gap.remove(place)
         taken.add(place)
