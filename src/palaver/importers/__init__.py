@@ -1,4 +1,4 @@
-"""Conversations of other systems, brought into a store: nanobot's, and JSON lines of OpenAI-style messages.
+"""Conversations of other systems, brought into a store: nanobot's, hermes-agent's, JSON lines of messages.
 
 The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
 again. Damage in the source costs at most the damaged record, and all of that is in the report.

@@ -29,7 +29,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     file: str
     line: int | None = None
-    """From 1; None: the file, or the session, as a whole."""
+    """From 1, in a database the number of the row; None: the file, or the session, as a whole."""
     reason: str
     excerpt: str | None = None
     """How the record begins."""
