@@ -119,7 +119,7 @@ def test_what_is_undone_later_is_cut_later(tmp_path: Path) -> None:
         import_path(sessions, tmp_path)
         home.db.execute("UPDATE messages SET active = 0 WHERE content IN ('three', 'four')")
         home.db.execute("UPDATE sessions SET archived = 1, ended_at = 1772000900, end_reason = 'cli_close'")
-        take(sessions, tmp_path)
+        assert [each.status for each in take(sessions, tmp_path).sessions] == ["changed"]
         assert texts(sessions, "s1") == ["one", "two"]
         info = sessions.get("hermes:s1").info()
         assert info.archived

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -443,3 +444,37 @@ def test_a_dry_run_and_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert copy.stat().st_mode & 0o777 == 0o700
     found.close()
     assert not list(room.iterdir())
+
+
+def test_a_damaged_row_that_a_log_has_whole(tmp_path: Path) -> None:
+    """The log mends the row, which keeps its place and its time, and is not there twice."""
+    home = Home(tmp_path)
+    home.session(NAME, "one", "two", "three")
+    home.db.execute("UPDATE messages SET content = CAST(x'74ff6f' AS TEXT) WHERE content = 'two'")
+    home.log(NAME, *logged("one", "two", "three"))
+    with opened() as sessions:
+        report = take(sessions, tmp_path)
+        assert texts(sessions, NAME) == ["one", "two", "three"]
+        assert any("row 2 is damaged" in reason for reason in reasons(report, "repaired"))
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """A pipe would never end."""
+    home = Home(tmp_path / ".hermes", None)
+    os.mkfifo(home.path / "state.db")
+    os.mkfifo(home.logs / "20260225_061329_0a1b2c3d.jsonl")
+    home.log(NAME, *logged("one"))
+    with opened() as sessions:
+        assert take(sessions, tmp_path).total("imported") == 1
+
+
+def test_a_schema_that_needs_what_is_not_there(tmp_path: Path) -> None:
+    """A column that calls a function which is nowhere hides nothing else."""
+    home = Home(tmp_path)
+    home.db.create_function("own", 1, str, deterministic=True)
+    home.db.execute("DROP TABLE sessions")
+    home.db.execute("CREATE TABLE sessions (id TEXT, made TEXT AS (own(id)), source TEXT, started_at REAL)")
+    home.session("s1", "one")
+    with opened() as sessions:
+        take(sessions, tmp_path)
+        assert texts(sessions, "s1") == ["one"]

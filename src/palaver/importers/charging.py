@@ -19,9 +19,15 @@ __all__ = ["charges", "totals"]
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def totals(lines: Sequence[UsageLine]) -> dict[str, dict[str, Any]]:
-    """The totals, as they are remembered with the session until the next import."""
-    return {line.id: _numbers(line.usage) for line in lines}
+def totals(lines: Sequence[UsageLine], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What was charged in all, as it is remembered with the session until the next import."""
+    out: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        now = _numbers(line.usage)
+        was: Mapping[str, Any] = before.get(line.id) or {}
+        out[line.id] = {name: max(_decimal(now[name]), _decimal(was.get(name))) for name in now}
+        out[line.id] = {n: str(each) if n == "cost" else int(each) for n, each in out[line.id].items()}
+    return out
 
 
 def charges(lines: Sequence[UsageLine], before: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, Usage]]:
@@ -35,6 +41,8 @@ def charges(lines: Sequence[UsageLine], before: Mapping[str, Any]) -> Iterator[t
         cost = line.usage.cost
         if cost is not None:
             cost = max(Decimal(0), cost - _decimal(was.get("cost")))
+        if not any(grown.values()) and not cost:
+            continue
         step = hashlib.sha256(json.dumps([was, now], sort_keys=True).encode()).hexdigest()[:16]
         yield f"import {line.id} {step}", line.at, msgspec.structs.replace(line.usage, **grown, cost=cost)
 

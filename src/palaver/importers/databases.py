@@ -16,10 +16,12 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-__all__ = ["DAMAGE", "Database", "Row", "opened_copy", "quoted"]
+__all__ = ["DAMAGE", "UNREADABLE", "Database", "Row", "opened_copy", "quoted"]
 
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
 """What SQLite raises where a database cannot be read."""
+UNREADABLE = (*DAMAGE, apsw.SQLError)
+"""The same, and what it raises where a schema makes no sense, or names what may not run."""
 _BESIDE = ("-wal", "-journal")
 """What belongs to a database: the log that is not in it yet, or what a crash left to be taken back. The `-shm` file is
 made from the log again."""
@@ -188,7 +190,7 @@ class Database:
         for statement, bindings in tries:
             try:
                 found = self._execute(statement, bindings).fetchall()
-            except (*DAMAGE, apsw.SQLError):  # the second table is not in every database
+            except UNREADABLE:  # the second table is not in every database
                 continue
             if found and isinstance(found[0][0], int):
                 return found[0][0]

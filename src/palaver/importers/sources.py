@@ -53,7 +53,7 @@ def _regular(here: Path, root: Path, names: list[str], notes: list[Note]) -> lis
     links = [name for name in names if (here / name).is_symlink()]
     shown = [str((here / name).relative_to(root)) for name in links if name.endswith((".jsonl", ".db"))]
     notes += [note("skipped", name, None, _LINK) for name in shown]
-    return [name for name in names if name not in links]
+    return [name for name in names if name not in links and (here / name).is_file()]
 
 
 def _taken(folder: Folder) -> list[SourceFile]:

@@ -140,6 +140,8 @@ class Storing:
         out: dict[str, Any] = {}
         if session.key is not None:
             out["key"] = session.key
+        if session.more_keys:
+            out["more_keys"] = list(session.more_keys)
         if session.ended_at is not None or session.ended_reason is not None:
             ended = {"at": session.ended_at and str(session.ended_at), "reason": session.ended_reason}
             out["ended"] = {name: value for name, value in ended.items() if value is not None}
@@ -154,7 +156,7 @@ class Storing:
         if marks or session.tags or before.get("marks"):
             out["marks"] = {name: name in marks for name in _MARKS} | {"tags": list(session.tags)}
         if session.usage:
-            out["used"] = totals(session.usage)
+            out["used"] = totals(session.usage, before.get("used") or {})
         if out:
             out["over"] = _digest(codec.json_text(out, "metadata"))
         return out

@@ -69,8 +69,11 @@ class Writer:
             report.status, report.key = "refused", None
         elif not self.dry_run and self._core is not None:
             storing = Storing(self._core, session, self._stored, notes)
+            rev = info.rev if info is not None else None
             try:
                 info = storing.store(alias, key, info, known, new)
+                if report.status == "unchanged" and info.rev != rev:
+                    report.status = "changed"
             except SessionEnded:
                 reason = "its session has ended in the store: resume it under its key, and import again"
                 notes.append(note("skipped", session.file, None, f"{len(new)} new messages; {reason}"))

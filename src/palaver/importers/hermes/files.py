@@ -8,7 +8,7 @@ from pathlib import Path
 from palaver.formats.wire import is_object
 from palaver.importers.folders import Folder, SourceFile
 from palaver.importers.hermes.homes import DATABASE
-from palaver.importers.hermes.logs import INDEX, NAMES
+from palaver.importers.hermes.logs import INDEX, NAMES, is_index
 from palaver.importers.hermes.sessions import SYSTEM
 
 __all__ = ["find"]
@@ -29,11 +29,13 @@ def find(folder: Folder) -> list[SourceFile]:
     if DATABASE in folder.names and _is_database(folder.path / DATABASE, named=True):
         folder.take(DATABASE)
         return [_source(folder, DATABASE) if folder.alone else _home(folder)]
+    if folder.path.name == _HOME and "sessions" in folder.folders:
+        return [_home(folder)]
     if folder.alone:
         mine = [name for name in folder.names if _is_mine(folder, name)]
         folder.take(*mine)
         return [_source(folder, name) for name in mine]
-    if INDEX in folder.names and _is_index(folder.path / INDEX):
+    if INDEX in folder.names and is_index(folder.path / INDEX):
         names = [name for name in folder.names if name == INDEX or name.endswith((".jsonl", ".json"))]
         folder.take(*names)
         return [_source(folder, ".")]
@@ -80,11 +82,6 @@ def _has_marks(path: Path) -> bool:
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return all(data.find(mark) >= 0 for mark in _MARKS)
-
-
-def _is_index(path: Path) -> bool:
-    data = path.read_bytes()
-    return b'"session_id"' in data and (b'"session_key"' in data or b'"memory_flushed"' in data)
 
 
 def _is_log(folder: Folder, name: str) -> bool:

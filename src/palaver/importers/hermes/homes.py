@@ -8,11 +8,11 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from palaver.importers.databases import DAMAGE, opened_copy
+from palaver.importers.databases import UNREADABLE, opened_copy
 from palaver.importers.folders import SourceFile
 from palaver.importers.hermes.compaction import Told
 from palaver.importers.hermes.lineage import links, ordered
-from palaver.importers.hermes.logs import INDEX, NAMES, logs_in
+from palaver.importers.hermes.logs import INDEX, NAMES, is_index, logs_in
 from palaver.importers.hermes.routing import Route, from_index, from_table
 from palaver.importers.hermes.sessions import Reading
 from palaver.importers.hermes.tables import Tables
@@ -53,7 +53,7 @@ class _Home:
             if inner.is_dir() and not inner.is_symlink():
                 self._take_sessions(inner, f"{prefix}sessions", named=False)
             elif self.database is None:
-                self._take_sessions(path, prefix.rstrip("/"), named=not (path / INDEX).is_file())
+                self._take_sessions(path, prefix.rstrip("/"), named=not is_index(path / INDEX))
         elif path.suffix in (".jsonl", ".json"):
             match = NAMES.fullmatch(path.name)
             self.logs[match[1] if match else path.stem] = [(path, file.shown)]
@@ -106,7 +106,7 @@ class _Home:
         try:
             database, steady = stack.enter_context(opened_copy(path))
             tables = Tables(database, shown, self.notes)
-        except DAMAGE as exc:
+        except UNREADABLE as exc:
             self.notes.append(note("skipped", shown, None, f"the database cannot be read: {exc}"))
             return
         if not tables.known:

@@ -14,7 +14,7 @@ from palaver.importers.hermes.records import DESCRIPTION, entry_of_record
 from palaver.importers.jsonl import Record, plain_json, read_records
 from palaver.importers.values import Note, note
 
-__all__ = ["INDEX", "NAMES", "Log", "logs_in", "read_log"]
+__all__ = ["INDEX", "NAMES", "Log", "is_index", "logs_in", "read_log"]
 
 INDEX = "sessions.json"
 NAMES = re.compile(r"(?:session_)?((?:cron_\w+_)?\d{8}_\d{6}(?:_[0-9a-f]{4,})?)\.jsonl?")
@@ -33,6 +33,14 @@ class Log(msgspec.Struct):
     notes: list[Note]
 
 
+def is_index(path: Path) -> bool:
+    """Whether a file is an index of hermes's; others have files of that name too. Raises OSError."""
+    if not path.is_file() or path.is_symlink():
+        return False
+    data = path.read_bytes()
+    return b'"session_id"' in data and (b'"session_key"' in data or b'"memory_flushed"' in data)
+
+
 def logs_in(folder: Path, shown: str, notes: list[Note], *, named: bool) -> dict[str, list[tuple[Path, str]]]:
     """The logs in a directory, by the sessions that they are of; with `named`, only what is called as hermes does."""
     found: dict[str, list[tuple[Path, str]]] = {}
@@ -43,7 +51,7 @@ def logs_in(folder: Path, shown: str, notes: list[Note], *, named: bool) -> dict
             continue
         if path.is_symlink():
             notes.append(note("skipped", told, None, _LINK))
-        elif match is not None or not named:
+        elif path.is_file() and (match is not None or not named):
             name = match[1] if match is not None else path.stem
             found.setdefault(name, []).append((path, told))
     for each in found.values():

@@ -25,6 +25,8 @@ class Merged(msgspec.Struct):
     """How many lines of the log are in the database as well."""
     added: int = 0
     """How many were in the log alone."""
+    restored: list[tuple[Entry, Entry]] = []
+    """Stored messages whose text was damaged, and the lines that it is taken from."""
     covered: list[Logged] = []
     """Lines that are damaged, and whose message is in the database."""
     lost: list[Record] = []
@@ -34,12 +36,13 @@ class Merged(msgspec.Struct):
 def merged(stored: Sequence[Entry], logged: Sequence[Logged]) -> Merged:
     """Bring the lines of a log into what is stored, each behind the one that it follows in the log.
 
-    A damaged line stands for a message that is stored between its neighbours and that no other line stands for.
+    A damaged line stands for a message that is stored between its neighbours and that no other line stands for; so does
+    a whole line for a stored message that is damaged.
     """
     places = _matched(stored, logged)
     taken = {place for place in places if place is not None}
     behind: dict[int, list[Entry]] = defaultdict(list)
-    out = Merged([], covered=[], lost=[])
+    out = Merged([], restored=[], covered=[], lost=[])
     last = -1
     between: list[Logged] = []
     for item, place in [*zip(logged, places, strict=True), (None, len(stored))]:
@@ -53,8 +56,9 @@ def merged(stored: Sequence[Entry], logged: Sequence[Logged]) -> Merged:
         last = max(last, place)
         out.known += item is not None
     out.entries = list(behind[-1])
+    anew = {id(old): new for old, new in out.restored}
     for index, entry in enumerate(stored):
-        out.entries.append(entry)
+        out.entries.append(anew.get(id(entry), entry))
         out.entries += behind.get(index, ())
     return out
 
@@ -84,11 +88,16 @@ def _settle(
     damaged = not isinstance(item, Entry) or item.mended
     role = item.value.get("role") if isinstance(item, Entry) else None
     fitting = (index for index in gap if role is None or stored[index].value.get("role") == role)
-    place = next(fitting, None) if damaged else None
+    place = next((index for index in fitting if damaged or stored[index].mended), None)
     if place is not None:
         gap.remove(place)
         taken.add(place)
-        out.covered.append(item)
+        if isinstance(item, Entry) and not damaged:
+            old = stored[place]
+            new = msgspec.structs.replace(item, active=old.active, compacted=old.compacted, time=old.time)
+            out.restored.append((old, new))
+        else:
+            out.covered.append(item)
     elif isinstance(item, Entry):
         behind.append(item)
         out.added += 1

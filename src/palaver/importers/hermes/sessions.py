@@ -125,12 +125,14 @@ class Reading:
         self.entries = both.entries
         for item in both.covered:
             self.note("aside", "this line is damaged; the database has its message", file=shown, line=item.line)
+        for old, new in both.restored:
+            self.note("repaired", f"row {old.line} is damaged; this line has its message", file=shown, line=new.line)
         for record in both.lost:
             self.session.records += 1
             reason = record.error or "it cannot be read"
             self.session.notes.append(note("skipped", shown, record.line, reason, record.raw))
         if stored:
-            self._compare(log, both.known + len(both.covered), both.added)
+            self._compare(log, both.known + len(both.covered) + len(both.restored), both.added)
 
     def _compare(self, log: Log, known: int, added: int) -> None:
         if known:
