@@ -15,11 +15,11 @@ from pathlib import Path
 from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
-from palaver.importers.values import Note, SavedSession, note
+from palaver.importers.values import Action, Note, SavedSession, note
 from palaver.importers.writer import Writer
 from palaver.manager import SessionManager
 
-__all__ = ["Note", "Report", "SessionReport", "import_path"]
+__all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
 
 
 def import_path(

@@ -64,11 +64,12 @@ class Storing:
     ) -> SessionInfo:
         """Store what is new; `known` learns where it came to stand. Raises StoreError, SessionEnded."""
         core, session = self._core, self._session
-        if info is None:
-            info = core.store.info(self._created(alias, key), core.owner, core.now())
+        creation = None if info is not None else self._creation(alias, key)
+        session_id = creation.new.id if creation is not None else info.id if info is not None else ""
+        self._append(session_id, known, new, (creation,) if creation is not None else ())
+        info = info or core.store.info(session_id, core.owner, core.now())
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
-        self._append(info.id, known, new)
         before: dict[str, Any] = info.metadata.get("imported") or {}
         wanted = self._metadata(before, whole=True)
         newer = str(session.updated_at or "") > str(before.get("updated_at") or "")
@@ -78,13 +79,9 @@ class Storing:
         cut = self._cut(info.id, known, before)
         self._compact(info.id, known, before, anew=cut)
         self._retitle(info, before)
-        self._mark(info.id, before)
-        self._charge(info.id, before)
         for text in session.more_keys:
             self._bind(info, alias, text)
-        changes = {name: each for name, each in wanted.items() if info.metadata.get(name) != each}
-        if changes:
-            drive(core.store, flows.set_metadata(core, info.id, changes, None))
+        self._describe(info, before, wanted)
         return core.store.info(info.id, core.owner, core.now())
 
     def _note(self, reason: str) -> None:
@@ -92,7 +89,7 @@ class Storing:
 
     # -- the session --------------------------------------------------------------------------------------------
 
-    def _created(self, alias: str, key: str | None) -> str:
+    def _creation(self, alias: str, key: str | None) -> Create:
         core, session = self._core, self._session
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
@@ -107,11 +104,7 @@ class Storing:
             parent=parent,
             parent_kind=session.parent_kind if parent is not None else None,
         )
-        row = _committed(
-            core, Create(at=to_micros(now), owner=core.owner, key=key if bound is None else None, alias=alias, new=made)
-        )
-        created: str = row.id
-        return created
+        return Create(at=to_micros(now), owner=core.owner, key=key if bound is None else None, alias=alias, new=made)
 
     def _parent(self) -> str | None:
         session = self._session
@@ -163,13 +156,20 @@ class Storing:
 
     # -- the messages -------------------------------------------------------------------------------------------
 
-    def _append(self, session_id: str, known: dict[str, int], new: Sequence[tuple[int, Draft]]) -> None:
+    def _append(
+        self, session_id: str, known: dict[str, int], new: Sequence[tuple[int, Draft]], first: Sequence[Operation]
+    ) -> None:
+        """Store messages; the first of them together with what has to be done before."""
         core = self._core
+        if first and not new:
+            _committed(core, *first)
         for chunk in _chunks(new, self._session.copies):
             drafts = tuple(self._marked(index, draft, session_id, known) for index, draft in chunk)
             newest = max((draft.at for draft in drafts if draft.at is not None), default=core.at())
             operation = Append(at=min(newest, core.at()), owner=core.owner, session_id=session_id, messages=drafts)
-            for draft, seq in zip(drafts, _committed(core, operation).seqs, strict=True):
+            appended = _committed(core, *first, operation)[-1]
+            first = ()
+            for draft, seq in zip(drafts, appended.seqs, strict=True):
                 known[draft.id or ""] = seq
 
     def _marked(self, index: int, draft: Draft, session_id: str, known: Mapping[str, int]) -> Draft:
@@ -253,7 +253,23 @@ class Storing:
                 self._note(f"the title {title!r} is taken; it is {wanted!r}")
             return
 
-    def _mark(self, session_id: str, before: Mapping[str, Any]) -> None:
+    def _describe(self, info: SessionInfo, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """Mark it and charge what it used, and in the end, with the mark that all is done, its metadata."""
+        core = self._core
+        steps = [(each, "its tags are left out") for each in self._marking(info.id, before)]
+        steps += [(each, "what it used is in the metadata alone") for each in self._charging(info.id, before)]
+        changes = {name: each for name, each in wanted.items() if info.metadata.get(name) != each}
+        if changes:
+            text = codec.json_text(changes, "metadata")
+            steps.append((SetInfo(at=core.at(), owner=core.owner, session_id=info.id, metadata=text), ""))
+        outcomes = core.store.commit([step for step, _ in steps]) if steps else []
+        for outcome, (_, told) in zip(outcomes, steps, strict=True):
+            if isinstance(outcome, (InvalidKey, InvalidMessage)) and told:
+                self._note(f"{told}: {outcome}")
+            elif isinstance(outcome, PalaverError):
+                raise outcome
+
+    def _marking(self, session_id: str, before: Mapping[str, Any]) -> Iterator[Operation]:
         """Archive it, pin it, tag it, as far as the source did so since."""
         core, session = self._core, self._session
         was: Mapping[str, Any] = before.get("marks") or {}
@@ -263,21 +279,14 @@ class Storing:
         if list(session.tags) != was.get("tags", []):
             changes["tags"] = session.tags
         if changes:
-            try:
-                _committed(core, SetInfo(at=core.at(), owner=core.owner, session_id=session_id, **changes))
-            except InvalidKey as exc:
-                self._note(f"its tags are left out: {exc}")
+            yield SetInfo(at=core.at(), owner=core.owner, session_id=session_id, **changes)
 
-    def _charge(self, session_id: str, before: Mapping[str, Any]) -> None:
+    def _charging(self, session_id: str, before: Mapping[str, Any]) -> Iterator[Operation]:
         """Count what it used since. It was used then: on that day, at what it cost."""
         core = self._core
         for name, at, usage in charges(self._session.usage, before.get("used") or {}):
             moment = min(to_micros(at), core.at()) if at is not None else core.at()
-            operation = RecordUsage(at=moment, owner=core.owner, session_id=session_id, usage=usage, id=name)
-            try:
-                _committed(core, operation)
-            except (InvalidKey, InvalidMessage) as exc:
-                self._note(f"what it used is in the metadata alone: {exc}")
+            yield RecordUsage(at=moment, owner=core.owner, session_id=session_id, usage=usage, id=name)
 
     def _bind(self, info: SessionInfo, alias: str, text: str) -> None:
         core = self._core
@@ -332,11 +341,13 @@ def _chunks(new: Sequence[tuple[int, Draft]], copies: Mapping[int, Any]) -> list
     return out
 
 
-def _committed(core: Core, operation: Operation) -> Any:
-    [outcome] = core.store.commit([operation])
-    if isinstance(outcome, PalaverError):
-        raise outcome
-    return outcome
+def _committed(core: Core, *operations: Operation) -> list[Any]:
+    """What came of operations in one transaction; the first that failed is raised."""
+    outcomes = core.store.commit(list(operations))
+    for outcome in outcomes:
+        if isinstance(outcome, PalaverError):
+            raise outcome
+    return outcomes
 
 
 def _digest(text: str) -> str:
