@@ -248,3 +248,26 @@ def test_a_damaged_row_that_a_log_has_whole(tmp_path: Path) -> None:
         report = take(sessions, tmp_path)
         assert texts(sessions, NAME) == ["one", "two", "three"]
         assert any("row 2 is damaged" in reason for reason in reasons(report, "repaired"))
+
+
+def test_metadata_that_no_store_keeps(tmp_path: Path) -> None:
+    """A column that is nested too deep costs itself, and not the message or the session."""
+    deep = "[" * 300 + "]" * 300
+    home = Home(tmp_path)
+    home.session("s1", "one", model_config=deep)
+    number = home.say("s1", "two", "assistant", reasoning_details=deep)
+    with opened() as sessions:
+        report = take(sessions, tmp_path)
+        assert texts(sessions, "s1") == ["one", "two"]
+        assert number in [note.line for note in report.every_note() if note.action == "repaired"]
+        assert not report.count("skipped")
+
+
+def test_what_describes_a_session_is_kept(tmp_path: Path) -> None:
+    """Should a row of that kind say something, it is in the metadata."""
+    home = Home(tmp_path)
+    home.session("s1", "one")
+    home.say("s1", '{"tools": ["f"]}', "session_meta")
+    with opened() as sessions:
+        assert take(sessions, tmp_path).total("records") == 1
+        assert sessions.get("hermes:s1").info().metadata["imported"]["session_meta"] == {"content": {"tools": ["f"]}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import palaver
 from palaver.importers import import_path, sources
@@ -240,3 +243,32 @@ def test_a_dry_run_and_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert copy.stat().st_mode & 0o777 == 0o700
     found.close()
     assert not list(room.iterdir())
+
+
+@functools.cache
+def sound() -> bytes:
+    """A small database of hermes's."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home", 40)
+        for number in range(4):
+            parent = {"parent_session_id": f"s{number - 1}"} if number else {}
+            home.session(f"s{number}", *(f"{n} {'x' * 150}" for n in range(20)), title=f"t{number}", **parent)
+        home.route(KEY, "s1")
+        home.db.close()
+        return (home.path / "state.db").read_bytes()
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=64)), min_size=1, max_size=12),
+    st.floats(0.3, 1),
+)
+def test_any_damage_to_a_database(damage: list[tuple[float, bytes]], length: float) -> None:
+    """Whatever is overwritten or cut off: what is read is stored soundly, once, and accounted for."""
+    data = bytearray(sound())
+    for place, bad in damage:
+        begin = int(place * (len(data) - len(bad)))
+        data[begin : begin + len(bad)] = bad
+    with tempfile.TemporaryDirectory() as folder, opened() as sessions:
+        path = Path(folder) / "state.db"
+        path.write_bytes(data[: int(length * len(data))])
+        take(sessions, path)

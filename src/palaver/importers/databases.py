@@ -94,8 +94,10 @@ class Database:
         """The columns of a table with their defaults; none where there is no such table. Raises one of DAMAGE."""
         if table not in self._columns:
             there = self._execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchall()
-            found = self._execute(f"PRAGMA table_info({quoted(table)})") if there else ()
-            self._columns[table] = {str(row[1]): _default(row[4]) for row in found}
+            asked = "SELECT CAST(name AS BLOB), CAST(dflt_value AS BLOB) FROM pragma_table_info(?) ORDER BY cid"
+            found = self._execute(asked, (table,)).fetchall() if there else ()
+            named = ((_text(name), _text(default)) for name, default in found)
+            self._columns[table] = {name: _default(default) for name, default in named if name is not None}
         return self._columns[table]
 
     def indexed(self, table: str, column: str) -> None:
@@ -194,6 +196,14 @@ class Database:
                 continue
             if found and isinstance(found[0][0], int):
                 return found[0][0]
+        return None
+
+
+def _text(data: bytes | None) -> str | None:
+    """What the schema says; None for what damage has made of it."""
+    try:
+        return data.decode() if data is not None else None
+    except UnicodeDecodeError:
         return None
 
 

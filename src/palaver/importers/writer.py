@@ -6,7 +6,7 @@ each run, so that a run after a crash goes on where the one before ended, and a 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from palaver import codec
@@ -43,7 +43,7 @@ class Writer:
     def write(self, session: SourceSession) -> SessionReport:
         """Store what is new of a conversation. Raises StoreError."""
         notes = list(session.notes)
-        _keep_storable(session, notes)
+        _keep__storable(session, notes)
         ids = {message.id for message in session.messages if message.id is not None}
         alias, info, known = located(self._core, session, ids)
         if alias != session.alias:
@@ -102,15 +102,26 @@ class Writer:
         return is_object(imported) and imported.get("key") == session.key
 
 
-def _keep_storable(session: SourceSession, notes: list[Note]) -> None:
+def _keep__storable(session: SourceSession, notes: list[Note]) -> None:
     """Leave out metadata that no store could keep."""
-    for kept in (session.metadata, session.facts):
-        for name in list(kept):
-            try:
-                codec.json_text({name: kept[name]}, "metadata")
-            except InvalidMessage as exc:
-                del kept[name]
-                notes.append(note("repaired", session.file, None, f"its metadata {name!r:.40} is left out: {exc}"))
+    session.metadata, left = _storable(session.metadata)
+    session.facts, more = _storable(session.facts)
+    told = [f"its metadata {name} is left out: no store could keep it" for name in (*left, *more)]
+    notes += [note("repaired", session.file, None, each) for each in told]
+
+
+def _storable(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What of metadata a store can keep, and the names of the rest."""
+    kept: dict[str, Any] = {}
+    left: list[str] = []
+    for name, value in metadata.items():
+        try:
+            codec.json_text({name: value}, "metadata")
+        except InvalidMessage:
+            left.append(f"{name!r:.40}")
+        else:
+            kept[name] = value
+    return kept, left
 
 
 def _drafted(session: SourceSession, there: Collection[str], notes: list[Note]) -> list[tuple[int, Draft]]:
@@ -121,6 +132,14 @@ def _drafted(session: SourceSession, there: Collection[str], notes: list[Note]) 
             continue
         try:
             out.append((index, codec.draft(message)))
+            continue
         except InvalidMessage as exc:
-            notes.append(note("skipped", session.file, line, str(exc)))
+            reason = str(exc)
+        kept, left = _storable(message.metadata)
+        try:
+            out.append((index, codec.draft(message.replace(metadata=kept))))
+        except InvalidMessage:
+            notes.append(note("skipped", session.file, line, reason))
+        else:
+            notes.append(note("repaired", session.file, line, f"its metadata {', '.join(left)} is left out: {reason}"))
     return out

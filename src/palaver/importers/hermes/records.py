@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from palaver.formats.wire import is_array, is_object
-from palaver.importers.chat_records import read_message
+from palaver.importers.chat_records import Unusable, read_message
 from palaver.importers.databases import Row
 from palaver.importers.hermes.tables import decoded
 from palaver.importers.jsonl import Record, plain_json
@@ -32,6 +32,7 @@ _LIST = "\x00json:"
 """How content that is a list begins in the database."""
 _HANDLED = frozenset({"id", "session_id", "timestamp", "active", "compacted"})
 _JSON = ("reasoning_details", "codex_reasoning_items", "codex_message_items", "display_metadata")
+_SAID = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
 _UNREADABLE = "tool_calls cannot be read; they are in the metadata as text"
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -189,7 +190,13 @@ def message_of(entry: Entry, before: datetime | None, zone: tzinfo | None) -> tu
         value.pop("reasoning", None)  # hermes keeps the same under both names
     else:
         thought = None
-    message, rest, repairs = read_message(value)
+    try:
+        message, rest, repairs = read_message(value)
+    except Unusable:  # what stands beside what it says must not cost it
+        beside = {name: value.pop(name) for name in list(value) if name not in _SAID}
+        message, rest, repairs = read_message(value)
+        rest |= beside
+        repairs.append(f"{', '.join(beside)}: left out of the message, as no provider could be sent it")
     if thought is not None:
         rest["reasoning"] = thought
     at = _time(entry.time, zone)

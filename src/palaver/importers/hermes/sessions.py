@@ -101,6 +101,8 @@ class Reading:
             if row.value.get("role") == DESCRIPTION:
                 number = row.value.get("id")
                 self.described.append(number if isinstance(number, int) else 0)
+                if row.value.get("content") is not None:
+                    self.descriptions.append({"content": decoded(row.value["content"])})
                 continue
             entry = entry_of_row(row, dict(tables.defaults["messages"]), self.session.file)
             if before is not None and _doubled(before, entry):

@@ -11,7 +11,7 @@ from palaver.importers.values import Note, note
 
 __all__ = ["Tables", "decoded"]
 
-_NEEDED = {"sessions": {"id"}, "messages": {"session_id", "role"}}
+_NEEDED = {"sessions": {"id"}, "messages": {"session_id", "role", "content"}}
 
 
 class Tables:
@@ -26,7 +26,7 @@ class Tables:
         self._notes = notes
         self._grouped: dict[Any, list[Row]] | None = None
         self._used: dict[Any, list[Row]] | None = None
-        self.known = all(needed <= database.columns(table).keys() for table, needed in _NEEDED.items())
+        self.known = _NEEDED["messages"] <= database.columns("messages").keys()
         self.defaults = {table: database.columns(table) for table in _NEEDED}
         self.sessions: dict[str, Row] = {}
         if self.known:
@@ -34,6 +34,9 @@ class Tables:
             self._find_messages()
 
     def _find_sessions(self) -> None:
+        if not _NEEDED["sessions"] <= self.defaults["sessions"].keys():
+            self._note("skipped", "there is no table of sessions that can be read; their messages tell the rest")
+            return
         for row in self._all("sessions"):
             given = row.value["id"]
             name = given if isinstance(given, str) and given else None
