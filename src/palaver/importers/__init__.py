@@ -1,4 +1,4 @@
-"""Conversations of other systems, brought into a store: nanobot's, and JSON lines of OpenAI-style messages.
+"""Conversations of other systems, brought into a store: nanobot's, hermes-agent's, JSON lines of messages.
 
 The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
 again. Damage in the source costs at most the damaged record, and all of that is in the report.
@@ -6,6 +6,7 @@ again. Damage in the source costs at most the damaged record, and all of that is
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import tzinfo
@@ -14,11 +15,11 @@ from pathlib import Path
 from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
-from palaver.importers.values import Note, SavedSession, note
+from palaver.importers.values import Action, Note, SavedSession, note
 from palaver.importers.writer import Writer
 from palaver.manager import SessionManager
 
-__all__ = ["Note", "Report", "SessionReport", "import_path"]
+__all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
 
 
 def import_path(
@@ -47,9 +48,13 @@ def import_path(
         if progress is not None:
             progress(done, len(files), file.shown)
         try:
-            for session in sources.read(file, zone):
-                took = restorer.write(session) if isinstance(session, SavedSession) else writer.write(session)
-                report.sessions.append(took)
+            with contextlib.closing(sources.read(file, zone)) as found:
+                for each in found:
+                    if isinstance(each, Note):
+                        report.notes.append(each)
+                    else:
+                        took = restorer.write(each) if isinstance(each, SavedSession) else writer.write(each)
+                        report.sessions.append(took)
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:
