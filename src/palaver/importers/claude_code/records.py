@@ -21,9 +21,7 @@ from palaver.importers.chat_records import Unusable
 from palaver.importers.claude_code.messages import (
     DISPLAY,
     called,
-    is_message,
     read_message,
-    response_id,
     results,
     text_of,
     usage,
@@ -38,6 +36,8 @@ from palaver.keys import Origin
 __all__ = ["SYSTEM", "Entry", "Scope", "read_scope"]
 
 SYSTEM = "claude-code"
+_FIRST = 20
+"""Records that are asked for what all of them say."""
 _ABOUT = ("cwd", "gitBranch", "version", "agentId", "slug", "entrypoint")
 
 
@@ -50,12 +50,10 @@ class Entry(msgspec.Struct):
     value: dict[str, Any]
     head: bytes
     """How it begins in the file."""
+    is_message: bool = False
+    answer: str | None = None
+    """The model's answer that it is a part of."""
     repairs: tuple[str, ...] = ()
-
-    @property
-    def is_message(self) -> bool:
-        """Whether it is a message."""
-        return is_message(self.value)
 
     @property
     def is_summary(self) -> bool:
@@ -146,20 +144,21 @@ class _Reading:
         messages = [entry for entry in entries if entry.is_message]
         leaf = next((entry.uuid for entry in reversed(messages) if entry.uuid[0] != "~"), None)
         live = path(self.links, leaf)
-        answers = {found for entry in messages if entry.uuid in live and (found := response_id(entry.value))}
-        calls: set[str] = set()
-        answered: set[str] = set()
+        answers = {entry.answer for entry in messages if entry.uuid in live}
+        answers.discard(None)
         for entry in messages:
-            if response_id(entry.value) in answers or entry.uuid[0] == "~":
+            if entry.answer in answers or entry.uuid[0] == "~":
                 live.add(entry.uuid)
-            if entry.uuid in live:
-                calls.update(called(entry.value))
-                answered.update(results(entry.value))
-        for entry in messages:
-            here = set(results(entry.value))
-            if entry.uuid not in live and here & calls and not here & answered:
-                live.add(entry.uuid)
-                answered |= here
+        beside = [entry for entry in messages if entry.uuid not in live and results(entry.value)]
+        if beside:
+            inside = [entry for entry in messages if entry.uuid in live]
+            calls = {call for entry in inside for call in called(entry.value)}
+            answered = {call for entry in inside for call in results(entry.value)}
+            for entry in beside:
+                here = set(results(entry.value))
+                if here & calls and not here & answered:
+                    live.add(entry.uuid)
+                    answered |= here
         return live
 
     def _ordered(self, live: set[str]) -> Iterator[tuple[Entry, bool]]:
@@ -167,13 +166,13 @@ class _Reading:
         first: dict[str, int] = {}
         keyed: list[tuple[int, int, Entry]] = []
         for place, entry in enumerate(self.scope.entries):
-            answer = response_id(entry.value) if entry.uuid in live else None
+            if not entry.is_message:
+                continue
+            answer = entry.answer if entry.uuid in live else None
             keyed.append((place if answer is None else first.setdefault(answer, place), place, entry))
         before: str | None = None
         for _, _, entry in sorted(keyed, key=lambda each: each[:2]):
-            if not entry.is_message:
-                continue
-            answer = response_id(entry.value) if entry.uuid in live else None
+            answer = entry.answer if entry.uuid in live else None
             yield entry, answer is not None and answer == before
             before = answer
 
@@ -183,7 +182,7 @@ class _Reading:
         kept: list[bool] = []
         charged: dict[str, int] = {}
         summaries: list[str] = []
-        last = session.created_at
+        last = newest = session.created_at
         for entry, joins in self._ordered(live):
             here = entry.uuid in live
             if entry.is_summary and here:
@@ -201,6 +200,7 @@ class _Reading:
                 at = last
                 repairs.append(f"its time is {stamp!r:.40}; it got that of the one before it")
             last = at
+            newest = at if newest is None or (at is not None and at > newest) else newest
             place = len(session.messages)
             for number, message in enumerate(messages, 1):
                 made = message.replace(
@@ -217,6 +217,7 @@ class _Reading:
             self._charge(entry, charged, place)
             for repair in (*entry.repairs, *repairs):
                 self._note_repair(entry, repair)
+        session.updated_at = newest
         session.usage = by_day(self.session.messages[place] for place in charged.values())
         if summaries:
             session.summary = summaries.pop()
@@ -235,7 +236,7 @@ class _Reading:
         used = usage(entry.value)
         if used is None:
             return
-        place = charged.setdefault(response_id(entry.value) or entry.uuid, place)
+        place = charged.setdefault(entry.answer or entry.uuid, place)
         message = self.session.messages[place]
         if message.usage is None or message.usage.output_tokens < used.output_tokens:
             self.session.messages[place] = message.replace(usage=used)
@@ -249,13 +250,12 @@ class _Reading:
         """Fill in what all records say alike."""
         session = self.session
         messages = [entry.value for entry in self.scope.entries if entry.is_message]
-        times = [at for value in messages if (at := instant(value.get("timestamp"), UTC)) is not None]
-        session.created_at = times[0] if times else None
-        session.updated_at = max(times, default=None)
-        for name in _ABOUT:
-            found = next((value[name] for value in messages if isinstance(value.get(name), str) and value[name]), None)
-            if found is not None:
-                session.metadata[name] = found
+        times = (instant(value.get("timestamp"), UTC) for value in messages)
+        session.created_at = next((at for at in times if at is not None), None)
+        for value in messages[:_FIRST]:
+            for name in _ABOUT:
+                if isinstance(value.get(name), str) and value[name]:
+                    session.metadata.setdefault(name, value[name])
         session.metadata |= self.scope.metadata
         shown = sum(DISPLAY in value for value in messages)
         if shown:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from palaver.formats.wire import is_object
 from palaver.importers.asides import Asides
-from palaver.importers.claude_code.messages import is_message
+from palaver.importers.claude_code.messages import is_message, response_id
 from palaver.importers.claude_code.records import Entry, Scope, read_scope
 from palaver.importers.jsonl import Record, read_records
 from palaver.importers.values import SourceSession
@@ -86,7 +88,10 @@ class _File:
         if parent is not None and not isinstance(parent, str):
             repairs.append(f"what it follows is {parent!r:.40}")
             parent = "?"
-        self.entries.append(Entry(record.line, uuid, parent, value, record.raw[:80], tuple(repairs)))
+        answer = response_id(value) if message else None
+        self.entries.append(
+            Entry(record.line, uuid, parent, value, record.raw[:80], message, answer, tuple(repairs))
+        )
 
     def _scopes(self, about: dict[str, Any]) -> Iterator[Scope]:
         """The session's own records, then those of each subagent."""
@@ -156,4 +161,4 @@ class _File:
 
 def _root(entry: Entry) -> Entry:
     """The same where a conversation begins: what it follows belongs to another one."""
-    return Entry(entry.line, entry.uuid, None, entry.value, entry.head, entry.repairs)
+    return msgspec.structs.replace(entry, parent=None)
