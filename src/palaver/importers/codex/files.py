@@ -28,7 +28,7 @@ def find(folder: Folder) -> list[SourceFile]:
     for name in list(folder.names):
         if name.startswith("rollout-") and name.endswith(".jsonl.zst"):
             if name.removesuffix(".zst") not in folder.names:
-                folder.note(name, _PACKED)
+                folder.skip(name, _PACKED)
             folder.take(name)
         elif name == _INDEX and (folder.path / "sessions").is_dir():
             folder.take(name)
