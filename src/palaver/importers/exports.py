@@ -171,7 +171,12 @@ def find(folder: Folder, system: str, mark: bytes) -> list[SourceFile]:
     for name in list(folder.names):
         lower = name.lower()
         if lower.endswith(".zip") or (lower.endswith(".json") and (alone or _NAMED.fullmatch(name))):
-            beside = _recognised(folder.path / name, mark)
+            try:
+                beside = _recognised(folder.path / name, mark)
+            except OSError as exc:
+                folder.skip(name, f"it cannot be read: {exc.strerror or exc}")
+                folder.take(name)
+                continue
             if beside is not None:
                 found.append(folder.source(system, name, place=system))
                 for each in beside:
@@ -180,17 +185,14 @@ def find(folder: Folder, system: str, mark: bytes) -> list[SourceFile]:
 
 
 def _recognised(path: Path, mark: bytes) -> list[str] | None:
-    """Whether this is an export with such conversations: then the records beside them."""
-    try:
-        with opened(path) as export:
-            for name in export.conversations:
-                with export.open(name) as file:
-                    if mark in file.read(_SNIFFED):
-                        if not isinstance(export, _Zip):
-                            return []
-                        return [each for each in export.others if each.endswith((".json", ".html"))]
-    except OSError:
-        return None
+    """Whether this is an export with such conversations: then the records beside them. Raises OSError."""
+    with opened(path) as export:
+        for name in export.conversations:
+            with export.open(name) as file:
+                if mark in file.read(_SNIFFED):
+                    if not isinstance(export, _Zip):
+                        return []
+                    return [each for each in export.others if each.endswith((".json", ".html"))]
     return None
 
 

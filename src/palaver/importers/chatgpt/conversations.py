@@ -58,6 +58,8 @@ class _Reading:
             notes=[],
         )
         self.kept: list[bool] = []
+        self.listed: dict[str, str] = {}
+        """For a node, the one that has it among its children."""
         self.calls: dict[str, tuple[str, int]] = {}
         """For a node of a call or of its result: the call's id, and the index of the result (-1: none yet)."""
         for name, node in (mapping if is_object(mapping) else {}).items():
@@ -82,8 +84,7 @@ class _Reading:
         for repair in element.repairs:
             self.note("repaired", repair)
         self._describe()
-        parents = {name: self._parent(node) for name, node in self.nodes.items()}
-        links, wrong = resolved(parents, self._listed_by)
+        links, wrong = resolved(self._parents(), self._listed_by)
         for name, reason in wrong.items():
             self.note("repaired", f"node {name:.60}: {reason}")
         leaf = self._leaf()
@@ -125,22 +126,29 @@ class _Reading:
         session.pinned = value.get("is_starred") is True or value.get("pinned_time") is not None
         session.metadata = {key: each for key, each in value.items() if key not in _CONVERSATION and says(each)}
 
-    def _parent(self, node: dict[str, Any]) -> str | None:
-        parent = node.get("parent")
-        return parent if parent is None or isinstance(parent, str) else "?"
+    def _parents(self) -> dict[str, str | None]:
+        """What each node says that it follows; and which nodes say what comes after them."""
+        for name, node in self.nodes.items():
+            children = node.get("children")
+            for child in children if is_array(children) else []:
+                if isinstance(child, str):
+                    self.listed.setdefault(child, name)
+        out: dict[str, str | None] = {}
+        for name, node in self.nodes.items():
+            parent = node.get("parent")
+            if parent is None and name not in self.listed:
+                out[name] = None
+            else:
+                out[name] = parent if isinstance(parent, str) else "?"
+        return out
 
     def _listed_by(self, name: str) -> str | None:
-        """The node that says that this one comes after it."""
-        for other, node in self.nodes.items():
-            children = node.get("children")
-            if is_array(children) and name in children:
-                return other
+        """The node that says that this one comes after it, or after one that is lost."""
+        found = self.listed.get(name)
+        if found is not None:
+            return found
         lost = self.nodes[name].get("parent")
-        for other, node in self.nodes.items():  # the one between is lost; what is before it still comes before
-            children = node.get("children")
-            if is_array(children) and lost in children:
-                return other
-        return None
+        return self.listed.get(lost) if isinstance(lost, str) else None
 
     def _leaf(self) -> str | None:
         """Where the conversation goes on: as it says, or behind the newest message."""
