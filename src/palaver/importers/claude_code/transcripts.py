@@ -11,7 +11,7 @@ import msgspec
 
 from palaver.formats.wire import is_object
 from palaver.importers.asides import Asides
-from palaver.importers.claude_code.messages import is_message, response_id
+from palaver.importers.claude_code.messages import DISPLAY, is_message, response_id
 from palaver.importers.claude_code.records import Entry, Scope, read_scope
 from palaver.importers.jsonl import Record, read_records
 from palaver.importers.values import SourceSession
@@ -70,6 +70,9 @@ class _File:
             self.asides.add(f"the program's own notes of type {shown:.60}", record.line)
             if not isinstance(uuid, str) or not uuid or uuid in self.ids:
                 return
+        if DISPLAY in value:  # the greater part of many files
+            shown = value[DISPLAY]
+            value[DISPLAY] = {"agentId": shown["agentId"]} if is_object(shown) and "agentId" in shown else {}
         digest = hashlib.sha256(record.raw).digest()
         repairs = list(record.repairs)
         if not isinstance(uuid, str) or not uuid or uuid[0] == "~":
