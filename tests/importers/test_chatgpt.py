@@ -48,7 +48,9 @@ def talk() -> list[dict[str, Any]]:
     return [
         node("n1", "root", "system", ""),
         node("n2", "n1", "user", "6 times 7?"),
-        node("n3", "n2", "assistant", {"content_type": "code", "language": "python", "text": "6*7"}, recipient="python"),
+        node(
+            "n3", "n2", "assistant", {"content_type": "code", "language": "python", "text": "6*7"}, recipient="python"
+        ),
         node("n4", "n3", "tool", {"content_type": "execution_output", "text": "42"}, tool="python"),
         node("n5", "n4", "assistant", "It is 42.", about={"model_slug": "gpt-test"}),
     ]
@@ -122,6 +124,26 @@ def test_branches_that_were_given_up(tmp_path: Path) -> None:
         assert import_path(sessions, tmp_path).total("imported") == 0
 
 
+def test_a_branch_that_is_gone_on_with_after_all(tmp_path: Path) -> None:
+    """A later export may be on a branch that was left: that is live then, in order; here, nobody's words are lost."""
+    again = node("n6", "n4", "assistant", "Forty-two.")
+    more = node("n7", "n5", "user", "Thanks")
+    with palaver.open("memory://") as sessions:
+        import_path(sessions, write(tmp_path, chat(*talk(), again)))
+        report = import_path(sessions, write(tmp_path, chat(*talk(), again, more)))
+        assert report.total("imported") == 1
+        assert texts(sessions) == ["6 times 7?", "", "42", "It is 42.", "Thanks"]
+        assert import_path(sessions, tmp_path).total("imported") == 0
+        assert texts(sessions) == ["6 times 7?", "", "42", "It is 42.", "Thanks"]
+        assert not sessions.check()
+    with palaver.open("memory://") as sessions:
+        import_path(sessions, write(tmp_path, chat(*talk(), again)))
+        sessions.get(f"chatgpt:{CHAT}").append(palaver.user("by Palaver"))
+        report = import_path(sessions, write(tmp_path, chat(*talk(), again, more)))
+        assert "by Palaver" in texts(sessions)
+        assert any("it went back" in each.reason for each in report.every_note())
+
+
 def test_the_kinds_of_content(tmp_path: Path) -> None:
     """Each kind becomes the part that it is; what nobody knows is kept as it came."""
     thoughts = {"content_type": "thoughts", "thoughts": [{"summary": "S", "content": "Think."}]}
@@ -146,7 +168,9 @@ def test_the_kinds_of_content(tmp_path: Path) -> None:
         assert (found[1].role, found[1].flags, "Buy tea." in found[1].text) == ("user", ("injected",), True)
         assert found[2].text == "Hello"
         assert [type(part).__name__ for message in found[3:5] for part in message.parts] == ["ThinkingPart", "Opaque"]
-        assert json.loads(found[4].parts[0].data) == strange  # type: ignore[union-attr] # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType]
+        kept = found[4].parts[0]
+        assert isinstance(kept, palaver.Opaque)
+        assert json.loads(kept.data) == strange
         payload = session.history().render("openai_chat")
         assert palaver.formats.check("openai_chat", payload.messages) == []
 
@@ -296,7 +320,10 @@ def test_many_conversations_with_one_title(tmp_path: Path) -> None:
     chats = [chat(*talk(), conversation_id=f"c{n}", title="New chat") for n in range(40)]
     with palaver.open("memory://") as sessions:
         import_path(sessions, write(tmp_path, *chats))
-        assert {info.title for info in sessions.list(limit=100)} == {"New chat", *(f"New chat #{n}" for n in range(2, 41))}
+        assert {info.title for info in sessions.list(limit=100)} == {
+            "New chat",
+            *(f"New chat #{n}" for n in range(2, 41)),
+        }
         tags = [info.etag for info in sessions.list(limit=100)]
         assert import_path(sessions, tmp_path).total("imported") == 0
         assert [info.etag for info in sessions.list(limit=100)] == tags
@@ -328,7 +355,9 @@ def test_noise_ends_and_leaves_what_is_before(noise: bytes, place: int) -> None:
     """Reading ends whatever stands there, and each conversation before the noise is whole."""
     values = [{"mapping": {f"k{n}": "v" * 20}} for n in range(8)]
     text = json.dumps(values).encode()
-    found = list(elements(io.BytesIO(text[:place] + noise + text[place:]), lambda v: isinstance(v, dict) and "mapping" in v))
+    found = list(
+        elements(io.BytesIO(text[:place] + noise + text[place:]), lambda v: isinstance(v, dict) and "mapping" in v)
+    )
     before = sum(len(json.dumps(values[: n + 1])) - 1 <= place for n in range(8))
     assert [element.value for element in found[:before]] == values[:before]
 

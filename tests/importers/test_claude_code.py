@@ -81,7 +81,9 @@ def test_a_session_is_imported_as_the_model_saw_it(tmp_path: Path) -> None:
         assert (report.total("imported"), report.total("skipped"), report.count("repaired")) == (7, 0, 0)
         session = sessions.get(f"claude-code:{SESSION}")
         payload = session.history().render("anthropic")
-        kinds = [[b["type"] for b in m["content"]] if isinstance(m["content"], list) else "text" for m in payload.messages]
+        kinds = [
+            [b["type"] for b in m["content"]] if isinstance(m["content"], list) else "text" for m in payload.messages
+        ]
         assert kinds == ["text", ["thinking", "tool_use", "tool_use"], ["tool_result"], ["tool_result"], ["text"]]
         assert not payload.repairs
         info = session.info()
@@ -155,7 +157,7 @@ def test_a_compaction_is_one(tmp_path: Path) -> None:
 
 
 def test_subagents_are_sessions_of_their_own(tmp_path: Path) -> None:
-    """In a file of their own, in the newer directory, or within the session's: linked to the session they worked for."""
+    """In a file of their own, in the newer directory, or within the session's: linked to the session they are of."""
     side = {"isSidechain": True, "agentId": "ab12cd34"}
     inline = [
         record("s1", None, "user", "Look", 2, isSidechain=True),
@@ -164,7 +166,9 @@ def test_subagents_are_sessions_of_their_own(tmp_path: Path) -> None:
     project = write(tmp_path, [*talk()[:1], *inline, *talk()[1:]])
     write(project, [record("x1", None, "user", "Find", 4, **side)], "agent-ab12cd34.jsonl")
     newer = {"isSidechain": True, "agentId": "ffee0011"}
-    inside = write(project / SESSION / "subagents", [record("y1", None, "user", "Plan", 5, **newer)], "agent-ffee0011.jsonl")
+    inside = write(
+        project / SESSION / "subagents", [record("y1", None, "user", "Plan", 5, **newer)], "agent-ffee0011.jsonl"
+    )
     (inside / "agent-ffee0011.meta.json").write_text('{"agentType": "Plan"}')
     with palaver.open("memory://") as sessions:
         report = import_path(sessions, project)
@@ -183,7 +187,10 @@ def test_a_resumed_session_copies_the_one_before(tmp_path: Path) -> None:
     """Old versions began a new file with the old messages: these are copies, not counted again, and it is a fork."""
     write(tmp_path, talk())
     mine = {"sessionId": OTHER}
-    more = [record("u9", "a4", "user", "Later", 30, **mine), record("a9", "u9", "assistant", says("Later."), 31, **mine)]
+    more = [
+        record("u9", "a4", "user", "Later", 30, **mine),
+        record("a9", "u9", "assistant", says("Later."), 31, **mine),
+    ]
     write(tmp_path, [*talk(), *more], f"{OTHER}.jsonl")
     with palaver.open("memory://") as sessions:
         import_path(sessions, tmp_path)
@@ -202,7 +209,7 @@ def test_titles_notes_and_flags(tmp_path: Path) -> None:
         {"type": "file-history-snapshot", "messageId": "m2", "snapshot": {}},
         {"type": "queue-operation", "operation": "enqueue", "sessionId": SESSION},
     ]
-    queued = {"type": "attachment", "uuid": "q1", "parentUuid": "a4", "sessionId": SESSION}
+    queued: dict[str, Any] = {"type": "attachment", "uuid": "q1", "parentUuid": "a4", "sessionId": SESSION}
     queued |= {"timestamp": "2026-01-02T03:01:00Z", "attachment": {"type": "queued_command", "prompt": "Also this"}}
     meta = record("u2", "q1", "user", "Caveat: ...", 62, isMeta=True)
     failed = record("a8", "u2", "assistant", says("API Error"), 63, isApiErrorMessage=True)
@@ -223,7 +230,9 @@ def test_titles_notes_and_flags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", range(7))
-@pytest.mark.parametrize("damage", [b'{"type":"user","uuid":"\n', b"\xff\xfe\x00garbage\n", b"[]\n", b'"text"\n', b"\x00\x00\n"])
+@pytest.mark.parametrize(
+    "damage", [b'{"type":"user","uuid":"\n', b"\xff\xfe\x00garbage\n", b"[]\n", b'"text"\n', b"\x00\x00\n"]
+)
 def test_a_damaged_record_costs_that_record(tmp_path: Path, place: int, damage: bytes) -> None:
     """Wherever a record is replaced by noise, every other one is live, and the window is legal."""
     records: list[Any] = [*talk()]
@@ -325,7 +334,7 @@ def test_a_dry_run_tells_the_same(tmp_path: Path) -> None:
 
 def test_an_import_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run before this one stored of a session is found, and the rest follows in order."""
-    import palaver.importers.storing as storing
+    from palaver.importers import storing
 
     monkeypatch.setattr(storing, "CHUNK", 2)
     write(tmp_path, talk()[:3])

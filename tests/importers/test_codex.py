@@ -130,7 +130,9 @@ def test_parts_of_one_answer_go_together(tmp_path: Path) -> None:
         report = import_path(sessions, write(tmp_path, [*talk(), says(19, "user", "More"), thought]))
         assert report.total("imported") == 6
         assert any("a later import" in note.reason for note in report.every_note())
-        import_path(sessions, write(tmp_path, [*talk(), says(19, "user", "More"), thought, says(21, "assistant", "Ok.")]))
+        import_path(
+            sessions, write(tmp_path, [*talk(), says(19, "user", "More"), thought, says(21, "assistant", "Ok.")])
+        )
         session = sessions.get(f"codex:{SESSION}")
         assert [type(part).__name__ for part in session.messages()[-1].parts] == ["ThinkingPart", "TextPart"]
         payload = session.history().render("openai_responses").messages
@@ -169,7 +171,10 @@ def test_forks_and_subagents_know_where_they_come_from(tmp_path: Path) -> None:
     """A fork has its first messages from the session before, which counts them; a subagent names its parent."""
     write(tmp_path, talk())
     copied = [{**each, "timestamp": "2026-02-03T05:00:01Z"} for each in talk()]
-    head = {**meta(OTHER, forked_from_id=SESSION, timestamp="2026-02-03T05:00:00Z"), "timestamp": "2026-02-03T05:00:00Z"}
+    head = {
+        **meta(OTHER, forked_from_id=SESSION, timestamp="2026-02-03T05:00:00Z"),
+        "timestamp": "2026-02-03T05:00:00Z",
+    }
     own = {**says(0, "user", "Otherwise"), "timestamp": "2026-02-03T05:01:00Z"}
     write(tmp_path, [head, *copied, own], OTHER)
     third = OTHER.replace("019b", "019c")
@@ -188,7 +193,9 @@ def test_forks_and_subagents_know_where_they_come_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", range(12))
-@pytest.mark.parametrize("damage", [b'{"timestamp":"2026-02-\n', b"\xff\xfe\x00garbage\n", b"[]\n", b'"text"\n', b"\x00\n"])
+@pytest.mark.parametrize(
+    "damage", [b'{"timestamp":"2026-02-\n', b"\xff\xfe\x00garbage\n", b"[]\n", b'"text"\n', b"\x00\n"]
+)
 def test_a_damaged_record_costs_that_record(tmp_path: Path, place: int, damage: bytes) -> None:
     """Wherever a line is replaced by noise, all other items are there, and the window is legal."""
     records: list[Any] = [*talk()]

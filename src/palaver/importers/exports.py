@@ -167,10 +167,9 @@ def opened(path: Path) -> Generator[Export]:
 def find(folder: Folder, system: str, mark: bytes) -> list[SourceFile]:
     """The exports in a folder whose conversations have the key `mark`; what else is in them is told."""
     found: list[SourceFile] = []
-    alone = len(folder.names) == 1
     for name in list(folder.names):
         lower = name.lower()
-        if lower.endswith(".zip") or (lower.endswith(".json") and (alone or _NAMED.fullmatch(name))):
+        if lower.endswith(".zip") or (lower.endswith(".json") and (folder.alone or _NAMED.fullmatch(name))):
             try:
                 beside = _recognised(folder.path / name, mark)
             except OSError as exc:

@@ -93,17 +93,14 @@ class _Stream:
         if self.text[place : place + 1] != "[":
             yield from self.alone(place)
             return
-        place += 1
-        while True:
-            place = self.skip(place, _SPACE + ",")
+        begin: int | None = place + 1
+        while begin is not None:
+            place = self.skip(begin, _SPACE + ",")
             if place >= len(self.text) or self.text[place] == "]":
                 return
             self.text, place = self.text[place:], 0
             self.number += 1
-            after = yield from self.element()
-            if after is None:
-                return
-            place = after
+            begin = yield from self.element()
 
     def alone(self, place: int) -> Iterator[Element]:
         """A file that is no array: one conversation, or an object with all of them."""

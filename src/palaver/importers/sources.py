@@ -51,7 +51,9 @@ def find(path: Path) -> tuple[list[SourceFile], list[Note]]:
 def _regular(here: Path, root: Path, names: list[str], notes: list[Note]) -> list[str]:
     """The names without symbolic links: what they lead to may be anywhere."""
     links = [name for name in names if (here / name).is_symlink()]
-    shown = [str((here / name).relative_to(root)) for name in links if name.endswith((".jsonl", ".db"))]
+    shown = [
+        str((here / name).relative_to(root)) for name in links if name.endswith((".jsonl", ".db", ".json", ".zip"))
+    ]
     notes += [note("skipped", name, None, _LINK) for name in shown]
     return [name for name in names if name not in links and (here / name).is_file()]
 

@@ -20,6 +20,7 @@ from palaver.flows.compaction import compact
 from palaver.importers.at_once import at_once, is_simple
 from palaver.importers.charging import charges, totals
 from palaver.importers.locating import free_key, held
+from palaver.importers.reviving import went_back
 from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
@@ -77,6 +78,9 @@ class Storing:
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
         before: dict[str, Any] = info.metadata.get("imported") or {}
+        if before.get("undone") not in (None, _digest("\n".join(self._undone()))):
+            new = went_back(core, session, info.id, known, new, self._notes)
+        self._append(info.id, known, new)
         wanted = self._metadata(before, whole=True)
         newer = str(session.updated_at or "") > str(before.get("updated_at") or "")
         lies_over = before.get("over") == wanted["imported"].get("over")
@@ -130,6 +134,8 @@ class Storing:
         if session.parent is None:
             return None
         parent = self._stored.get((session.system, session.place, session.parent))
+        if parent is None:  # perhaps an import before this one brought it
+            parent = self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
         if parent is None:
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
         return parent

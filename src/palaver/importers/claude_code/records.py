@@ -131,8 +131,9 @@ class _Reading:
             before[entry.uuid] = last
             last = entry.uuid
             parent = entry.parent
-            if parent is None and (entry.is_summary or entry.value.get("subtype") == "compact_boundary"):
-                parent = before[entry.uuid]  # before the boundary said what it follows
+            boundary = entry.is_summary or entry.value.get("subtype") == "compact_boundary"
+            if parent is None and (boundary or self.scope.parent_kind == "thread"):
+                parent = before[entry.uuid]  # old boundaries do not say it, nor does who calls a subagent again
             parents[entry.uuid] = parent
         self.links, wrong = resolved(parents, before.get)
         for uuid, reason in wrong.items():

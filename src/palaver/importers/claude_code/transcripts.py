@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from palaver.formats.wire import is_object
 from palaver.importers.asides import Asides
 from palaver.importers.claude_code.messages import DISPLAY, is_message, response_id
@@ -92,9 +90,7 @@ class _File:
             repairs.append(f"what it follows is {parent!r:.40}")
             parent = "?"
         answer = response_id(value) if message else None
-        self.entries.append(
-            Entry(record.line, uuid, parent, value, record.raw[:80], message, answer, tuple(repairs))
-        )
+        self.entries.append(Entry(record.line, uuid, parent, value, record.raw[:80], message, answer, tuple(repairs)))
 
     def _scopes(self, about: dict[str, Any]) -> Iterator[Scope]:
         """The session's own records, then those of each subagent."""
@@ -139,13 +135,12 @@ class _File:
         damaged, self.damaged = self.damaged, []
         asides, self.asides = self.asides, Asides()
         ids = {entry.uuid for entry in entries}
-        inside = [e if e.parent in ids or e.parent not in self.ids else _root(e) for e in entries]
         return Scope(
             id=name,
             parent=parent,
             session=session,
             file=self.file,
-            entries=inside,
+            entries=entries,
             damaged=damaged,
             asides=asides,
             parent_kind="fork" if session is not None else "thread",
@@ -160,8 +155,3 @@ class _File:
                 if kind != "summary" or leaf in ids:
                     return title
         return None
-
-
-def _root(entry: Entry) -> Entry:
-    """The same where a conversation begins: what it follows belongs to another one."""
-    return msgspec.structs.replace(entry, parent=None)
