@@ -126,9 +126,9 @@ class _Stream:
             return end
         reason, broken = found.reason, found.place
         whole = self.text[:broken]
-        end = self.next_wanted(broken)
+        after = self.next_wanted(broken)
         yield self.salvaged(whole, reason)
-        return end
+        return after
 
     def decoded(self, place: int) -> tuple[Any, int] | _Broken:
         """The value that begins here and where it ends; or what is wrong, and where."""
