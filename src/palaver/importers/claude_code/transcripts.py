@@ -58,7 +58,7 @@ class _File:
         kind = value.get("type")
         name = _TITLES.get(kind) if isinstance(kind, str) else None
         if name is not None and isinstance(value.get(name), str) and value[name].strip():
-            leaf = value.get("leafUuid") if kind == "summary" else None
+            leaf = value["leafUuid"] if isinstance(value.get("leafUuid"), str) else None
             self.titles.setdefault(str(kind), []).append((leaf, value[name]))
             return
         message = is_message(value)

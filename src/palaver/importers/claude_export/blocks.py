@@ -13,7 +13,7 @@ from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart
 __all__ = ["attached", "read_blocks"]
 
 _WIRE = "claude"
-_NOTHING = frozenset({"token_budget", "flag"})
+_NOTHING = ("token_budget", "flag")
 """Blocks that say something to the service alone."""
 
 

@@ -128,7 +128,8 @@ class _Reading:
             uuid = (
                 "cl-" + hashlib.sha256(repr(sorted(value.items(), key=str)).encode(errors="replace")).hexdigest()[:24]
             )
-            if uuid in self.said or (given in self.said and self.said[given].value == value):
+            other = self.said.get(given) if isinstance(given, str) else None
+            if uuid in self.said or (other is not None and other.value == value):
                 self.note("skipped", f"message {number} is there once already")
                 return None
             self.note("repaired", f"message {number}: its uuid is {given!r:.60}; it is known by what it says")

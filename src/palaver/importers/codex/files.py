@@ -48,7 +48,8 @@ def _is_mine(folder: Folder, name: str) -> bool:
 
 def _is_record(record: Record) -> bool:
     value = record.value
-    return is_object(value) and is_object(value.get("payload")) and value.get("type") in _KINDS
+    kind = value.get("type") if is_object(value) and is_object(value.get("payload")) else None
+    return isinstance(kind, str) and kind in _KINDS
 
 
 def _is_bare_head(value: dict[str, Any]) -> bool:

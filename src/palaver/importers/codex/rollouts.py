@@ -249,7 +249,7 @@ class _Reading:
 def _is_models(item: dict[str, Any]) -> bool:
     """Whether the model made an item, so that reasoning may lead to it."""
     kind = item.get("type")
-    return item.get("role") == "assistant" if kind == "message" else kind not in OUTPUTS
+    return item.get("role") == "assistant" if kind == "message" else not isinstance(kind, str) or kind not in OUTPUTS
 
 
 def _spawned(payload: dict[str, Any]) -> str | None:
