@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from palaver.importers import import_path
 from palaver.importers.branches import cut_ranges, ordered, path, resolved
 
 Json = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=5) | st.sampled_from(["u1", "n2", "m1"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["u1", "n2", "m1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
@@ -36,7 +42,12 @@ def claude_code() -> Any:
         {"type": "summary", "summary": "T", "leafUuid": "a2"},
         one("u1", None, "user", "Hi"),
         one("a1", "u1", "assistant", [{"type": "tool_use", "id": "t", "name": "R", "input": {"a": 1}}]),
-        one("r1", "a1", "user", [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x"}]}]),
+        one(
+            "r1",
+            "a1",
+            "user",
+            [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x"}]}],
+        ),
         one("s1", None, "user", "Side", isSidechain=True, agentId="ab"),
         one("c1", "r1", "user", "Summary", isCompactSummary=True),
         one("a2", "c1", "assistant", [{"type": "text", "text": "Bye"}], toolUseResult={"agentId": "ab"}),
@@ -46,7 +57,10 @@ def claude_code() -> Any:
 def codex() -> Any:
     """Lines of a rollout."""
     lines = [
-        ("session_meta", {"id": "s-1", "timestamp": "2026-01-02T03:04:05Z", "source": {"subagent": {"thread_spawn": {}}}}),
+        (
+            "session_meta",
+            {"id": "s-1", "timestamp": "2026-01-02T03:04:05Z", "source": {"subagent": {"thread_spawn": {}}}},
+        ),
         ("response_item", {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}),
         ("response_item", {"type": "reasoning", "summary": [{"type": "summary_text", "text": "S"}]}),
         ("response_item", {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c"}),
@@ -54,7 +68,10 @@ def codex() -> Any:
         ("event_msg", {"type": "token_count", "info": {"last_token_usage": {"output_tokens": 3}}}),
         ("compacted", {"message": "Sum"}),
         ("event_msg", {"type": "thread_rolled_back", "num_turns": 1}),
-        ("response_item", {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Bye"}]}),
+        (
+            "response_item",
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Bye"}]},
+        ),
     ]
     return [{"timestamp": "2026-01-02T03:04:05Z", "type": kind, "payload": payload} for kind, payload in lines]
 
@@ -86,7 +103,11 @@ def claude() -> Any:
         {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x"}], "is_error": False},
         {"type": "text", "text": "Bye"},
     ]
-    about = {"created_at": "2026-01-02T03:04:05Z", "attachments": [{"file_name": "a", "extracted_content": "x"}], "files": []}
+    about = {
+        "created_at": "2026-01-02T03:04:05Z",
+        "attachments": [{"file_name": "a", "extracted_content": "x"}],
+        "files": [],
+    }
     messages = [
         about | {"uuid": "m1", "sender": "human", "text": "Hi", "content": [{"type": "text", "text": "Hi"}]},
         about | {"uuid": "m2", "sender": "assistant", "text": "", "content": blocks, "parent_message_uuid": "m1"},
@@ -134,8 +155,8 @@ def test_any_value_in_any_place(name: str, data: st.DataObject) -> None:
         assert report.total("records") == sum(report.total(kind) for kind in ("imported", "present", "skipped"))
         for each in report.sessions:
             if each.session_id is not None:
-                payload = sessions.get(each.session_id).history().render(wire)  # type: ignore[arg-type]
-                assert palaver.formats.check(wire, payload.messages, system=payload.system) == []  # type: ignore[arg-type]
+                payload = sessions.get(each.session_id).history().render(wire)
+                assert palaver.formats.check(wire, payload.messages, system=payload.system) == []
         assert not sessions.check()
         assert import_path(sessions, folder).total("imported") == 0
 
@@ -146,7 +167,9 @@ def test_any_links_make_a_forest(parents: dict[str, str | None], data: st.DataOb
     names = list(parents)
     bridges = {name: data.draw(st.sampled_from([*names, None])) for name in names}
     links, wrong = resolved(parents, bridges.get)
-    assert {name: links[name] for name in names if name not in wrong} == {n: p for n, p in parents.items() if n not in wrong}
+    assert {name: links[name] for name in names if name not in wrong} == {
+        n: p for n, p in parents.items() if n not in wrong
+    }
     leaf = data.draw(st.sampled_from(names)) if names else None
     live = path(links, leaf)
     order = ordered(links, live)
@@ -160,5 +183,7 @@ def test_any_links_make_a_forest(parents: dict[str, str | None], data: st.DataOb
 def test_ranges_are_what_is_not_live(live: list[bool]) -> None:
     """Disjoint, ascending, and exactly those."""
     ranges = cut_ranges(live)
-    assert [index for low, high in ranges for index in range(low, high)] == [n for n, kept in enumerate(live) if not kept]
-    assert all(one[1] < other[0] for one, other in zip(ranges, ranges[1:], strict=False))
+    assert [index for low, high in ranges for index in range(low, high)] == [
+        n for n, kept in enumerate(live) if not kept
+    ]
+    assert all(one[1] < other[0] for one, other in pairwise(ranges))

@@ -73,14 +73,14 @@ class Storing:
             return core.store.info(whole, core.owner, core.now())
         creation = None if info is not None else self._creation(alias, key)
         session_id = creation.new.id if creation is not None else info.id if info is not None else ""
+        before: dict[str, Any] = (info.metadata.get("imported") or {}) if info is not None else {}
+        if before.get("undone") not in (None, _digest("\n".join(self._undone()))):
+            new = went_back(core, session, session_id, known, new, self._notes)
         self._append(session_id, known, new, (creation,) if creation is not None else ())
         info = info or core.store.info(session_id, core.owner, core.now())
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
-        before: dict[str, Any] = info.metadata.get("imported") or {}
-        if before.get("undone") not in (None, _digest("\n".join(self._undone()))):
-            new = went_back(core, session, info.id, known, new, self._notes)
-        self._append(info.id, known, new)
+        before = info.metadata.get("imported") or {}
         wanted = self._metadata(before, whole=True)
         newer = str(session.updated_at or "") > str(before.get("updated_at") or "")
         lies_over = before.get("over") == wanted["imported"].get("over")
