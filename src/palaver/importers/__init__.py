@@ -1,5 +1,7 @@
 """Conversations of other systems, brought into a store: nanobot's, hermes-agent's, JSON lines of messages.
 
+Those of Claude Code and Codex CLI too, and the data exports of ChatGPT and Claude.
+
 The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
 again. Damage in the source costs at most the damaged record, and all of that is in the report.
 """

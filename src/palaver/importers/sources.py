@@ -7,13 +7,13 @@ from collections.abc import Generator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers import hermes, nanobot, openai_jsonl, saved
+from palaver.importers import chatgpt, claude_code, claude_export, codex, hermes, nanobot, openai_jsonl, saved
 from palaver.importers.folders import Folder, SourceFile, System
 from palaver.importers.values import Found, Note, note
 
 __all__ = ["SYSTEMS", "find", "read"]
 
-SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, openai_jsonl)
+SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, claude_code, codex, chatgpt, claude_export, openai_jsonl)
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
 _DEPTH = 8
@@ -51,7 +51,9 @@ def find(path: Path) -> tuple[list[SourceFile], list[Note]]:
 def _regular(here: Path, root: Path, names: list[str], notes: list[Note]) -> list[str]:
     """The names without symbolic links: what they lead to may be anywhere."""
     links = [name for name in names if (here / name).is_symlink()]
-    shown = [str((here / name).relative_to(root)) for name in links if name.endswith((".jsonl", ".db"))]
+    shown = [
+        str((here / name).relative_to(root)) for name in links if name.endswith((".jsonl", ".db", ".json", ".zip"))
+    ]
     notes += [note("skipped", name, None, _LINK) for name in shown]
     return [name for name in names if name not in links and (here / name).is_file()]
 

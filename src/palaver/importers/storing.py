@@ -17,8 +17,11 @@ from palaver.errors import InvalidKey, InvalidMessage, PalaverError, SessionConf
 from palaver.exchanges import boundary
 from palaver.flows import sessions as flows
 from palaver.flows.compaction import compact
+from palaver.importers.at_once import at_once, is_simple
 from palaver.importers.charging import charges, totals
 from palaver.importers.locating import free_key, held
+from palaver.importers.reviving import went_back
+from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.model import Message
@@ -32,7 +35,7 @@ __all__ = ["CHUNK", "Storing"]
 CHUNK = 500
 """Messages in one operation: others wait no longer than for that."""
 _CHUNK_BYTES = 4 * 1024 * 1024
-_TITLES = 1000
+_TITLES = 10_000
 _PAGE = 1000
 _MARKS = ("archived", "pinned", "hidden")
 
@@ -45,11 +48,13 @@ class Storing:
         core: Core,
         session: SourceSession,
         stored: Mapping[tuple[str, str, str], str | None],
+        titles: Titles,
         notes: list[Note],
     ) -> None:
         self._core = core
         self._session = session
         self._stored = stored
+        self._titles = titles
         self._notes = notes
         self._elsewhere: dict[str, dict[str, int]] = {}
         """Positions of messages in other sessions that messages of this one are copies of."""
@@ -64,13 +69,18 @@ class Storing:
     ) -> SessionInfo:
         """Store what is new; `known` learns where it came to stand. Raises StoreError, SessionEnded."""
         core, session = self._core, self._session
+        if info is None and is_simple(session) and (whole := self._at_once(alias, key, new)) is not None:
+            return core.store.info(whole, core.owner, core.now())
         creation = None if info is not None else self._creation(alias, key)
         session_id = creation.new.id if creation is not None else info.id if info is not None else ""
+        before: dict[str, Any] = (info.metadata.get("imported") or {}) if info is not None else {}
+        if before.get("undone") not in (None, _digest("\n".join(self._undone()))):
+            new = went_back(core, session, session_id, known, new, self._notes)
         self._append(session_id, known, new, (creation,) if creation is not None else ())
         info = info or core.store.info(session_id, core.owner, core.now())
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
-        before: dict[str, Any] = info.metadata.get("imported") or {}
+        before = info.metadata.get("imported") or {}
         wanted = self._metadata(before, whole=True)
         newer = str(session.updated_at or "") > str(before.get("updated_at") or "")
         lies_over = before.get("over") == wanted["imported"].get("over")
@@ -89,7 +99,20 @@ class Storing:
 
     # -- the session --------------------------------------------------------------------------------------------
 
-    def _creation(self, alias: str, key: str | None) -> Create:
+    def _at_once(self, alias: str, key: str | None, new: Sequence[tuple[int, Draft]]) -> str | None:
+        """Store the whole of it in one commit; its id, or None where that cannot be done."""
+        chunks = _chunks(new, self._session.copies)
+        creation = self._creation(alias, key, whole=True)
+        if len(chunks) > 1 or creation.key != key:
+            return None
+        given = self._session.title
+        title = self._titles.next(given)
+        made = at_once(self._core, self._session, creation, chunks[0] if chunks else (), title)
+        if made is not None and title != given:
+            self._note(f"the title {given!r} is taken; it is {title!r}")
+        return made
+
+    def _creation(self, alias: str, key: str | None, *, whole: bool = False) -> Create:
         core, session = self._core, self._session
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
@@ -100,7 +123,7 @@ class Storing:
             explicit=True,
             origin=origin,
             created_at=to_micros(min(session.created_at, now)) if session.created_at is not None else None,
-            metadata=codec.json_text(self._metadata({}, whole=False), "metadata"),
+            metadata=codec.json_text(self._metadata({}, whole=whole), "metadata"),
             parent=parent,
             parent_kind=session.parent_kind if parent is not None else None,
         )
@@ -111,6 +134,8 @@ class Storing:
         if session.parent is None:
             return None
         parent = self._stored.get((session.system, session.place, session.parent))
+        if parent is None:  # perhaps an import before this one brought it
+            parent = self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
         if parent is None:
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
         return parent
@@ -238,8 +263,8 @@ class Storing:
         core, title = self._core, self._session.title
         if title is None or (before.get("whole") and before.get("title") == title):
             return
-        for number in range(1, _TITLES):
-            wanted = title if number == 1 else f"{title} #{number}"
+        for _ in range(_TITLES):
+            wanted = self._titles.next(title)
             if wanted == info.title:
                 return
             try:
@@ -249,9 +274,10 @@ class Storing:
             except (InvalidKey, InvalidMessage) as exc:
                 self._note(f"its title is in the metadata alone: {exc}")
                 return
-            if number > 1:
+            if wanted != title:
                 self._note(f"the title {title!r} is taken; it is {wanted!r}")
             return
+        self._note(f"the title {title!r} is taken, with {_TITLES} numbers behind it; it is in the metadata alone")
 
     def _describe(self, info: SessionInfo, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         """Mark it and charge what it used, and in the end, with the mark that all is done, its metadata."""

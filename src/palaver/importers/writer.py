@@ -16,6 +16,7 @@ from palaver.formats.wire import is_object
 from palaver.importers.locating import free_key, located
 from palaver.importers.report import SessionReport
 from palaver.importers.storing import Storing
+from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
@@ -39,6 +40,7 @@ class Writer:
         self._planned_keys: dict[str, str] = {}
         self._stored: dict[tuple[str, str, str], str | None] = {}
         """What became of each session so far, by system, place and id there."""
+        self._titles = Titles()
 
     def write(self, session: SourceSession) -> SessionReport:
         """Store what is new of a conversation. Raises StoreError."""
@@ -68,7 +70,7 @@ class Writer:
         if not new and info is None and session.created_at is None and not planned:  # nothing of it could be read
             report.status, report.key = "refused", None
         elif not self.dry_run and self._core is not None:
-            storing = Storing(self._core, session, self._stored, notes)
+            storing = Storing(self._core, session, self._stored, self._titles, notes)
             rev = info.rev if info is not None else None
             try:
                 info = storing.store(alias, key, info, known, new)
