@@ -76,8 +76,6 @@ class Folder:
     @property
     def foreign(self) -> str | None:
         """A system that this version cannot import, whose mark lies here."""
-        if any(name.endswith(".meta.json") for name in self.names):
-            return "picoclaw"
         return next((_FOREIGN[name] for name in self.names if name in _FOREIGN), None)
 
     def shown(self, name: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Generator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers import hermes, nanobot, openai_jsonl, saved
+from palaver.importers import hermes, nanobot, openai_jsonl, picoclaw, saved
 from palaver.importers.folders import Folder, SourceFile, System
 from palaver.importers.values import Found, Note, note
 
 __all__ = ["SYSTEMS", "find", "read"]
 
-SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, openai_jsonl)
+SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, picoclaw, openai_jsonl)
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
 _DEPTH = 8
