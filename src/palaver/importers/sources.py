@@ -7,13 +7,13 @@ from collections.abc import Generator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers import hermes, nanobot, openai_jsonl, picoclaw, saved
+from palaver.importers import hermes, nanobot, odysseus, openai_jsonl, picoclaw, saved
 from palaver.importers.folders import Folder, SourceFile, System
 from palaver.importers.values import Found, Note, note
 
 __all__ = ["SYSTEMS", "find", "read"]
 
-SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, picoclaw, openai_jsonl)
+SYSTEMS: tuple[System, ...] = (saved, hermes, nanobot, odysseus, picoclaw, openai_jsonl)
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
 _DEPTH = 8
@@ -61,13 +61,12 @@ def _taken(folder: Folder) -> list[SourceFile]:
 
 
 def _left_over(folder: Folder) -> None:
-    """Say what lies there and is no conversation, or of nobody that is known."""
-    foreign = folder.foreign
+    """Say what lies there and is no conversation."""
     for name in folder.names:
         if name.endswith(".tmp"):
             folder.note(name, "a file that was never finished")
         elif name.endswith(".jsonl"):
-            folder.note(name, f"of {foreign}, which this version cannot import" if foreign else _NOTHING)
+            folder.note(name, _NOTHING)
 
 
 def read(file: SourceFile, zone: tzinfo | None) -> Generator[Found]:

@@ -60,6 +60,8 @@ class SourceSession(msgspec.Struct, kw_only=True):
     file: str
     place: str
     """Which of several stores of that system it comes from: two of them may use one id for different sessions."""
+    owner: str | None = None
+    """Whose it is in its source; None: nobody's in particular."""
     key: str | None = None
     more_keys: tuple[str, ...] = ()
     """Further keys that point at it."""
