@@ -16,7 +16,7 @@ from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
 from palaver.importers.values import Action, Note, SavedSession, note
-from palaver.importers.writer import Writer
+from palaver.importers.writers import Writers
 from palaver.manager import SessionManager
 
 __all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
@@ -35,6 +35,8 @@ def import_path(
     `zone` is where times without a zone were written (None: this machine's). `progress` is told how many files are
     done, of how many, and which one is next. A dry run stores nothing; it needs no manager where there is no store.
 
+    A source that has owners keeps them, unless the manager is scoped to one: then all of it becomes that owner's.
+
     Raises OSError where there is no such path, StoreError.
     """
     if manager is None and not dry_run:
@@ -42,7 +44,7 @@ def import_path(
         raise ValueError(msg)
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
-    writer = Writer(manager, dry_run=dry_run)
+    writers = Writers(manager, dry_run=dry_run)
     restorer = Restorer(manager, dry_run=dry_run)
     for done, file in enumerate(files):
         if progress is not None:
@@ -53,8 +55,8 @@ def import_path(
                     if isinstance(each, Note):
                         report.notes.append(each)
                     else:
-                        took = restorer.write(each) if isinstance(each, SavedSession) else writer.write(each)
-                        report.sessions.append(took)
+                        writer = restorer if isinstance(each, SavedSession) else writers.of(each)
+                        report.sessions.append(writer.write(each))
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

@@ -22,7 +22,7 @@ from palaver.importers.locating import free_key, held
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.model import Message
-from palaver.operations import Append, Bind, Create, Cut, NewSession, Operation, RecordUsage, SetInfo
+from palaver.operations import Alias, Append, Bind, Create, Cut, NewSession, Operation, RecordUsage, SetInfo
 from palaver.rows import Draft
 from palaver.steps import drive
 from palaver.times import to_micros
@@ -148,6 +148,8 @@ class Storing:
         marks = [name for name in _MARKS if getattr(session, name)]
         if marks or session.tags or before.get("marks"):
             out["marks"] = {name: name in marks for name in _MARKS} | {"tags": list(session.tags)}
+        if session.aliases:
+            out["aliases"] = list(session.aliases)
         if session.usage:
             out["used"] = totals(session.usage, before.get("used") or {})
         if out:
@@ -258,13 +260,16 @@ class Storing:
         core = self._core
         steps = [(each, "its tags are left out") for each in self._marking(info.id, before)]
         steps += [(each, "what it used is in the metadata alone") for each in self._charging(info.id, before)]
+        for name in self._session.aliases:
+            naming = Alias(at=core.at(), owner=core.owner, session_id=info.id, alias=name)
+            steps.append((naming, f"it is not found by its other name {name!r:.100}"))
         changes = {name: each for name, each in wanted.items() if info.metadata.get(name) != each}
         if changes:
             text = codec.json_text(changes, "metadata")
             steps.append((SetInfo(at=core.at(), owner=core.owner, session_id=info.id, metadata=text), ""))
         outcomes = core.store.commit([step for step, _ in steps]) if steps else []
         for outcome, (_, told) in zip(outcomes, steps, strict=True):
-            if isinstance(outcome, (InvalidKey, InvalidMessage)) and told:
+            if isinstance(outcome, (InvalidKey, InvalidMessage, SessionConflict)) and told:
                 self._note(f"{told}: {outcome}")
             elif isinstance(outcome, PalaverError):
                 raise outcome

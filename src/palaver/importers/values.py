@@ -79,7 +79,7 @@ class SourceSession(msgspec.Struct, kw_only=True):
     compacted_through: int = 0
     """How many of the messages the source had summarised, or archived."""
     aliases: tuple[str, ...] = ()
-    """Other names of the session's in its source, without the system before them."""
+    """Other names of the session's in its source; it is found by them as they are."""
     parent: str | None = None
     """The `id` of the session of the same store of that system that this one follows."""
     parent_kind: LineageKind = "import"

@@ -177,7 +177,11 @@ class _Reading:
         elif title not in (None, ""):
             self.note("repaired", f"its name is {title!r:.40}, no text")
         owner = values.get("owner")
-        session.owner = owner if isinstance(owner, str) and owner else None
+        if isinstance(owner, str) and owner and "\0" not in owner:
+            session.owner = owner
+            session.facts["owner"] = owner
+        elif owner not in (None, ""):
+            self.note("repaired", f"its owner is {owner!r:.40}, no name; it is nobody's")
         for name in ("created_at", "updated_at"):
             at = moment(values.get(name))
             setattr(session, name, at)
