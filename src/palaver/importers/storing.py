@@ -51,6 +51,8 @@ class Storing:
         self._session = session
         self._stored = stored
         self._notes = notes
+        self._fresh: set[int] = set()
+        """Which messages this run brought, by their index."""
         self._elsewhere: dict[str, dict[str, int]] = {}
         """Positions of messages in other sessions that messages of this one are copies of."""
 
@@ -67,6 +69,7 @@ class Storing:
         creation = None if info is not None else self._creation(alias, key)
         session_id = creation.new.id if creation is not None else info.id if info is not None else ""
         self._append(session_id, known, new, (creation,) if creation is not None else ())
+        self._fresh = {index for index, _ in new}
         info = info or core.store.info(session_id, core.owner, core.now())
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
@@ -220,8 +223,7 @@ class Storing:
         text = session.summary
         if text is None or (before.get("summary") == _digest(text) and not anew):
             return
-        covered = session.messages[: session.compacted_through]
-        through = max((known.get(message.id or "", 0) for message in covered), default=0)
+        through = self._covered(known)
         tail = core.store.tail(session_id, core.owner, core.now(), limit=1)
         if tail.summary is not None and (tail.summary.text == text or tail.summary.through_seq >= through):
             return
@@ -234,6 +236,17 @@ class Storing:
             drive(core.store, flow)
         except (SessionConflict, InvalidMessage) as exc:
             self._note(f"its summary is in the metadata alone: {exc}")
+
+    def _covered(self, known: Mapping[str, int]) -> int:
+        """Through where the summary stands: before the first message that the source still has beside it.
+
+        What an earlier import brought and the source has removed since is behind its summary too.
+        """
+        messages, count = self._session.messages, self._session.compacted_through
+        first = known.get(messages[count].id or "") if count < len(messages) else None
+        if first is not None and count not in self._fresh:
+            return first - 1
+        return max((known.get(message.id or "", 0) for message in messages[:count]), default=0)
 
     def _retitle(self, info: SessionInfo, before: Mapping[str, Any]) -> None:
         """Give the session its title, or the next one like it that is free."""
