@@ -97,7 +97,7 @@ def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession]:
     for suffix, kind in _SUFFIXES.items():
         path = file.path.with_name(stem + suffix)
         shown = file.shown.removesuffix(file.path.name) + path.name
-        if path.is_symlink() or not path.is_file():
+        if path != file.path and (path.is_symlink() or not path.is_file()):
             continue
         try:
             setattr(files, kind, (shown, path.read_bytes()))
