@@ -349,7 +349,7 @@ def test_the_source_may_change_its_marks(tmp_path: Path) -> None:
         assert (info.archived, info.tags, info.title) == (True, ("x",), "New")
 
 
-SECRETS = {
+SECRETS: dict[str, Any] = {
     "headers": '{"Authorization": "Bearer hidden-1", "X-Api-Key": "hidden-2"}',
     "endpoint_url": "https://me:hidden-3@api.example.org:8443/v1?api_key=hidden-4#hidden-5",
     "extra_data": json.dumps(
@@ -443,7 +443,7 @@ def test_an_older_database(tmp_path: Path) -> None:
 
 
 def test_what_lies_in_the_write_ahead_log(tmp_path: Path) -> None:
-    """Messages that a running, or a killed, odysseus has not checkpointed are there; nothing appears beside its files."""
+    """Messages that a killed odysseus has not checkpointed are there; nothing appears beside its files."""
     source = talk(tmp_path, 3)
     writing = "import os, sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('PRAGMA journal_mode = WAL')\n"
     for number in (3, 4, 5):
