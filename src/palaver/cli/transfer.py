@@ -100,7 +100,7 @@ def import_conversations(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Import the conversations of other systems: nanobot's, hermes-agent's, and JSON lines of messages.
+    """Import the conversations of other systems: nanobot, hermes-agent, odysseus, picoclaw, lines of JSON.
 
     The source is only read. What is stored already is not stored twice, so it can be run again, also after a crash.
     Makes the store if there is none.

@@ -1,4 +1,4 @@
-"""Conversations of other systems, brought into a store: nanobot's, hermes-agent's, JSON lines of messages.
+"""Conversations of other systems, brought into a store: those of the agents that `sources` knows, and JSON lines.
 
 The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
 again. Damage in the source costs at most the damaged record, and all of that is in the report.
@@ -54,9 +54,10 @@ def import_path(
                 for each in found:
                     if isinstance(each, Note):
                         report.notes.append(each)
+                    elif isinstance(each, SavedSession):
+                        report.sessions.append(restorer.write(each))
                     else:
-                        writer = restorer if isinstance(each, SavedSession) else writers.of(each)
-                        report.sessions.append(writer.write(each))
+                        report.sessions.append(writers.of(each).write(each))
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

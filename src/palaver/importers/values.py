@@ -74,7 +74,7 @@ class SourceSession(msgspec.Struct, kw_only=True):
     """What else there is to know of the source, kept in the session's metadata under `imported`."""
     messages: list[Message] = []
     lines: list[int] = []
-    """Where each message stands in the file."""
+    """Where each message stands in the file: its line, or the number of its row, or which one it is."""
     summary: str | None = None
     compacted_through: int = 0
     """How many of the messages the source had summarised, or archived."""
