@@ -1,4 +1,4 @@
-"""odysseus's database in every state that its own bugs, crashes and disks leave it in."""
+"""What odysseus's database says, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,122 +13,9 @@ from typing import Any
 import pytest
 
 import palaver
-from palaver import SessionManager, user
-from palaver.formats import check
-from palaver.importers import Report, import_path
-from palaver.importers.credentials import bare_url, without_credentials
+from palaver.importers import import_path
 from palaver.model import ImagePart
-
-SESSIONS = """
-    CREATE TABLE sessions (id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, endpoint_url VARCHAR NOT NULL,
-    model VARCHAR NOT NULL, owner VARCHAR, rag BOOLEAN, archived BOOLEAN, folder VARCHAR, headers JSON, extra_data JSON,
-    last_accessed DATETIME, last_message_at DATETIME, is_important BOOLEAN, message_count INTEGER,
-    total_input_tokens INTEGER, total_output_tokens INTEGER, mode VARCHAR, created_at DATETIME, updated_at DATETIME)
-"""
-MESSAGES = """
-    CREATE TABLE chat_messages (id VARCHAR PRIMARY KEY, session_id VARCHAR, role VARCHAR, content TEXT, metadata TEXT,
-    timestamp DATETIME)
-"""
-ALL = [f"m{number}" for number in range(6)]
-
-
-def row(number: int, session: str = "s", **changes: Any) -> dict[str, Any]:
-    """Message number `number` of a conversation."""
-    role = "assistant" if number % 2 else "user"
-    at = f"2026-07-01 12:00:{number:02}.000500"
-    about = json.dumps({"timestamp": at.replace(" ", "T") + "Z"})
-    made = {"id": f"{session}-{number}", "session_id": session, "role": role, "content": f"m{number}"}
-    return {**made, "metadata": about, "timestamp": at, **changes}
-
-
-def chat(session: str = "s", **changes: Any) -> dict[str, Any]:
-    """A session."""
-    times = {"created_at": "2026-07-01 11:00:00.000100", "updated_at": "2026-07-01 12:30:00.000000"}
-    made = {"id": session, "name": f"Chat {session}", "endpoint_url": "http://localhost:11434/v1", "model": "qwen3-32b"}
-    return {**made, "headers": "{}", "extra_data": "{}", "mode": "chat", **times, **changes}
-
-
-def insert(connection: sqlite3.Connection, table: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Put rows into a table."""
-    for each in rows:
-        marks = ", ".join("?" * len(each))
-        connection.execute(f"INSERT INTO {table} ({', '.join(each)}) VALUES ({marks})", tuple(each.values()))
-
-
-def database(
-    folder: Path, chats: Iterable[dict[str, Any]] = (), rows: Iterable[dict[str, Any]] = (), name: str = "app.db"
-) -> Path:
-    """A data directory with a database, made or added to."""
-    folder.mkdir(parents=True, exist_ok=True)
-    new = not (folder / name).exists()
-    connection = sqlite3.connect(folder / name)
-    with connection:
-        if new:
-            connection.execute(SESSIONS)
-            connection.execute(MESSAGES)
-        insert(connection, "sessions", chats)
-        insert(connection, "chat_messages", rows)
-    connection.close()
-    return folder
-
-
-def talk(folder: Path, count: int = 6, **changes: Any) -> Path:
-    """A database with one conversation."""
-    return database(folder, [chat(**changes)], [row(number) for number in range(count)])
-
-
-def take(sessions: SessionManager, source: Path) -> Report:
-    """Import, and see that every record is accounted for, nothing is unwell, and a second run brings nothing."""
-    report = import_path(sessions, source)
-    for each in report.sessions:
-        assert each.records == each.imported + each.present + each.skipped, each
-    assert not sessions.check()
-    revs = [each.etag for each in sessions.list(limit=100, include_empty=True)]
-    assert import_path(sessions, source).total("imported") == 0
-    assert [each.etag for each in sessions.list(limit=100, include_empty=True)] == revs
-    return report
-
-
-def texts(sessions: SessionManager, name: str = "s") -> list[str]:
-    """What a conversation says."""
-    return [message.text for message in sessions.get(f"odysseus:{name}").messages(limit=1000)]
-
-
-DAMAGE: dict[str, tuple[dict[str, Any], list[str], int]] = {
-    "metadata that is no JSON": ({"metadata": '{"a": '}, ALL, 0),
-    "metadata that is a list": ({"metadata": "[1]"}, ALL, 0),
-    "metadata that is a number": ({"metadata": 7}, ALL, 0),
-    "metadata that is NaN": ({"metadata": '{"score": NaN}'}, ALL, 0),
-    "no role": ({"role": None}, ["m0", "m1", "m3", "m4", "m5"], 1),
-    "an unknown role": ({"role": "narrator"}, ["m0", "m1", "m3", "m4", "m5"], 1),
-    "a role in capitals": ({"role": "User"}, ALL, 0),
-    "no time": ({"timestamp": None, "metadata": None}, ALL, 0),
-    "a time that is none": ({"timestamp": "soon", "metadata": None}, ALL, 0),
-    "no id": ({"id": None}, ALL, 0),
-    "an id that looks like one of the store's": ({"id": "~3"}, ALL, 0),
-    "half a character": (
-        {"metadata": '{"note": "\\ud83d"}'},
-        ALL,
-        0,
-    ),
-}
-
-
-@pytest.mark.parametrize("what", DAMAGE)
-def test_damage_costs_one_record_at_most(tmp_path: Path, what: str) -> None:
-    """All others are there, in order, and the report names the row; the window is legal."""
-    changes, left, skipped = DAMAGE[what]
-    rows = [row(number, **(changes if number == 2 else {})) for number in range(6)]
-    source = database(tmp_path, [chat()], rows)
-    with palaver.open("memory://") as sessions:
-        report = take(sessions, source)
-        assert texts(sessions) == left
-        assert report.count("skipped") == skipped
-        assert skipped or report.count("repaired")
-        assert {note.line for note in report.every_note()} == {3}
-        sessions.resume("here", "odysseus:s")
-        with sessions.begin_turn("here", user("And now?")) as turn:
-            assert not check("openai_chat", turn.window.render("openai_chat").messages)
+from tests.importers.odysseus_store import ALL, MESSAGES, SESSIONS, chat, database, insert, row, take, talk, texts
 
 
 @pytest.mark.parametrize("metadata", [None, "", "null", "{}"])
@@ -349,67 +235,6 @@ def test_the_source_may_change_its_marks(tmp_path: Path) -> None:
         assert (info.archived, info.tags, info.title) == (True, ("x",), "New")
 
 
-SECRETS: dict[str, Any] = {
-    "headers": '{"Authorization": "Bearer hidden-1", "X-Api-Key": "hidden-2"}',
-    "endpoint_url": "https://me:hidden-3@api.example.org:8443/v1?api_key=hidden-4#hidden-5",
-    "extra_data": json.dumps(
-        {
-            "api_key": "hidden-6",
-            "nested": [{"clientSecret": "hidden-7", "max_tokens": 5}],
-            "note": "sk-hidden-8-abcdefghijklmnop",
-            "auth": {"type": "basic", "password": "hidden-9"},
-            "theme": "dark",
-        }
-    ),
-}
-
-
-def test_credentials_stay_where_they_are(tmp_path: Path) -> None:
-    """By name and by looks, at any depth, in addresses too; the report names them, and says nothing of their text."""
-    source = talk(tmp_path / "source", **SECRETS)
-    with palaver.open(f"sqlite:///{tmp_path}/chat.db") as sessions:
-        report = take(sessions, source)
-        metadata = sessions.get("odysseus:s").info().metadata
-        assert metadata["endpoint_url"] == "https://api.example.org:8443/v1"
-        assert metadata["extra_data"] == {"nested": [{"max_tokens": 5}], "theme": "dark"}
-        [told] = [note.reason for note in report.every_note() if "credential" in note.reason]
-        assert "headers (Authorization, X-Api-Key)" in told
-        assert "extra_data.api_key" in told
-        assert "hidden" not in str(report)
-    assert all(b"hidden-" not in path.read_bytes() for path in tmp_path.glob("chat.db*"))
-
-
-@pytest.mark.parametrize("headers", ['{"Authorization": "Bearer hid', '"Bearer hidden"', "[1]", b"hidden"])
-def test_headers_that_cannot_be_read_are_not_kept_either(tmp_path: Path, headers: Any) -> None:
-    """Whatever stands there."""
-    with palaver.open("memory://") as sessions:
-        report = take(sessions, talk(tmp_path, headers=headers))
-        assert "headers" not in sessions.get("odysseus:s").info().metadata
-        assert any("credential" in note.reason for note in report.every_note())
-
-
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [
-        ({"input_tokens": 5, "tokens": 6, "max_tokens": 7, "token_count": 8, "tokenizer": "x"}, 5),
-        ({"apiKey": "a", "access-token": "b", "cookie": "c", "key": "d", "auth": "e", "Secret": "f"}, 0),
-        ({"keyboard": "qwerty", "author": "Ana", "monkey": 1, "header_style": "big"}, 4),
-    ],
-)
-def test_names_of_credentials(value: dict[str, Any], kept: int) -> None:
-    """What is called like one goes, and what is only spelled alike stays."""
-    found, gone = without_credentials(value)
-    assert len(found) == kept
-    assert len(gone) == len(value) - kept
-
-
-def test_addresses_without_credentials() -> None:
-    """Scheme, host, port and path stay."""
-    assert bare_url("http://[::1]:80/v1") == ("http://[::1]:80/v1", False)
-    assert bare_url("http://u@[::1]:80/v1") == ("http://[::1]:80/v1", True)
-    assert bare_url("http://[nonsense") == ("", True)
-
-
 def test_unknown_columns_and_tables(tmp_path: Path) -> None:
     """Columns of a later odysseus are kept under their names; other tables are told and left."""
     source = talk(tmp_path, 1)
@@ -470,81 +295,6 @@ def test_late_answers_do_not_bring_a_deleted_session_back(tmp_path: Path) -> Non
         ]
 
 
-def corrupt(path: Path, needle: bytes) -> None:
-    """Overwrite the page that holds some bytes, as a bad sector does."""
-    data = bytearray(path.read_bytes())
-    size = int.from_bytes(data[16:18], "big")
-    begin = data.index(needle) // size * size
-    data[begin : begin + size] = b"\xff" * size
-    path.write_bytes(data)
-
-
-def test_a_damaged_page_costs_what_is_on_it(tmp_path: Path) -> None:
-    """The rows before and behind it are read, and the report says where it is."""
-    rows = [row(number, content=f"m{number} " + "x" * 300, timestamp="2026-07-01 12:00:00") for number in range(400)]
-    source = database(tmp_path, [chat()], rows)
-    corrupt(source / "app.db", b"m200 x")
-    with palaver.open("memory://") as sessions:
-        report = import_path(sessions, source)
-        left = [int(text.split()[0][1:]) for text in texts(sessions)]
-        assert 380 < len(left) < 400
-        assert 0 in left
-        assert 399 in left
-        assert 200 not in left
-        assert left == sorted(left)
-        assert any("damaged" in note.reason for note in report.every_note())
-        assert not sessions.check()
-        assert import_path(sessions, source).total("imported") == 0
-
-
-def test_two_damaged_pages(tmp_path: Path) -> None:
-    """What lies between them is read too."""
-    rows = [row(number, content=f"m{number} " + "x" * 300, timestamp="2026-07-01 12:00:00") for number in range(400)]
-    source = database(tmp_path, [chat()], rows)
-    corrupt(source / "app.db", b"m100 x")
-    corrupt(source / "app.db", b"m300 x")
-    with palaver.open("memory://") as sessions:
-        import_path(sessions, source)
-        left = {int(text.split()[0][1:]) for text in texts(sessions)}
-        assert {0, 200, 399} <= left
-        assert len(left) > 360
-
-
-def test_a_long_row_that_is_damaged(tmp_path: Path) -> None:
-    """A message that fills pages of its own is lost alone, and its row is named."""
-    big = "".join(f"b{number:05}" for number in range(4000))
-    source = database(tmp_path, [chat()], [row(0), row(1, content=big), row(2)])
-    corrupt(source / "app.db", b"b02000")
-    with palaver.open("memory://") as sessions:
-        report = import_path(sessions, source)
-        assert texts(sessions) == ["m0", "m2"]
-        assert [note.line for note in report.every_note() if note.action == "skipped"] == [2]
-
-
-def test_lost_rows_of_sessions(tmp_path: Path) -> None:
-    """Where the table of sessions is damaged, messages without one are a conversation that lost its row."""
-    chats = [chat(f"c{number}", extra_data=json.dumps({"x": "y" * 900})) for number in range(40)]
-    source = database(tmp_path, chats, [row(0, f"c{number}") for number in range(40)])
-    corrupt(source / "app.db", b"Chat c20")
-    with palaver.open("memory://") as sessions:
-        report = import_path(sessions, source)
-        assert sessions.stats().sessions == 40
-        assert texts(sessions, "c20") == ["m0"]
-        assert any("its row in sessions is lost" in note.reason for note in report.every_note())
-
-
-@pytest.mark.parametrize("keep", [0, 50, 100, 3000])
-def test_a_database_that_is_cut_off(tmp_path: Path, keep: int) -> None:
-    """It is told and stores nothing that is not there; nothing crashes."""
-    source = talk(tmp_path)
-    data = (source / "app.db").read_bytes()
-    (source / "app.db").write_bytes(data[:keep])
-    with palaver.open("memory://") as sessions:
-        report = import_path(sessions, source)
-        assert not report.total("imported")
-        assert list(report.every_note())
-
-
 def test_databases_of_others(tmp_path: Path) -> None:
     """Tables of those names with other columns are not odysseus's; neither is a file that is no database."""
     connection = sqlite3.connect(tmp_path / "app.db")
@@ -556,6 +306,18 @@ def test_databases_of_others(tmp_path: Path) -> None:
         report = import_path(sessions, tmp_path)
         assert not report.sessions
         assert [(note.action, note.file) for note in report.notes] == [("skipped", "app.db")]
+
+
+def test_tables_of_another_shape(tmp_path: Path) -> None:
+    """Without row numbers there is no order to read them in: that is told."""
+    connection = sqlite3.connect(tmp_path / "app.db")
+    with connection:
+        connection.execute(SESSIONS + " WITHOUT ROWID")
+        connection.execute(MESSAGES + " WITHOUT ROWID")
+    connection.close()
+    with palaver.open("memory://") as sessions:
+        report = import_path(sessions, tmp_path)
+        assert [(note.action, note.file) for note in report.every_note()] == [("skipped", "app.db")]
 
 
 def test_a_database_of_another_name(tmp_path: Path) -> None:

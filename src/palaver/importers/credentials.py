@@ -16,16 +16,25 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _VALUE = re.compile(
-    r"\s*(bearer|basic|token)\s+\S{8,}|(sk|pk|rk)-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
-    r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*|-----BEGIN [A-Z ]*PRIVATE KEY",
+    r"\A\s*(bearer|basic|token)\s+\S{8,}\s*\Z|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|(?<![\w-])((sk|pk|rk)-[\w-]{16,}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}"
+    r"|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*)",
     re.IGNORECASE,
 )
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+
+
 def without_credentials(value: Any, name: str = "") -> tuple[Any, list[str]]:
     """The same without what may be a credential, and the names of what was taken out, never its text."""
-    if name and _NAME.search(name.rpartition(".")[2]) and value not in (None, "", {}, []):
+    if value is None or isinstance(value, bool) or value in ("", {}, []):
+        return value, []
+    if _NAME.search(name.rpartition(".")[2]):
         return None, [name]
+    if isinstance(value, str) and _URL.fullmatch(value.strip()):
+        bare, hidden = bare_url(value.strip())
+        return (bare, [f"what {name} has beside the address"]) if hidden else (value, [])
     if isinstance(value, str) and _VALUE.search(value):
         return None, [name]
     if is_object(value):

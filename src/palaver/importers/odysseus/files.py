@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers.databases import DAMAGE, opened_copy
+import apsw
+
+from palaver.importers.databases import opened_copy
 from palaver.importers.folders import Folder, SourceFile
 from palaver.importers.odysseus.sessions import MESSAGES, SYSTEM, read_sessions
 from palaver.importers.values import Note, SourceSession, note
@@ -61,5 +63,5 @@ def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession | Note
                 told = "it was written to while it was copied: import again when its program rests"
                 yield note("repaired", file.shown, None, told)
             yield from read_sessions(database, file=file.shown, place=file.place)
-    except DAMAGE as exc:
+    except apsw.Error as exc:  # damage, or tables that are none of these
         yield note("skipped", file.shown, None, f"it cannot be read: {exc}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from palaver.formats.wire import is_object
 from palaver.importers.chat_records import Identities, Unusable
-from palaver.importers.credentials import bare_url, without_credentials
+from palaver.importers.credentials import without_credentials
 from palaver.importers.databases import DAMAGE, Database
 from palaver.importers.jsonl import plain_json
 from palaver.importers.odysseus.messages import Reading, moment, read_row
@@ -225,9 +225,6 @@ class _Reading:
                 self.note("repaired", f"its {name} is no text, and left out")
                 continue
             value, found = without_credentials(value, name)
-            if isinstance(value, str) and "://" in value:
-                value, hidden = bare_url(value)
-                found = [*found, *([f"what {name} has beside the address"] if hidden else [])]
             gone += found
             if value not in (None, "", {}, []):
                 kept[name] = value

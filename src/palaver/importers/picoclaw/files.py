@@ -70,7 +70,9 @@ def _is_mine(folder: Folder, stem: str, found: dict[str, str]) -> bool:
         told = [openai_jsonl.begins(record) for record in records if record.error is None]
         return bool(_HASHED.fullmatch(stem)) or not told or told[0]
     begin = _begin(folder.path / found[".json"])
-    return begins_as_legacy(begin) or not begin.strip() or read_meta(begin)[1] != () or b'"messages"' in begin
+    if begins_as_legacy(begin) or not begin.strip() or b'"messages"' in begin:
+        return True
+    return len(begin) < _HEAD and read_meta(begin)[1] != ()
 
 
 def _begin(path: Path) -> bytes:
