@@ -383,6 +383,18 @@ def test_compaction_between_two_imports(tmp_path: Path) -> None:
         assert "Two." in sessions.resolve(KEY).history().messages[0].text
 
 
+def test_the_migration_between_two_imports(tmp_path: Path) -> None:
+    """picoclaw's migration gives messages a time; they are the same messages, and only what is new comes."""
+    source = put(tmp_path, {".json": legacy(4)})
+    with palaver.open("memory://") as sessions:
+        take(sessions, source)
+        (source / "sessions" / f"{NAME}.json").rename(source / "sessions" / f"{NAME}.json.migrated")
+        put(tmp_path, {".jsonl": b"".join(LINES), ".meta.json": meta()})
+        report = take(sessions, source)
+        assert report.total("imported") == 2
+        assert texts(sessions) == ALL
+
+
 def test_the_same_words_again_and_again(tmp_path: Path) -> None:
     """Messages that say the same are as many as there are; a later run knows them apart by their times."""
     lines = [line(said(n, content="ok")) for n in range(6)]

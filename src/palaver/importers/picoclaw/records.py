@@ -37,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True):
     record: Record
     position: int = 0
     """Among the lines that are not empty, from 1: what picoclaw's `skip` counts."""
+    before: dict[str, Any] | None = None
+    """What an older file has of the same message. Its id is made of that: moving it gave it a time, not a new id."""
 
 
 class Transcript(msgspec.Struct):
@@ -164,20 +166,20 @@ def merged(newer: list[Entry], older: list[Entry]) -> tuple[list[Entry], int, in
     places = {name: index for index, name in enumerate(_names(newer)) if name is not None}
     behind: dict[int, list[Entry]] = {}
     last = -1
-    common = 0
+    twins: dict[int, dict[str, Any]] = {}
     for entry, name in zip(older, _names(older), strict=True):
         index = places.get(name, -1) if name is not None else -1
         last = max(last, index)
         if index < 0:
             behind.setdefault(last, []).append(entry)
         else:
-            common += 1
+            twins[index] = entry.record.value
     out = list(behind.get(-1, ()))
     front = len(out)
     for index, entry in enumerate(newer):
-        out.append(entry)
+        out.append(msgspec.structs.replace(entry, before=twins[index]) if index in twins else entry)
         out += behind.get(index, ())
-    return out, front, common
+    return out, front, len(twins)
 
 
 def _names(entries: list[Entry]) -> list[str | None]:

@@ -193,7 +193,7 @@ class _Making:
             reason = record.error or "it is no object, so no message"
             self.note("skipped", reason, file=entry.file, line=entry.line, raw=record.raw)
             return False
-        identity = self.identities.of(value, *_IDENTITY)
+        identity = self.identities.of(entry.before or value, *_IDENTITY)
         try:
             message, rest, repairs = read_message(value)
         except Unusable as exc:
