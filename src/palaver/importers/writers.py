@@ -32,6 +32,8 @@ class Writers:
         if scope is None:
             return session.owner
         if session.owner is not None and session.owner != scope:
-            told = f"it is {session.owner!r}'s in the source, and becomes {scope!r}'s, for whom this import is"
+            told = (
+                f"{session.id} is {session.owner!r}'s in the source, and becomes {scope!r}'s, for whom this import is"
+            )
             session.notes.append(note("aside", session.file, None, told))
         return None

@@ -109,7 +109,8 @@ class _Reading:
             self.note("repaired", f"its id is {own!r:.40}; it is called {name!r} here")
 
     def note(self, action: Action, reason: str, line: int | None = None, raw: bytes | None = None) -> None:
-        self.session.notes.append(note(action, self.session.file, line, reason, raw))
+        told = reason if line is not None else f"session {self.session.id}: {reason}"  # the file holds all of them
+        self.session.notes.append(note(action, self.session.file, line, told, raw))
 
     def refuse(self, rows: list[int]) -> None:
         """Leave out messages whose session was deleted: an answer that was still being written then."""
