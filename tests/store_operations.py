@@ -12,6 +12,7 @@ from palaver import codec
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage, assistant, system, tool, user
 from palaver.operations import (
+    Alias,
     Append,
     Begin,
     Bind,
@@ -179,6 +180,7 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Retry, **by_id, lease=leases),
     creates,
     st.builds(Bind, **by_id, key=keys),
+    st.builds(Alias, **by_id, alias=st.sampled_from(("x", "y", "z"))),
     st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
     st.builds(
         SetInfo,

@@ -1,4 +1,4 @@
-"""Conversations of other systems, brought into a store: nanobot's, hermes-agent's, JSON lines of messages.
+"""Conversations of other systems, brought into a store: those of the agents that `sources` knows, and JSON lines.
 
 Those of Claude Code and Codex CLI too, and the data exports of ChatGPT and Claude.
 
@@ -18,7 +18,7 @@ from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
 from palaver.importers.values import Action, Note, SavedSession, note
-from palaver.importers.writer import Writer
+from palaver.importers.writers import Writers
 from palaver.manager import SessionManager
 
 __all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
@@ -37,6 +37,8 @@ def import_path(
     `zone` is where times without a zone were written (None: this machine's). `progress` is told how many files are
     done, of how many, and which one is next. A dry run stores nothing; it needs no manager where there is no store.
 
+    A source that has owners keeps them, unless the manager is scoped to one: then all of it becomes that owner's.
+
     Raises OSError where there is no such path, StoreError.
     """
     if manager is None and not dry_run:
@@ -44,7 +46,7 @@ def import_path(
         raise ValueError(msg)
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
-    writer = Writer(manager, dry_run=dry_run)
+    writers = Writers(manager, dry_run=dry_run)
     restorer = Restorer(manager, dry_run=dry_run)
     for done, file in enumerate(files):
         if progress is not None:
@@ -54,9 +56,10 @@ def import_path(
                 for each in found:
                     if isinstance(each, Note):
                         report.notes.append(each)
+                    elif isinstance(each, SavedSession):
+                        report.sessions.append(restorer.write(each))
                     else:
-                        took = restorer.write(each) if isinstance(each, SavedSession) else writer.write(each)
-                        report.sessions.append(took)
+                        report.sessions.append(writers.of(each).write(each))
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

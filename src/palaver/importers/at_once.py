@@ -22,7 +22,8 @@ __all__ = ["at_once", "is_simple"]
 
 def is_simple(session: SourceSession) -> bool:
     """Whether nothing lies over the messages but what is known before they are stored."""
-    return not (session.summary or session.copies or session.usage or session.more_keys or session.parent)
+    over = session.summary or session.copies or session.usage
+    return not (over or session.more_keys or session.aliases or session.parent)
 
 
 def at_once(

@@ -6,6 +6,7 @@ same, and of a damaged table every row that can be.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -26,6 +27,8 @@ _BESIDE = ("-wal", "-journal")
 """What belongs to a database: the log that is not in it yet, or what a crash left to be taken back. The `-shm` file is
 made from the log again."""
 _TRIES = 5
+_PROBED = 100_000
+"""Row numbers that are tried one by one around a damaged place."""
 
 
 class Row(msgspec.Struct):
@@ -99,6 +102,52 @@ class Database:
             named = ((_text(name), _text(default)) for name, default in found)
             self._columns[table] = {name: _default(default) for name, default in named if name is not None}
         return self._columns[table]
+
+    def tables(self) -> list[str]:
+        """The names of all tables. Raises one of DAMAGE."""
+        found = self._execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        return [str(row[0]) for row in found]
+
+    def count(self, table: str) -> int | None:
+        """How many rows a table has; None where they cannot be counted."""
+        try:
+            [[found]] = self._execute(f"SELECT count(*) FROM {quoted(table)}")  # noqa: S608 - names are quoted
+        except DAMAGE:
+            return None
+        return int(found)
+
+    def numbered(self, table: str, column: str) -> tuple[list[tuple[int, Any]], str | None]:
+        """The number of every row that can be reached and its value in a column, ascending, and what is damaged.
+
+        Around a damaged place rows are looked for from the end backwards, and one by one in between.
+        """
+        name, value = quoted(table), quoted(column)
+        begin = f"SELECT rowid, typeof({value}), CAST({value} AS BLOB), {value} IS NULL FROM {name} NOT INDEXED"  # noqa: S608 - names are quoted
+        found: dict[int, Any] = {}
+        try:
+            self._collect(found, f"{begin} ORDER BY rowid", ())
+        except DAMAGE as exc:
+            last = max(found, default=0)
+            for low, high in self._gaps(found, begin, last):
+                for number in range(low, high):
+                    with contextlib.suppress(*DAMAGE):  # what cannot be reached is in the answer
+                        self._collect(found, f"{begin} WHERE rowid = ?", (number,))
+            return sorted(found.items()), f"table {table} is damaged after row {last}: {exc}"
+        return list(found.items()), None
+
+    def _gaps(self, found: dict[int, Any], begin: str, last: int) -> list[tuple[int, int]]:
+        """Collect from the end backwards; between which numbers the damage lies."""
+        back: dict[int, Any] = {}
+        with contextlib.suppress(*DAMAGE):  # the other side of the place that is known already
+            self._collect(back, f"{begin} WHERE rowid > ? ORDER BY rowid DESC", (last,))
+        found |= back
+        return [(last + 1, min(min(back, default=last + _PROBED), last + _PROBED))]
+
+    def _collect(self, found: dict[int, Any], statement: str, bindings: tuple[Any, ...]) -> None:
+        for number, kind, data, missing in self._execute(statement, bindings):
+            text = b"" if data is None else data
+            value = None if missing else text.decode("utf-8", "replace") if kind != "blob" else text
+            found[number] = value
 
     def indexed(self, table: str, column: str) -> None:
         """See to it that rows are found by a column. Raises one of DAMAGE."""

@@ -18,7 +18,6 @@ from palaver.importers.values import Found, Note, note
 __all__ = ["Folder", "SourceFile", "System"]
 
 _SNIFFED = 256 * 1024
-_FOREIGN = {"app.db": "odysseus"}
 
 
 class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +71,6 @@ class Folder:
         self.folders = folders
         self.notes = notes
         self._heads: dict[str, list[Record] | None] = {}
-
-    @property
-    def foreign(self) -> str | None:
-        """A system that this version cannot import, whose mark lies here."""
-        if any(name.endswith(".meta.json") for name in self.names):
-            return "picoclaw"
-        return next((_FOREIGN[name] for name in self.names if name in _FOREIGN), None)
 
     def shown(self, name: str) -> str:
         """A name in it, as the report has it."""

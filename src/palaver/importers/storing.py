@@ -25,7 +25,7 @@ from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.model import Message
-from palaver.operations import Append, Bind, Create, Cut, NewSession, Operation, RecordUsage, SetInfo
+from palaver.operations import Alias, Append, Bind, Create, Cut, NewSession, Operation, RecordUsage, SetInfo
 from palaver.rows import Draft
 from palaver.steps import drive
 from palaver.times import to_micros
@@ -56,6 +56,8 @@ class Storing:
         self._stored = stored
         self._titles = titles
         self._notes = notes
+        self._fresh: set[int] = set()
+        """Which messages this run brought, by their index."""
         self._elsewhere: dict[str, dict[str, int]] = {}
         """Positions of messages in other sessions that messages of this one are copies of."""
 
@@ -77,6 +79,7 @@ class Storing:
         if before.get("undone") not in (None, _digest("\n".join(self._undone()))):
             new = went_back(core, session, session_id, known, new, self._notes)
         self._append(session_id, known, new, (creation,) if creation is not None else ())
+        self._fresh = {index for index, _ in new}
         info = info or core.store.info(session_id, core.owner, core.now())
         if key is not None and key not in info.keys:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
@@ -173,6 +176,8 @@ class Storing:
         marks = [name for name in _MARKS if getattr(session, name)]
         if marks or session.tags or before.get("marks"):
             out["marks"] = {name: name in marks for name in _MARKS} | {"tags": list(session.tags)}
+        if session.aliases:
+            out["aliases"] = list(session.aliases)
         if session.usage:
             out["used"] = totals(session.usage, before.get("used") or {})
         if out:
@@ -243,8 +248,7 @@ class Storing:
         text = session.summary
         if text is None or (before.get("summary") == _digest(text) and not anew):
             return
-        covered = session.messages[: session.compacted_through]
-        through = max((known.get(message.id or "", 0) for message in covered), default=0)
+        through = self._covered(known)
         tail = core.store.tail(session_id, core.owner, core.now(), limit=1)
         if tail.summary is not None and (tail.summary.text == text or tail.summary.through_seq >= through):
             return
@@ -257,6 +261,17 @@ class Storing:
             drive(core.store, flow)
         except (SessionConflict, InvalidMessage) as exc:
             self._note(f"its summary is in the metadata alone: {exc}")
+
+    def _covered(self, known: Mapping[str, int]) -> int:
+        """Through where the summary stands: before the first message that the source still has beside it.
+
+        What an earlier import brought and the source has removed since is behind its summary too.
+        """
+        messages, count = self._session.messages, self._session.compacted_through
+        first = known.get(messages[count].id or "") if count < len(messages) else None
+        if first is not None and count not in self._fresh:
+            return first - 1
+        return max((known.get(message.id or "", 0) for message in messages[:count]), default=0)
 
     def _retitle(self, info: SessionInfo, before: Mapping[str, Any]) -> None:
         """Give the session its title, or the next one like it that is free."""
@@ -284,13 +299,16 @@ class Storing:
         core = self._core
         steps = [(each, "its tags are left out") for each in self._marking(info.id, before)]
         steps += [(each, "what it used is in the metadata alone") for each in self._charging(info.id, before)]
+        for name in self._session.aliases:
+            naming = Alias(at=core.at(), owner=core.owner, session_id=info.id, alias=name)
+            steps.append((naming, f"it is not found by its other name {name!r:.100}"))
         changes = {name: each for name, each in wanted.items() if info.metadata.get(name) != each}
         if changes:
             text = codec.json_text(changes, "metadata")
             steps.append((SetInfo(at=core.at(), owner=core.owner, session_id=info.id, metadata=text), ""))
         outcomes = core.store.commit([step for step, _ in steps]) if steps else []
         for outcome, (_, told) in zip(outcomes, steps, strict=True):
-            if isinstance(outcome, (InvalidKey, InvalidMessage)) and told:
+            if isinstance(outcome, (InvalidKey, InvalidMessage, SessionConflict)) and told:
                 self._note(f"{told}: {outcome}")
             elif isinstance(outcome, PalaverError):
                 raise outcome

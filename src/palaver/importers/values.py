@@ -60,6 +60,8 @@ class SourceSession(msgspec.Struct, kw_only=True):
     file: str
     place: str
     """Which of several stores of that system it comes from: two of them may use one id for different sessions."""
+    owner: str | None = None
+    """Whose it is in its source; None: nobody's in particular."""
     key: str | None = None
     more_keys: tuple[str, ...] = ()
     """Further keys that point at it."""
@@ -72,12 +74,12 @@ class SourceSession(msgspec.Struct, kw_only=True):
     """What else there is to know of the source, kept in the session's metadata under `imported`."""
     messages: list[Message] = []
     lines: list[int] = []
-    """Where each message stands in the file."""
+    """Where each message stands in the file: its line, or the number of its row, or which one it is."""
     summary: str | None = None
     compacted_through: int = 0
     """How many of the messages the source had summarised, or archived."""
     aliases: tuple[str, ...] = ()
-    """Other names of the session's in its source, without the system before them."""
+    """Other names of the session's in its source; it is found by them as they are."""
     parent: str | None = None
     """The `id` of the session of the same store of that system that this one follows."""
     parent_kind: LineageKind = "import"

@@ -2,8 +2,8 @@
 
     Append, RecordUsage                      messages
     Begin, Retry, Take, Renew, Finish        turns
-    Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
-    Delete, Restore, PurgeSession
+    Create, Rotate, Bind, Alias, SetInfo,    sessions, keys and names
+    Hold, Delete, Restore, PurgeSession
     Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from palaver.operations.aliases import Alias
 from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
@@ -32,7 +33,8 @@ from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
-    Append
+    Alias
+    | Append
     | Begin
     | Bind
     | ClaimTodo
@@ -64,6 +66,7 @@ AnyOperation: TypeAlias = (
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 
 __all__ = [
+    "Alias",
     "AnyOperation",
     "Append",
     "Appended",

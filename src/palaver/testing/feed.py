@@ -7,6 +7,7 @@ import pytest
 from palaver.errors import CursorExpired
 from palaver.model import Usage, assistant
 from palaver.operations import (
+    Alias,
     Append,
     Bind,
     Compact,
@@ -39,6 +40,7 @@ class Feed(StoreCase):
             (Compact(at=AT, session_id="s", through_seq=2, text="x"), ("compacted", 3, 1, 2)),
             (Cut(at=AT, session_id="s", from_seq=3, through_seq=3, kind="delete"), ("cut", 4, 3, 3)),
             (Bind(at=AT, key="k2", session_id="s"), ("bound", 5, 0, 0)),
+            (Alias(at=AT, session_id="s", alias="y"), ("info", 6, 0, 0)),
         ]
         for operation, told in operations:
             last = drain(store)[-1].cursor
