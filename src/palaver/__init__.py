@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palaver.backups import Backup, RepairReport, Restored
 from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
@@ -38,6 +39,7 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
+from palaver.findings import Finding
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
 from palaver.info import Hold, Notice, Page, SessionInfo, Summary
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
@@ -62,10 +64,11 @@ from palaver.model import (
 from palaver.opening import open
 from palaver.redact import Redaction
 from palaver.reset import ResetPolicy
+from palaver.restoring import restore
 from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import Change, OpenTurn, Stats, Store, UsageLine
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -83,6 +86,7 @@ __all__ = [
     "AsyncSessionManager",
     "AsyncTurn",
     "AudioPart",
+    "Backup",
     "Budget",
     "Change",
     "CompactionDraft",
@@ -110,7 +114,9 @@ __all__ = [
     "PalaverError",
     "Redaction",
     "Rendered",
+    "RepairReport",
     "ResetPolicy",
+    "Restored",
     "SchemaMismatch",
     "SearchHit",
     "SearchPage",
@@ -155,6 +161,7 @@ __all__ = [
     "parse_key",
     "render",
     "resolve_target",
+    "restore",
     "session_key",
     "system",
     "tool",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
+from palaver.backups import Backup, RepairReport
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -20,7 +23,7 @@ from palaver.operations import NewSession
 from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
 
 __all__ = ["ManagerBase", "SessionManager"]
@@ -329,9 +332,44 @@ class SessionManager(ManagerBase):
         """How much is stored."""
         return self._core.store.stats(self._core.owner)
 
-    def check(self) -> builtins.list[Finding]:
-        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed."""
-        return self._core.store.check(self._core.owner)
+    def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
+        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed.
+
+        `session_id` (or alias): in that session only. `notes`: also what is no fault, such as what windows mend.
+        `progress` is told how many messages were looked at, of about how many. Raises SessionNotFound.
+        """
+        return drive(self._core.store, doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """Mend what `check` finds and can be mended, after a backup; nothing that can be read is removed.
+
+        The backup goes to `backup`, or beside the store; without anything to mend none is made. Twice is as once.
+        Raises ValueError for the sessions of one owner, FileExistsError, StoreUnavailable for a store that has
+        nothing to repair.
+        """
+        return drive(self._core.store, doctor.repair(self._core, backup))
+
+    def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store as it is at one moment to a file, while others go on; it is compared with the store.
+
+        `path` is a file that does not exist, or a directory, which gets one named after the store and the time; None:
+        the directory `backups` beside the store. `keep`: of the store's backups in that directory, how many stay.
+        `progress` is told how many pages were copied, of how many.
+        Raises FileExistsError, StoreFull, StoreUnavailable for a store that keeps nothing, ValueError for one owner's.
+        """
+        return drive(self._core.store, doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    def backups(self) -> builtins.list[Backup]:
+        """The backups that were made of the store, the oldest first, as far as their files are still there."""
+        return drive(self._core.store, doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> SessionManager:
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""

@@ -309,3 +309,4 @@ class ChangeKind(enum.IntEnum):
     DELETED = 19
     RESTORED = 20
     IMPORTED = 21
+    REPAIRED = 40

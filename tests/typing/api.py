@@ -30,10 +30,11 @@ from palaver import (
 from palaver.codec import decode, encode
 from palaver.compactor import Compaction, Compactor, Summarised
 from palaver.errors import Outcome, PalaverError, StoreError, TurnLost
+from palaver.findings import Finding
 from palaver.info import SessionInfo
 from palaver.model import Message, Part, TextPart, ToolCall, ToolResult, assistant, system, tool, user
 from palaver.operations import Appended
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, UsageLine
+from palaver.stores.base import Change, OpenTurn, Stats, UsageLine
 
 
 def messages() -> None:

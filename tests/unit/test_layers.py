@@ -39,15 +39,15 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec compaction context delivery exchanges formats info key_layout key_presets keys media
-        operations records redact replay reset rows search settings times tokens window
+        annotations backups budget codec compaction context delivery exchanges findings formats info key_layout
+        key_presets keys media operations records redact replay reset rows search settings times tokens window
         """,
         pure=True,
     ),
     layer("edge", "clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "manager opening session turn"),
+    layer("manager", "manager opening restoring session turn"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
     layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),

@@ -14,9 +14,11 @@ from typing import Any, Self
 from palaver.aio.entering import Entering
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
+from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -29,7 +31,7 @@ from palaver.search import SearchPage
 from palaver.session import budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import Change, OpenTurn, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = ["AsyncSessionManager", "aopen"]
@@ -220,9 +222,29 @@ class AsyncSessionManager(ManagerBase):
         """See `SessionManager.stats`."""
         return await self._handover.drive(long_call(self._core.store.stats, self._core.owner))
 
-    async def check(self) -> builtins.list[Finding]:
+    async def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
         """See `SessionManager.check`."""
-        return await self._handover.drive(long_call(self._core.store.check, self._core.owner))
+        return await self._handover.drive(doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    async def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """See `SessionManager.repair`."""
+        return await self._handover.drive(doctor.repair(self._core, backup))
+
+    async def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """See `SessionManager.backup`."""
+        return await self._handover.drive(doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    async def backups(self) -> builtins.list[Backup]:
+        """See `SessionManager.backups`."""
+        return await self._handover.drive(doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> AsyncSessionManager:
         """See `SessionManager.for_owner`."""

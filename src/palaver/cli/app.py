@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, compaction, listing, reports, search, serving, stores, transcript, transfer
+from palaver.cli import (changes, compaction, keeping, listing, reports, search, serving, stores, transcript, transfer)
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
@@ -274,23 +274,10 @@ def stats(
     perform(options, lambda output: work(options, output))
 
 
-@app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
-def check(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
-    """Look for faults in the store; changes nothing.
-
-    Where there are none it writes nothing to standard output, and the exit code is 0; else a line for each, and 1.
-    """
-
-    def work(options: Common, output: Output) -> int:
-        return reports.show_findings(stores.findings(stores.resolve_url(options.store)), output)
-
-    options = common_of(context).with_own(store=store, json=json, debug=debug)
-    perform(options, lambda output: work(options, output))
-
-
 changes.add_to(app)
 compaction.add_to(app)
 transfer.add_to(app)
+keeping.add_to(app)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from palaver.stores.base import CONTRACT_VERSION, Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.findings import Finding
+from palaver.stores.base import CONTRACT_VERSION, Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = [

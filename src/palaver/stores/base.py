@@ -13,11 +13,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import msgspec
 
+from palaver.backups import Backup
 from palaver.errors import PalaverError
+from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
@@ -107,14 +109,6 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     schema: int
     codec: int
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that `check` found wrong."""
-
-    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store"]
-    where: str
-    detail: str
 
 
 class Store(ABC):
@@ -291,11 +285,54 @@ class Store(ABC):
         """How much the store holds."""
 
     @abstractmethod
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         """Everything that can be found wrong, without changing anything. An empty list: all is well.
 
-        With an owner: in that owner's sessions only.
+        With an owner: in that owner's sessions only; with a session's id: in that one, which may be deleted. Of each
+        problem of `palaver.findings` at most 100 are listed, and the others counted. `notes`: also what is no fault.
+        `progress` is told how far it has come. Whatever is wrong, it does not raise but for SessionNotFound, and where
+        the store cannot be read at all.
         """
+
+    @abstractmethod
+    def repair(self, now: datetime) -> list[Repaired]:
+        """Mend what `check` finds and `PROBLEMS` says can be mended; what was done, problem by problem.
+
+        Each problem is one transaction. Nothing that can be read is removed; what cannot be decoded is set aside first.
+        Twice is as once. What is done to a session is told in the feed. What is not mended there stays, and is said.
+        """
+
+    # ------------------------------------------------------------------ copies
+    @abstractmethod
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store, as it is at one moment, to a file that does not exist yet, while writers go on.
+
+        `path` may be a directory; None: the store's own place for backups. What was acknowledged before this began is
+        in it. It is compared with the store, checked (unless not `sound`: as it is, whatever is wrong with it), synced,
+        and only then has its name, for this user alone. The store remembers it. `keep`: how many of its backups in that
+        directory stay.
+
+        Raises FileExistsError, StoreFull, StoreUnavailable; also for a store that outlives nothing.
+        """
+
+    @abstractmethod
+    def backups(self) -> list[Backup]:
+        """The backups that were made of this store and are still there, the oldest first."""
 
     # ------------------------------------------------------------------ life
     @abstractmethod

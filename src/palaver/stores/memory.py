@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from palaver import codec
+from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
-from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
+from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
+from palaver.findings import Finding, Findings, Progress, Repaired, finding
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
@@ -34,7 +36,7 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
@@ -541,11 +543,22 @@ class MemoryStore(Store):
                 codec=CODEC_VERSION,
             )
 
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         with self._open() as ledger:
-            out: list[Finding] = []
+            if session_id is not None:
+                asked = ledger.find(session_id)
+                if asked is None or owner not in {None, asked.owner}:
+                    raise SessionNotFound(f"no session {session_id!r}: check the id and the owner")
+            found = Findings(self.name)
             for number, row in ledger.sessions.rows.items():
-                if row is None or (owner is not None and row.owner != owner):
+                if row is None or owner not in {None, row.owner} or session_id not in {None, row.id}:
                     continue
                 head = ledger.head(number)
                 ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
@@ -555,14 +568,33 @@ class MemoryStore(Store):
                     for (n, s), m in ledger.messages.rows.items()
                     if n == number and m is not None
                 ]
-                out += [
-                    Finding(kind="corrupt", where=f"session {row.id} seq {seq}", detail="cannot be decoded")
-                    for seq in decoded(self, row.id, bodies).corrupt
-                ]
+                where = f"session {row.id}"
+                for seq in decoded(self, row.id, bodies).corrupt:
+                    detail = "cannot be decoded"
+                    found.add(finding("message_undecodable", f"{where}, seq {seq}", detail, session_id=row.id, seq=seq))
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
-                    out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
-            return out
+                    found.add(finding("count", where, detail, session_id=row.id))
+            return found.all()
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        return []  # nothing but a fault of this module could damage it
+
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        raise StoreUnavailable(
+            f"{self.name} keeps nothing beyond its process, so there is nothing to back up: export its sessions"
+        )
+
+    def backups(self) -> list[Backup]:
+        return []
 
     def close(self) -> None:
         with self._lock:

@@ -66,11 +66,13 @@ class SqliteLedger(CachedLedger):
         self.quarantined: list[tuple[str, int, bytes]] = []
         self._indexed: list[Step | None] = []
         """Steps of the search index; None: it begins anew."""
+        self._mended = False
 
     def forget(self) -> None:
         super().forget()
         self.quarantined.clear()
         self._indexed.clear()
+        self._mended = False
         self._saved.clear()
         self._stored_lists.clear()
         self._next_number = None
@@ -84,11 +86,22 @@ class SqliteLedger(CachedLedger):
         self._next_number = number + 1
         return number
 
+    def flushed(self) -> None:
+        super().flushed()
+        if self._mended:
+            self.forget()
+
+    # ------------------------------------------------------------------ repairs
+    def mending(self) -> Statements:
+        """What a repair, alone in its transaction, works with; what was known of the rows is forgotten after it."""
+        self._mended = True
+        return self._sql
+
     # ------------------------------------------------------------------ writing
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        return bool(self._undo or self.changes or self.purges or self.quarantined or self._indexed)
+        return bool(self._undo or self.changes or self.purges or self.quarantined or self._indexed or self._mended)
 
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""

@@ -246,21 +246,17 @@ WHERE r.address = ? AND s.owner = ? LIMIT ?;
 SELECT data FROM media m
 WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
 
--- name: has_blob
--- Whether content is there, and a message of the range refers to it.
-SELECT 1 FROM media_refs r JOIN media m ON m.address = r.address WHERE r.address = ? AND r.message BETWEEN ? AND ?;
+-- name: has_ref
+-- Whether it is noted that a message refers to this content.
+SELECT 1 FROM media_refs WHERE address = ? AND message = ?;
+
+-- name: has_content
+SELECT 1 FROM media WHERE address = ?;
 
 -- name: check_blobs
 -- All content, and whether a message refers to it.
 SELECT id, address, data, EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address) FROM media m
 WHERE id > ? ORDER BY id LIMIT ?;
-
--- name: check_media_refs
--- References of messages that are not there, or to content that is not.
-SELECT r.address, r.message >> 32, r.message & 4294967295 FROM media_refs r
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message)
-   OR NOT EXISTS (SELECT 1 FROM media b WHERE b.address = r.address)
-LIMIT 100;
 
 -- name: message_seq
 SELECT seq FROM message_ids WHERE session = ? AND id = ?;
@@ -456,11 +452,6 @@ SELECT owner, origin FROM sessions WHERE number = ?;
 -- About how many messages there are in a session and those made after it.
 SELECT coalesce(sum(last_seq), 0) FROM sessions WHERE number >= ?;
 
--- name: check_index
--- What the index has of messages that are not there.
-SELECT d.id >> 32, d.id & 4294967295 FROM search_index_docsize d
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = d.id) LIMIT 100;
-
 -- name: meta
 SELECT value FROM meta WHERE name = ?;
 
@@ -478,26 +469,11 @@ SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coal
        coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
 FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
 
--- name: check_orphans
--- Messages of no session.
-SELECT m.id FROM messages m WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = m.id >> 32) LIMIT 100;
-
--- name: check_sessions
-SELECT number, id, owner, parent, message_count, last_seq FROM sessions ORDER BY number;
-
--- name: check_keys
--- Keys that point at no session, or at one that has ended.
-SELECT k.owner, k.key, s.id FROM keys k LEFT JOIN sessions s ON s.number = k.session
-WHERE s.number IS NULL OR s.ended_at IS NOT NULL LIMIT 100;
-
 -- name: check_bodies
 SELECT id, kind, body FROM messages WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: put_quarantine
 INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);
-
--- name: integrity
-PRAGMA integrity_check(20);
 
 -- name: data_version
 -- Changes when any other connection has written.

@@ -13,6 +13,7 @@ import msgspec
 
 from palaver import codec, media
 from palaver.errors import CursorExpired, SessionNotFound
+from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
@@ -20,10 +21,10 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
-from palaver.stores.sqlite.checking import Checking
+from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -39,6 +40,7 @@ from palaver.stores.sqlite.rows import (
     usage_row,
 )
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
+from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
@@ -501,8 +503,14 @@ class Reads:
             codec=int(stored_codec),
         )
 
-    def check(self, owner: str | None) -> list[Finding]:
-        return Checking(self).findings(owner)
+    def check(self, scope: Scope, *, notes: bool, progress: Progress | None) -> list[Finding]:
+        report = Report(self)
+        Checking(self, report.take, progress).run(scope, notes=notes)
+        return report.all()
+
+    def spots(self, sink: Sink) -> None:
+        """Everything that is wrong, as a repair takes it."""
+        Checking(self, sink).run(Scope())
 
 
 _FURTHEST = 1 << 62

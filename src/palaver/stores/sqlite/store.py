@@ -10,26 +10,34 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import apsw
 
+from palaver.backups import Backup
 from palaver.clock import utc_now
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
+from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
+from palaver.stores.sqlite import backup
+from palaver.stores.sqlite.backup import RecordBackup
+from palaver.stores.sqlite.checking import Scope
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
+from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import Lines, Reads
 from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
@@ -431,9 +439,66 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.stats(owner)
 
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         with self._reading() as r:
-            return r.check(owner)
+            return r.check(Scope(owner, session_id), notes=notes, progress=progress)
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        return repaired(self._look, self._mend, to_micros(now))
+
+    def _look(self, sink: Sink) -> None:
+        with self._reading() as r:
+            r.spots(sink)
+
+    def _mend(self, mend: Mend) -> Repaired:
+        """One problem in a transaction of its own, alone; a failure leaves it as it was."""
+        try:
+            [answer] = self._committer.commit([mend], alone=True)
+        except StoreError as error:
+            answer = error
+        self._tails, self._lines = TailCache(), {}
+        while self._readers:  # they know the old ones
+            self._readers.pop().close()
+        return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ copies
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        self._require_open()
+        lent = self._lent_alone if self._opener.exclusive else self._opener.lent
+        made = backup.made(lent, self._opener.path, path, now, sound=sound, progress=progress)
+        if self._writable:
+            dropped = backup.to_drop(self.backups(), made, keep)
+            [answer] = self._committer.commit(
+                [RecordBackup(at=to_micros(now), backup=made, dropped=dropped)], alone=True
+            )
+            if isinstance(answer, Exception):
+                raise answer
+        return made
+
+    @contextmanager
+    def _lent_alone(self) -> Generator[apsw.Connection]:
+        with self._exclusive_lock:
+            yield self._writer
+
+    def backups(self) -> list[Backup]:
+        with self._reading() as r:
+            rows = r.sql.all("backups")
+        return [each for each in map(backup.backup_of, rows) if Path(each.path).exists()]
 
     # ------------------------------------------------------------------ fork
     def before_fork(self) -> None:

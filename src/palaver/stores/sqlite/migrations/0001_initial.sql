@@ -202,5 +202,17 @@ CREATE TABLE quarantine (
     body BLOB NOT NULL
 ) STRICT;
 
+-- Backups that were made of this store.
+CREATE TABLE backups (
+    path TEXT PRIMARY KEY,
+    made_at INTEGER NOT NULL,
+    position INTEGER NOT NULL,  -- of the last change that is in it
+    sessions INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    content_digest TEXT NOT NULL,
+    file_digest TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');
