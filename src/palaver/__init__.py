@@ -68,7 +68,7 @@ from palaver.restoring import restore
 from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
-from palaver.stores.base import Change, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -92,6 +92,7 @@ __all__ = [
     "CompactionDraft",
     "CompactionDue",
     "CompactionPolicy",
+    "ChangePage",
     "CorruptRecord",
     "CounterUnavailable",
     "CursorExpired",

@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 from palaver.backups import Backup, RepairReport
 from palaver.core import Core, Target
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, searching
+from palaver.flows import doctor, feed, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -23,7 +23,7 @@ from palaver.operations import NewSession
 from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
-from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
 
 __all__ = ["ManagerBase", "SessionManager"]
@@ -314,15 +314,21 @@ class SessionManager(ManagerBase):
         return self._core.store.open_turns(self._core.owner, self._core.now())
 
     def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """What happened after a cursor, in order within each session; None: from the beginning.
 
-        Every committed change once, none skipped. Raises CursorExpired.
+        Every committed change once, none skipped. Go on from the page's `cursor`, which moves also where nothing of
+        what came was asked for. With `wait`, where there is nothing yet: what comes within so many seconds, at once if
+        it is this process that writes it, and within a quarter of a second if another does. Raises CursorExpired.
         """
-        core = self._core
         limit = page_limit(limit, "events")
-        return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
+        return drive(self._core.store, feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
     def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
         """What was used, by session, UTC day and model."""

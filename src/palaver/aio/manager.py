@@ -18,7 +18,7 @@ from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, searching
+from palaver.flows import doctor, feed, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
@@ -31,7 +31,7 @@ from palaver.search import SearchPage
 from palaver.session import budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
-from palaver.stores.base import Change, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = ["AsyncSessionManager", "aopen"]
@@ -204,14 +204,16 @@ class AsyncSessionManager(ManagerBase):
         return await self._handover.drive(call(core.store.open_turns, core.owner, core.now()))
 
     async def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """See `SessionManager.events`."""
-        core = self._core
         limit = page_limit(limit, "events")
-        return await self._handover.drive(
-            long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
-        )
+        return await self._handover.drive(feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
     async def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
         """See `SessionManager.usage`."""

@@ -24,7 +24,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Which changes to read."""
 
     after: str | None = None
-    """The cursor that the answer before ended with; without it, from the beginning."""
+    """The cursor that the answer before gave; without it, from the beginning."""
     limit: EventCount = 100
     session_id: str | None = None
 
@@ -33,7 +33,7 @@ async def events(call: Call) -> Answer:
     """Committed changes after a cursor."""
     query: EventQuery = call.query
     found = await call.sessions.events(query.after, limit=query.limit, session_id=query.session_id)
-    return Answer(Events(events=tuple(found), cursor=found[-1].cursor if found else query.after))
+    return Answer(Events(events=tuple(found), cursor=found.cursor))
 
 
 async def stats(call: Call) -> Answer:

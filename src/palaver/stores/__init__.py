@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from palaver.findings import Finding
-from palaver.stores.base import CONTRACT_VERSION, Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import CONTRACT_VERSION, Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = [
     "CONTRACT_VERSION",
     "Change",
+    "ChangePage",
     "Finding",
     "OpenTurn",
     "SessionQuery",

@@ -27,11 +27,13 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
+from palaver.stores.waking import Wakes
 from palaver.window import Tail
 
 __all__ = [
     "CONTRACT_VERSION",
     "Change",
+    "ChangePage",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -85,6 +87,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     through_seq: int = 0
 
 
+class ChangePage(list[Change]):
+    """Changes, in order; `cursor` is where to go on, also where none of what came was asked for."""
+
+    cursor: str = "0"
+
+
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a session used on one UTC day with one model."""
 
@@ -118,6 +126,9 @@ class Store(ABC):
     """What to call it in messages: its URL without secrets."""
     local: bool = True
     """Whether short reads and commits take well under a millisecond, so that an event loop may wait for them."""
+
+    wakes: Wakes
+    """Woken by each commit of this process and by `close`."""
 
     # ------------------------------------------------------------------ writing
     @abstractmethod
@@ -226,10 +237,12 @@ class Store(ABC):
     @abstractmethod
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         """Committed operations after a cursor, in order within each session; None: from the beginning.
 
-        Every committed change once, none skipped. Raises CursorExpired if the feed was pruned past the cursor.
+        Every committed change once, none skipped. `cursor` of the page lies behind everything that was looked at:
+        whoever asks for one quiet session goes on from there, and does not look at the same again. Raises CursorExpired
+        if the feed was pruned past the cursor.
         """
 
     # ------------------------------------------------------------------ copying

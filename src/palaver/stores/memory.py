@@ -36,11 +36,12 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
-from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
+from palaver.stores.waking import Wakes
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -136,6 +137,7 @@ class MemoryStore(Store):
         self._lock = threading.RLock()
         self._ledger = _Ledger()
         self._changes: list[ChangeRow] = []
+        self.wakes = Wakes()
         self._closed = False
 
     @contextmanager
@@ -166,7 +168,8 @@ class MemoryStore(Store):
                     del ledger.blobs.rows[address]
             self._changes.extend(ledger.changes)
             ledger.flushed()
-            return results
+        self.wakes.wake()
+        return results
 
     # ------------------------------------------------------------------ one session
     def _found(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
@@ -403,19 +406,19 @@ class MemoryStore(Store):
 
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         with self._open() as ledger:
             start = views.position(after)
-            out: list[Change] = []
-            for position in range(start, len(self._changes)):
-                if len(out) >= limit:
-                    break
+            out = ChangePage()
+            position = start
+            while len(out) < limit and position < len(self._changes):
                 number, rev, kind, low, high = self._changes[position]
+                position += 1
                 row = ledger.session(number)
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
                     out.append(
                         Change(
-                            cursor=f"{position + 1:x}",
+                            cursor=f"{position:x}",
                             session_id=row.id,
                             rev=rev,
                             kind=ChangeKind(kind).name.lower(),
@@ -423,6 +426,7 @@ class MemoryStore(Store):
                             through_seq=high,
                         )
                     )
+            out.cursor = f"{position:x}"
             return out
 
     # ------------------------------------------------------------------ searching
@@ -599,6 +603,7 @@ class MemoryStore(Store):
     def close(self) -> None:
         with self._lock:
             self._closed = True
+        self.wakes.wake()
 
 
 def _is_searched(row: SessionRow, query: SearchQuery) -> bool:

@@ -391,8 +391,18 @@ INSERT INTO changes (position, session, rev, kind, from_seq, through_seq) VALUES
 -- name: changes
 SELECT c.position, s.id, c.rev, c.kind, c.from_seq, c.through_seq
 FROM changes c JOIN sessions s ON s.number = c.session
-WHERE c.position > :after AND (s.id = :session OR :session IS NULL) AND (s.owner = :owner OR :owner IS NULL)
+WHERE c.position > :after AND c.position <= :through AND (s.owner = :owner OR :owner IS NULL)
 ORDER BY c.position LIMIT :limit;
+
+-- name: changes_of_session
+SELECT position, rev, kind, from_seq, through_seq FROM changes
+WHERE position > :after AND position <= :through AND session = :session ORDER BY position LIMIT :limit;
+
+-- name: next_change
+SELECT min(position) FROM changes WHERE position > ? HAVING min(position) IS NOT NULL;
+
+-- name: scope_of_session
+SELECT number, owner FROM sessions WHERE id = ?;
 
 -- name: search
 -- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.

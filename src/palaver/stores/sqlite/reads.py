@@ -12,19 +12,20 @@ import apsw
 import msgspec
 
 from palaver import codec, media
-from palaver.errors import CursorExpired, SessionNotFound
+from palaver.errors import SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow
+from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
-from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
+from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -413,24 +414,8 @@ class Reads:
             )
         return out
 
-    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
-        with self.snapshot():
-            position = views.position(after)
-            pruned = self.sql.one("meta", ("pruned",))
-            if after is not None and pruned is not None and position < int(pruned[0]):
-                raise CursorExpired
-            rows = self.sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
-        return [
-            Change(
-                cursor=f"{r[0]:x}",
-                session_id=r[1],
-                rev=r[2],
-                kind=ChangeKind(r[3]).name.lower(),
-                from_seq=r[4],
-                through_seq=r[5],
-            )
-            for r in rows
-        ]
+    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
+        return read_changes(self.sql, self.snapshot, after, limit=limit, session_id=session_id, owner=owner)
 
     def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
         day = to_micros(since) // (86_400 * SECOND) if since is not None else 0

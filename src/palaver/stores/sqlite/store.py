@@ -25,7 +25,7 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.base import Change, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.sqlite import backup
@@ -40,6 +40,7 @@ from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
+from palaver.stores.waking import Wakes
 from palaver.times import to_micros
 from palaver.window import Tail
 
@@ -129,6 +130,7 @@ class SqliteStore(Store):
         self._committer = GroupCommitter(self._run, self.name)
         self._exclusive_lock = threading.Lock()
         self._indexing = threading.Lock()
+        self.wakes = Wakes()
 
     def _connect(self) -> None:
         self._writer = self._opener.writer()
@@ -218,6 +220,7 @@ class SqliteStore(Store):
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
         ledger.flushed()
+        self.wakes.wake()
         ledger.trim()
         if self._wal_pages >= CHECKPOINT_PAGES:
             self._checkpoint(busy=len(operations) > 1)
@@ -395,7 +398,7 @@ class SqliteStore(Store):
 
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         with self._reading() as r:
             return r.changes(after, limit=limit, session_id=session_id, owner=owner)
 
@@ -534,6 +537,7 @@ class SqliteStore(Store):
             self._committer = GroupCommitter(self._run, self.name)
             self._exclusive_lock = threading.Lock()
             self._indexing = threading.Lock()
+            self.wakes = Wakes()
             self._broken = error
 
     # ------------------------------------------------------------------ life
@@ -542,6 +546,7 @@ class SqliteStore(Store):
             return
         self._committer.close()
         self._closed = True
+        self.wakes.wake()
         _forking.stores.discard(self)
         while self._readers:
             self._readers.pop().close()
