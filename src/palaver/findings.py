@@ -121,6 +121,7 @@ PROBLEMS: dict[str, Problem] = {
     "cut_orphan": Problem("orphan", "a cut belongs to no session", _DROP),
     "compaction_orphan": Problem("orphan", "a summary belongs to no session", _DROP),
     "usage_orphan": Problem("orphan", "usage was recorded for no session, and is in no total", _DROP),
+    "import_orphan": Problem("orphan", "a mark is kept of the import of no session", _DROP),
     "alias_orphan": Problem("key", "the alias leads nowhere, and cannot be given to another session", _DROP),
     "key_orphan": Problem(
         "key",

@@ -13,10 +13,11 @@ from typing import Any, Self, cast
 from palaver.backups import Backup, RepairReport
 from palaver.core import Core, Target
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, feed, searching
+from palaver.flows import doctor, feed, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.info import SessionInfo
 from palaver.model import Message, Role
 from palaver.operations import NewSession
@@ -26,7 +27,7 @@ from palaver.steps import Flow, call, drive
 from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
 
-__all__ = ["ManagerBase", "SessionManager"]
+__all__ = ["ManagerBase", "SessionManager", "aware"]
 
 
 class ManagerBase:
@@ -72,7 +73,7 @@ class ManagerBase:
             owner=self._core.owner,
             limit=limit,
             after=after,
-            active_since=_aware(active_since, "active_since"),
+            active_since=aware(active_since, "active_since"),
             include_archived=include_archived,
             include_ended=include_ended,
             include_empty=include_empty,
@@ -100,8 +101,8 @@ class ManagerBase:
             session_id=session_id,
             platform=platform,
             role=role,
-            since=_aware(since, "since"),
-            until=_aware(until, "until"),
+            since=aware(since, "since"),
+            until=aware(until, "until"),
             limit=page_limit(limit, "hits"),
             cursor=cursor,
             include_hidden=include_hidden,
@@ -121,7 +122,8 @@ class ManagerBase:
         return f"<{type(self).__name__} {self._core.store.name}{owner}>"
 
 
-def _aware(at: datetime | None, what: str) -> datetime | None:
+def aware(at: datetime | None, what: str) -> datetime | None:
+    """The time, if it is an aware one; else ValueError."""
     given = cast("object", at)
     if given is not None and not (isinstance(given, datetime) and given.tzinfo is not None):
         msg = f"{what} is {at!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
@@ -330,9 +332,23 @@ class SessionManager(ManagerBase):
         limit = page_limit(limit, "events")
         return drive(self._core.store, feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
-        """What was used, by session, UTC day and model."""
-        return self._core.store.usage(self._core.owner, session_id=session_id, since=since)
+    def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
+        """What was used, a line for each session, UTC day and model; or summed up `by` one of these, or by owner.
+
+        From the day of `since` on, and before the day of `until`. `usage.cost` is that of the `priced_calls`: what is
+        not known is None and never 0, and `usage.cost_source` says whose price it was. Copies count nothing.
+        """
+        found = usage.read(
+            self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+        )
+        return drive(self._core.store, found)
 
     def stats(self) -> Stats:
         """How much is stored."""

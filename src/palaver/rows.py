@@ -281,8 +281,12 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_tokens: int = 0
     """Size of the last prompt."""
     cost: int = 0
-    """Billionths of a US dollar."""
+    """Billionths of a US dollar, of the calls whose cost is known."""
     updated_at: int = 0
+    priced: int = 0
+    """How many of the calls have a cost that is known."""
+    cost_source: str | None = None
+    """Where the newest of these costs came from."""
 
 
 class ChangeKind(enum.IntEnum):

@@ -110,6 +110,7 @@ DAMAGES = {
         "compaction_orphan", "INSERT INTO compactions VALUES (88, 1, 'x', 1, 1, 0, 0, 1)"
     ),
     "usage of no session": Damage("usage_orphan", "UPDATE usage SET session = 88"),
+    "a mark of an import of no session": Damage("import_orphan", "INSERT INTO imports VALUES (88, 1, 1, 1)"),
     "an alias of no session": Damage("alias_orphan", "UPDATE aliases SET session = 88"),
     "a key of no session": Damage("key_orphan", "UPDATE keys SET session = 88, previous = 0 WHERE key = 'k4'"),
     "a key of an ended session": Damage("key_ended", "UPDATE sessions SET ended_at = 5 WHERE number = 2"),

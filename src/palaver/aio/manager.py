@@ -18,13 +18,14 @@ from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, feed, searching
+from palaver.flows import doctor, feed, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
-from palaver.manager import ManagerBase
+from palaver.manager import ManagerBase, aware
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
 from palaver.search import SearchPage
@@ -215,10 +216,20 @@ class AsyncSessionManager(ManagerBase):
         limit = page_limit(limit, "events")
         return await self._handover.drive(feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    async def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
+    async def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
         """See `SessionManager.usage`."""
-        core = self._core
-        return await self._handover.drive(long_call(core.store.usage, core.owner, session_id=session_id, since=since))
+        return await self._handover.drive(
+            usage.read(
+                self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+            )
+        )
 
     async def stats(self) -> Stats:
         """See `SessionManager.stats`."""

@@ -86,7 +86,7 @@ def _tell(change: Change, output: Output) -> None:
     where = ""
     if change.from_seq:
         where = f"#{change.from_seq}" + (f"-{change.through_seq}" if change.through_seq > change.from_seq else "")
-    output.text(one_line(f"{change.cursor}  {change.session_id}  {change.kind}  {where}".rstrip()))
+    output.text(one_line(f"{change.cursor} {change.session_id} {change.kind} {where}".rstrip()))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from palaver.cli import records, stores
 from palaver.cli.amounts import counted, size
@@ -13,8 +15,26 @@ from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.findings import Finding, Progress
 from palaver.manager import SessionManager
+from palaver.model import Usage
 
-__all__ = ["progress", "repair", "show_findings", "show_stats"]
+__all__ = ["Grouping", "progress", "repair", "show_findings", "show_stats", "show_usage"]
+
+
+class Grouping(enum.StrEnum):
+    """What usage is summed up by."""
+
+    model = "model"
+    owner = "owner"
+    day = "day"
+    session = "session"
+
+
+_UNNAMED = {
+    Grouping.model: "(no model named)",
+    Grouping.owner: "(no owner)",
+    Grouping.day: "(no day)",
+    Grouping.session: "(no session)",
+}
 
 
 def show_stats(manager: SessionManager, output: Output) -> None:
@@ -33,12 +53,33 @@ def show_stats(manager: SessionManager, output: Output) -> None:
         "open turns": f"{stats.open_turns:,}",
         "size": size(stats.size_bytes),
         "tokens": f"{used.input_tokens:,} in ({used.cached_tokens:,} cached), {used.output_tokens:,} out",
-        "cost": f"{used.cost} USD" if used.cost is not None else "",
+        "cost": _cost(used, stats.calls, stats.priced_calls) if stats.calls else "",
         "schema": f"{stats.schema}, codec {stats.codec}",
     }
     for name, value in lines.items():
         if value:
             output.text(f"{name:<12}{one_line(value)}")
+
+
+def show_usage(manager: SessionManager, output: Output, by: Grouping, since: datetime | None) -> None:
+    """Write what was used, a line for each session, owner, day or model."""
+    for line in manager.usage(since=since, by=by.value):
+        if output.json:
+            output.record(records.of(line))
+            continue
+        used = line.usage
+        named = line.session_id or line.owner or line.day or line.model or _UNNAMED[by]
+        words = f"{counted(line.calls, 'call')}, {used.input_tokens:,} in ({used.cached_tokens:,} cached)"
+        cost = _cost(used, line.calls, line.priced_calls)
+        source = f" ({used.cost_source})" if used.cost_source is not None else ""
+        output.text(one_line(f"{named}: {words}, {used.output_tokens:,} out, {cost}{source}"))
+
+
+def _cost(used: Usage, calls: int, priced: int) -> str:
+    """A cost, and of how many calls it is not known."""
+    if used.cost is None:
+        return "cost unknown"
+    return f"{used.cost} USD" + (f" for {priced:,} of {counted(calls, 'call')}" if priced < calls else "")
 
 
 def show_findings(findings: Sequence[Finding], output: Output, *, explain: bool = False) -> int:

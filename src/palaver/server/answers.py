@@ -18,7 +18,7 @@ from palaver.media import has_media, set_aside
 from palaver.model import Message
 from palaver.search import SearchHit
 from palaver.server.reading import Cleaned
-from palaver.stores.base import Change
+from palaver.stores.base import Change, UsageLine
 from palaver.window import Omitted, Window
 
 __all__ = [
@@ -40,6 +40,8 @@ __all__ = [
     "SessionDocument",
     "SessionPage",
     "TurnDocument",
+    "UsageDocument",
+    "UsageReport",
     "Versions",
     "WindowAnswer",
     "WindowDocument",
@@ -49,6 +51,7 @@ __all__ = [
     "require_wire",
     "session_document",
     "turn_document",
+    "usage_document",
     "window_document",
 ]
 
@@ -250,6 +253,21 @@ class OpenTurns(msgspec.Struct, frozen=True, kw_only=True):
     """Turns that have not ended, oldest first."""
 
     turns: tuple[OpenTurnDocument, ...]
+
+
+class UsageDocument(UsageLine, frozen=True, kw_only=True, omit_defaults=False):
+    """What was used; the session, owner, day or model is null where the line sums several up."""
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used: days in order, of other things those with most tokens first."""
+
+    lines: tuple[UsageDocument, ...]
+
+
+def usage_document(line: UsageLine) -> UsageDocument:
+    """A line as the API shows it."""
+    return UsageDocument(**msgspec.structs.asdict(line))
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):

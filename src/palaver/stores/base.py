@@ -94,14 +94,18 @@ class ChangePage(list[Change]):
 
 
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a session used on one UTC day with one model."""
+    """What a session used on one UTC day with one model; or, summed up, what all of one of these used."""
 
-    session_id: str
-    owner: str
-    day: str
+    session_id: str | None = None
+    """This, the owner, the day and the model: None where the line sums several up."""
+    owner: str | None = None
+    day: str | None = None
     """ISO date."""
-    model: str
+    model: str | None = None
+    """Empty for calls of a model that nobody named."""
     calls: int
+    priced_calls: int = 0
+    """Of how many calls the cost is known: `usage.cost` is theirs."""
     usage: Usage
 
 
@@ -115,6 +119,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     owners: int
     size_bytes: int
     usage: Usage
+    calls: int = 0
+    priced_calls: int = 0
+    """Of how many calls the cost is known: `usage.cost` is theirs, and None where it is none."""
     schema: int
     codec: int
 

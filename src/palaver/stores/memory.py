@@ -498,17 +498,7 @@ class MemoryStore(Store):
                     and (owner is None or row.owner == owner)
                     and (session_id is None or row.id == session_id)
                 ):
-                    total = views.usage_total([used]) or Usage()
-                    out.append(
-                        UsageLine(
-                            session_id=row.id,
-                            owner=row.owner,
-                            day=views.day_text(used.day),
-                            model=used.model,
-                            calls=used.calls,
-                            usage=total,
-                        )
-                    )
+                    out.append(views.usage_line(row.id, row.owner, used))
             return out
 
     def _used(self) -> list[UsageRow]:
@@ -543,6 +533,8 @@ class MemoryStore(Store):
                     reasoning_tokens=total.reasoning_tokens,
                     cost=total.cost,
                 ),
+                calls=sum(used.calls for used in mine),
+                priced_calls=sum(used.priced for used in mine),
                 schema=0,
                 codec=CODEC_VERSION,
             )

@@ -39,6 +39,7 @@ _RELATIONS = (
     ("check_cuts", "cut_orphan"),
     ("check_compactions", "compaction_orphan"),
     ("check_usage", "usage_orphan"),
+    ("check_imports", "import_orphan"),
     ("check_aliases", "alias_orphan"),
     ("check_keys", "key_orphan"),
     ("check_keys_ended", "key_ended"),

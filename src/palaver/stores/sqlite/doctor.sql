@@ -102,6 +102,11 @@ WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = c.session);
 SELECT u.session, NULL, NULL, 'usage of no session, with model ' || quote(u.model) FROM usage u
 WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = u.session);
 
+-- name: check_imports
+-- Marks of imports of no session. Four columns.
+SELECT i.session, NULL, NULL, 'a mark of the import of no session' FROM imports i
+WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = i.session);
+
 -- name: check_aliases
 -- Aliases of no session. Four columns.
 SELECT a.session, NULL, 'alias ' || quote(a.alias) || ' of owner ' || quote(a.owner), 'it leads to no session'
@@ -261,6 +266,9 @@ DELETE FROM compactions WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.numbe
 
 -- name: mend_usage
 DELETE FROM usage WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
+
+-- name: mend_imports
+DELETE FROM imports WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
 
 -- name: mend_aliases
 DELETE FROM aliases WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);

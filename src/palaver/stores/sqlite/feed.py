@@ -1,6 +1,6 @@
 """The change feed of a SQLite store.
 
-There is no index by session or owner: it would cost every append a page. Positions are read in order instead, some 20
+There is no index by session or owner: it would cost every append a page. Positions are read in order instead, some six
 million a second, in pieces, each in a snapshot of its own.
 """
 

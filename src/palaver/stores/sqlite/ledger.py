@@ -446,6 +446,8 @@ class SqliteLedger(CachedLedger):
             prompt_tokens=row[6],
             cost=row[7],
             updated_at=row[8],
+            priced=row[9],
+            cost_source=row[10],
         )
 
     def _load_import_mark(self, number: int) -> ImportMark | None:

@@ -331,22 +331,23 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: usage_row
 SELECT calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, prompt_tokens, cost,
-       updated_at
+       updated_at, priced, cost_source
 FROM usage WHERE session = ? AND day = ? AND model = ?;
 
 -- name: put_usage
 INSERT OR REPLACE INTO usage (session, day, model, calls, input_tokens, output_tokens, cached_tokens,
-    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at, priced,
+    cost_source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: usage_of_session
 SELECT day, model, calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
-       prompt_tokens, cost, updated_at
+       prompt_tokens, cost, updated_at, priced, cost_source
 FROM usage WHERE session = ? ORDER BY day, model;
 
 -- name: usage_lines
 SELECT s.id, s.owner, u.day, u.model, u.calls, u.input_tokens, u.output_tokens, u.cached_tokens, u.cache_write_tokens,
-       u.reasoning_tokens, u.prompt_tokens, u.cost
+       u.reasoning_tokens, u.prompt_tokens, u.cost, u.updated_at, u.priced, u.cost_source
 FROM usage u JOIN sessions s ON s.number = u.session
 WHERE u.day >= :day AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
 ORDER BY u.day, s.number, u.model;
@@ -476,7 +477,8 @@ FROM sessions s WHERE s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NU
 
 -- name: usage_totals
 SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cached_tokens), 0),
-       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
+       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0), coalesce(sum(u.calls), 0),
+       coalesce(sum(u.priced), 0)
 FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
 
 -- name: check_bodies

@@ -420,26 +420,7 @@ class Reads:
     def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
         day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
         rows = self.sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
-        return [
-            UsageLine(
-                session_id=r[0],
-                owner=r[1],
-                day=views.day_text(r[2]),
-                model=r[3],
-                calls=r[4],
-                usage=Usage(
-                    input_tokens=r[5],
-                    output_tokens=r[6],
-                    cached_tokens=r[7],
-                    cache_write_tokens=r[8],
-                    reasoning_tokens=r[9],
-                    prompt_tokens=r[10],
-                    model=r[3] or None,
-                    cost=r[11] * views.NANO if r[11] else None,
-                ),
-            )
-            for r in rows
-        ]
+        return [views.usage_line(r[0], r[1], usage_row(0, r[2:])) for r in rows]
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:
@@ -482,8 +463,10 @@ class Reads:
                 cached_tokens=used[2],
                 cache_write_tokens=used[3],
                 reasoning_tokens=used[4],
-                cost=used[5] * views.NANO if used[5] else None,
+                cost=used[5] * views.NANO if used[7] else None,
             ),
+            calls=used[6],
+            priced_calls=used[7],
             schema=len(migrations()),
             codec=int(stored_codec),
         )

@@ -194,6 +194,8 @@ def usage_values(row: UsageRow | None) -> tuple[Any, ...]:
         row.prompt_tokens,
         row.cost,
         row.updated_at,
+        row.priced,
+        row.cost_source,
     )
 
 
@@ -212,4 +214,6 @@ def usage_row(number: int, row: tuple[Any, ...]) -> UsageRow:
         prompt_tokens=row[8],
         cost=row[9],
         updated_at=row[10],
+        priced=row[11],
+        cost_source=row[12],
     )

@@ -159,6 +159,8 @@ CREATE TABLE usage (
     prompt_tokens INTEGER NOT NULL,
     cost INTEGER NOT NULL,  -- billionths of a US dollar
     updated_at INTEGER NOT NULL,
+    priced INTEGER NOT NULL,  -- how many of the calls have a cost that is known
+    cost_source TEXT,  -- of the newest of these
     PRIMARY KEY (session, day, model)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_day ON usage (day);
