@@ -226,6 +226,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """JSON of the notice that this turn shows."""
     budget: str | None = None
     """JSON of the budget of its window."""
+    usage: str | None = None
+    """JSON of the Usage that was reported when it ended."""
     calibration: str | None = None
     """JSON of what is known of the session's estimates of tokens (`palaver.tokens.Calibration`): while the turn runs
     what its window goes by, and once it has finished what the next one goes by."""

@@ -358,6 +358,7 @@ def strike(path: Path, blow: Any, chance: random.Random) -> None:
             connection.execute(f"UPDATE {table} SET body = x'00' WHERE {match}", row)
 
 
+@pytest.mark.timeout(600)
 @given(hits=st.lists(blows, min_size=1, max_size=6), seed=st.integers(0, 1_000))
 def test_any_damage(filled: Path, tmp_path_factory: pytest.TempPathFactory, hits: list[Any], seed: int) -> None:
     """A check never raises, one repair leaves nothing for a second, and windows are legal after it."""

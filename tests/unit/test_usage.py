@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import palaver
-from palaver import SessionManager, Usage
+from palaver import SessionManager, Usage, assistant, user
 from palaver.cli import main
 from palaver.prices import priced
 from palaver.server import app
@@ -110,6 +110,22 @@ def test_on_the_command_line(path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["stats", *store]) == 0
     assert "for 2 of 4 calls" in capsys.readouterr().out
     assert main(["stats", "--since", "7d", *store]) == 2
+
+
+def test_of_a_turn(path: Path) -> None:
+    """A turn tells what it used, also to another process that asks for it, and where its message comes again."""
+    used = Usage(input_tokens=7, output_tokens=2, model="big", cost=Decimal("0.25"), cost_source="x")
+    with palaver.open(path) as sessions:
+        with sessions.begin_turn("k9", user("Hi", id="m1")) as turn:
+            assert [turn.usage] == [None]
+            turn.finish(assistant("Hello"), usage=used)
+        assert turn.usage == used
+    with palaver.open(path) as sessions:
+        assert sessions.turn(str(turn.id)).usage == used
+        assert sessions.begin_turn("k9", user("Hi", id="m1")).usage == used
+        with sessions.begin_turn("k9", user("And?")) as silent:
+            silent.finish(assistant("That is all."))
+        assert silent.usage is None
 
 
 def test_over_http(path: Path) -> None:

@@ -15,7 +15,7 @@ from palaver.formats import Rendered, wires
 from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
 from palaver.media import has_media, set_aside
-from palaver.model import Message
+from palaver.model import Message, Usage
 from palaver.search import SearchHit
 from palaver.server.reading import Cleaned
 from palaver.stores.base import Change, UsageLine
@@ -155,6 +155,8 @@ class TurnDocument(_Answer, frozen=True, kw_only=True):
     """The section for the system prompt: where this conversation takes place."""
     message: Message | None
     reply: Message | None
+    usage: Usage | None
+    """What was reported when the turn was finished."""
     messages: tuple[Message, ...]
     """What the turn stored: of a turn that is over all of it, else what this request knows of."""
     window: WindowDocument | None
@@ -356,6 +358,7 @@ def turn_document(
         context=turn.context,
         message=named(turn.message) if turn.message is not None else None,
         reply=named(turn.reply) if turn.reply is not None else None,
+        usage=turn.usage,
         messages=tuple(map(named, turn.messages)),
         window=None if window is None else window_document(window),
         waiting=turn.waiting if ending else UNSET,

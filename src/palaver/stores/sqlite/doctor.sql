@@ -17,7 +17,7 @@ SELECT origin, metadata, tags, holds, notice FROM sessions WHERE number = ?;
 
 -- name: check_turn_rows
 -- The fields of a session's turns that hold JSON.
-SELECT id, holder, taken, notice, budget, calibration FROM turns WHERE id BETWEEN ? AND ?;
+SELECT id, holder, taken, notice, budget, calibration, usage FROM turns WHERE id BETWEEN ? AND ?;
 
 -- name: check_owned
 SELECT number, id, owner FROM sessions WHERE owner = ? AND number > ? ORDER BY number LIMIT ?;
@@ -316,7 +316,8 @@ UPDATE turns SET holder = CASE WHEN :field = 'holder' THEN NULL ELSE holder END,
     taken = CASE WHEN :field = 'taken' THEN NULL ELSE taken END,
     notice = CASE WHEN :field = 'notice' THEN NULL ELSE notice END,
     budget = CASE WHEN :field = 'budget' THEN NULL ELSE budget END,
-    calibration = CASE WHEN :field = 'calibration' THEN NULL ELSE calibration END
+    calibration = CASE WHEN :field = 'calibration' THEN NULL ELSE calibration END,
+    usage = CASE WHEN :field = 'usage' THEN NULL ELSE usage END
 WHERE id = :id;
 
 -- name: mend_session_fields

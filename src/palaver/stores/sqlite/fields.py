@@ -8,6 +8,7 @@ import msgspec
 
 from palaver.info import Notice
 from palaver.keys import Origin
+from palaver.model import Usage
 from palaver.rows import Holder
 from palaver.stores.sqlite.rows import LAST
 from palaver.stores.sqlite.statements import Row, Statements
@@ -27,6 +28,7 @@ TURN_FIELDS: dict[str, Any] = {
     "notice": Notice,
     "budget": dict[str, Any],
     "calibration": Any,
+    "usage": Usage,
 }
 
 

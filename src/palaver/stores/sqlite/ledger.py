@@ -287,6 +287,7 @@ class SqliteLedger(CachedLedger):
                         turn.steps_from,
                         turn.budget,
                         turn.calibration,
+                        turn.usage,
                     ),
                 )
 

@@ -15,7 +15,7 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at
 FROM sessions s
 LEFT JOIN turns t ON t.id = (
@@ -33,7 +33,7 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at,
        k.since
 FROM keys k
@@ -50,7 +50,7 @@ WHERE k.owner = ? AND k.key = ?;
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn.
 SELECT s.rev, s.deleted_at, (SELECT max(m.id) FROM messages m WHERE m.id BETWEEN ? AND ?),
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage
 FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?)
 WHERE s.number = ?;
 
@@ -270,7 +270,7 @@ DELETE FROM message_ids WHERE session = ? AND id = ?;
 
 -- name: turn
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id = ?;
 
 -- name: last_turn
@@ -281,15 +281,15 @@ SELECT min(id) FROM turns WHERE id BETWEEN ? AND ?;
 
 -- name: put_turn
 INSERT INTO turns (id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new,
-    first_contact, taken, notice, message_seq, steps_from, budget, calibration)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    first_contact, taken, notice, message_seq, steps_from, budget, calibration, usage)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, holder = excluded.holder,
     expires_at = excluded.expires_at, began_at = excluded.began_at, ended_at = excluded.ended_at,
     end_seq = excluded.end_seq, anchor = excluded.anchor, reason = excluded.reason,
     session_is_new = excluded.session_is_new, first_contact = excluded.first_contact,
     taken = excluded.taken, notice = excluded.notice, message_seq = excluded.message_seq,
     steps_from = excluded.steps_from, budget = excluded.budget,
-    calibration = excluded.calibration;
+    calibration = excluded.calibration, usage = excluded.usage;
 
 -- name: running
 -- Which sessions have a turn that has not ended; few at any time.
@@ -297,7 +297,7 @@ SELECT id >> 32, holder, expires_at FROM turns WHERE state = 'running';
 
 -- name: running_turns
 SELECT t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        s.id, s.owner
 FROM turns t JOIN sessions s ON s.number = t.id >> 32
 WHERE t.state = 'running' AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
@@ -379,7 +379,7 @@ ORDER BY message, version;
 
 -- name: record_turns
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id BETWEEN ? AND ? ORDER BY id;
 
 -- name: highest_change

@@ -37,7 +37,7 @@ __all__ = [
 
 LAST = MOST
 SESSION_COLUMNS = 25
-TURN_COLUMNS = 18
+TURN_COLUMNS = 19
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
@@ -155,6 +155,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         steps_from=row[15],
         budget=row[16],
         calibration=row[17],
+        usage=row[18],
     )
 
 

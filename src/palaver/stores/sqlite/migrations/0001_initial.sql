@@ -115,7 +115,8 @@ CREATE TABLE turns (
     message_seq INTEGER NOT NULL,
     steps_from INTEGER NOT NULL,
     budget TEXT,
-    calibration TEXT  -- JSON
+    calibration TEXT,  -- JSON
+    usage TEXT  -- JSON, reported when it ended
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
