@@ -9,7 +9,19 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import (changes, compaction, feed, keeping, listing, reports, search, serving, stores, transcript, transfer)
+from palaver.cli import (
+    changes,
+    compaction,
+    feed,
+    keeping,
+    listing,
+    reports,
+    search,
+    serving,
+    stores,
+    transcript,
+    transfer,
+)
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
