@@ -18,6 +18,8 @@ from palaver.operations import (
     Cut,
     Delete,
     Edit,
+    Expire,
+    Expired,
     Finish,
     Finished,
     NewSession,
@@ -30,6 +32,7 @@ from palaver.operations import (
     Restore,
     Rotate,
     Rotated,
+    Sweep,
 )
 from palaver.rows import CompactionRow, Draft, SessionRow, TurnRow
 
@@ -166,6 +169,11 @@ class Book:
                 transcript = self.sessions[operation.session_id]
                 assert answer == len(transcript.held)
                 self.deleted.add(operation.session_id)
+            case Expire(), Expired():
+                if answer.session is not None:
+                    self.of(answer.session, operation.new)
+            case Sweep(), int():
+                self._swept(operation, answer)
             case Restore(), SessionRow():
                 self.deleted.remove(operation.session_id)
             case Edit(), int():
@@ -202,6 +210,17 @@ class Book:
             assert answer.seq <= transcript.last
         if answer.turn is not None and answer.kind in ("begun", "taken_over"):
             transcript.turns[operation.lease.token] = answer.turn.first_seq
+
+    def _swept(self, operation: Sweep, left: int) -> None:
+        if operation.verb == "archive":
+            return
+        self.deleted.add(operation.session_id)
+        held = self.sessions[operation.session_id].held
+        if operation.verb == "purge" and held:
+            first = min(held)
+            for seq in [seq for seq in held if seq < first + operation.most]:
+                del held[seq]
+        assert left == (len(held) if operation.verb == "purge" else 0)
 
     def _finished(self, operation: Finish, answer: Finished) -> None:
         transcript = self.of(operation.session_id)

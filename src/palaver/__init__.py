@@ -41,7 +41,7 @@ from palaver.errors import (
 )
 from palaver.findings import Finding
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
-from palaver.info import Hold, Notice, Page, SessionInfo, Summary
+from palaver.info import Hold, Notice, Page, SessionInfo, Summary, Todo
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -69,6 +69,7 @@ from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
 from palaver.stores.base import Change, ChangePage, OpenTurn, Stats, Store, UsageLine
+from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -139,9 +140,13 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "Summary",
+    "SweepAction",
+    "SweepPolicy",
+    "SweepReport",
     "Tail",
     "TextPart",
     "ThinkingPart",
+    "Todo",
     "ToolCall",
     "ToolResult",
     "Turn",

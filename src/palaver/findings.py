@@ -13,7 +13,19 @@ import msgspec
 __all__ = ["PROBLEMS", "Finding", "Findings", "Kind", "Problem", "Progress", "Repaired", "finding"]
 
 Kind: TypeAlias = Literal[
-    "corrupt", "count", "orphan", "lineage", "index", "media", "store", "key", "title", "turn", "feed", "history"
+    "corrupt",
+    "count",
+    "orphan",
+    "lineage",
+    "index",
+    "media",
+    "store",
+    "key",
+    "title",
+    "turn",
+    "feed",
+    "history",
+    "todo",
 ]
 Severity: TypeAlias = Literal["fault", "note"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -179,6 +191,13 @@ PROBLEMS: dict[str, Problem] = {
     "feed_orphan": Problem("feed", "the feed tells of a session that is not there", _DROP),
     "number_reuse": Problem("store", "a session's internal number could be given twice", "repair moves the mark on"),
     "meta": Problem("store", "the store does not say how it was written", "repair writes what this version would"),
+    "todo_orphan": Problem("orphan", "a to-do belongs to no session", _DROP),
+    "todo_given_up": Problem(
+        "todo",
+        "work that had to be done before a reset failed for the last time",
+        "see why it failed, and do it by hand from the session that was reset",
+        repair=False,
+    ),
     "quarantined": Problem(
         "corrupt",
         "a record that could not be decoded is kept as it was found",

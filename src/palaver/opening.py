@@ -29,7 +29,7 @@ def open(
 
     `sqlite:///path` (a bare path is SQLite), `memory://`. Settings come as one value or as its fields:
     `key_policy`, `reset_policy`, `deployment`, `budget`, `window_options`, `compaction_policy`, `lease`,
-    `seed_threads`.
+    `seed_threads`, `before_reset`, `prices`.
 
     Raises ValueError for a URL or setting that cannot be, StoreError where the store cannot be opened.
     """

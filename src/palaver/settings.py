@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a new thread in a direct chat begins with a copy of what that chat's window holds: a bot's answer
     that opened a thread would otherwise not know what it answered (hermes)."""
 
+    before_reset: bool = False
+    """Whether sessions that are reset leave a to-do behind (`sessions.due()`), such as to keep their memories. Only for
+    who does them: nobody else takes them away."""
     prices: bool = False
     """Whether to fill in what a call cost, by public price lists, where the usage does not say; extra `prices`."""
 

@@ -110,6 +110,12 @@ DAMAGES = {
         "compaction_orphan", "INSERT INTO compactions VALUES (88, 1, 'x', 1, 1, 0, 0, 1)"
     ),
     "usage of no session": Damage("usage_orphan", "UPDATE usage SET session = 88"),
+    "a to-do of no session": Damage(
+        "todo_orphan", "INSERT INTO todos VALUES (88, 'x', 'waiting', 1, 0, 1, 0, NULL, 't', NULL, 1)"
+    ),
+    "a to-do that was given up": Damage(
+        "todo_given_up", "INSERT INTO todos VALUES (1, 'x', 'given_up', 1, 0, 1, 3, 'no', 't', NULL, 1)"
+    ),
     "a mark of an import of no session": Damage("import_orphan", "INSERT INTO imports VALUES (88, 1, 1, 1)"),
     "an alias of no session": Damage("alias_orphan", "UPDATE aliases SET session = 88"),
     "a key of no session": Damage("key_orphan", "UPDATE keys SET session = 88, previous = 0 WHERE key = 'k4'"),
@@ -151,7 +157,7 @@ DAMAGES = {
     "no codec": Damage("meta", "DELETE FROM meta WHERE name = 'codec'"),
     "a pruned mark of noise": Damage("meta", "UPDATE meta SET value = 'soon' WHERE name = 'pruned'"),
 }
-BEYOND_REPAIR = {"media_missing", "media_damaged"}
+BEYOND_REPAIR = {"media_missing", "media_damaged", "todo_given_up"}
 FOUND_ELSEWHERE = {
     "database": "tests/faults/test_unusable_files.py",
     "database_index": "below",

@@ -23,6 +23,9 @@ from palaver import (
     SessionManager,
     Settings,
     Summary,
+    SweepPolicy,
+    SweepReport,
+    Todo,
     Turn,
     Usage,
     Window,
@@ -104,6 +107,9 @@ def managers(settings: Settings) -> None:
         assert_type(sessions.usage(), list[UsageLine])
         assert_type(sessions.stats(), Stats)
         assert_type(sessions.check(), list[Finding])
+        assert_type(sessions.sweep(SweepPolicy(delete_after=timedelta(days=90)), dry_run=True), SweepReport)
+        assert_type(sessions.claim(sessions.due()[0], lease=timedelta(minutes=5)), Todo)
+        assert_type(sessions.fail(sessions.acknowledge(sessions.due(limit=3)[0]), "no model"), Todo)
         infos: Sequence[SessionInfo] = sessions.list(limit=3)
         assert_type(infos[0].metadata, dict[str, Any])
     palaver.open("memory://", reset_policy=ResetPolicy(idle=timedelta(hours=1)), lease=timedelta(minutes=1))
@@ -166,6 +172,8 @@ async def twins(sessions: AsyncSessionManager) -> None:
     assert_type(await session.reset(), AsyncSession)
     assert_type(sessions.for_owner("ann"), AsyncSessionManager)
     assert_type(await sessions.stats(), Stats)
+    assert_type(await sessions.sweep(), SweepReport)
+    assert_type(await sessions.due(), list[Todo])
 
 
 def misused(sessions: SessionManager, session: Session) -> None:

@@ -40,14 +40,14 @@ LAYERS = (
         "policy",
         """
         annotations backups budget codec compaction context delivery exchanges findings formats info key_layout
-        key_presets keys media operations records redact replay reset rows search settings times tokens window
+        key_presets keys media operations records redact replay reset rows search settings sweeping times tokens window
         """,
         pure=True,
     ),
     layer("edge", "clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "manager opening restoring session turn"),
+    layer("manager", "manager opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
     layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),

@@ -21,9 +21,10 @@ from palaver.cli import (
     stores,
     transcript,
     transfer,
+    upkeep,
 )
 from palaver.cli.failures import FAILED, OK
-from palaver.cli.moments import parse_since
+from palaver.cli.moments import parse_since, parse_span
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
@@ -86,17 +87,26 @@ def serve(
         bool,
         typer.Option("--allow-remote", help="Let other machines in, although the server asks nobody who they are."),
     ] = False,
+    sweep_every: Annotated[
+        str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
+    ] = "1h",
     store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Serve the HTTP API.
 
-    Makes the store if there is none. Needs the `server` extra.
+    Makes the store if there is none. Needs the `server` extra. `--sweep-every never` leaves the sweeping to others.
     """
     options = common_of(context).with_own(store=store, debug=debug)
+    try:
+        every = parse_span(sweep_every)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--sweep-every") from exc
 
     def work(_: Output) -> None:
-        serving.start(stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote)
+        serving.start(
+            stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote, sweep_every=every
+        )
 
     perform(options, work)
 
@@ -311,6 +321,7 @@ compaction.add_to(app)
 transfer.add_to(app)
 keeping.add_to(app)
 feed.add_to(app)
+upkeep.add_to(app)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

@@ -161,6 +161,7 @@ def reset_key(core: Core, target: Target) -> Flow[str]:
             key=key,
             session_id=current.id if current is not None else None,
             new=new,
+            before_reset=core.settings.before_reset,
         )
         [outcome] = yield from commit(operation)
         if isinstance(outcome, Rotated):
@@ -177,7 +178,14 @@ def reset_session(core: Core, session_id: str) -> Flow[str]:
         current = yield from call(core.store.info, session_id, core.owner, now)
         new = yield from _fresh(core, None, current, now)
         [outcome] = yield from commit(
-            Rotate(at=core.at(), owner=core.owner, session_id=session_id, all_keys=True, new=new)
+            Rotate(
+                at=core.at(),
+                owner=core.owner,
+                session_id=session_id,
+                all_keys=True,
+                new=new,
+                before_reset=core.settings.before_reset,
+            )
         )
         if isinstance(outcome, Rotated):
             return outcome.session

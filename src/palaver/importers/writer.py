@@ -205,10 +205,10 @@ class Writer:
             id=core.new_id(now),
             explicit=True,
             origin=origin,
+            created_at=to_micros(session.created_at) if session.created_at is not None else None,
             metadata=codec.json_text(self._metadata(session, whole=False), "metadata"),
         )
-        at = to_micros(min(session.created_at or now, now))
-        row = _committed(core, Create(at=at, owner=core.owner, key=key, alias=alias, new=made))
+        row = _committed(core, Create(at=to_micros(now), owner=core.owner, key=key, alias=alias, new=made))
         created: str = row.id
         return created
 

@@ -6,6 +6,8 @@
     Delete, Restore, PurgeSession
     Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
+    ClaimTodo, EndTodo                       what is to be done before a reset
+    Expire, Sweep                            what a sweep does
     Import, Settle                           sessions of other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -24,17 +26,22 @@ from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
+from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
     Append
     | Begin
     | Bind
+    | ClaimTodo
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EndTodo
+    | Expire
     | Finish
     | Hold
     | Import
@@ -48,6 +55,7 @@ AnyOperation: TypeAlias = (
     | Rotate
     | SetInfo
     | Settle
+    | Sweep
     | Take
     | Withdraw
 )
@@ -60,12 +68,16 @@ __all__ = [
     "Begin",
     "Begun",
     "Bind",
+    "ClaimTodo",
     "Compact",
     "CompactedMeanwhile",
     "Create",
     "Cut",
     "Delete",
     "Edit",
+    "EndTodo",
+    "Expire",
+    "Expired",
     "Finish",
     "Finished",
     "Hold",
@@ -88,6 +100,8 @@ __all__ = [
     "SetInfo",
     "Settle",
     "Settled",
+    "Sweep",
+    "SweepVerb",
     "Take",
     "Withdraw",
 ]

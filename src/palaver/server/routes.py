@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.server import compaction, keys, rewriting, search, service, sessions, turns
+from palaver.server import compaction, keys, rewriting, search, service, sessions, turns, upkeep
 
 __all__ = ["ENDPOINTS"]
 
@@ -13,6 +13,7 @@ ENDPOINTS = (
     *rewriting.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
+    *upkeep.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

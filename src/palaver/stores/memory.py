@@ -15,7 +15,7 @@ from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
 from palaver.findings import Finding, Findings, Progress, Repaired, finding
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
@@ -29,19 +29,21 @@ from palaver.rows import (
     Head,
     SessionRow,
     StoredMessage,
+    TodoRow,
     TurnRow,
     UsageRow,
     VersionRow,
 )
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
-from palaver.stores import views
+from palaver.stores import upkeep, views
 from palaver.stores.base import Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
-from palaver.stores.recording import chunk_of, fitting
+from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.stores.waking import Wakes
+from palaver.sweeping import Standing, SweepQuery
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -115,6 +117,9 @@ class _Ledger(CachedLedger):
     def _load_queue(self, number: int) -> tuple[int, ...] | None:
         return None
 
+    def _load_todo(self, number: int) -> TodoRow | None:
+        return None
+
     def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None:
         return None
 
@@ -138,6 +143,7 @@ class MemoryStore(Store):
         self._ledger = _Ledger()
         self._changes: list[ChangeRow] = []
         self.wakes = Wakes()
+        self._pruned = 0
         self._closed = False
 
     @contextmanager
@@ -409,8 +415,10 @@ class MemoryStore(Store):
     ) -> ChangePage:
         with self._open() as ledger:
             start = views.position(after)
+            if after is not None and start < self._pruned:
+                raise views.expired(after)
             out = ChangePage()
-            position = start
+            position = max(start - self._pruned, 0)
             while len(out) < limit and position < len(self._changes):
                 number, rev, kind, low, high = self._changes[position]
                 position += 1
@@ -418,7 +426,7 @@ class MemoryStore(Store):
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
                     out.append(
                         Change(
-                            cursor=f"{position:x}",
+                            cursor=f"{self._pruned + position:x}",
                             session_id=row.id,
                             rev=rev,
                             kind=ChangeKind(kind).name.lower(),
@@ -426,7 +434,7 @@ class MemoryStore(Store):
                             through_seq=high,
                         )
                     )
-            out.cursor = f"{position:x}"
+            out.cursor = f"{max(start, self._pruned + position):x}"
             return out
 
     # ------------------------------------------------------------------ searching
@@ -483,6 +491,23 @@ class MemoryStore(Store):
         if stored is None:
             return None
         return Found(row.id, row.owner, row.title, stored.kind, stored.at, stored.body)
+
+    # ------------------------------------------------------------------ sweeping
+    def standings(self, query: SweepQuery, now: datetime) -> list[Standing]:
+        with self._open() as ledger:
+            return upkeep.standings(ledger, query, now)
+
+    def todos(self, owner: str | None, state: TodoState, now: datetime, *, limit: int = 100) -> list[Todo]:
+        with self._open() as ledger:
+            return upkeep.todos(ledger, owner, state, now)[:limit]
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> int:
+        with self._open():
+            count = max(0, len(self._changes) - keep)
+            if not dry_run:
+                del self._changes[:count]
+                self._pruned += count
+            return count
 
     # ------------------------------------------------------------------ reports
     def usage(
@@ -571,6 +596,10 @@ class MemoryStore(Store):
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
                     found.add(finding("count", where, detail, session_id=row.id))
+            given_up = upkeep.todos(ledger, owner, "given_up", from_micros(0))
+            for todo in given_up:
+                if session_id in {None, todo.session_id}:
+                    found.add(views.given_up(todo))
             return found.all()
 
     def repair(self, now: datetime) -> list[Repaired]:
@@ -624,7 +653,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         if n == number and seq is not None and ledger.message(number, seq) is None
     ]
     return SessionRecord(
-        row=msgspec.structs.replace(row, number=0),
+        row=portable(row),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
         aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
@@ -635,4 +664,5 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
             msgspec.structs.replace(u, session=0) for u in sorted(used, key=lambda each: (each.day, each.model))
         ),
         purged_ids=tuple((message_id, seq) for seq, message_id in sorted(purged)),
+        todo=portable_todo(ledger.todo(number)),
     )

@@ -19,7 +19,9 @@ from palaver.testing.removal import Deletions
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
+from palaver.testing.sweeping import Pruning, Standings, Sweeps
 from palaver.testing.threads import Closing, Threads
+from palaver.testing.todos import Todos
 from palaver.testing.turns import Leases, Turns
 
 __all__ = ["OpenStore", "StoreConformance"]
@@ -60,6 +62,10 @@ class StoreConformance(
     Indexing,
     Listings,
     Accounts,
+    Todos,
+    Standings,
+    Sweeps,
+    Pruning,
     Threads,
     Closing,
 ):

@@ -40,6 +40,8 @@ _RELATIONS = (
     ("check_compactions", "compaction_orphan"),
     ("check_usage", "usage_orphan"),
     ("check_imports", "import_orphan"),
+    ("check_todos", "todo_orphan"),
+    ("check_given_up", "todo_given_up"),
     ("check_aliases", "alias_orphan"),
     ("check_keys", "key_orphan"),
     ("check_keys_ended", "key_ended"),

@@ -107,6 +107,17 @@ WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = u.session);
 SELECT i.session, NULL, NULL, 'a mark of the import of no session' FROM imports i
 WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = i.session);
 
+-- name: check_todos
+-- To-dos of no session. Four columns.
+SELECT t.session, NULL, NULL, 'a to-do of no session' FROM todos t
+WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = t.session);
+
+-- name: check_given_up
+-- To-dos that failed for the last time. Four columns.
+SELECT t.session, NULL, NULL, 'its to-do of ' || date(t.made_at / 1000000, 'unixepoch') || ' was given up after '
+       || t.failures || ' failures: ' || coalesce(t.error, '')
+FROM todos t JOIN sessions s ON s.number = t.session WHERE t.state = 'given_up';
+
 -- name: check_aliases
 -- Aliases of no session. Four columns.
 SELECT a.session, NULL, 'alias ' || quote(a.alias) || ' of owner ' || quote(a.owner), 'it leads to no session'
@@ -231,11 +242,11 @@ SELECT NULL, NULL, location, 'set aside as it was found, ' || length(body) || ' 
 -- name: mend_recovered
 -- A session for messages that have none.
 INSERT INTO sessions (number, id, owner, created_at, last_active, last_seq, message_count, user_seq, rev, explicit,
-    archived, pinned, hidden, ended_at, end_reason, leading_seq, cut_count, compaction)
+    archived, pinned, hidden, ended_at, end_reason, leading_seq, cut_count, compaction, stored_at)
 VALUES (:number, :id, '', :at, :at, 0, 0, 0,
     (SELECT coalesce(max(rev), 0) FROM changes WHERE session = :number), 1, 0, 0, 0, :at, 'recovered', 0,
     (SELECT count(*) FROM cuts WHERE session = :number),
-    coalesce((SELECT max(id) FROM compactions WHERE session = :number AND stale = 0), 0));
+    coalesce((SELECT max(id) FROM compactions WHERE session = :number AND stale = 0), 0), :at);
 
 -- name: mend_ids
 DELETE FROM message_ids WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
@@ -269,6 +280,9 @@ DELETE FROM usage WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = se
 
 -- name: mend_imports
 DELETE FROM imports WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
+
+-- name: mend_todos
+DELETE FROM todos WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
 
 -- name: mend_aliases
 DELETE FROM aliases WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);

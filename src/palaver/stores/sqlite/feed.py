@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from palaver.errors import CursorExpired
 from palaver.rows import ChangeKind
 from palaver.stores import views
 from palaver.stores.base import Change, ChangePage
@@ -39,7 +38,7 @@ def read_changes(
         with snapshot():
             pruned = sql.one("meta", ("pruned",))
             if after is not None and pruned is not None and start < int(pruned[0]):
-                raise CursorExpired
+                raise views.expired(after)
             [(newest,)] = sql.all("highest_change")
             rows = _rows(sql, start, start + _PIECE, limit - len(page), session_id, owner) if limit > 0 else []
             beyond = sql.one("next_change", (start + _PIECE,))

@@ -332,6 +332,7 @@ MENDS: dict[str, tuple[str, Callable[[_Work], int]]] = {
     "cut_orphan": (_DROPPED, _statement("mend_cuts")),
     "compaction_orphan": (_DROPPED, _statement("mend_compactions")),
     "usage_orphan": (_DROPPED, _statement("mend_usage")),
+    "todo_orphan": (_DROPPED, _statement("mend_todos")),
     "import_orphan": (_DROPPED, _statement("mend_imports")),
     "alias_orphan": (_DROPPED, _statement("mend_aliases")),
     "key_orphan": (_DROPPED, _statement("mend_keys")),
