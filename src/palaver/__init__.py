@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palaver.backups import Backup, RepairReport, Restored
 from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
@@ -41,6 +42,7 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
+from palaver.findings import Finding
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
 from palaver.info import Hold, Notice, Page, SessionInfo, SessionName, Summary, Todo
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
@@ -65,10 +67,11 @@ from palaver.model import (
 from palaver.opening import open
 from palaver.redact import Redaction
 from palaver.reset import ResetPolicy
+from palaver.restoring import restore
 from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
 from palaver.titles import suggested_title
 from palaver.turn import Turn
@@ -88,8 +91,10 @@ __all__ = [
     "AsyncSessionManager",
     "AsyncTurn",
     "AudioPart",
+    "Backup",
     "Budget",
     "Change",
+    "ChangePage",
     "CompactionDraft",
     "CompactionDue",
     "CompactionPolicy",
@@ -117,7 +122,9 @@ __all__ = [
     "PalaverError",
     "Redaction",
     "Rendered",
+    "RepairReport",
     "ResetPolicy",
+    "Restored",
     "SchemaMismatch",
     "SearchHit",
     "SearchPage",
@@ -168,6 +175,7 @@ __all__ = [
     "parse_key",
     "render",
     "resolve_target",
+    "restore",
     "session_key",
     "suggested_title",
     "system",

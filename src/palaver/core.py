@@ -102,7 +102,7 @@ class Core:
 
     def priced(self, usage: Usage | None) -> Usage | None:
         """The usage, with its cost where the settings ask for it and a price is known."""
-        return prices.priced(usage) if usage is not None and self.settings.prices else usage
+        return prices.priced(usage, self.now()) if usage is not None and self.settings.prices else usage
 
     def key(self, target: Target) -> str:
         """The session key of an origin, or a caller's own key as it is. Raises InvalidKey."""

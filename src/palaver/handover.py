@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from palaver.errors import StoreBusy, StoreClosed
 from palaver.operations import Operation
-from palaver.steps import Call, Commit, Flow, Pause, Step
+from palaver.steps import Call, Commit, Flow, Pause, Step, Watch
 from palaver.stores.base import Store
 
 __all__ = ["Handover"]
@@ -87,7 +87,22 @@ class Handover:
             return await self.call(step.run if step.long else lambda: self._timed(step.run))
         if type(step) is Pause:
             return await asyncio.sleep(step.seconds)
+        if type(step) is Watch:
+            return await self._watch(step)
         raise TypeError(step)
+
+    async def _watch(self, step: Watch) -> None:
+        """Wait for the next commit without a thread that waits."""
+        wakes, loop, woken = self._store.wakes, asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits in it any more
+                loop.call_soon_threadsafe(woken.set)
+
+        with wakes.calling(wake):
+            if wakes.count == step.seen:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(woken.wait(), step.seconds)
 
     def _timed(self, run: Callable[[], Any]) -> Any:
         """Run a read, and remember how long such reads take."""

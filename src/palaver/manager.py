@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
+from palaver.backups import Backup, RepairReport
 from palaver.core import Core, Target
-from palaver.flows import naming, searching
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, feed, naming, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.info import SessionInfo
 from palaver.model import Message, Role
 from palaver.operations import NewSession
 from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.titles import folded
 from palaver.turn import Turn
 from palaver.upkeep import Upkeep
 
-__all__ = ["ManagerBase", "SessionManager"]
+__all__ = ["ManagerBase", "SessionManager", "aware"]
 
 
 class ManagerBase:
@@ -74,7 +78,7 @@ class ManagerBase:
             owner=self._core.owner,
             limit=limit,
             after=after,
-            active_since=_aware(active_since, "active_since"),
+            active_since=aware(active_since, "active_since"),
             include_archived=include_archived,
             include_ended=include_ended,
             include_empty=include_empty,
@@ -104,8 +108,8 @@ class ManagerBase:
             session_id=session_id,
             platform=platform,
             role=role,
-            since=_aware(since, "since"),
-            until=_aware(until, "until"),
+            since=aware(since, "since"),
+            until=aware(until, "until"),
             limit=page_limit(limit, "hits"),
             cursor=cursor,
             include_hidden=include_hidden,
@@ -125,7 +129,8 @@ class ManagerBase:
         return f"<{type(self).__name__} {self._core.store.name}{owner}>"
 
 
-def _aware(at: datetime | None, what: str) -> datetime | None:
+def aware(at: datetime | None, what: str) -> datetime | None:
+    """The time, if it is an aware one; else ValueError."""
     given = cast("object", at)
     if given is not None and not (isinstance(given, datetime) and given.tzinfo is not None):
         msg = f"{what} is {at!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
@@ -345,27 +350,82 @@ class SessionManager(Upkeep, ManagerBase):
         return self._core.store.open_turns(self._core.owner, self._core.now())
 
     def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """What happened after a cursor, in order within each session; None: from the beginning.
 
-        Every committed change once, none skipped. Raises CursorExpired.
+        Every committed change once, none skipped. Go on from the page's `cursor`, which moves also where nothing of
+        what came was asked for. With `wait`, where there is nothing yet: what comes within so many seconds, at once if
+        it is this process that writes it, and within a quarter of a second if another does. Raises CursorExpired.
         """
-        core = self._core
         limit = page_limit(limit, "events")
-        return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
+        return drive(self._core.store, feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
-        """What was used, by session, UTC day and model."""
-        return self._core.store.usage(self._core.owner, session_id=session_id, since=since)
+    def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
+        """What was used, a line for each session, UTC day and model; or summed up `by` one of these, or by owner.
+
+        From the day of `since` on, and before the day of `until`. `usage.cost` is that of the `priced_calls`: what is
+        not known is None and never 0, and `usage.cost_source` says whose price it was. Copies count nothing.
+        """
+        found = usage.read(
+            self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+        )
+        return drive(self._core.store, found)
 
     def stats(self) -> Stats:
         """How much is stored."""
         return self._core.store.stats(self._core.owner)
 
-    def check(self) -> builtins.list[Finding]:
-        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed."""
-        return self._core.store.check(self._core.owner)
+    def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
+        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed.
+
+        `session_id` (or alias): in that session only. `notes`: also what is no fault, such as what windows mend.
+        `progress` is told how many messages were looked at, of about how many. Raises SessionNotFound.
+        """
+        return drive(self._core.store, doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """Mend what `check` finds and can be mended, after a backup; nothing that can be read is removed.
+
+        The backup goes to `backup`, or beside the store; without anything to mend none is made. Twice is as once.
+        Raises ValueError for the sessions of one owner, FileExistsError, StoreUnavailable for a store that has
+        nothing to repair.
+        """
+        return drive(self._core.store, doctor.repair(self._core, backup))
+
+    def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store as it is at one moment to a file, while others go on; it is compared with the store.
+
+        `path` is a file that does not exist, or a directory, which gets one named after the store and the time; None:
+        the directory `backups` beside the store. `keep`: of the store's backups in that directory, how many stay.
+        `progress` is told how many pages were copied, of how many.
+        Raises FileExistsError, StoreFull, StoreUnavailable for a store that keeps nothing, ValueError for one owner's.
+        """
+        return drive(self._core.store, doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    def backups(self) -> builtins.list[Backup]:
+        """The backups that were made of the store, the oldest first, as far as their files are still there."""
+        return drive(self._core.store, doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> SessionManager:
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""

@@ -234,6 +234,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """JSON of the notice that this turn shows."""
     budget: str | None = None
     """JSON of the budget of its window."""
+    usage: str | None = None
+    """JSON of the Usage that was reported when it ended."""
     calibration: str | None = None
     """JSON of what is known of the session's estimates of tokens (`palaver.tokens.Calibration`): while the turn runs
     what its window goes by, and once it has finished what the next one goes by."""
@@ -289,8 +291,12 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_tokens: int = 0
     """Size of the last prompt."""
     cost: int = 0
-    """Billionths of a US dollar."""
+    """Billionths of a US dollar, of the calls whose cost is known."""
     updated_at: int = 0
+    priced: int = 0
+    """How many of the calls have a cost that is known."""
+    cost_source: str | None = None
+    """Where the newest of these costs came from."""
 
 
 TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
@@ -351,3 +357,4 @@ class ChangeKind(enum.IntEnum):
     TODO_DONE = 35
     TODO_FAILED = 36
     TODO_GIVEN_UP = 37
+    REPAIRED = 40

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,26 +66,6 @@ def test_a_turn_on_a_full_disk(tmp_path: Path) -> None:
         turn.finish(assistant("answer"))
         assert kit.texts(sessions, "turn") == ["question", BIG * 3, "answer"]
         still_there(sessions, "key", acknowledged[20:])
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        # Lazily: a test that failed may still hold files there, and a mount that stays would be in everybody's way.
-        subprocess.run(["/usr/bin/umount", "--lazy", str(place)], check=True)
 
 
 def test_a_disk_that_is_full(small_disk: Path) -> None:

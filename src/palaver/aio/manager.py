@@ -15,23 +15,26 @@ from palaver.aio.entering import Entering
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.aio.upkeep import AsyncUpkeep
+from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import naming, searching
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, feed, naming, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
-from palaver.manager import ManagerBase
+from palaver.manager import ManagerBase, aware
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
 from palaver.search import SearchPage
 from palaver.session import budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = ["AsyncSessionManager", "aopen"]
@@ -223,27 +226,59 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         return await self._handover.drive(call(core.store.open_turns, core.owner, core.now()))
 
     async def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """See `SessionManager.events`."""
-        core = self._core
         limit = page_limit(limit, "events")
-        return await self._handover.drive(
-            long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
-        )
+        return await self._handover.drive(feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    async def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
+    async def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
         """See `SessionManager.usage`."""
-        core = self._core
-        return await self._handover.drive(long_call(core.store.usage, core.owner, session_id=session_id, since=since))
+        return await self._handover.drive(
+            usage.read(
+                self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+            )
+        )
 
     async def stats(self) -> Stats:
         """See `SessionManager.stats`."""
         return await self._handover.drive(long_call(self._core.store.stats, self._core.owner))
 
-    async def check(self) -> builtins.list[Finding]:
+    async def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
         """See `SessionManager.check`."""
-        return await self._handover.drive(long_call(self._core.store.check, self._core.owner))
+        return await self._handover.drive(doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    async def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """See `SessionManager.repair`."""
+        return await self._handover.drive(doctor.repair(self._core, backup))
+
+    async def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """See `SessionManager.backup`."""
+        return await self._handover.drive(doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    async def backups(self) -> builtins.list[Backup]:
+        """See `SessionManager.backups`."""
+        return await self._handover.drive(doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> AsyncSessionManager:
         """See `SessionManager.for_owner`."""

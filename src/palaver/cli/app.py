@@ -9,7 +9,20 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, compaction, listing, reports, search, serving, stores, transcript, transfer, upkeep
+from palaver.cli import (
+    changes,
+    compaction,
+    feed,
+    keeping,
+    listing,
+    reports,
+    search,
+    serving,
+    stores,
+    transcript,
+    transfer,
+    upkeep,
+)
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since, parse_span
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
@@ -312,29 +325,35 @@ def search_messages(
     perform(options, lambda output: work(options, output))
 
 
-@app.command("stats", epilog="Example: palaver stats --json")
+@app.command("stats", epilog="Example: palaver stats --by model --since 30d")
 def stats(
-    context: typer.Context, *, owner: Owner = None, store: Store = None, json: Json = False, debug: Debug = False
+    context: typer.Context,
+    *,
+    by: Annotated[
+        reports.Grouping | None,
+        typer.Option("--by", metavar="WHAT", help=f"What was used, by: {', '.join(reports.Grouping)}."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="With --by: from that day on; a span such as 7d, or an ISO time."),
+    ] = None,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
 ) -> None:
-    """Show how much is stored."""
+    """Show how much is stored, or with `--by` what was used, and what it cost as far as that is known."""
+    began = _moment(since, "--since")
+    if since is not None and by is None:
+        msg = "give --by too: all that is stored is counted, whenever it was stored"
+        raise typer.BadParameter(msg, param_hint="--since")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
-            reports.show_stats(manager, output)
-
-    options = common_of(context).with_own(store=store, json=json, debug=debug)
-    perform(options, lambda output: work(options, output))
-
-
-@app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
-def check(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
-    """Look for faults in the store; changes nothing.
-
-    Where there are none it writes nothing to standard output, and the exit code is 0; else a line for each, and 1.
-    """
-
-    def work(options: Common, output: Output) -> int:
-        return reports.show_findings(stores.findings(stores.resolve_url(options.store)), output)
+            if by is not None:
+                reports.show_usage(manager, output, by, began)
+            else:
+                reports.show_stats(manager, output)
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))
@@ -343,6 +362,8 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
 changes.add_to(app)
 compaction.add_to(app)
 transfer.add_to(app)
+keeping.add_to(app)
+feed.add_to(app)
 upkeep.add_to(app)
 
 

@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 from palaver import config
 from palaver.cli.failures import NO_STORE, USAGE, Failure
 from palaver.errors import SessionNotFound, StoreUnavailable
+from palaver.findings import Finding, Progress
 from palaver.manager import SessionManager
 from palaver.opening import open as open_manager
 from palaver.session import Session
-from palaver.stores.base import Finding
 from palaver.titles import near
 
 __all__ = ["find", "findings", "open_for_reading", "open_for_writing", "open_or_make", "read_only", "resolve_url"]
@@ -93,14 +93,21 @@ def open_or_make(url: str, owner: str | None) -> SessionManager:
     return manager.for_owner(owner) if owner else manager
 
 
-def findings(url: str) -> list[Finding]:
-    """Everything that is wrong with a store; of a file that is damaged, what SQLite itself says about it.
+def findings(
+    url: str, session: str | None = None, *, notes: bool = False, progress: Progress | None = None
+) -> list[Finding]:
+    """Everything that is wrong with a store or a session; of a damaged file, what SQLite itself says about it.
 
-    Raises as `open_for_reading` does.
+    Raises as `open_for_reading` does, and SessionNotFound.
     """
     try:
         with open_for_reading(url, None) as manager:
-            return manager.check()
+            if session is None:
+                return manager.check(notes=notes, progress=progress)
+            try:
+                return manager.check(session, notes=notes, progress=progress)
+            except SessionNotFound:  # a key, perhaps
+                return manager.check(find(manager, session).id, notes=notes, progress=progress)
     except StoreUnavailable as exc:
         from palaver.stores.sqlite import salvage
 

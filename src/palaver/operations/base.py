@@ -266,6 +266,7 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
     day = at // _DAY
     model = usage.model or ""
     require_text(model, "model")
+    require_text(usage.cost_source, "cost_source")
     was = ledger.usage(row.number, day, model) or UsageRow(session=row.number, day=day, model=model)
     if usage.cost is not None and not usage.cost.is_finite():
         msg = f"a cost of {usage.cost} cannot be added up; give a finite amount, or None"
@@ -285,6 +286,8 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
         prompt_tokens=prompt,
         cost=was.cost + cost,
         updated_at=at,
+        priced=was.priced + (usage.cost is not None),
+        cost_source=usage.cost_source if usage.cost is not None else was.cost_source,
     )
     if any(isinstance(n, int) and not -_MOST <= n <= _MOST for n in msgspec.structs.astuple(total)):
         msg = f"session {row.id!r} cannot have used that much: {usage}"

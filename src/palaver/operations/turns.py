@@ -384,6 +384,7 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
             anchor=self.anchor or turn.anchor,
             reason=self.reason,
             calibration=self.calibration or turn.calibration,
+            usage=msgspec.json.encode(self.usage).decode() if self.usage is not None else None,
         )
         first = done.last_seq - len(done.seqs) + 1 if done.fresh else 0
         if self.state == "rolled_back":

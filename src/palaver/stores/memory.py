@@ -11,8 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 from palaver import codec
+from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
-from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
+from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
+from palaver.findings import Finding, Findings, Progress, Repaired, finding
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
@@ -35,11 +37,12 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import upkeep, views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
+from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
 from palaver.titles import folded
@@ -140,6 +143,7 @@ class MemoryStore(Store):
         self._lock = threading.RLock()
         self._ledger = _Ledger()
         self._changes: list[ChangeRow] = []
+        self.wakes = Wakes()
         self._pruned = 0
         self._closed = False
 
@@ -171,7 +175,8 @@ class MemoryStore(Store):
                     del ledger.blobs.rows[address]
             self._changes.extend(ledger.changes)
             ledger.flushed()
-            return results
+        self.wakes.wake()
+        return results
 
     # ------------------------------------------------------------------ one session
     def _found(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
@@ -417,21 +422,21 @@ class MemoryStore(Store):
 
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         with self._open() as ledger:
             start = views.position(after)
             if after is not None and start < self._pruned:
                 raise views.expired(after)
-            out: list[Change] = []
-            for position in range(max(start - self._pruned, 0), len(self._changes)):
-                if len(out) >= limit:
-                    break
+            out = ChangePage()
+            position = max(start - self._pruned, 0)
+            while len(out) < limit and position < len(self._changes):
                 number, rev, kind, low, high = self._changes[position]
+                position += 1
                 row = ledger.session(number)
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
                     out.append(
                         Change(
-                            cursor=f"{self._pruned + position + 1:x}",
+                            cursor=f"{self._pruned + position:x}",
                             session_id=row.id,
                             rev=rev,
                             kind=ChangeKind(kind).name.lower(),
@@ -439,6 +444,7 @@ class MemoryStore(Store):
                             through_seq=high,
                         )
                     )
+            out.cursor = f"{max(start, self._pruned + position):x}"
             return out
 
     # ------------------------------------------------------------------ searching
@@ -527,17 +533,7 @@ class MemoryStore(Store):
                     and (owner is None or row.owner == owner)
                     and (session_id is None or row.id == session_id)
                 ):
-                    total = views.usage_total([used]) or Usage()
-                    out.append(
-                        UsageLine(
-                            session_id=row.id,
-                            owner=row.owner,
-                            day=views.day_text(used.day),
-                            model=used.model,
-                            calls=used.calls,
-                            usage=total,
-                        )
-                    )
+                    out.append(views.usage_line(row.id, row.owner, used))
             return out
 
     def _used(self) -> list[UsageRow]:
@@ -572,15 +568,28 @@ class MemoryStore(Store):
                     reasoning_tokens=total.reasoning_tokens,
                     cost=total.cost,
                 ),
+                calls=sum(used.calls for used in mine),
+                priced_calls=sum(used.priced for used in mine),
                 schema=0,
                 codec=CODEC_VERSION,
             )
 
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         with self._open() as ledger:
-            out: list[Finding] = []
+            if session_id is not None:
+                asked = ledger.find(session_id)
+                if asked is None or owner not in {None, asked.owner}:
+                    raise SessionNotFound(f"no session {session_id!r}: check the id and the owner")
+            found = Findings(self.name)
             for number, row in ledger.sessions.rows.items():
-                if row is None or (owner is not None and row.owner != owner):
+                if row is None or owner not in {None, row.owner} or session_id not in {None, row.id}:
                     continue
                 head = ledger.head(number)
                 ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
@@ -590,15 +599,37 @@ class MemoryStore(Store):
                     for (n, s), m in ledger.messages.rows.items()
                     if n == number and m is not None
                 ]
-                out += [
-                    Finding(kind="corrupt", where=f"session {row.id} seq {seq}", detail="cannot be decoded")
-                    for seq in decoded(self, row.id, bodies).corrupt
-                ]
+                where = f"session {row.id}"
+                for seq in decoded(self, row.id, bodies).corrupt:
+                    detail = "cannot be decoded"
+                    found.add(finding("message_undecodable", f"{where}, seq {seq}", detail, session_id=row.id, seq=seq))
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
-                    out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
+                    found.add(finding("count", where, detail, session_id=row.id))
             given_up = upkeep.todos(ledger, owner, "given_up", from_micros(0))
-            return out + [views.given_up(todo) for todo in given_up]
+            for todo in given_up:
+                if session_id in {None, todo.session_id}:
+                    found.add(views.given_up(todo))
+            return found.all()
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        return []  # nothing but a fault of this module could damage it
+
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        raise StoreUnavailable(
+            f"{self.name} keeps nothing beyond its process, so there is nothing to back up: export its sessions"
+        )
+
+    def backups(self) -> list[Backup]:
+        return []
 
     @property
     def is_closed(self) -> bool:
@@ -609,6 +640,7 @@ class MemoryStore(Store):
             self._closed = True
             self._ledger = _Ledger()  # nothing outlives it, whoever still holds the store
             self._changes = []
+        self.wakes.wake()
 
 
 def _is_searched(row: SessionRow, query: SearchQuery) -> bool:

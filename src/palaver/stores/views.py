@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,6 +12,7 @@ import msgspec
 
 from palaver.endpoints import settings_of
 from palaver.errors import CursorExpired
+from palaver.findings import Finding, finding
 from palaver.info import Hold, LineageKind, SessionInfo, Todo
 from palaver.info import Summary as SummaryInfo
 from palaver.keys import Origin
@@ -19,7 +20,7 @@ from palaver.model import Usage
 from palaver.operations.removal import PURGING
 from palaver.rows import COPY, CompactionRow, Head, Holder, SessionRow, TodoRow, TurnRow, UsageRow
 from palaver.stores import holders
-from palaver.stores.base import Finding
+from palaver.stores.base import UsageLine
 from palaver.sweeping import Standing
 from palaver.times import from_micros, to_micros
 from palaver.titles import folded
@@ -38,9 +39,11 @@ __all__ = [
     "is_wanted",
     "platform",
     "position",
+    "sources",
     "standing",
     "summary",
     "todo",
+    "usage_line",
     "usage_total",
 ]
 
@@ -49,6 +52,7 @@ _metadata = msgspec.json.Decoder(dict[str, Any])
 _EPOCH = date(1970, 1, 1)
 _CURSOR = re.compile("[0-9a-f]{1,15}")
 NANO = Decimal(10) ** -9
+_SOURCES = 3
 
 
 def info(
@@ -119,7 +123,7 @@ def claimed(row: TodoRow, now: datetime) -> bool:
 def given_up(todo: Todo) -> Finding:
     """What `check` says of a to-do that failed for the last time."""
     detail = f"its to-do of {todo.made_at:%Y-%m-%d} was given up after {todo.failures} failures: {todo.error}"
-    return Finding(kind="todo", where=f"session {todo.session_id}", detail=detail)
+    return finding("todo_given_up", f"session {todo.session_id}", detail, session_id=todo.session_id)
 
 
 def standing(
@@ -205,7 +209,12 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
     """The sum over days and models; the prompt size and the model are those of the latest. None: nothing recorded."""
     total: list[int] = [0] * 6
     newest: UsageRow | None = None
+    priced = 0
+    known: set[str] = set()
     for row in rows:
+        priced += row.priced
+        if row.cost_source is not None:
+            known.add(row.cost_source)
         for i, n in enumerate(
             (
                 row.input_tokens,
@@ -229,8 +238,29 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
         reasoning_tokens=total[4],
         prompt_tokens=newest.prompt_tokens,
         model=newest.model or None,
-        cost=total[5] * NANO if total[5] else None,
+        cost=total[5] * NANO if priced else None,
+        cost_source=sources(sorted(known)),
     )
+
+
+def usage_line(session_id: str, owner: str, row: UsageRow) -> UsageLine:
+    """What a session used on one day with one model, as reports have it."""
+    return UsageLine(
+        session_id=session_id,
+        owner=owner,
+        day=day_text(row.day),
+        model=row.model,
+        calls=row.calls,
+        priced_calls=row.priced,
+        usage=usage_total([row]) or Usage(),
+    )
+
+
+def sources(known: Sequence[str]) -> str | None:
+    """Where several costs came from; more than a few are counted."""
+    if len(known) > _SOURCES:
+        return f"{'; '.join(known[:_SOURCES])}; and {len(known) - _SOURCES} more"
+    return "; ".join(known) or None
 
 
 def _recency(row: UsageRow) -> tuple[int, int, str]:

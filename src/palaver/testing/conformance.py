@@ -5,6 +5,7 @@ from __future__ import annotations
 from palaver.testing.base import OpenStore
 from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
+from palaver.testing.doctor import Doctor
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
@@ -61,6 +62,7 @@ class StoreConformance(
     Pages,
     Tails,
     Damage,
+    Doctor,
     Feed,
     Search,
     Indexing,

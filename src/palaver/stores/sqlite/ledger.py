@@ -72,6 +72,7 @@ class SqliteLedger(CachedLedger):
         self.prune_through = 0
         self._indexed: list[Step | None] = []
         """Steps of the search index; None: it begins anew."""
+        self._mended = False
 
     def forget(self) -> None:
         super().forget()
@@ -79,6 +80,7 @@ class SqliteLedger(CachedLedger):
         self.garbage.clear()
         self.prune_through = 0
         self._indexed.clear()
+        self._mended = False
         self._saved.clear()
         self._stored_lists.clear()
         self._next_number = None
@@ -92,11 +94,22 @@ class SqliteLedger(CachedLedger):
         self._next_number = number + 1
         return number
 
+    def flushed(self) -> None:
+        super().flushed()
+        if self._mended:
+            self.forget()
+
+    # ------------------------------------------------------------------ repairs
+    def mending(self) -> Statements:
+        """What a repair, alone in its transaction, works with; what was known of the rows is forgotten after it."""
+        self._mended = True
+        return self._sql
+
     # ------------------------------------------------------------------ writing
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        own = self.quarantined or self._indexed or self.garbage or self.prune_through
+        own = self.quarantined or self._indexed or self.garbage or self.prune_through or self._mended
         return bool(self._undo or self.changes or self.purges or own)
 
     def flush(self) -> None:
@@ -293,6 +306,7 @@ class SqliteLedger(CachedLedger):
                         turn.steps_from,
                         turn.budget,
                         turn.calibration,
+                        turn.usage,
                     ),
                 )
 
@@ -463,6 +477,8 @@ class SqliteLedger(CachedLedger):
             prompt_tokens=row[6],
             cost=row[7],
             updated_at=row[8],
+            priced=row[9],
+            cost_source=row[10],
         )
 
     def _load_import_mark(self, number: int) -> ImportMark | None:

@@ -15,7 +15,7 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at
 FROM sessions s
 LEFT JOIN turns t ON t.id = (
@@ -33,7 +33,7 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at,
        k.since
 FROM keys k
@@ -50,7 +50,7 @@ WHERE k.owner = ? AND k.key = ?;
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn.
 SELECT s.rev, s.deleted_at, (SELECT max(m.id) FROM messages m WHERE m.id BETWEEN ? AND ?),
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage
 FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?)
 WHERE s.number = ?;
 
@@ -321,21 +321,17 @@ WHERE r.address = ? AND s.owner = ? LIMIT ?;
 SELECT data FROM media m
 WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
 
--- name: has_blob
--- Whether content is there, and a message of the range refers to it.
-SELECT 1 FROM media_refs r JOIN media m ON m.address = r.address WHERE r.address = ? AND r.message BETWEEN ? AND ?;
+-- name: has_ref
+-- Whether it is noted that a message refers to this content.
+SELECT 1 FROM media_refs WHERE address = ? AND message = ?;
+
+-- name: has_content
+SELECT 1 FROM media WHERE address = ?;
 
 -- name: check_blobs
 -- All content, and whether a message refers to it.
 SELECT id, address, data, EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address) FROM media m
 WHERE id > ? ORDER BY id LIMIT ?;
-
--- name: check_media_refs
--- References of messages that are not there, or to content that is not.
-SELECT r.address, r.message >> 32, r.message & 4294967295 FROM media_refs r
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message)
-   OR NOT EXISTS (SELECT 1 FROM media b WHERE b.address = r.address)
-LIMIT 100;
 
 -- name: message_seq
 SELECT seq FROM message_ids WHERE session = ? AND id = ?;
@@ -349,7 +345,7 @@ DELETE FROM message_ids WHERE session = ? AND id = ?;
 
 -- name: turn
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id = ?;
 
 -- name: last_turn
@@ -360,15 +356,15 @@ SELECT min(id) FROM turns WHERE id BETWEEN ? AND ?;
 
 -- name: put_turn
 INSERT INTO turns (id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new,
-    first_contact, taken, notice, message_seq, steps_from, budget, calibration)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    first_contact, taken, notice, message_seq, steps_from, budget, calibration, usage)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, holder = excluded.holder,
     expires_at = excluded.expires_at, began_at = excluded.began_at, ended_at = excluded.ended_at,
     end_seq = excluded.end_seq, anchor = excluded.anchor, reason = excluded.reason,
     session_is_new = excluded.session_is_new, first_contact = excluded.first_contact,
     taken = excluded.taken, notice = excluded.notice, message_seq = excluded.message_seq,
     steps_from = excluded.steps_from, budget = excluded.budget,
-    calibration = excluded.calibration;
+    calibration = excluded.calibration, usage = excluded.usage;
 
 -- name: running
 -- Which sessions have a turn that has not ended; few at any time.
@@ -376,7 +372,7 @@ SELECT id >> 32, holder, expires_at FROM turns WHERE state = 'running';
 
 -- name: running_turns
 SELECT t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        s.id, s.owner
 FROM turns t JOIN sessions s ON s.number = t.id >> 32
 WHERE t.state = 'running' AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
@@ -431,22 +427,23 @@ ORDER BY t.made_at, t.session LIMIT :limit;
 
 -- name: usage_row
 SELECT calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, prompt_tokens, cost,
-       updated_at
+       updated_at, priced, cost_source
 FROM usage WHERE session = ? AND day = ? AND model = ?;
 
 -- name: put_usage
 INSERT OR REPLACE INTO usage (session, day, model, calls, input_tokens, output_tokens, cached_tokens,
-    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at, priced,
+    cost_source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: usage_of_session
 SELECT day, model, calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
-       prompt_tokens, cost, updated_at
+       prompt_tokens, cost, updated_at, priced, cost_source
 FROM usage WHERE session = ? ORDER BY day, model;
 
 -- name: usage_lines
 SELECT s.id, s.owner, u.day, u.model, u.calls, u.input_tokens, u.output_tokens, u.cached_tokens, u.cache_write_tokens,
-       u.reasoning_tokens, u.prompt_tokens, u.cost
+       u.reasoning_tokens, u.prompt_tokens, u.cost, u.updated_at, u.priced, u.cost_source
 FROM usage u JOIN sessions s ON s.number = u.session
 WHERE u.day >= :day AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
 ORDER BY u.day, s.number, u.model;
@@ -478,7 +475,7 @@ ORDER BY message, version;
 
 -- name: record_turns
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id BETWEEN ? AND ? ORDER BY id;
 
 -- name: highest_change
@@ -491,8 +488,18 @@ INSERT INTO changes (position, session, rev, kind, from_seq, through_seq) VALUES
 -- name: changes
 SELECT c.position, s.id, c.rev, c.kind, c.from_seq, c.through_seq
 FROM changes c JOIN sessions s ON s.number = c.session
-WHERE c.position > :after AND (s.id = :session OR :session IS NULL) AND (s.owner = :owner OR :owner IS NULL)
+WHERE c.position > :after AND c.position <= :through AND (s.owner = :owner OR :owner IS NULL)
 ORDER BY c.position LIMIT :limit;
+
+-- name: changes_of_session
+SELECT position, rev, kind, from_seq, through_seq FROM changes
+WHERE position > :after AND position <= :through AND session = :session ORDER BY position LIMIT :limit;
+
+-- name: next_change
+SELECT min(position) FROM changes WHERE position > ? HAVING min(position) IS NOT NULL;
+
+-- name: scope_of_session
+SELECT number, owner FROM sessions WHERE id = ?;
 
 -- name: search
 -- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.
@@ -552,11 +559,6 @@ SELECT owner, origin FROM sessions WHERE number = ?;
 -- About how many messages there are in a session and those made after it.
 SELECT coalesce(sum(last_seq), 0) FROM sessions WHERE number >= ?;
 
--- name: check_index
--- What the index has of messages that are not there.
-SELECT d.id >> 32, d.id & 4294967295 FROM search_index_docsize d
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = d.id) LIMIT 100;
-
 -- name: meta
 SELECT value FROM meta WHERE name = ?;
 
@@ -571,7 +573,8 @@ FROM sessions s WHERE s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NU
 
 -- name: usage_totals
 SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cached_tokens), 0),
-       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
+       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0), coalesce(sum(u.calls), 0),
+       coalesce(sum(u.priced), 0)
 FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
 
 -- name: standings
@@ -643,26 +646,11 @@ DELETE FROM changes WHERE position <= ?;
 -- name: put_pruned
 UPDATE meta SET value = ? WHERE name = 'pruned' AND CAST(value AS INTEGER) < ?;
 
--- name: check_orphans
--- Messages of no session.
-SELECT m.id FROM messages m WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = m.id >> 32) LIMIT 100;
-
--- name: check_sessions
-SELECT number, id, owner, parent, message_count, last_seq FROM sessions ORDER BY number;
-
--- name: check_keys
--- Keys that point at no session, or at one that has ended.
-SELECT k.owner, k.key, s.id FROM keys k LEFT JOIN sessions s ON s.number = k.session
-WHERE s.number IS NULL OR s.ended_at IS NOT NULL LIMIT 100;
-
 -- name: check_bodies
 SELECT id, kind, body FROM messages WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: put_quarantine
 INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);
-
--- name: integrity
-PRAGMA integrity_check(20);
 
 -- name: data_version
 -- Changes when any other connection has written.

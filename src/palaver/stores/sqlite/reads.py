@@ -13,17 +13,19 @@ import msgspec
 
 from palaver import codec, media
 from palaver.errors import SessionNotFound
+from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow
+from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
-from palaver.stores.sqlite.checking import Checking
+from palaver.stores.sqlite.checking import Checking, Report, Scope
+from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -39,6 +41,7 @@ from palaver.stores.sqlite.rows import (
     usage_row,
 )
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
+from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.sqlite.upkeep import Upkeep
@@ -424,48 +427,13 @@ class Reads:
             )
         return out
 
-    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
-        with self.snapshot():
-            position = views.position(after)
-            pruned = self.sql.one("meta", ("pruned",))
-            if after is not None and pruned is not None and position < int(pruned[0]):
-                raise views.expired(after)
-            rows = self.sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
-        return [
-            Change(
-                cursor=f"{r[0]:x}",
-                session_id=r[1],
-                rev=r[2],
-                kind=ChangeKind(r[3]).name.lower(),
-                from_seq=r[4],
-                through_seq=r[5],
-            )
-            for r in rows
-        ]
+    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
+        return read_changes(self.sql, self.snapshot, after, limit=limit, session_id=session_id, owner=owner)
 
     def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
         day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
         rows = self.sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
-        return [
-            UsageLine(
-                session_id=r[0],
-                owner=r[1],
-                day=views.day_text(r[2]),
-                model=r[3],
-                calls=r[4],
-                usage=Usage(
-                    input_tokens=r[5],
-                    output_tokens=r[6],
-                    cached_tokens=r[7],
-                    cache_write_tokens=r[8],
-                    reasoning_tokens=r[9],
-                    prompt_tokens=r[10],
-                    model=r[3] or None,
-                    cost=r[11] * views.NANO if r[11] else None,
-                ),
-            )
-            for r in rows
-        ]
+        return [views.usage_line(r[0], r[1], usage_row(0, r[2:])) for r in rows]
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:
@@ -523,14 +491,22 @@ class Reads:
                 cached_tokens=used[2],
                 cache_write_tokens=used[3],
                 reasoning_tokens=used[4],
-                cost=used[5] * views.NANO if used[5] else None,
+                cost=used[5] * views.NANO if used[7] else None,
             ),
+            calls=used[6],
+            priced_calls=used[7],
             schema=len(migrations()),
             codec=int(stored_codec),
         )
 
-    def check(self, owner: str | None) -> list[Finding]:
-        return Checking(self).findings(owner)
+    def check(self, scope: Scope, *, notes: bool, progress: Progress | None) -> list[Finding]:
+        report = Report(self)
+        Checking(self, report.take, progress).run(scope, notes=notes)
+        return report.all()
+
+    def spots(self, sink: Sink) -> None:
+        """Everything that is wrong, as a repair takes it."""
+        Checking(self, sink).run(Scope())
 
 
 _FURTHEST = 1 << 62

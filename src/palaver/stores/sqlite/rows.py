@@ -41,7 +41,7 @@ __all__ = [
 
 LAST = MOST
 SESSION_COLUMNS = 28
-TURN_COLUMNS = 18
+TURN_COLUMNS = 19
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
@@ -166,6 +166,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         steps_from=row[15],
         budget=row[16],
         calibration=row[17],
+        usage=row[18],
     )
 
 
@@ -240,6 +241,8 @@ def usage_values(row: UsageRow | None) -> tuple[Any, ...]:
         row.prompt_tokens,
         row.cost,
         row.updated_at,
+        row.priced,
+        row.cost_source,
     )
 
 
@@ -258,4 +261,6 @@ def usage_row(number: int, row: tuple[Any, ...]) -> UsageRow:
         prompt_tokens=row[8],
         cost=row[9],
         updated_at=row[10],
+        priced=row[11],
+        cost_source=row[12],
     )

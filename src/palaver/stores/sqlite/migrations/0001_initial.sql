@@ -123,7 +123,8 @@ CREATE TABLE turns (
     message_seq INTEGER NOT NULL,
     steps_from INTEGER NOT NULL,
     budget TEXT,
-    calibration TEXT  -- JSON
+    calibration TEXT,  -- JSON
+    usage TEXT  -- JSON, reported when it ended
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
@@ -167,6 +168,8 @@ CREATE TABLE usage (
     prompt_tokens INTEGER NOT NULL,
     cost INTEGER NOT NULL,  -- billionths of a US dollar
     updated_at INTEGER NOT NULL,
+    priced INTEGER NOT NULL,  -- how many of the calls have a cost that is known
+    cost_source TEXT,  -- of the newest of these
     PRIMARY KEY (session, day, model)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_day ON usage (day);
@@ -225,6 +228,18 @@ CREATE TABLE quarantine (
     found_at INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+
+-- Backups that were made of this store.
+CREATE TABLE backups (
+    path TEXT PRIMARY KEY,
+    made_at INTEGER NOT NULL,
+    position INTEGER NOT NULL,  -- of the last change that is in it
+    sessions INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    content_digest TEXT NOT NULL,
+    file_digest TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');
