@@ -16,6 +16,7 @@ from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.delivery import Deployment, resolve_target
 from palaver.errors import (
+    ContentErased,
     CorruptRecord,
     CounterUnavailable,
     CursorExpired,
@@ -84,6 +85,7 @@ __all__ = [
     "AudioPart",
     "Budget",
     "Change",
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
     "CursorExpired",

@@ -10,6 +10,7 @@
     ├── CursorExpired                            the change feed no longer reaches back that far
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
     ├── InvalidMessage           (ValueError)    a message that could not be stored and read back
+    ├── ContentErased                            a message that was erased from this store comes again
     ├── UnsupportedFormat        (ValueError)    a wire format or codec version that is not known
     ├── CounterUnavailable                       a tokenizer that is not installed, or lacks its vocabulary
     ├── CorruptRecord                            a stored record that cannot be decoded (store, location, excerpt)
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from palaver.model import Message
 
 __all__ = [
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
     "CursorExpired",
@@ -115,6 +117,10 @@ class InvalidKey(PalaverError, ValueError):
 
 class InvalidMessage(PalaverError, ValueError):
     """This message cannot be stored and read back as it is."""
+
+
+class ContentErased(PalaverError):
+    """This message was erased from this store: it is not taken in again."""
 
 
 class UnsupportedFormat(PalaverError, ValueError):

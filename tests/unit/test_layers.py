@@ -39,8 +39,8 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec context delivery exchanges formats info key_layout key_presets keys media operations
-        records redact replay reset rows search settings times tokens window
+        annotations budget codec context delivery erasure exchanges formats info key_layout key_presets keys media
+        operations records redact replay reset rows search settings times tokens window
         """,
         pure=True,
     ),

@@ -52,6 +52,7 @@ COLD = {
     "put_search_state": "the same",
     "still_stored": "reads an array of its own",
     "drop_indexed": "the messages of a purge, one by one, see below",
+    "erasures": "a report, of few rows",
     "messages_from": "while the search index is built anew",
 }
 HOT = sorted(set(NAMES) - PRAGMAS - set(COLD))

@@ -16,12 +16,15 @@ from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.erasure import EraseReport, Erasure, ScrubReport
+from palaver.flows import erasing, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.erasing import Progress, target_of
 from palaver.flows.turns import OnBusy
 from palaver.handover import Handover
 from palaver.info import SessionInfo
+from palaver.keys import Origin
 from palaver.manager import ManagerBase
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
@@ -195,6 +198,31 @@ class AsyncSessionManager(ManagerBase):
         """See `SessionManager.restore`."""
         found = await self._handover.drive(flows.restore(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
+
+    async def erase(
+        self,
+        *,
+        owner: str | None = None,
+        user: Origin | str | None = None,
+        session: str | None = None,
+        dry_run: bool = False,
+        scrub: bool = True,
+        progress: Progress | None = None,
+    ) -> EraseReport:
+        """See `SessionManager.erase`."""
+        core = self._core
+        target = target_of(core, owner, user, session)
+        return await self._handover.drive(
+            erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress)
+        )
+
+    async def erasures(self) -> builtins.list[Erasure]:
+        """See `SessionManager.erasures`."""
+        return await self._handover.drive(erasing.records(self._core))
+
+    async def scrub(self) -> ScrubReport:
+        """See `SessionManager.scrub`."""
+        return await self._handover.drive(erasing.scrub(self._core))
 
     async def open_turns(self) -> builtins.list[OpenTurn]:
         """See `SessionManager.open_turns`."""

@@ -4,6 +4,7 @@
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
+    BeginErasure, EraseSession, …            erasure, in steps
     Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
     Import, Settle                           sessions of other stores
 
@@ -16,6 +17,17 @@ from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.copying import Import, Settle, Settled
+from palaver.operations.erasure import (
+    BeginErasure,
+    ClearErased,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
+    EraseTraces,
+    FinishErasure,
+    Scrubbed,
+)
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Compact, Cut, Purge
@@ -27,13 +39,20 @@ from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Rene
 AnyOperation: TypeAlias = (
     Append
     | Begin
+    | BeginErasure
     | Bind
+    | ClearErased
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EraseMessages
+    | EraseSession
+    | EraseSummaries
+    | EraseTraces
     | Finish
+    | FinishErasure
     | Hold
     | Import
     | Purge
@@ -44,6 +63,7 @@ AnyOperation: TypeAlias = (
     | Replace
     | Restore
     | Rotate
+    | Scrubbed
     | SetInfo
     | Settle
     | Take
@@ -55,14 +75,22 @@ __all__ = [
     "Append",
     "Appended",
     "Begin",
+    "BeginErasure",
     "Begun",
     "Bind",
+    "ClearErased",
     "Compact",
     "Create",
     "Cut",
     "Delete",
     "Edit",
+    "EraseMessages",
+    "EraseSession",
+    "EraseSummaries",
+    "EraseTraces",
+    "ErasedMessages",
     "Finish",
+    "FinishErasure",
     "Finished",
     "Hold",
     "Import",
@@ -81,6 +109,7 @@ __all__ = [
     "Restore",
     "Rotate",
     "Rotated",
+    "Scrubbed",
     "SetInfo",
     "Settle",
     "Settled",

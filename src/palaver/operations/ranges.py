@@ -9,7 +9,7 @@ import msgspec
 from palaver.errors import SessionConflict
 from palaver.operations.base import Operation, bump, open_session, require_no_turn, require_rev
 from palaver.operations.ledger import Ledger
-from palaver.rows import ChangeKind, CompactionRow, CutRow, Head, SessionRow
+from palaver.rows import GONE, ChangeKind, CompactionRow, CutRow, Head, SessionRow
 
 __all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
 
@@ -61,7 +61,7 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
         through = min(self.through_seq, ledger.head(row.number).last_seq)
-        before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind == "purge"])
+        before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind in GONE])
         gone = sum(hi - lo + 1 for lo, hi in without(before, self.from_seq, through))
         # The preview quotes a message that may be among the purged.
         row = cut_range(ledger, row, self.from_seq, through, "purge", preview=None)

@@ -8,13 +8,15 @@ from palaver.errors import SessionConflict, SessionNotFound
 from palaver.operations.base import Operation, bump, close_turn, open_session, require_rev
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, joined, without
-from palaver.rows import ChangeKind, SessionRow
+from palaver.rows import GONE, ChangeKind, SessionRow
 
 __all__ = ["Delete", "PurgeSession", "Restore"]
 
 DELETED = "deleted"
 """Why a session has ended that was deleted while a key pointed at it."""
 PURGED = "purged"
+NOTHING_LEFT = frozenset({PURGED, "erased"})
+"""Why a session has ended of which nothing is left."""
 
 
 class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
@@ -58,7 +60,7 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
 
     def apply(self, ledger: Ledger) -> int:
         row = ledger.find(self.session_id)
-        if row is None or row.end_reason == PURGED or (self.owner is not None and row.owner != self.owner):
+        if row is None or row.end_reason in NOTHING_LEFT or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         require_rev(row, self.expected_rev)
@@ -66,7 +68,7 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
         head = ledger.head(number)
         gone = 0
         if head.last_seq:
-            before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind == "purge"])
+            before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind in GONE])
             gone = sum(hi - lo + 1 for lo, hi in without(before, 1, head.last_seq))
             row = cut_range(ledger, row, 1, head.last_seq, "purge")
             ledger.purge_messages(number, 1, head.last_seq)
@@ -107,8 +109,8 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         if row is None or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        if row.end_reason == PURGED:
-            msg = f"session {row.id!r} was purged: its number is all that is left of it"
+        if row.end_reason in NOTHING_LEFT:
+            msg = f"session {row.id!r} was {row.end_reason}: its number is all that is left of it"
             raise SessionNotFound(msg)
         if row.deleted_at is None:
             msg = f"session {row.id!r} was not deleted: there is nothing to restore"

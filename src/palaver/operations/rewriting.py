@@ -18,12 +18,12 @@ from palaver.operations.base import (
 )
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, merged, newest_user, without
-from palaver.rows import MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, Head, VersionRow
+from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, Head, VersionRow
 
 __all__ = ["Edit", "Redo", "Redone", "Replace"]
 
-NOT_LIFTED = frozenset({"purge", "rollback"})
-"""Kinds of cuts that redo leaves alone: what was purged is gone, and a turn that was rolled back never was."""
+NOT_LIFTED = GONE | {"rollback"}
+"""Kinds of cuts that redo leaves alone: what is gone is gone, and a turn that was rolled back never was."""
 EDITED = -1
 """In `CompactionRow.stale`: not a cut changed what the summary covers, but an edit, which nothing undoes."""
 

@@ -17,12 +17,13 @@ from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import PalaverError
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import TurnRow
+from palaver.rows import SessionRow, TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
 from palaver.window import Tail
@@ -30,6 +31,7 @@ from palaver.window import Tail
 __all__ = [
     "CONTRACT_VERSION",
     "Change",
+    "Erasable",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -109,10 +111,21 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     codec: int
 
 
+class Erasable(msgspec.Struct, frozen=True):
+    """A session as an erasure looks at it: deleted or not, and whoever's it is."""
+
+    row: SessionRow
+    last_seq: int
+    keys: tuple[tuple[str, str], ...]
+    """Owner and key of each."""
+    first_kind: int | None
+    """Kind of its first message, which is a copy where any is; None: that is not stored, and nothing is known."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that `check` found wrong."""
 
-    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store"]
+    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store", "erasure"]
     where: str
     detail: str
 
@@ -295,6 +308,28 @@ class Store(ABC):
         """Everything that can be found wrong, without changing anything. An empty list: all is well.
 
         With an owner: in that owner's sessions only.
+        """
+
+    # ------------------------------------------------------------------ erasing
+    @abstractmethod
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        """Sessions with numbers above `after`, in order; deleted, hidden and purged ones too."""
+
+    @abstractmethod
+    def erasures(self) -> list[Erasure]:
+        """Every erasure, oldest first. One without `ended_at` was interrupted, or is under way."""
+
+    @abstractmethod
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        """Which of these marks (`palaver.erasure.marks_of`) are those of something that was erased."""
+
+    @abstractmethod
+    def scrub(self) -> ScrubReport:
+        """Leave nothing of what was removed: not in free space, not in the search index, not in logs. May take long.
+
+        Where it cannot be finished (somebody reads, no room), the answer says why; doing it again is safe.
         """
 
     # ------------------------------------------------------------------ life

@@ -12,6 +12,7 @@ import msgspec
 
 from palaver import codec
 from palaver.codec import CODEC_VERSION
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
@@ -34,7 +35,7 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, Erasable, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
@@ -120,6 +121,18 @@ class _Ledger(CachedLedger):
 
     def _load_import_mark(self, number: int) -> ImportMark | None:
         return None
+
+    def _load_erasure(self, erasure_id: str) -> Erasure | None:
+        return None
+
+    def _load_secret(self, _name: str) -> bytes | None:
+        return None
+
+    def _load_erased(self, mark: bytes) -> int | None:
+        return None
+
+    def _load_aliases(self, number: int) -> list[tuple[str, str]]:
+        return [name for name, to in self.aliases_by_name.rows.items() if to == number]
 
 
 class MemoryStore(Store):
@@ -345,6 +358,32 @@ class MemoryStore(Store):
                 ],
                 blob=ledger.blobs.rows.get if media else None,
             )
+
+    # ------------------------------------------------------------------ erasing
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        with self._open() as ledger:
+            rows = sorted((n, r) for n, r in ledger.sessions.rows.items() if n > after and r is not None)
+            out: list[Erasable] = []
+            for number, row in rows:
+                if (owner is None or row.owner == owner) and (session_id is None or row.id == session_id):
+                    first = ledger.messages.rows.get((number, 1))
+                    kind = first.kind if first is not None else None
+                    out.append(Erasable(row, ledger.head(number).last_seq, ledger.keys(number), kind))
+            return out[:limit]
+
+    def erasures(self) -> list[Erasure]:
+        with self._open() as ledger:
+            return sorted((e for e in ledger.erasures.rows.values() if e is not None), key=lambda e: e.id)
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self._open() as ledger:
+            return {each for each in marks if ledger.erased_at(each) is not None}
+
+    def scrub(self) -> ScrubReport:
+        with self._open():
+            return ScrubReport(done=True)
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -595,7 +634,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         row=msgspec.structs.replace(row, number=0),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
-        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
+        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases_by_name.rows.items() if to == number)),
         cuts=ledger.cuts(number),
         compactions=ledger.compactions(number),
         queued=ledger.queued(number),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palaver.testing.base import OpenStore
 from palaver.testing.copying import Copies
+from palaver.testing.erasure import Erasures
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
@@ -43,6 +44,7 @@ class StoreConformance(
     Redos,
     Deletions,
     Copies,
+    Erasures,
     Edits,
     Replacements,
     Titles,

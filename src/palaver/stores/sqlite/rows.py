@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.erasure import Erasure, Target
 from palaver.rows import (
     MOST,
     CompactionRow,
@@ -25,6 +26,8 @@ __all__ = [
     "TURN_COLUMNS",
     "compaction_row",
     "cut_row",
+    "erasure_row",
+    "erasure_values",
     "head_row",
     "holder_of",
     "newer_head",
@@ -36,12 +39,14 @@ __all__ = [
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 25
+SESSION_COLUMNS = 26
 TURN_COLUMNS = 18
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
 _holder = msgspec.json.Decoder(Holder)
+_target: msgspec.json.Decoder[Target] = msgspec.json.Decoder(Target)
+_counts = msgspec.json.Decoder(dict[str, int])
 _encode = msgspec.json.encode
 
 
@@ -73,6 +78,7 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         leading_seq=row[22],
         cut_count=row[23],
         compaction=row[24],
+        guarded_until=row[25],
     )
 
 
@@ -104,6 +110,7 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.leading_seq,
         row.cut_count,
         row.compaction,
+        row.guarded_until,
         head.last_seq,
         head.message_count,
         head.last_active,
@@ -173,6 +180,32 @@ def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
         previous=row[4],
         stale=row[5],
         created_at=row[6],
+    )
+
+
+def erasure_row(row: tuple[Any, ...]) -> Erasure:
+    """A row of `erasures`."""
+    return Erasure(
+        id=row[0],
+        began_at=row[1],
+        target=_target.decode(row[2]) if row[2] is not None else None,
+        scope=row[3],
+        ended_at=row[4],
+        scrubbed_at=row[5],
+        counts=_counts.decode(row[6]),
+    )
+
+
+def erasure_values(row: Erasure) -> tuple[Any, ...]:
+    """A row of `erasures`, in the order of `put_erasure`."""
+    return (
+        row.id,
+        row.began_at,
+        _encode(row.target).decode() if row.target is not None else None,
+        row.scope,
+        row.ended_at,
+        row.scrubbed_at,
+        _encode(row.counts).decode(),
     )
 
 

@@ -29,7 +29,8 @@ CREATE TABLE sessions (
     deleted_at INTEGER,
     leading_seq INTEGER NOT NULL,
     cut_count INTEGER NOT NULL,
-    compaction INTEGER NOT NULL
+    compaction INTEGER NOT NULL,
+    guarded_until INTEGER NOT NULL  -- until then, what comes is held against what was erased; 0: never
 ) STRICT;
 CREATE UNIQUE INDEX sessions_id ON sessions (id);
 CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
@@ -201,6 +202,18 @@ CREATE TABLE quarantine (
     found_at INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+
+-- Erasures, and keyed marks of what was erased; see palaver.erasure. The key is in `meta`.
+CREATE TABLE erasures (
+    id TEXT PRIMARY KEY,
+    began_at INTEGER NOT NULL,
+    target TEXT,  -- JSON; NULL once everything is gone
+    scope TEXT,
+    ended_at INTEGER,
+    scrubbed_at INTEGER,
+    counts TEXT NOT NULL  -- JSON
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (mark BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');
