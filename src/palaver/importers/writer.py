@@ -14,9 +14,18 @@ import msgspec
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionEnded, SessionNotFound
+from palaver.errors import (
+    ContentErased,
+    InvalidKey,
+    InvalidMessage,
+    PalaverError,
+    SessionConflict,
+    SessionEnded,
+    SessionNotFound,
+)
 from palaver.exchanges import boundary
 from palaver.flows import sessions as flows
+from palaver.importers.erased import keep_unerased
 from palaver.importers.report import SessionReport
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
@@ -62,7 +71,7 @@ class Writer:
             notes.append(note("aside", session.file, None, told))
         planned = self._planned.setdefault(alias, set()) if self.dry_run else set[str]()
         present = sum(message.id in known or message.id in planned for message in session.messages)
-        new = _drafted(session, known.keys() | planned, notes)
+        new = keep_unerased(self._core, session, alias, _drafted(session, known.keys() | planned, notes), notes)
         skipped = session.records - present - len(new)
         report = SessionReport(
             system=session.system,
@@ -85,6 +94,9 @@ class Writer:
             except SessionEnded:
                 reason = "its session has ended in the store: resume it under its key, and import again"
                 notes.append(note("skipped", session.file, None, f"{len(new)} new messages; {reason}"))
+                report.status, report.imported, report.skipped = "refused", 0, skipped + len(new)
+            except ContentErased as exc:  # since it was looked at
+                notes.append(note("skipped", session.file, None, f"{exc}; import again for the rest"))
                 report.status, report.imported, report.skipped = "refused", 0, skipped + len(new)
         report.session_id = info.id if info is not None else None
         report.notes = tuple(notes)
@@ -176,7 +188,9 @@ class Writer:
         handle = manager.get(info.id)
         for chunk in _chunks(new):
             newest = max((draft.at for draft in chunk if draft.at is not None), default=core.at())
-            operation = Append(at=min(newest, core.at()), owner=core.owner, session_id=info.id, messages=tuple(chunk))
+            operation = Append(
+                at=min(newest, core.at()), owner=core.owner, session_id=info.id, messages=tuple(chunk), restoring=True
+            )
             for draft, seq in zip(chunk, _committed(core, operation).seqs, strict=True):
                 known[draft.id or ""] = seq
         before: dict[str, Any] = info.metadata.get("imported") or {}

@@ -14,6 +14,7 @@ from palaver import codec, media
 from palaver.erasure import GUARD, mark, marks_of
 from palaver.errors import (
     ContentErased,
+    CorruptRecord,
     InvalidKey,
     InvalidMessage,
     SessionBusy,

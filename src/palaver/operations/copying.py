@@ -86,7 +86,9 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         title = _free_title(ledger, number, owner, record.row.title)
         if title != was.title:
             ledger.put_title(owner, was.title, title, number)
-        row = msgspec.structs.replace(record.row, number=number, owner=owner, title=title)
+        row = msgspec.structs.replace(
+            record.row, number=number, owner=owner, title=title, guarded_until=was.guarded_until
+        )
         ledger.put_session(row)
         ledger.put_head(number, record.head)
         for message_id, seq in record.purged_ids:

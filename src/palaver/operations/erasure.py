@@ -248,6 +248,7 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
         """Keep the marks of messages, and forget their ids and the words about their turns; the caller purges them."""
         number = row.number
         versions = references = 0
+        names = [alias for _, alias in ledger.aliases(number)]
         for m in messages:
             bodies = [m.body]
             for version in ledger.versions(number, m.seq):
@@ -262,6 +263,8 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
                     ledger.add_erased(marked, self.at)
                 if message.id is not None:
                     ledger.put_message_id(number, message.id, None)
+                    for alias in names:  # as an import knows it, whatever it makes of the content by then
+                        ledger.add_erased(mark("message", alias, message.id), self.at)
             turn = ledger.turn(number, m.seq) if m.turn == 1 else None
             if turn is not None and row.end_reason != NOTHING_LEFT:
                 ledger.put_turn(msgspec.structs.replace(turn, reason=None, notice=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.server import keys, rewriting, search, service, sessions, turns
+from palaver.server import keys, removal, rewriting, search, service, sessions, turns
 
 __all__ = ["ENDPOINTS"]
 
@@ -10,6 +10,7 @@ ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
     *rewriting.ENDPOINTS,
+    *removal.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *service.ENDPOINTS,
