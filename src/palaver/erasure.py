@@ -79,7 +79,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: dict[str, int] = {}  # msgspec gives every erasure its own copy
 
 
-class ScrubReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the room that removed things had taken up."""
 
     done: bool
@@ -91,7 +91,7 @@ class ScrubReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Why it is not done, and what to do."""
 
 
-class EraseReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EraseReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was erased, or (`dry_run`) would be."""
 
     id: str | None

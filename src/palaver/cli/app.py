@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, listing, reports, search, serving, stores, transcript, transfer
+from palaver.cli import changes, listing, removing, reports, search, serving, stores, transcript, transfer
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since
 from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
@@ -297,6 +297,7 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
 
 
 changes.add_to(app)
+removing.add_to(app)
 transfer.add_to(app)
 
 
