@@ -36,6 +36,7 @@ from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, 
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
 from palaver.stores.base import Change, Erasable, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.erasing import unfinished
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting
 from palaver.stores.searching import Candidate, Found, search_page
@@ -579,7 +580,7 @@ class MemoryStore(Store):
 
     def check(self, owner: str | None = None) -> list[Finding]:
         with self._open() as ledger:
-            out: list[Finding] = []
+            out: list[Finding] = [] if owner is not None else unfinished(self.erasures())
             for number, row in ledger.sessions.rows.items():
                 if row is None or (owner is not None and row.owner != owner):
                     continue

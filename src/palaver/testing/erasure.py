@@ -78,6 +78,11 @@ def start(store: Store, target: Target, erasure_id: str = "e") -> Erasure:
     return row
 
 
+def finish(store: Store) -> None:
+    """Put on record that everything is gone."""
+    do(store, FinishErasure(at=AT, erasure_id="e"))
+
+
 def erase_session(store: Store, session_id: str = "s", target: Target | None = None) -> None:
     """Erase one session as a flow does."""
     start(store, target or SessionTarget(session_id))
@@ -85,7 +90,7 @@ def erase_session(store: Store, session_id: str = "s", target: Target | None = N
     for first in range(1, last + 1, 2):
         do(store, EraseMessages(at=AT, erasure_id="e", session_id=session_id, from_seq=first, through_seq=first + 1))
     do(store, ClearErased(at=AT, erasure_id="e", session_id=session_id))
-    do(store, FinishErasure(at=AT, erasure_id="e"))
+    finish(store)
 
 
 def erase_person(store: Store, session_id: str = "s", step: int = 100, *, dry_run: bool = False) -> int:
@@ -108,6 +113,7 @@ def erase_person(store: Store, session_id: str = "s", step: int = 100, *, dry_ru
             ),
         )
         gone += state.gone
+    finish(store)
     return gone
 
 
@@ -157,6 +163,7 @@ class Erasures(StoreCase):
         refused(store, Finish(at=AT, session_id="s", token="t1", messages=drafts("late")), SessionNotFound)  # noqa: S106
         refused(store, Append(at=AT, session_id="s", messages=drafts("late")), SessionNotFound)
         refused(store, Create(at=AT, new=new("s")), SessionConflict)
+        finish(store)
 
     def test_an_owner_leaves_a_pseudonym(self, store: Store) -> None:
         """What an erased owner used still adds up, under a name that says nothing, the same for all of theirs."""
@@ -171,6 +178,7 @@ class Erasures(StoreCase):
         assert "ann" not in owners.pop()
         assert store.usage("ann") == []
         assert store.stats(None).usage.input_tokens == 10
+        finish(store)
 
     def test_erasing_again_is_erasing_once(self, store: Store) -> None:
         """Every step may be repeated, as after a crash: nothing is counted twice."""
@@ -181,7 +189,7 @@ class Erasures(StoreCase):
         again = EraseMessages(at=AT, erasure_id="e", session_id="s", from_seq=1, through_seq=3)
         assert do(store, again).gone == 0
         do(store, ClearErased(at=AT, erasure_id="e", session_id="s"))
-        do(store, FinishErasure(at=AT, erasure_id="e"))
+        finish(store)
         assert store.erasures() == before
         do(store, Scrubbed(at=AT, erasure_ids=("e",)))
         assert store.erasures()[0].scrubbed_at == AT
@@ -196,6 +204,7 @@ class Erasures(StoreCase):
         step = EraseMessages(at=AT, erasure_id="e", session_id="s", from_seq=1, through_seq=1)
         refused(store, step, SessionConflict)
         refused(store, ClearErased(at=AT, erasure_id="e", session_id="s"), SessionConflict)
+        finish(store)
 
     # ------------------------------------------------------------------ one person of several
     @pytest.mark.parametrize("step", [100, 3, 1])
@@ -279,6 +288,7 @@ class Erasures(StoreCase):
         assert (info.origin.chat_id, info.origin.user_id, info.origin.user_name, info.keys) == ("-5", None, None, ())
         assert info.ended_at is not None
         do(store, traces)
+        finish(store)
 
     def test_redo_does_not_bring_it_back(self, store: Store) -> None:
         """What was taken back before it was erased stays gone; the rest comes back."""
@@ -318,6 +328,7 @@ class Erasures(StoreCase):
         assert do(store, EraseSummaries(at=AT, erasure_id="e", session_id="u")) == 0
         assert store.tail("t", None, NOW, limit=9).summary is None
         assert store.tail("u", None, NOW, limit=9).summary is not None
+        finish(store)
 
     def test_a_copy_made_before_arrives_too_late(self, store: Store) -> None:
         """Who read a message to copy it, and writes when it was erased, is refused and stores nothing."""
@@ -397,6 +408,7 @@ class Erasures(StoreCase):
             do(store, EraseSession(at=AT, erasure_id="e", session_id="s"))
             before = store.erasures()
             assert before[0].target == SessionTarget("s")
+            assert [finding.kind for finding in store.check()] == ["erasure"]
             if not self.persistent:
                 return
         with open_store() as store:

@@ -10,7 +10,8 @@ from palaver.errors import CorruptRecord
 from palaver.operations.ranges import merged
 from palaver.rows import CutRow, Head, Kind, SessionRow, TurnRow, kind_of
 from palaver.stores.base import Finding
-from palaver.stores.sqlite.rows import LAST
+from palaver.stores.erasing import unfinished
+from palaver.stores.sqlite.rows import LAST, erasure_row
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.tails import live_ranges
 
@@ -77,6 +78,7 @@ class Checking:
             )
             for r in self._sql.all("check_index")
         ]
+        found += unfinished([erasure_row(row) for row in self._sql.all("erasures")])
         return found + self._check_media() + self._check_sessions(None)
 
     def _check_bodies(self, owner: str | None) -> list[Finding]:
