@@ -19,7 +19,7 @@ from palaver.errors import CorruptRecord, SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.operations.base import Operation, bump, close_turn
 from palaver.operations.ledger import Ledger
-from palaver.operations.ranges import cut_range
+from palaver.operations.ranges import cut_range, cut_ranges
 from palaver.rows import COPY, ERASED, ROLE_MASK, USER_KIND, ChangeKind, SessionRow, StoredMessage
 
 __all__ = [
@@ -225,8 +225,9 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
             reason = "the message that began it was erased"
             close_turn(ledger, running, "interrupted", self.at, reason=reason)
             ledger.add_change(number, row.rev, ChangeKind.TURN_INTERRUPTED)
-        for lo, hi in _runs(sorted(gone)):
-            row = cut_range(ledger, row, lo, hi, ERASED)
+        runs = _runs(sorted(gone))
+        row = cut_ranges(ledger, row, runs, ERASED)
+        for lo, hi in runs:
             ledger.purge_messages(number, lo, hi)
             ledger.add_change(number, row.rev, ChangeKind.ERASED, lo, hi)
         _drop_summaries(ledger, row, self.erasure_id, first)

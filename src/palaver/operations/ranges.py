@@ -11,7 +11,7 @@ from palaver.operations.base import Operation, bump, open_session, require_no_tu
 from palaver.operations.ledger import Ledger
 from palaver.rows import GONE, ChangeKind, CompactionRow, CutRow, Head, SessionRow
 
-__all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
+__all__ = ["Compact", "Cut", "Purge", "cut_range", "cut_ranges", "joined", "merged", "newest_user", "without"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
@@ -133,42 +133,46 @@ def cut_range(
 
     That is the count, the newest user message, the summary, and what waits. `changes` go into the session's row.
     """
-    number = row.number
-    head = ledger.head(number)
+    head = ledger.head(row.number)
     through_seq = min(through_seq, head.last_seq)
     if not 1 <= from_seq <= through_seq:
         msg = f"session {row.id!r} has positions 1 to {head.last_seq}; {from_seq} to {through_seq} is no range of them"
         raise SessionConflict(msg, expected=(from_seq, through_seq), actual=head.last_seq)
+    return cut_ranges(ledger, row, [(from_seq, through_seq)], kind, **changes)
+
+
+def cut_ranges(ledger: Ledger, row: SessionRow, ranges: list[tuple[int, int]], kind: str, **changes: Any) -> SessionRow:
+    """The same for several ranges of positions that there are, disjoint and ascending, at once."""
+    number = row.number
+    head = ledger.head(number)
     cuts = ledger.cuts(number)
-    covered = sum(
-        min(hi, through_seq) - max(lo, from_seq) + 1 for lo, hi in merged(cuts) if lo <= through_seq and hi >= from_seq
+    dead = merged(cuts)
+    taken = sum(high - low + 1 for start, end in ranges for low, high in without(dead, start, end))
+    first = len(cuts) + 1
+    new = tuple(
+        CutRow(first + index, start, end, kind, row.rev + 1, head.last_seq) for index, (start, end) in enumerate(ranges)
     )
-    new = CutRow(len(cuts) + 1, from_seq, through_seq, kind, row.rev + 1, head.last_seq)
-    cuts = (*cuts, new)
+    cuts = (*cuts, *new)
     ledger.put_cuts(number, cuts)
-    count = head.message_count - (through_seq - from_seq + 1 - covered)
-    ledger.put_head(
-        number,
-        Head(head.last_seq, count, head.last_active, newest_user(ledger, number, head.user_seq, merged(cuts))),
-    )
+    user_seq = newest_user(ledger, number, head.user_seq, merged(cuts))
+    ledger.put_head(number, Head(head.last_seq, head.message_count - taken, head.last_active, user_seq))
     compaction = row.compaction
     rows = ledger.compactions(number)
-    if rows and any(not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq for c in rows):
-        rows = tuple(
-            _stale(c, new.id) if not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq else c
-            for c in rows
-        )
+    stale = {c.id: by for c in rows if not c.stale and (by := _reached(c, new))}
+    if stale:
+        rows = tuple(msgspec.structs.replace(c, stale=stale.get(c.id, c.stale)) for c in rows)
         ledger.put_compactions(number, rows)
         compaction = max((c.id for c in rows if not c.stale), default=0)
     queued = ledger.queued(number)
-    waiting = tuple(seq for seq in queued if not from_seq <= seq <= through_seq)
+    waiting = tuple(seq for seq in queued if not any(start <= seq <= end for start, end in ranges))
     if waiting != queued:
         ledger.put_queued(number, waiting)
     return bump(ledger, row, cut_count=len(cuts), compaction=compaction, **changes)
 
 
-def _stale(row: CompactionRow, cut: int) -> CompactionRow:
-    return msgspec.structs.replace(row, stale=cut)
+def _reached(row: CompactionRow, cuts: tuple[CutRow, ...]) -> int:
+    """The first cut that changes what a summary covers; 0: none."""
+    return next((c.id for c in cuts if row.from_seq <= c.through_seq and row.through_seq >= c.from_seq), 0)
 
 
 def merged(cuts: tuple[CutRow, ...]) -> list[tuple[int, int]]:
