@@ -34,6 +34,7 @@ from tests.store_book import Book, plain
 from tests.store_operations import (
     ACTUAL,
     CURRENT,
+    ERASING,
     KEYS,
     NEW,
     OWNERS,
@@ -68,6 +69,15 @@ def _unlinked(record: SessionRecord) -> SessionRecord:
     """The record without what its keys pointed at before: a copy knows only of sessions that came before it."""
     return msgspec.structs.replace(
         record, keys=tuple(msgspec.structs.replace(each, previous=None) for each in record.keys)
+    )
+
+
+def _erasable(store: Store) -> Any:
+    """What an erasure sees, without what is each store's own."""
+    found = store.erasable(0, limit=EVERYTHING)
+    assert [each.row.number for each in found] == sorted(each.row.number for each in found)
+    return sorted(
+        (plain(each.row).id, plain(each.row), each.last_seq, sorted(each.keys), each.first_kind) for each in found
     )
 
 
@@ -107,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(first=short(begins), second=short(creates))
     def begin_somewhere(self, first: Operation, second: Operation) -> None:
         """There is something to work on from the start."""
-        self._commit([self._resolved(first), self._resolved(second)], 0)
+        self._commit([*ERASING, self._resolved(first), self._resolved(second)], 0)
 
     @rule(batch=st.lists(operations, min_size=1, max_size=4), file=files, micros=steps)
     def commit(self, batch: list[Operation], file: int, micros: int) -> None:
@@ -155,6 +165,8 @@ class StoreMachine(RuleBasedStateMachine):
             self._agree(lambda s, o: s.usage(o), owner)
             self._agree(lambda s, o: s.changes(None, owner=o), owner)
             self._agree(_stats, owner)
+        self._agree(lambda s: s.erasures())
+        self._agree(_erasable)
         self._agree_on_searches()
         self._agree(lambda s: s.check())
         assert self.memory.check() == []
