@@ -20,6 +20,7 @@ from palaver.times import SECOND
 
 __all__ = [
     "GUARD",
+    "Again",
     "EraseReport",
     "Erasure",
     "Owner",
@@ -60,7 +61,11 @@ class SessionTarget(msgspec.Struct, frozen=True, tag_field="what", tag="session"
     session_id: str
 
 
-Target: TypeAlias = Owner | Person | SessionTarget
+class Again(msgspec.Struct, frozen=True, tag_field="what", tag="again"):
+    """What was erased before, and came back with an old file."""
+
+
+Target: TypeAlias = Owner | Person | SessionTarget | Again
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from palaver.core import Core, Target
-from palaver.erasure import EraseReport, Erasure, ScrubReport
+from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.flows import erasing, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -335,6 +335,14 @@ class SessionManager(ManagerBase):
         core = self._core
         target = target_of(core, owner, user, session)
         return drive(core.store, erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress))
+
+    def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
+        """Erase what was erased before and is there again, as after an old backup was put in the store's place.
+
+        It knows it by the hashes that the store kept; they must have been taken over from the store as it was.
+        """
+        core = self._core
+        return drive(core.store, erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None))
 
     def erasures(self) -> builtins.list[Erasure]:
         """Every erasure, oldest first, with counts and times alone; one without `ended_at` has to be gone on with."""

@@ -214,3 +214,31 @@ def test_what_was_carried_over_goes_too(tmp_path: Path) -> None:
             assert [m.text for m in after.messages()][-1] == "hello"
             assert "quixotic" not in str(after.history()).casefold()
             assert traces(path) == {}
+
+
+def test_an_old_backup_is_erased_again(tmp_path: Path) -> None:
+    """The file of before in the store's place, with the hashes of the store: all of it goes once more, and no more."""
+    path, old = tmp_path / "chat.db", tmp_path / "old" / "chat.db"
+    old.parent.mkdir()
+    with palaver.open(path) as sessions:
+        fill(sessions, noise=3)
+    with kit.raw(path) as connection:
+        connection.execute("VACUUM INTO ?", (str(old),))
+    with palaver.open(path) as sessions:
+        sessions.erase(user="telegram:77123")
+        sessions.erase(session="zebulon-77123")
+        sessions.begin_turn(HERS, user("hello again", id="new"))
+    with kit.raw(old) as connection:
+        connection.execute("ATTACH ? AS now", (str(path),))
+        connection.execute("INSERT INTO erased SELECT * FROM now.erased")
+        connection.execute("INSERT INTO erasures SELECT * FROM now.erasures")
+        connection.execute("INSERT INTO meta SELECT * FROM now.meta WHERE name = 'erasure_secret'")
+    with palaver.open(old) as sessions:
+        assert traces(old)
+        report = sessions.erase_again()
+        assert len(report.sessions) == 3
+        assert len(report.parts) == 1
+        assert [m.text for m in sessions.resolve(GROUP).messages()] == ["Bob asks of bread", "an answer on bread"]
+        assert traces(old) == {}
+        assert sessions.check() == []
+        assert sessions.erase_again().sessions == ()

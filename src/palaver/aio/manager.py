@@ -16,7 +16,7 @@ from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.erasure import EraseReport, Erasure, ScrubReport
+from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.flows import erasing, searching
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -214,6 +214,13 @@ class AsyncSessionManager(ManagerBase):
         target = target_of(core, owner, user, session)
         return await self._handover.drive(
             erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress)
+        )
+
+    async def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
+        """See `SessionManager.erase_again`."""
+        core = self._core
+        return await self._handover.drive(
+            erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None)
         )
 
     async def erasures(self) -> builtins.list[Erasure]:

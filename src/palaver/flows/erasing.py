@@ -9,7 +9,18 @@ from typing import Any, TypeAlias
 import msgspec
 
 from palaver.core import Core
-from palaver.erasure import EraseReport, Erasure, Owner, Person, ScrubReport, SessionTarget, Target, person_of
+from palaver.erasure import (
+    Again,
+    EraseReport,
+    Erasure,
+    Owner,
+    Person,
+    ScrubReport,
+    SessionTarget,
+    Target,
+    mark,
+    person_of,
+)
 from palaver.errors import InvalidKey, SessionNotFound
 from palaver.keys import Origin, is_shared, parse_key
 from palaver.operations import (
@@ -164,6 +175,9 @@ class _Work:
 
     def _one(self, each: Erasable, target: Target | None) -> Flow[None]:
         row = each.row
+        if isinstance(target, Again):
+            yield from self._again(each)
+            return
         if isinstance(target, Person):
             if row.end_reason in ("erased", "purged"):
                 if row.end_reason == "erased" and each.first_kind is not None:
@@ -232,6 +246,33 @@ class _Work:
             at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person, keys=theirs
         )
         yield from write(traces)
+
+    # ------------------------------------------------------------------ what came back
+    def _again(self, each: Erasable) -> Flow[None]:
+        row = each.row
+        origin = _origin.decode(row.origin) if row.origin is not None else None
+        ids = [i for i in (origin.user_id, origin.user_id_alt) if i is not None] if origin is not None else []
+        users = {mark("user", origin.platform, i): i for i in ids} if origin is not None else {}
+        session = mark("session", row.id)
+        erased = yield from call(self._core.store.erased, [session, *users])
+        if session in erased:
+            if row.end_reason != "erased" or each.first_kind is not None:
+                yield from self._session(each)
+            return
+        gone = 0
+        for first in range(1, each.last_seq + 1, CHUNK):
+            done = yield from self._messages(row.id, first, min(first + CHUNK - 1, each.last_seq), marked=True)
+            gone += done.gone
+        if not gone:
+            return
+        self.parts[row.id] = None
+        self._add("messages", gone)
+        theirs = tuple(users[each] for each in users if each in erased)
+        if origin is not None and theirs and not self._dry_run:
+            person = Person(origin.platform, theirs)
+            yield from write(
+                EraseTraces(at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person)
+            )
 
     # ------------------------------------------------------------------ copies
     def _copies_in(self, each: Erasable) -> Flow[None]:

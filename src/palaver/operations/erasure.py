@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from palaver import codec, media
-from palaver.erasure import Erasure, Owner, Person, Target, mark, marks_of, pseudonym
+from palaver.erasure import Again, Erasure, Owner, Person, Target, mark, marks_of, pseudonym
 from palaver.errors import CorruptRecord, SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.operations.base import Operation, bump, close_turn
@@ -101,7 +101,8 @@ class EraseSession(Operation, frozen=True, kw_only=True, tag="erase_session"):
         ledger.put_title(row.owner, row.title, None, number)
         secret = ledger.secret()
         whose = row.owner
-        if isinstance(record.target, Owner) and secret is not None:
+        again = isinstance(record.target, Again) and ledger.erased_at(mark("owner", row.owner)) is not None
+        if (again or isinstance(record.target, Owner)) and secret is not None:
             whose = pseudonym(secret, row.owner)
         row = bump(
             ledger,
@@ -140,7 +141,8 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
     """Remove messages of a range for good, with their versions, media, ids and index entries, and summaries over them.
 
     In a session that was erased: all. Elsewhere, with `person`: what that person said, and what answered it, by the
-    turn or else until somebody else speaks. With `copies`: copies of messages that were erased.
+    turn or else until somebody else speaks. With `copies`: copies of messages that were erased. With `marked`: what
+    was erased before.
 
     `dry_run` says what would go, and changes nothing. A turn that began with such a message is closed as interrupted.
     """
@@ -151,6 +153,8 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
     through_seq: int
     person: Person | None = None
     copies: bool = False
+    marked: bool = False
+    """What has the mark of something that was erased before."""
     following: bool = False
     turn: int = 0
     dry_run: bool = False
@@ -162,7 +166,7 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
             raise SessionNotFound(msg)
         stored = [ledger.message(row.number, seq) for seq in range(self.from_seq, self.through_seq + 1)]
         present = [m for m in stored if m is not None]
-        everything = self.person is None and not self.copies
+        everything = self.person is None and not self.copies and not self.marked
         if row.end_reason == NOTHING_LEFT or (everything and self.dry_run):
             done = ErasedMessages(len(present))
             if not self.dry_run:
@@ -173,6 +177,10 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
         if self.copies:
             chosen = [m for m in present if _is_erased_copy(ledger, m)]
             done = ErasedMessages(len(chosen), copies=bool(present) and present[-1].kind & COPY != 0)
+        elif self.marked:
+            names = [alias for _, alias in ledger.aliases(row.number)]
+            chosen = [m for m in present if _was_erased(ledger, m, names)]
+            done = ErasedMessages(len(chosen))
         elif self.person is not None:
             chosen, done = self._chosen(ledger, row, self.person)
         else:
@@ -411,6 +419,17 @@ def _is_erased_copy(ledger: Ledger, stored: StoredMessage) -> bool:
     return source.end_reason == NOTHING_LEFT or any(
         c.kind == ERASED and c.from_seq <= int(seq) <= c.through_seq for c in ledger.cuts(source.number)
     )
+
+
+def _was_erased(ledger: Ledger, stored: StoredMessage, names: list[str]) -> bool:
+    """Whether a message has the mark of one that was erased."""
+    message = _decoded(stored.body)
+    if message is None:
+        return False
+    marks = [*marks_of(message, message.id, stored.at)]
+    if message.id is not None:
+        marks += [mark("message", name, message.id) for name in names]
+    return any(ledger.erased_at(each) is not None for each in marks)
 
 
 def _plain(body: bytes) -> str:
