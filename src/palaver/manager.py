@@ -25,6 +25,7 @@ from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
+from palaver.upkeep import Upkeep
 
 __all__ = ["ManagerBase", "SessionManager"]
 
@@ -129,7 +130,7 @@ def _aware(at: datetime | None, what: str) -> datetime | None:
     return at
 
 
-class SessionManager(ManagerBase):
+class SessionManager(Upkeep, ManagerBase):
     """All conversations in one store. Safe to share between threads. Every method may raise StoreError."""
 
     def begin_turn(

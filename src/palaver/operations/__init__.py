@@ -5,7 +5,10 @@
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
     BeginErasure, EraseSession, …            erasure, in steps
-    Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
+    Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
+    Compact, Withdraw                        what stands for it in windows
+    ClaimTodo, EndTodo                       what is to be done before a reset
+    Expire, Sweep                            what a sweep does
     Import, Settle                           sessions of other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -16,6 +19,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.erasure import (
     BeginErasure,
@@ -30,10 +34,12 @@ from palaver.operations.erasure import (
 )
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
-from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
+from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
@@ -42,6 +48,7 @@ AnyOperation: TypeAlias = (
     | BeginErasure
     | Bind
     | ClearErased
+    | ClaimTodo
     | Compact
     | Create
     | Cut
@@ -51,6 +58,8 @@ AnyOperation: TypeAlias = (
     | EraseSession
     | EraseSummaries
     | EraseTraces
+    | EndTodo
+    | Expire
     | Finish
     | FinishErasure
     | Hold
@@ -66,7 +75,9 @@ AnyOperation: TypeAlias = (
     | Scrubbed
     | SetInfo
     | Settle
+    | Sweep
     | Take
+    | Withdraw
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 
@@ -78,17 +89,22 @@ __all__ = [
     "BeginErasure",
     "Begun",
     "Bind",
+    "ClaimTodo",
     "ClearErased",
     "Compact",
+    "CompactedMeanwhile",
     "Create",
     "Cut",
     "Delete",
     "Edit",
+    "EndTodo",
     "EraseMessages",
     "EraseSession",
     "EraseSummaries",
     "EraseTraces",
     "ErasedMessages",
+    "Expire",
+    "Expired",
     "Finish",
     "FinishErasure",
     "Finished",
@@ -113,5 +129,8 @@ __all__ = [
     "SetInfo",
     "Settle",
     "Settled",
+    "Sweep",
+    "SweepVerb",
     "Take",
+    "Withdraw",
 ]

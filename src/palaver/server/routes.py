@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from palaver.server import keys, removal, rewriting, search, service, sessions, turns
+from palaver.server import compaction, keys, removal, rewriting, search, service, sessions, turns, upkeep
 
 __all__ = ["ENDPOINTS"]
 
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *removal.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
+    *upkeep.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""
