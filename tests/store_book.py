@@ -18,6 +18,9 @@ from palaver.operations import (
     Cut,
     Delete,
     Edit,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
     Expire,
     Expired,
     Finish,
@@ -125,6 +128,7 @@ class Book:
     def __init__(self) -> None:
         self.sessions: dict[str, Transcript] = {}
         self.deleted: set[str] = set()
+        self.erased: set[str] = set()
 
     def living(self) -> list[str]:
         """Sessions that are found."""
@@ -167,7 +171,7 @@ class Book:
             case Redo(), Redone():
                 transcript = self.of(operation.session_id)
                 kind, taken, last = transcript.cuts.pop()
-                assert kind not in ("purge", "rollback")
+                assert kind not in ("purge", "rollback", "erase")
                 if kind == "retry":
                     own = set(transcript.span(last, transcript.last))
                     assert {transcript.turn_of.get(seq) for seq in own} == {last}
@@ -185,7 +189,14 @@ class Book:
             case PurgeSession(), int():
                 transcript = self.sessions[operation.session_id]
                 assert answer == len(transcript.held)
+                transcript.held.clear()
                 self.deleted.add(operation.session_id)
+            case EraseSession(), int():
+                assert answer == self.sessions[operation.session_id].last
+                self.deleted.add(operation.session_id)
+                self.erased.add(operation.session_id)
+            case EraseMessages(), ErasedMessages():
+                self._erased(operation, answer)
             case Expire(), Expired():
                 if answer.session is not None:
                     self.of(answer.session, operation.new)
@@ -210,6 +221,24 @@ class Book:
                 transcript.cut("purge", span)
             case _:
                 assert not isinstance(answer, Exception)
+
+    def _erased(self, operation: EraseMessages, answer: ErasedMessages) -> None:
+        transcript = self.sessions[operation.session_id]
+        whole = operation.session_id in self.erased or not operation.copies
+        copied = "n1" in self.erased  # what says "copied" is a copy of that session's first message
+        gone = {
+            seq
+            for seq in range(operation.from_seq, operation.through_seq + 1)
+            if seq in transcript.held and (whole or (copied and transcript.held[seq] == ("user", "copied")))
+        }
+        assert answer.gone == len(gone)
+        if operation.dry_run or not gone:
+            return
+        for seq in gone:
+            del transcript.held[seq]
+        transcript.ids = {name: seq for name, seq in transcript.ids.items() if seq not in gone}
+        if operation.session_id not in self.erased:
+            transcript.cut("erase", gone)
 
     def _begun(self, operation: Begin, answer: Begun) -> None:
         transcript = self.of(answer.session_id, operation.create)

@@ -9,22 +9,29 @@ import msgspec
 from hypothesis import strategies as st
 
 from palaver import codec
+from palaver.erasure import SessionTarget
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage, assistant, system, tool, user
 from palaver.operations import (
     Alias,
     Append,
     Begin,
+    BeginErasure,
     Bind,
     ClaimTodo,
+    ClearErased,
     Compact,
     Create,
     Cut,
     Delete,
     Edit,
     EndTodo,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
     Expire,
     Finish,
+    FinishErasure,
     Hold,
     Lease,
     NewSession,
@@ -52,6 +59,7 @@ SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
 """The newest session, the one before, and the one before that; an id that may be anybody's."""
 KEYS = ("k1", "k2", "k3")
 OWNERS = ("", "a")
+ERASURE = "e"
 LATER = from_micros(START + 10**15)  # a time of a message's own, years ahead of the clock
 
 
@@ -64,6 +72,7 @@ texts = st.sampled_from(
         assistant("well"),
         tool("c1", "42"),
         system("be kind"),
+        user("copied", copied_from="n1~1"),  # of the first session that is made
     )
 )
 known = st.sampled_from(
@@ -220,6 +229,19 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
         expected=st.sampled_from((ACTUAL, ACTUAL, 1)),
         drafted_rev=st.sampled_from((None, ACTUAL, BEFORE, BEFORE)),
     ),
+    st.builds(EraseSession, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
+    st.builds(
+        EraseMessages,
+        at=st.just(0),
+        erasure_id=st.just(ERASURE),
+        session_id=sessions,
+        from_seq=st.integers(1, 3),
+        through_seq=st.integers(0, 12),
+        copies=st.booleans(),
+        dry_run=st.sampled_from((False, False, True)),
+    ),
+    st.builds(ClearErased, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
+    st.builds(EraseSummaries, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
     st.builds(Withdraw, **by_id, expected=st.sampled_from((ACTUAL, ACTUAL, ACTUAL, 1))),
     st.builds(ClaimTodo, **by_id, token=st.just(NEW), holder=holders, micros=seconds.map(lambda s: s * SECOND)),
     st.builds(
@@ -233,6 +255,13 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Sweep, **seen, verb=st.sampled_from(("purge", "delete", "archive")), most=st.sampled_from((1, 2, 1000))),
     st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
 )
+
+
+ERASING = (
+    BeginErasure(at=START, erasure_id=ERASURE, target=SessionTarget("nobody"), secret=bytes(32)),
+    FinishErasure(at=START, erasure_id=ERASURE),
+)
+"""What is on record before sessions are erased."""
 
 
 @st.composite

@@ -19,6 +19,7 @@ from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
 from palaver.endpoints import ModelSettings
 from palaver.errors import (
+    ContentErased,
     CorruptRecord,
     CounterUnavailable,
     CredentialRefused,
@@ -98,6 +99,7 @@ __all__ = [
     "CompactionDraft",
     "CompactionDue",
     "CompactionPolicy",
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
     "CredentialRefused",

@@ -12,6 +12,7 @@
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
     ├── InvalidMessage           (ValueError)    a message that could not be stored and read back
     ├── CredentialRefused        (ValueError)    a setting that holds a key or password instead of its name
+    ├── ContentErased                            a message that was erased from this store comes again
     ├── UnsupportedFormat        (ValueError)    a wire format or codec version that is not known
     ├── CounterUnavailable                       a tokenizer that is not installed, or lacks its vocabulary
     ├── CorruptRecord                            a stored record that cannot be decoded (store, location, excerpt)
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from palaver.model import Message
 
 __all__ = [
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
     "CredentialRefused",
@@ -132,6 +134,10 @@ class InvalidMessage(PalaverError, ValueError):
 
 class CredentialRefused(PalaverError, ValueError):
     """This looks like a credential: give the name of what holds it."""
+
+
+class ContentErased(PalaverError):
+    """This message was erased from this store: it is not taken in again."""
 
 
 class UnsupportedFormat(PalaverError, ValueError):

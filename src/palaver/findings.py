@@ -26,6 +26,7 @@ Kind: TypeAlias = Literal[
     "feed",
     "history",
     "todo",
+    "erasure",
 ]
 Severity: TypeAlias = Literal["fault", "note"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -196,6 +197,12 @@ PROBLEMS: dict[str, Problem] = {
         "todo",
         "work that had to be done before a reset failed for the last time",
         "see why it failed, and do it by hand from the session that was reset",
+        repair=False,
+    ),
+    "erasure_unfinished": Problem(
+        "erasure",
+        "what was to be erased may still be there",
+        "if nothing is erasing now, erase again, anything: what was begun is finished first",
         repair=False,
     ),
     "quarantined": Problem(

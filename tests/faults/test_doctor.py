@@ -116,6 +116,9 @@ DAMAGES = {
     "a to-do that was given up": Damage(
         "todo_given_up", "INSERT INTO todos VALUES (1, 'x', 'given_up', 1, 0, 1, 3, 'no', 't', NULL, 1)"
     ),
+    "an erasure that has not ended": Damage(
+        "erasure_unfinished", "INSERT INTO erasures VALUES ('e', 1, NULL, NULL, NULL, NULL, '{}')"
+    ),
     "a mark of an import of no session": Damage("import_orphan", "INSERT INTO imports VALUES (88, 1, 1, 1)"),
     "an alias of no session": Damage("alias_orphan", "UPDATE aliases SET session = 88"),
     "a key of no session": Damage("key_orphan", "UPDATE keys SET session = 88, previous = 0 WHERE key = 'k4'"),
@@ -157,7 +160,7 @@ DAMAGES = {
     "no codec": Damage("meta", "DELETE FROM meta WHERE name = 'codec'"),
     "a pruned mark of noise": Damage("meta", "UPDATE meta SET value = 'soon' WHERE name = 'pruned'"),
 }
-BEYOND_REPAIR = {"media_missing", "media_damaged", "todo_given_up"}
+BEYOND_REPAIR = {"erasure_unfinished", "media_missing", "media_damaged", "todo_given_up"}
 FOUND_ELSEWHERE = {
     "database": "tests/faults/test_unusable_files.py",
     "database_index": "below",

@@ -42,6 +42,7 @@ from tests.store_operations import (
     ACTUAL,
     BEFORE,
     CURRENT,
+    ERASING,
     KEYS,
     NEW,
     OWNERS,
@@ -84,6 +85,15 @@ def _unlinked(record: SessionRecord) -> SessionRecord:
     )
 
 
+def _erasable(store: Store) -> Any:
+    """What an erasure sees, without what is each store's own."""
+    found = store.erasable(0, limit=EVERYTHING)
+    assert [each.row.number for each in found] == sorted(each.row.number for each in found)
+    return sorted(
+        (plain(each.row).id, plain(each.row), each.last_seq, sorted(each.keys), each.first_kind) for each in found
+    )
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Operations by chance, on all stores."""
 
@@ -120,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(first=short(begins), second=short(creates))
     def begin_somewhere(self, first: Operation, second: Operation) -> None:
         """There is something to work on from the start."""
-        self._commit([self._resolved(first), self._resolved(second)], 0)
+        self._commit([*ERASING, self._resolved(first), self._resolved(second)], 0)
 
     @rule(batch=st.lists(operations, min_size=1, max_size=4), file=files, micros=steps)
     def commit(self, batch: list[Operation], file: int, micros: int) -> None:
@@ -168,6 +178,8 @@ class StoreMachine(RuleBasedStateMachine):
             self._agree(lambda s, o: s.usage(o), owner)
             self._agree(lambda s, o: s.changes(None, owner=o), owner)
             self._agree(_stats, owner)
+        self._agree(lambda s: s.erasures())
+        self._agree(_erasable)
         self._agree_on_searches()
         self._agree_on_upkeep()
         self._agree(lambda s: s.check())

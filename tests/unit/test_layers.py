@@ -39,7 +39,7 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations backups budget codec compaction context delivery endpoints exchanges findings formats info
+        annotations backups budget codec compaction context delivery endpoints erasure exchanges findings formats info
         key_layout key_presets keys media operations records redact replay reset rows search settings sweeping times
         titles tokens window
         """,

@@ -49,6 +49,7 @@ COLD = {
     "put_search_state": "the same",
     "still_stored": "reads an array of its own",
     "drop_indexed": "the messages of a purge, one by one, see below",
+    "erasures": "a report, of few rows",
     "orphan_media": "a sweep looks for what belongs to nothing",
     "orphan_media_refs": "the same",
     "orphan_queue": "the same",

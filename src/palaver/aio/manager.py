@@ -18,15 +18,19 @@ from palaver.aio.upkeep import AsyncUpkeep
 from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
+from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, feed, naming, searching, usage
+from palaver.flows import doctor, erasing, feed, naming, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.erasing import Progress as ErasureProgress
+from palaver.flows.erasing import target_of
 from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
 from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
+from palaver.keys import Origin
 from palaver.manager import ManagerBase, aware
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
@@ -219,6 +223,38 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         """See `SessionManager.restore`."""
         found = await self._handover.drive(flows.restore(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
+
+    async def erase(
+        self,
+        *,
+        owner: str | None = None,
+        user: Origin | str | None = None,
+        session: str | None = None,
+        dry_run: bool = False,
+        scrub: bool = True,
+        progress: ErasureProgress | None = None,
+    ) -> EraseReport:
+        """See `SessionManager.erase`."""
+        core = self._core
+        target = target_of(core, owner, user, session)
+        return await self._handover.drive(
+            erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress)
+        )
+
+    async def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
+        """See `SessionManager.erase_again`."""
+        core = self._core
+        return await self._handover.drive(
+            erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None)
+        )
+
+    async def erasures(self) -> builtins.list[Erasure]:
+        """See `SessionManager.erasures`."""
+        return await self._handover.drive(erasing.records(self._core))
+
+    async def scrub(self) -> ScrubReport:
+        """See `SessionManager.scrub`."""
+        return await self._handover.drive(erasing.scrub(self._core))
 
     async def open_turns(self) -> builtins.list[OpenTurn]:
         """See `SessionManager.open_turns`."""

@@ -15,6 +15,7 @@ from palaver.cli import (
     feed,
     keeping,
     listing,
+    removing,
     reports,
     search,
     serving,
@@ -360,6 +361,7 @@ def stats(
 
 
 changes.add_to(app)
+removing.add_to(app)
 compaction.add_to(app)
 transfer.add_to(app)
 keeping.add_to(app)

@@ -39,7 +39,9 @@ def at_once(
     if drafts:
         newest = max((draft.at for _, draft in drafts if draft.at is not None), default=now)
         messages = tuple(draft for _, draft in drafts)
-        operations.append(Append(at=min(newest, now), owner=core.owner, session_id=new.id, messages=messages))
+        operations.append(
+            Append(at=min(newest, now), owner=core.owner, session_id=new.id, messages=messages, restoring=True)
+        )
     seqs = {index: seq for seq, (index, _) in enumerate(drafts, 1)}
     for low, high in session.cuts:
         cut = [seqs[index] for index in range(low, high) if index in seqs]

@@ -196,7 +196,9 @@ class Storing:
         for chunk in _chunks(new, self._session.copies):
             drafts = tuple(self._marked(index, draft, session_id, known) for index, draft in chunk)
             newest = max((draft.at for draft in drafts if draft.at is not None), default=core.at())
-            operation = Append(at=min(newest, core.at()), owner=core.owner, session_id=session_id, messages=drafts)
+            operation = Append(
+                at=min(newest, core.at()), owner=core.owner, session_id=session_id, messages=drafts, restoring=True
+            )
             appended = _committed(core, *first, operation)[-1]
             first = ()
             for draft, seq in zip(drafts, appended.seqs, strict=True):

@@ -11,8 +11,9 @@ from typing import Any
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import InvalidMessage, SessionEnded
+from palaver.errors import ContentErased, InvalidMessage, SessionEnded
 from palaver.formats.wire import is_object
+from palaver.importers.erased import keep_unerased
 from palaver.importers.locating import free_key, located
 from palaver.importers.report import SessionReport
 from palaver.importers.storing import Storing
@@ -45,7 +46,7 @@ class Writer:
     def write(self, session: SourceSession) -> SessionReport:
         """Store what is new of a conversation. Raises StoreError."""
         notes = list(session.notes)
-        _keep__storable(session, notes)
+        _keep_storable(session, notes)
         ids = {message.id for message in session.messages if message.id is not None}
         alias, info, known = located(self._core, session, ids)
         if alias != session.alias:
@@ -53,7 +54,7 @@ class Writer:
             notes.append(note("aside", session.file, None, told))
         planned = self._planned.setdefault(alias, set()) if self.dry_run else set[str]()
         present = sum(message.id in known or message.id in planned for message in session.messages)
-        new = _drafted(session, known.keys() | planned, notes)
+        new = keep_unerased(self._core, session, alias, _drafted(session, known.keys() | planned, notes), notes)
         skipped = session.records - present - len(new)
         report = SessionReport(
             system=session.system,
@@ -80,6 +81,9 @@ class Writer:
                 reason = "its session has ended in the store: resume it under its key, and import again"
                 notes.append(note("skipped", session.file, None, f"{len(new)} new messages; {reason}"))
                 report.status, report.imported, report.skipped = "refused", 0, skipped + len(new)
+            except ContentErased as exc:  # since it was looked at
+                notes.append(note("skipped", session.file, None, f"{exc}; import again for the rest"))
+                report.status, report.imported, report.skipped = "refused", 0, skipped + len(new)
         report.session_id = info.id if info is not None else None
         self._stored[session.system, session.place, session.id] = report.session_id
         report.notes = tuple(notes)
@@ -104,7 +108,7 @@ class Writer:
         return is_object(imported) and imported.get("key") == session.key
 
 
-def _keep__storable(session: SourceSession, notes: list[Note]) -> None:
+def _keep_storable(session: SourceSession, notes: list[Note]) -> None:
     """Leave out metadata that no store could keep."""
     session.metadata, left = _storable(session.metadata)
     session.facts, more = _storable(session.facts)

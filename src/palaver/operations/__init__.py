@@ -4,6 +4,7 @@
     Begin, Retry, Take, Renew, Finish        turns
     Create, Rotate, Bind, Alias, SetInfo,    sessions, keys and names
     Hold, Delete, Restore, PurgeSession
+    BeginErasure, EraseSession, …            erasure, in steps
     Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
@@ -21,6 +22,17 @@ from palaver.operations.aliases import Alias
 from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
+from palaver.operations.erasure import (
+    BeginErasure,
+    ClearErased,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
+    EraseTraces,
+    FinishErasure,
+    Scrubbed,
+)
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
@@ -36,16 +48,23 @@ AnyOperation: TypeAlias = (
     Alias
     | Append
     | Begin
+    | BeginErasure
     | Bind
+    | ClearErased
     | ClaimTodo
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EraseMessages
+    | EraseSession
+    | EraseSummaries
+    | EraseTraces
     | EndTodo
     | Expire
     | Finish
+    | FinishErasure
     | Hold
     | Import
     | Purge
@@ -57,6 +76,7 @@ AnyOperation: TypeAlias = (
     | Restore
     | Retry
     | Rotate
+    | Scrubbed
     | SetInfo
     | Settle
     | Sweep
@@ -71,9 +91,11 @@ __all__ = [
     "Append",
     "Appended",
     "Begin",
+    "BeginErasure",
     "Begun",
     "Bind",
     "ClaimTodo",
+    "ClearErased",
     "Compact",
     "CompactedMeanwhile",
     "Create",
@@ -81,9 +103,15 @@ __all__ = [
     "Delete",
     "Edit",
     "EndTodo",
+    "EraseMessages",
+    "EraseSession",
+    "EraseSummaries",
+    "EraseTraces",
+    "ErasedMessages",
     "Expire",
     "Expired",
     "Finish",
+    "FinishErasure",
     "Finished",
     "Hold",
     "Import",
@@ -103,6 +131,7 @@ __all__ = [
     "Retry",
     "Rotate",
     "Rotated",
+    "Scrubbed",
     "SetInfo",
     "Settle",
     "Settled",

@@ -20,12 +20,12 @@ from palaver.operations.base import (
 from palaver.operations.ledger import Ledger
 from palaver.operations.lifting import RETRY, lift, undo_retry
 from palaver.operations.ranges import cut_range, merged
-from palaver.rows import MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, VersionRow
+from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, VersionRow
 
 __all__ = ["Edit", "Redo", "Redone", "Replace"]
 
-NOT_LIFTED = frozenset({"purge", "rollback"})
-"""Kinds of cuts that redo leaves alone: what was purged is gone, and a turn that was rolled back never was."""
+NOT_LIFTED = GONE | {"rollback"}
+"""Kinds of cuts that redo leaves alone: what is gone is gone, and a turn that was rolled back never was."""
 
 
 class Redone(msgspec.Struct, frozen=True, gc=False):

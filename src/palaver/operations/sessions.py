@@ -6,13 +6,14 @@ import msgspec
 
 from palaver import codec
 from palaver.endpoints import ModelSettings, admitted
-from palaver.errors import InvalidMessage, SessionConflict
+from palaver.errors import ContentErased, InvalidMessage, SessionConflict
 from palaver.operations.base import (
     KeyMoved,
     Operation,
     append,
     bump,
     close_turn,
+    guard,
     open_session,
     require_rev,
     require_text,
@@ -72,7 +73,7 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
                 raise SessionConflict(msg, expected=None, actual=actual)
         row = add_session(ledger, self.new, owner, self.at)
         if self.key is not None:
-            bind(ledger, owner, self.key, row, row.created_at)
+            row = bind(ledger, owner, self.key, row, row.created_at)
         require_text(self.alias, "alias")
         if self.alias is not None:
             known = ledger.alias(owner, self.alias)
@@ -134,7 +135,7 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
             keys = ((owner, self.key),)
         row = add_session(ledger, self.new, owner, self.at)
         for _, key in keys:
-            bind(ledger, owner, key, row, self.at, reason="reset")
+            row = bind(ledger, owner, key, row, self.at, reason="reset")
         ledger.add_change(row.number, row.rev, ChangeKind.RESET)
         if self.before_reset and old is not None:
             left = ledger.session(old.number)
@@ -181,7 +182,7 @@ class Bind(Operation, frozen=True, kw_only=True, tag="bind"):
         if bound is not None and bound.session == row.number and row.ended_at is None:
             return row
         row = bump(ledger, row, ended_at=None, end_reason=None)
-        bind(ledger, row.owner, self.key, row, self.at, reason="switch")
+        row = bind(ledger, row.owner, self.key, row, self.at, reason="switch")
         ledger.add_change(row.number, row.rev, ChangeKind.BOUND)
         return row
 
@@ -321,23 +322,26 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
         row = msgspec.structs.replace(row, compaction=1)
         ledger.put_session(row)
     ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
+    row = guard(ledger, row, at, "owner", owner)
     if new.carried:
         try:
             done = append(ledger, row, new.carried, at)
-        except InvalidMessage as error:  # an image that a message to be copied refers to was purged since it was read
+        # What is to be copied was erased, or an image in it was purged, since it was read.
+        except (ContentErased, InvalidMessage) as error:
             raise KeyMoved(str(error), expected=new.parent, actual=None) from error
         row = ledger.session(row.number)
         ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, 1, done.last_seq)
     return row
 
 
-def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> None:
-    """Point a key at a session; the one it leaves ends if that was its last key."""
+def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> SessionRow:
+    """Point a key at a session, and give its row as it is then; the one it leaves ends if that was its last key."""
     require_text(key, "key")
     bound = ledger.binding(owner, key)
     if bound is not None and bound.session == row.number:
-        return
+        return row
     previous = bound.session if bound is not None else 0
+    row = guard(ledger, row, at, "key", owner, key)
     ledger.put_binding(owner, key, Binding(row.number, previous, at))
     if previous and not ledger.keys(previous):
         left = ledger.session(previous)
@@ -347,3 +351,4 @@ def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason:
             ledger.add_change(previous, left.rev, ChangeKind.TURN_INTERRUPTED)
         left = bump(ledger, left, ended_at=at, end_reason=reason)
         ledger.add_change(previous, left.rev, ChangeKind.ENDED)
+    return row

@@ -134,7 +134,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 msg = f"key {self.key!r} points at no session any more: read it again and retry"
                 raise KeyMoved(msg, expected=self.session_id, actual=None)
             row = add_session(ledger, self.create, owner, self.at)
-            bind(ledger, owner, self.key, row, self.at)
+            row = bind(ledger, owner, self.key, row, self.at)
             return row, 0, True
         row = ledger.session(binding.session)
         if row.id != self.session_id:

@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from palaver.errors import (
+    ContentErased,
     CorruptRecord,
     CounterUnavailable,
     CredentialRefused,
@@ -86,6 +87,7 @@ _STATUS: dict[type[PalaverError], int] = {
     CursorExpired: 410,
     InvalidKey: 422,
     InvalidMessage: 422,
+    ContentErased: 410,
     CredentialRefused: 422,
     UnsupportedFormat: 422,
     CorruptRecord: 500,

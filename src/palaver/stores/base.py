@@ -18,13 +18,14 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.backups import Backup
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import TurnRow
+from palaver.rows import SessionRow, TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
 from palaver.stores.waking import Wakes
@@ -35,6 +36,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "Change",
     "ChangePage",
+    "Erasable",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -143,6 +145,17 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     codec: int
 
 
+class Erasable(msgspec.Struct, frozen=True):
+    """A session as an erasure looks at it: deleted or not, and whoever's it is."""
+
+    row: SessionRow
+    last_seq: int
+    keys: tuple[tuple[str, str], ...]
+    """Owner and key of each."""
+    first_kind: int | None
+    """Kind of its first message, which is a copy where any is; None: that is not stored, and nothing is known."""
+
+
 class Store(ABC):
     """Where conversations are kept. See the module's docstring."""
 
@@ -196,7 +209,7 @@ class Store(ABC):
         """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
 
     @abstractmethod
-    def beginning(self, owner: str | None, text: str, *, by: Literal[title, id], limit: int) -> list[SessionName]:
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
         """Sessions whose title, folded by `titles.folded`, or whose id begins with `text`, in the order of that.
 
         Of one owner, or (None) of all; deleted ones are left out, ended, archived and hidden ones are not. Read off an
@@ -413,6 +426,28 @@ class Store(ABC):
     @abstractmethod
     def backups(self) -> list[Backup]:
         """The backups that were made of this store and are still there, the oldest first."""
+
+    # ------------------------------------------------------------------ erasing
+    @abstractmethod
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        """Sessions with numbers above `after`, in order; deleted, hidden and purged ones too."""
+
+    @abstractmethod
+    def erasures(self) -> list[Erasure]:
+        """Every erasure, oldest first. One without `ended_at` was interrupted, or is under way."""
+
+    @abstractmethod
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        """Which of these marks (`palaver.erasure.marks_of`) are those of something that was erased."""
+
+    @abstractmethod
+    def scrub(self) -> ScrubReport:
+        """Leave nothing of what was removed: not in free space, not in the search index, not in logs. May take long.
+
+        Where it cannot be finished (somebody reads, no room), the answer says why; doing it again is safe.
+        """
 
     # ------------------------------------------------------------------ life
     @property

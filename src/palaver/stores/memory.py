@@ -13,6 +13,7 @@ import msgspec
 from palaver import codec
 from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
 from palaver.findings import Finding, Findings, Progress, Repaired, finding
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -37,7 +38,8 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import upkeep, views
-from palaver.stores.base import Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.erasing import unfinished
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.searching import Candidate, Found, search_page
@@ -132,6 +134,18 @@ class _Ledger(CachedLedger):
 
     def _load_import_mark(self, number: int) -> ImportMark | None:
         return None
+
+    def _load_erasure(self, erasure_id: str) -> Erasure | None:
+        return None
+
+    def _load_secret(self, _name: str) -> bytes | None:
+        return None
+
+    def _load_erased(self, mark: bytes) -> int | None:
+        return None
+
+    def _load_aliases(self, number: int) -> list[tuple[str, str]]:
+        return [name for name, to in self.aliases_by_name.rows.items() if to == number]
 
 
 class MemoryStore(Store):
@@ -369,6 +383,32 @@ class MemoryStore(Store):
                 blob=ledger.blobs.rows.get if media else None,
             )
 
+    # ------------------------------------------------------------------ erasing
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        with self._open() as ledger:
+            rows = sorted((n, r) for n, r in ledger.sessions.rows.items() if n > after and r is not None)
+            out: list[Erasable] = []
+            for number, row in rows:
+                if (owner is None or row.owner == owner) and (session_id is None or row.id == session_id):
+                    first = ledger.messages.rows.get((number, 1))
+                    kind = first.kind if first is not None else None
+                    out.append(Erasable(row, ledger.head(number).last_seq, ledger.keys(number), kind))
+            return out[:limit]
+
+    def erasures(self) -> list[Erasure]:
+        with self._open() as ledger:
+            return sorted((e for e in ledger.erasures.rows.values() if e is not None), key=lambda e: e.id)
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self._open() as ledger:
+            return {each for each in marks if ledger.erased_at(each) is not None}
+
+    def scrub(self) -> ScrubReport:
+        with self._open():
+            return ScrubReport(done=True)
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._open() as ledger:
@@ -588,6 +628,9 @@ class MemoryStore(Store):
                 if asked is None or owner not in {None, asked.owner}:
                     raise SessionNotFound(f"no session {session_id!r}: check the id and the owner")
             found = Findings(self.name)
+            if owner is None and session_id is None:
+                for each in unfinished(self.erasures()):
+                    found.add(each)
             for number, row in ledger.sessions.rows.items():
                 if row is None or owner not in {None, row.owner} or session_id not in {None, row.id}:
                     continue
@@ -672,7 +715,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         row=portable(row),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
-        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
+        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases_by_name.rows.items() if to == number)),
         cuts=ledger.cuts(number),
         compactions=ledger.compactions(number),
         queued=ledger.queued(number),

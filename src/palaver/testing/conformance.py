@@ -6,6 +6,7 @@ from palaver.testing.base import OpenStore
 from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
 from palaver.testing.doctor import Doctor
+from palaver.testing.erasure import Erasures
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
@@ -53,6 +54,7 @@ class StoreConformance(
     Repeats,
     Deletions,
     Copies,
+    Erasures,
     Edits,
     Replacements,
     Titles,

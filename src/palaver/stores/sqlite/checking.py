@@ -14,6 +14,7 @@ import apsw
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding, Findings, Progress, finding
 from palaver.operations.ranges import joined, merged, without
+from palaver.rows import GONE
 from palaver.stores.sqlite.bodies import check_bodies, check_versions
 from palaver.stores.sqlite.fields import damaged_fields
 from palaver.stores.sqlite.media import check_media
@@ -42,6 +43,7 @@ _RELATIONS = (
     ("check_imports", "import_orphan"),
     ("check_todos", "todo_orphan"),
     ("check_given_up", "todo_given_up"),
+    ("check_erasures", "erasure_unfinished"),
     ("check_aliases", "alias_orphan"),
     ("check_keys", "key_orphan"),
     ("check_keys_ended", "key_ended"),
@@ -236,7 +238,7 @@ class Checking:
         if user != head.user_seq:
             detail = f"its newest user message is said to be seq {head.user_seq}, and is {user}"
             self._sink(Spot("newest_user", number, None, None, detail))
-        purged = joined([(c.from_seq, c.through_seq) for c in cuts if c.kind == "purge"])
+        purged = joined([(c.from_seq, c.through_seq) for c in cuts if c.kind in GONE])
         for low, high in holes:
             for first, last in without(purged, low, high):
                 detail = f"no message at seq {first} to {last}, and nobody purged them"

@@ -118,6 +118,11 @@ SELECT t.session, NULL, NULL, 'its to-do of ' || date(t.made_at / 1000000, 'unix
        || t.failures || ' failures: ' || coalesce(t.error, '')
 FROM todos t JOIN sessions s ON s.number = t.session WHERE t.state = 'given_up';
 
+-- name: check_erasures
+-- Erasures that began and have not ended. Four columns.
+SELECT NULL, NULL, 'erasure ' || id, 'it began at ' || datetime(began_at / 1000000, 'unixepoch') || ' UTC and has not ended'
+FROM erasures WHERE ended_at IS NULL;
+
 -- name: check_aliases
 -- Aliases of no session. Four columns.
 SELECT a.session, NULL, 'alias ' || quote(a.alias) || ' of owner ' || quote(a.owner), 'it leads to no session'
@@ -242,11 +247,12 @@ SELECT NULL, NULL, location, 'set aside as it was found, ' || length(body) || ' 
 -- name: mend_recovered
 -- A session for messages that have none.
 INSERT INTO sessions (number, id, owner, created_at, last_active, last_seq, message_count, user_seq, rev, explicit,
-    archived, pinned, hidden, ended_at, end_reason, leading_seq, cut_count, compaction, stored_at)
+    archived, pinned, hidden, ended_at, end_reason, leading_seq, cut_count, compaction, stored_at,
+    guarded_until)
 VALUES (:number, :id, '', :at, :at, 0, 0, 0,
     (SELECT coalesce(max(rev), 0) FROM changes WHERE session = :number), 1, 0, 0, 0, :at, 'recovered', 0,
     (SELECT count(*) FROM cuts WHERE session = :number),
-    coalesce((SELECT max(id) FROM compactions WHERE session = :number AND stale = 0), 0), :at);
+    coalesce((SELECT max(id) FROM compactions WHERE session = :number AND stale = 0), 0), :at, 0);
 
 -- name: mend_ids
 DELETE FROM message_ids WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = session);
@@ -386,9 +392,6 @@ INSERT INTO search_state (position, part, walked, words) VALUES (?, ?, ?, ?);
 
 -- name: mend_indexes
 REINDEX;
-
--- name: put_meta
-INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: drop_meta
 DELETE FROM meta WHERE name = ?;

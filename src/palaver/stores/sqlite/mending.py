@@ -14,7 +14,7 @@ from palaver.errors import CorruptRecord
 from palaver.findings import Repaired
 from palaver.operations import Ledger, Operation
 from palaver.operations.ranges import cut_range, joined, merged, without
-from palaver.rows import ChangeKind, SessionRow
+from palaver.rows import GONE, ChangeKind, SessionRow
 from palaver.search import WORDS_VERSION
 from palaver.stores.sqlite.bodies import right_kind
 from palaver.stores.sqlite.checking import gaps, newest_user
@@ -261,7 +261,7 @@ def _gaps(work: _Work) -> int:
     done = 0
     for number in work.numbers:
         cuts = [cut_row(row) for row in work.sql.all("cuts", (number,))]
-        purged = joined([(c.from_seq, c.through_seq) for c in cuts if c.kind == "purge"])
+        purged = joined([(c.from_seq, c.through_seq) for c in cuts if c.kind in GONE])
         holes = gaps(work.sql, number, work.ledger.head(number).last_seq)
         missing = [piece for low, high in holes for piece in without(purged, low, high)]
         work.remove(number, missing)

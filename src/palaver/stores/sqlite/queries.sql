@@ -5,14 +5,15 @@
 -- One session, by its number.
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
        preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction, stored_at, title_source, settings
+       cut_count, compaction, stored_at, guarded_until, title_source, settings
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
 -- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
@@ -30,7 +31,8 @@ WHERE s.id = ?;
 -- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
@@ -58,7 +60,8 @@ WHERE s.number = ?;
 -- A page of sessions of all owners, newest activity first.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -78,7 +81,8 @@ LIMIT :limit;
 -- The same for one owner.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -99,7 +103,8 @@ LIMIT :limit;
 -- The same, of those that are as wanted: looked through until the page is full.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -126,7 +131,8 @@ LIMIT :limit;
 -- The same, of those that are as wanted: looked through until the page is full.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -197,16 +203,18 @@ SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMI
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, stored_at, title_source, settings, last_seq, message_count, last_active, user_seq,
-    title_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
+    cut_count, compaction, stored_at, guarded_until, title_source, settings, last_seq, message_count, last_active,
+    user_seq, title_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET owner = excluded.owner, rev = excluded.rev,
+    explicit = excluded.explicit, notice = excluded.notice,
     origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
     tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
     hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
-    compaction = excluded.compaction, stored_at = excluded.stored_at, title_source = excluded.title_source,
-    settings = excluded.settings, title_key = excluded.title_key, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    compaction = excluded.compaction, stored_at = excluded.stored_at, guarded_until = excluded.guarded_until,
+    title_source = excluded.title_source, settings = excluded.settings, title_key = excluded.title_key,
+    last_seq = excluded.last_seq, message_count = excluded.message_count,
     last_active = excluded.last_active, user_seq = excluded.user_seq;
 
 -- name: put_head
@@ -242,6 +250,12 @@ ON CONFLICT (owner, alias) DO UPDATE SET session = excluded.session;
 
 -- name: message
 SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
+
+-- name: aliases_of
+SELECT owner, alias FROM aliases WHERE session = ?;
+
+-- name: drop_alias
+DELETE FROM aliases WHERE owner = ? AND alias = ?;
 
 -- name: put_message
 INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
@@ -293,6 +307,16 @@ DELETE FROM aliases WHERE session = ?;
 
 -- name: purge_compactions
 DELETE FROM compactions WHERE session = ?;
+
+-- name: purge_quarantine
+-- Damaged records of a session, by where they were found: `session <id> seq <n>`.
+DELETE FROM quarantine
+WHERE location >= :prefix AND location < :end
+  AND CAST(substr(location, length(:prefix) + 1) AS INTEGER) BETWEEN :low AND :high;
+
+-- name: purge_damaged_blob
+DELETE FROM quarantine
+WHERE location = 'media ' || :address AND NOT EXISTS (SELECT 1 FROM media_refs WHERE address = :address);
 
 -- name: put_blob
 INSERT INTO media (address, data) VALUES (?, ?)
@@ -399,6 +423,9 @@ SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM comp
 
 -- name: compaction
 SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM compactions WHERE session = ? AND id = ?;
+
+-- name: drop_compaction
+DELETE FROM compactions WHERE session = ? AND id = ?;
 
 -- name: put_compaction
 INSERT OR REPLACE INTO compactions (session, id, summary, from_seq, through_seq, previous, stale, created_at)
@@ -581,7 +608,8 @@ FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :
 -- A page of sessions for a sweep, by their numbers, each with what tells whether anybody needs it.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.title_source, s.settings,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        m.id, m.back, m.at,
        t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,
@@ -655,3 +683,41 @@ INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);
 -- name: data_version
 -- Changes when any other connection has written.
 PRAGMA data_version;
+
+-- name: erasable
+-- Sessions in the order that they were made, deleted ones too; with the kind of their first message.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295)),
+       (SELECT m.kind FROM messages m WHERE m.id = (s.number << 32 | 1))
+FROM sessions s
+WHERE s.number > :after AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
+ORDER BY s.number LIMIT :limit;
+
+-- name: erasures
+SELECT id, began_at, target, scope, ended_at, scrubbed_at, counts FROM erasures ORDER BY id;
+
+-- name: erasure
+SELECT id, began_at, target, scope, ended_at, scrubbed_at, counts FROM erasures WHERE id = ?;
+
+-- name: put_erasure
+INSERT INTO erasures (id, began_at, target, scope, ended_at, scrubbed_at, counts) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET target = excluded.target, scope = excluded.scope, ended_at = excluded.ended_at,
+    scrubbed_at = excluded.scrubbed_at, counts = excluded.counts;
+
+-- name: erased
+SELECT at FROM erased WHERE mark = ?;
+
+-- name: put_erased
+INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;
+
+-- name: put_meta
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: merge_index
+-- Merges so many pages of the index; what was deleted is not in what is written. Negative: begin to merge everything.
+INSERT INTO search_index (search_index, rank) VALUES ('merge', ?);

@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 from palaver import codec, media
+from palaver.erasure import Erasure, keyed
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
@@ -21,7 +22,7 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
-from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
@@ -33,6 +34,7 @@ from palaver.stores.sqlite.rows import (
     TURN_COLUMNS,
     compaction_row,
     cut_row,
+    erasure_row,
     head_row,
     holder_of,
     newer_head,
@@ -353,6 +355,27 @@ class Reads:
         with self.snapshot():
             found = self._any(session_id, owner)
             return recording.chunk(self.sql, *found, after=after, limit=limit, media=media)
+
+    # ------------------------------------------------------------------ erasing
+    def erasable(self, after: int, *, limit: int, owner: str | None, session_id: str | None) -> list[Erasable]:
+        with self.snapshot():
+            given = {"after": after, "limit": limit, "owner": owner, "session": session_id}
+            rows = self.sql.all("erasable", given)
+            return [
+                Erasable(session_row(r), _listed_head(r).last_seq, tuple(self.sql.all("keys_of", (r[0],))), r[-1])
+                for r in rows
+            ]
+
+    def erasures(self) -> list[Erasure]:
+        return [erasure_row(row) for row in self.sql.all("erasures")]
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self.snapshot():
+            found = self.sql.one("meta", ("erasure_secret",))
+            if found is None:
+                return set()
+            secret = bytes.fromhex(found[0])
+            return {each for each in marks if self.sql.one("erased", (keyed(secret, each),)) is not None}
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.erasure import Erasure, Target
 from palaver.rows import (
     MOST,
     CompactionRow,
@@ -27,6 +28,8 @@ __all__ = [
     "TURN_COLUMNS",
     "compaction_row",
     "cut_row",
+    "erasure_row",
+    "erasure_values",
     "head_row",
     "holder_of",
     "newer_head",
@@ -40,12 +43,14 @@ __all__ = [
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 28
+SESSION_COLUMNS = 29
 TURN_COLUMNS = 19
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
 _holder = msgspec.json.Decoder(Holder)
+_target: msgspec.json.Decoder[Target] = msgspec.json.Decoder(Target)
+_counts = msgspec.json.Decoder(dict[str, int])
 _encode = msgspec.json.encode
 
 
@@ -78,8 +83,9 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         cut_count=row[23],
         compaction=row[24],
         stored_at=row[25],
-        title_source=row[26],
-        settings=row[27],
+        guarded_until=row[26],
+        title_source=row[27],
+        settings=row[28],
     )
 
 
@@ -112,6 +118,7 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.cut_count,
         row.compaction,
         row.stored_at,
+        row.guarded_until,
         row.title_source,
         row.settings,
         head.last_seq,
@@ -220,6 +227,32 @@ def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
         previous=row[4],
         stale=row[5],
         created_at=row[6],
+    )
+
+
+def erasure_row(row: tuple[Any, ...]) -> Erasure:
+    """A row of `erasures`."""
+    return Erasure(
+        id=row[0],
+        began_at=row[1],
+        target=_target.decode(row[2]) if row[2] is not None else None,
+        scope=row[3],
+        ended_at=row[4],
+        scrubbed_at=row[5],
+        counts=_counts.decode(row[6]),
+    )
+
+
+def erasure_values(row: Erasure) -> tuple[Any, ...]:
+    """A row of `erasures`, in the order of `put_erasure`."""
+    return (
+        row.id,
+        row.began_at,
+        _encode(row.target).decode() if row.target is not None else None,
+        row.scope,
+        row.ended_at,
+        row.scrubbed_at,
+        _encode(row.counts).decode(),
     )
 
 

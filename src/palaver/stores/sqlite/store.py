@@ -17,6 +17,7 @@ import apsw
 
 from palaver.backups import Backup
 from palaver.clock import utc_now
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -25,7 +26,7 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.sqlite import backup
@@ -36,6 +37,7 @@ from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
 from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import Lines, Reads
+from palaver.stores.sqlite.scrubbing import Scrubbing
 from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
@@ -407,6 +409,33 @@ class SqliteStore(Store):
     ) -> ChangePage:
         with self._reading() as r:
             return r.changes(after, limit=limit, session_id=session_id, owner=owner)
+
+    # ------------------------------------------------------------------ erasing
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        with self._reading() as r:
+            return r.erasable(after, limit=limit, owner=owner, session_id=session_id)
+
+    def erasures(self) -> list[Erasure]:
+        with self._reading() as r:
+            return r.erasures()
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self._reading() as r:
+            return r.erased(marks)
+
+    def scrub(self) -> ScrubReport:
+        self._require_open()
+        with self._indexing:
+            if self._opener.exclusive:
+                with self._exclusive_lock:
+                    return Scrubbing(self._writer, self._opener).run()
+            connection = self._opener.writer()
+            try:
+                return Scrubbing(connection, self._opener).run()
+            finally:
+                connection.close()
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:

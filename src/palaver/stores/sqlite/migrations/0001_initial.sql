@@ -31,6 +31,7 @@ CREATE TABLE sessions (
     cut_count INTEGER NOT NULL,
     compaction INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,  -- when this store got it, or got it back
+    guarded_until INTEGER NOT NULL,  -- until then, what comes is held against what was erased; 0: never
     title_source TEXT,
     settings TEXT,  -- JSON of the model and where it is
     title_key TEXT  -- the title as it is looked for: folded; null for a deleted session
@@ -240,6 +241,17 @@ CREATE TABLE backups (
     content_digest TEXT NOT NULL,
     file_digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- Erasures, and keyed marks of what was erased; see palaver.erasure. The key is in `meta`.
+CREATE TABLE erasures (
+    id TEXT PRIMARY KEY,
+    began_at INTEGER NOT NULL,
+    target TEXT,  -- JSON; NULL once everything is gone
+    scope TEXT,
+    ended_at INTEGER,
+    scrubbed_at INTEGER,
+    counts TEXT NOT NULL  -- JSON
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (mark BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');
