@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from palaver.erasure import EraseReport
 from palaver.findings import Finding, Repaired
 
 __all__ = ["Backup", "RepairReport", "Restored", "file_name", "surplus"]
@@ -46,6 +47,11 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the backup says of itself; None: it is a copy that another program made."""
     kept: str | None = None
     """Where the store is that stood there before."""
+    erased: EraseReport | None = None
+    """What was erased again: from the store that stood there it had been erased since the backup was made."""
+    erasures_lost: bool = False
+    """Whether the store that stood there was too damaged to say what had been erased from it: what was erased since the
+    backup was made is back, and has to be erased anew."""
 
 
 def file_name(stem: str, at: datetime) -> str:

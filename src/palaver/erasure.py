@@ -111,9 +111,9 @@ class EraseReport(msgspec.Struct, frozen=True, kw_only=True):
     scrub: ScrubReport | None = None
     """None: files were not scrubbed, and free pages may hold what was erased until they are."""
     backups: tuple[str, ...] = ()
-    """Backups that the store knows of and that were made before: they still hold what was erased."""
+    """Backups that the store knows of: they may still hold what was erased. To one owner they show their names alone."""
     beyond: tuple[str, ...] = (
-        "exports and copies of the store's files that were made outside of it",
+        "exports and copies of the store's files that were made outside of it, or kept by a restore",
         "what was sent to model providers and to the platforms themselves, and their logs",
         "what others said of it in messages of their own",
     )

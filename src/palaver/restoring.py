@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from palaver.backups import Restored
 from palaver.clock import Clock, utc_now
+from palaver.erasure import EraseReport
 from palaver.findings import Progress
+from palaver.opening import open as open_store
 
 __all__ = ["restore"]
 
@@ -24,17 +26,28 @@ def restore(
     """Make the store at `to` (a SQLite URL or a path) what it was when a backup was made.
 
     The backup is verified first and stays as it is. Where a store with content stands at `to`, it is replaced with
-    `force` only, and kept beside. Whoever reads the change feed begins anew: cursors from before expire. `progress` is
-    told how many pages were copied, of how many.
+    `force` only, and kept beside. What was erased from that store since the backup was made does not come back: it is
+    erased again before the copy takes the store's place. Whoever reads the change feed begins anew: cursors from before
+    expire. `progress` is told how many pages were copied, of how many.
 
     Raises StoreUnavailable for a backup that is damaged or none, SchemaMismatch for one of a later version of Palaver,
-    FileExistsError where there is content, StoreBusy while a process has the store open, StoreFull, ValueError for a
+    FileExistsError where there is content (with `force`: where it
+    and the backup were erased from apart), StoreBusy while a process has the store open, StoreFull, ValueError for a
     URL of another kind of store.
     """
     from palaver.stores.sqlite.restoring import restore as restore_file
 
+    def erase_again(file: Path) -> EraseReport:
+        with open_store(file, clock=clock) as sessions:
+            return sessions.erase_again()
+
     return restore_file(
-        Path(os.fspath(backup)).expanduser(), _file(os.fspath(to)), clock(), force=force, progress=progress
+        Path(os.fspath(backup)).expanduser(),
+        _file(os.fspath(to)),
+        clock(),
+        erase_again=erase_again,
+        force=force,
+        progress=progress,
     )
 
 

@@ -50,6 +50,7 @@ COLD = {
     "still_stored": "reads an array of its own",
     "drop_indexed": "the messages of a purge, one by one, see below",
     "erasures": "a report, of few rows",
+    "every_erased": "a restore takes all of them over",
     "orphan_media": "a sweep looks for what belongs to nothing",
     "orphan_media_refs": "the same",
     "orphan_queue": "the same",

@@ -46,3 +46,8 @@ def restore(path: str, to: str, output: Output, *, force: bool) -> None:
         output.note(f"as it was at {shown(done.backup.made_at)}, with {held}")
     if done.kept is not None:
         output.note(f"what was there before is at {done.kept}")
+    if done.erased is not None:
+        gone = counted(done.erased.counts.get("messages", 0), "message")
+        output.note(f"what was erased since the backup was made was erased again: {gone}")
+    if done.erasures_lost:
+        output.note("the store that was there cannot say what was erased from it: erase that again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -88,6 +89,7 @@ def erase(
     scrubbed: ScrubReport | None = None
     if scrub_files and not dry_run:
         scrubbed = yield from scrub(core, progress)
+    known = yield from long_call(core.store.backups)
     return EraseReport(
         id=began.id or None,
         dry_run=dry_run,
@@ -95,6 +97,7 @@ def erase(
         parts=tuple(work.parts),
         counts=done.counts,
         scrub=scrubbed,
+        backups=tuple(each.path if core.owner is None else os.path.basename(each.path) for each in known),  # noqa: PTH119 - text
         unfinished=unfinished,
     )
 

@@ -712,6 +712,9 @@ ON CONFLICT (id) DO UPDATE SET target = excluded.target, scope = excluded.scope,
 -- name: erased
 SELECT at FROM erased WHERE mark = ?;
 
+-- name: every_erased
+SELECT mark, at FROM erased;
+
 -- name: put_erased
 INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;
 

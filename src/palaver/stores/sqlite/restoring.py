@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import apsw
 import msgspec
 
 from palaver.backups import Backup, Restored
+from palaver.erasure import EraseReport
 from palaver.errors import StoreBusy, StoreUnavailable
 from palaver.findings import Progress
 from palaver.stores.sqlite.backup import NOTE, backup_of, copy_pages, digest, named, partial_file, sync_folder
@@ -24,10 +26,15 @@ from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translated
 from palaver.stores.sqlite.statements import Row, Statements
 
-__all__ = ["Past", "restore", "verified"]
+__all__ = ["EraseAgain", "Past", "restore", "verified"]
 
 LEAP = 1 << 32
 """How far the feed's positions move on: no cursor that the lost time gave out is reached again; all of them expire."""
+
+
+EraseAgain: TypeAlias = Callable[[Path], EraseReport]
+"""Erases in a store's file what was erased from it before, by the marks that are in it."""
+_SECRET = "erasure_secret"  # noqa: S105 - the name of a row in `meta`
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -36,6 +43,11 @@ class Past(msgspec.Struct, frozen=True):
     position: int = 0
     """Of the feed."""
     backups: tuple[Row, ...] = ()
+    secret: str | None = None
+    """What its marks of erasures are keyed with; None: nothing was erased there."""
+    erasures: tuple[Row, ...] = ()
+    is_readable: bool = True
+    """False: it is too damaged to say what was erased from it."""
 
 
 def verified(path: Path) -> Backup | None:
@@ -74,11 +86,20 @@ def verified(path: Path) -> Backup | None:
     return made
 
 
-def restore(path: Path, to: Path, at: datetime, *, force: bool = False, progress: Progress | None = None) -> Restored:
+def restore(
+    path: Path,
+    to: Path,
+    at: datetime,
+    *,
+    erase_again: EraseAgain,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
     """Put a copy of a backup where a store is, or was.
 
     A store with content is replaced with `force` only, and kept beside under a name with the time. Cursors of the
-    change feed from before expire, so that readers notice.
+    change feed from before expire, so that readers notice. What was erased from the store since the backup was made is
+    erased from the copy, before that takes the store's place.
 
     Raises as `verified` does; FileExistsError for a store with content; StoreBusy where a process has it open,
     StoreFull.
@@ -87,9 +108,13 @@ def restore(path: Path, to: Path, at: datetime, *, force: bool = False, progress
     to = to.absolute()
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept: Path | None = None
-    with partial_file(to) as partial, _held(to, force=force) as past:
+    erased: EraseReport | None = None
+    with partial_file(to) as partial, _held(to, force=force) as (past, before):
         _copy(path, partial, progress)
-        _settle(partial, past)
+        _settle(partial, past, before, to)
+        if past is not None and past.secret is not None:
+            erased = erase_again(partial)
+        _sync(partial)
         if past is None:
             named(partial, to)
         else:
@@ -102,15 +127,21 @@ def restore(path: Path, to: Path, at: datetime, *, force: bool = False, progress
             sync_folder(to.parent)
             partial.replace(to)
             sync_folder(to.parent)
-    return Restored(path=str(to), backup=backup, kept=str(kept) if kept is not None else None)
+    return Restored(
+        path=str(to),
+        backup=backup,
+        kept=str(kept) if kept is not None else None,
+        erased=erased,
+        erasures_lost=past is not None and not past.is_readable,
+    )
 
 
 @contextmanager
-def _held(to: Path, *, force: bool) -> Generator[Past | None]:
-    """Nobody else has the store while the block runs. Gives what is to be known of it; None: there is none."""
+def _held(to: Path, *, force: bool) -> Generator[tuple[Past | None, Statements | None]]:
+    """Nobody else has the store while the block runs. Gives what is to be known of it, and itself; None: none is."""
     if not to.exists() or (to.is_file() and not to.stat().st_size):
         to.unlink(missing_ok=True)
-        yield None
+        yield None, None
         return
     connection = apsw.Connection(str(to), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -126,10 +157,10 @@ def _held(to: Path, *, force: bool) -> Generator[Past | None]:
         except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError):
             if not force:
                 raise _refused(to) from None
-            past = Past()
+            past = Past(is_readable=False)
         if past.position and not force:
             raise _refused(to)
-        yield past
+        yield past, sql
     finally:
         connection.close()
 
@@ -142,7 +173,15 @@ def _refused(to: Path) -> FileExistsError:
 
 def _past(sql: Statements) -> Past:
     [(position,)] = sql.all("highest_change")
-    return Past(position or 0, tuple(sql.all("backups")))
+    secret = sql.one("meta", (_SECRET,))
+    for _ in sql.each("every_erased"):  # one that is damaged there shows itself before anything is copied
+        pass
+    return Past(
+        position or 0,
+        tuple(sql.all("backups")),
+        secret[0] if secret is not None else None,
+        tuple(sql.all("erasures")),
+    )
 
 
 def _copy(path: Path, partial: Path, progress: Progress | None) -> None:
@@ -154,7 +193,7 @@ def _copy(path: Path, partial: Path, progress: Progress | None) -> None:
             source.close()
 
 
-def _settle(partial: Path, past: Past | None) -> None:
+def _settle(partial: Path, past: Past | None, before: Statements | None, to: Path) -> None:
     """Make a store of a copy: it is no backup any more, and knows what the one before it knew."""
     connection = apsw.Connection(str(partial), flags=apsw.SQLITE_OPEN_READWRITE)
     with translated(f"the copy {partial}"):
@@ -171,7 +210,33 @@ def _settle(partial: Path, past: Past | None) -> None:
                 backup = backup_of(row)
                 if Path(backup.path).exists():
                     sql.run("put_backup", row)
+            if past is not None and past.secret is not None and before is not None:
+                _take_erasures(sql, past, before, to)
             sql.script("COMMIT")
+        finally:
+            connection.close()
+
+
+def _take_erasures(sql: Statements, past: Past, before: Statements, to: Path) -> None:
+    """Take over what stands for what was erased. Raises FileExistsError where the backup has marks of its own key."""
+    own = sql.one("meta", (_SECRET,))
+    if own is not None and own[0] != past.secret:
+        raise FileExistsError(
+            f"{to} and the backup were erased from apart, and neither can say what the other lost: restore to another "
+            f"path, or move {to} away first and erase again from what is restored"
+        )
+    sql.run("put_meta", (_SECRET, past.secret))
+    for row in past.erasures:
+        sql.run("put_erasure", row)
+    sql.many("put_erased", before.each("every_erased"))
+
+
+def _sync(partial: Path) -> None:
+    """Leave one file, which is on disk: it takes a name without its log."""
+    connection = apsw.Connection(str(partial), flags=apsw.SQLITE_OPEN_READWRITE)
+    with translated(f"the copy {partial}"):
+        try:
+            Statements(connection).pragma("PRAGMA journal_mode=DELETE")
         finally:
             connection.close()
     fd = os.open(partial, os.O_RDONLY)
