@@ -113,7 +113,7 @@ class EraseReport(msgspec.Struct, frozen=True, kw_only=True):
     backups: tuple[str, ...] = ()
     """Backups that the store knows of: they may still hold what was erased. To one owner they show their names alone."""
     beyond: tuple[str, ...] = (
-        "exports and copies of the store's files that were made outside of it, or kept by a restore",
+        "exports and copies of the store's files made outside of it, or kept when a backup was restored",
         "what was sent to model providers and to the platforms themselves, and their logs",
         "what others said of it in messages of their own",
     )

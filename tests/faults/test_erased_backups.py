@@ -105,3 +105,24 @@ def test_erased_from_apart(path: Path, tmp_path: Path) -> None:
     with palaver.open(apart) as sessions:
         assert [info.keys for info in sessions.list()] == [("telegram:dm:77123",)]
     assert palaver.restore(new.path, tmp_path / "third.db").erased is None
+
+
+def test_what_was_purged_before_it_was_erased_does_not_come_back(path: Path, tmp_path: Path) -> None:
+    """No message of it was there to be marked: it is known by its person or owner, and what came since stays."""
+    with palaver.open(path) as sessions:
+        acme = sessions.for_owner("acme").create()
+        acme.append(user("marmalade of acme"))
+        made = sessions.backup(tmp_path / "b.db")
+        sessions.resolve(HERS).purge()
+        acme.purge()
+        sessions.erase(user=HERS)
+        sessions.erase(owner="acme")
+        sessions.begin_turn(HERS, user("here again")).finish(assistant("welcome"))
+        later = sessions.backup(tmp_path / "later.db")
+    palaver.restore(made.path, path, force=True)
+    assert b"marmalade" not in path.read_bytes().lower()
+    with palaver.open(path) as sessions:
+        assert [info.keys for info in sessions.list()] == [("other",)]
+    palaver.restore(later.path, path, force=True)
+    with palaver.open(path) as sessions:
+        assert kit.texts(sessions, "telegram:dm:77123") == ["here again", "welcome"]

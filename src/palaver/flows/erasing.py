@@ -34,6 +34,7 @@ from palaver.operations import (
     EraseTraces,
     FinishErasure,
     Scrubbed,
+    Sweep,
 )
 from palaver.rows import COPY
 from palaver.steps import Flow, call, long_call, write
@@ -71,7 +72,7 @@ def erase(
     if not dry_run:
         for row in (yield from call(core.store.erasures)):
             if row.ended_at is None and core.owner in (None, row.scope):
-                yield from _Work(core, row, dry_run=False, progress=progress).run()
+                yield from _Work(core, row, dry_run=False, progress=progress, resumed=True).run()
                 unfinished += 1
     began = Erasure(id="", began_at=core.at(), target=target, scope=core.owner)
     if not dry_run:
@@ -132,17 +133,21 @@ def _known(core: Core, reference: str) -> Flow[str]:
 class _Work:
     """One erasure, from wherever it stands to its end."""
 
-    def __init__(self, core: Core, record: Erasure, *, dry_run: bool, progress: Progress | None) -> None:
+    def __init__(
+        self, core: Core, record: Erasure, *, dry_run: bool, progress: Progress | None, resumed: bool = False
+    ) -> None:
         self._core = core
         self._record = record
         self._dry_run = dry_run
         self._progress = progress
+        self._resumed = resumed
+        """Whether others did the first steps of it: what they came to is seen in the sessions alone."""
         self._gone: dict[str, int] = {}
         """In a dry run: what would go."""
         self.whole: dict[str, None] = {}
         self.parts: dict[str, None] = {}
-        self._children: set[str] = set()
-        """Sessions that began with what others of these held."""
+        self._touched: set[str] = set()
+        """Sessions that hold, or held, something of what is erased: those after them may have begun with it."""
 
     def run(self) -> Flow[Erasure]:
         """Erase, and forget whom it was about."""
@@ -182,9 +187,14 @@ class _Work:
             yield from self._again(each)
             return
         if isinstance(target, Person):
+            if row.end_reason == "purging":
+                yield from self._purged(each)
+                return
             if row.end_reason in ("erased", "purged"):
                 if row.end_reason == "erased" and each.first_kind is not None:
                     yield from self._session(each)  # it was interrupted there
+                elif self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at:
+                    self._touched.add(row.id)
                 return
             belongs = erased_whole(self._core, each, target)
             if belongs is None:
@@ -197,6 +207,7 @@ class _Work:
     # ------------------------------------------------------------------ whole sessions
     def _session(self, each: Erasable) -> Flow[None]:
         row, last = each.row, each.last_seq
+        self._touched.add(row.id)
         fresh = row.end_reason != "erased"
         if fresh and row.end_reason != "purged":
             self.whole[row.id] = None
@@ -211,6 +222,16 @@ class _Work:
             self._add("keys", len(each.keys))
         else:
             yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
+
+    def _purged(self, each: Erasable) -> Flow[None]:
+        """A sweep has begun to purge it, and nobody can say any more whose it was: the rest of it goes now."""
+        step = Sweep(at=self._core.at(), session_id=each.row.id, verb="purge")
+        left = 0 if self._dry_run else 1
+        while left:
+            try:
+                left = yield from write(step)
+            except SessionNotFound:  # the sweep was faster
+                return
 
     def _messages(self, session_id: str, first: int, last: int, **fields: Any) -> Flow[ErasedMessages]:
         operation = EraseMessages(
@@ -228,7 +249,7 @@ class _Work:
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:
         row = each.row
-        gone, state = 0, ErasedMessages(0)
+        gone, state, earlier = 0, ErasedMessages(0), False
         for first in range(1, each.last_seq + 1, CHUNK):
             state = yield from self._messages(
                 row.id,
@@ -239,8 +260,11 @@ class _Work:
                 turn=state.turn,
             )
             gone += state.gone
+            earlier = earlier or state.earlier
         if gone:
             self.parts[row.id] = None
+        if gone or (earlier and self._resumed):
+            self._touched.add(row.id)
         if self._dry_run:
             self._add("messages", gone)
             return
@@ -256,9 +280,13 @@ class _Work:
         origin = _origin.decode(row.origin) if row.origin is not None else None
         ids = [i for i in (origin.user_id, origin.user_id_alt) if i is not None] if origin is not None else []
         users = {mark("user", origin.platform, i): i for i in ids} if origin is not None else {}
-        session = mark("session", row.id)
-        erased = yield from call(self._core.store.erased, [session, *users])
-        if session in erased:
+        session, owner = mark("session", row.id), mark("owner", row.owner)
+        erased = yield from call(self._core.store.erased, [session, owner, *users])
+        # What had been purged before its owner or its person was erased left no marks of its own: it is known by them.
+        before = {each for each in erased if row.stored_at <= erased[each]}
+        person = Person(origin.platform, tuple(users[u] for u in users if u in before)) if origin is not None else None
+        theirs = person is not None and person.ids and self._is_alone(each, person)
+        if session in erased or owner in before or theirs:
             if row.end_reason != "erased" or each.first_kind is not None:
                 yield from self._session(each)
             return
@@ -270,39 +298,48 @@ class _Work:
             return
         self.parts[row.id] = None
         self._add("messages", gone)
-        theirs = tuple(users[each] for each in users if each in erased)
-        if origin is not None and theirs and not self._dry_run:
-            person = Person(origin.platform, theirs)
+        named = tuple(users[each] for each in users if each in erased)
+        if origin is not None and named and not self._dry_run:
+            person = Person(origin.platform, named)
             yield from write(
                 EraseTraces(at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person)
             )
+
+    def _is_alone(self, each: Erasable, person: Person) -> bool:
+        """Whether a session was certainly this person's alone, whatever the keys of that time were made by."""
+        hers = all(_is_key_of(self._core, key, person) for _, key in each.keys)
+        return hers and erased_whole(self._core, each, person) is True
 
     # ------------------------------------------------------------------ copies
     def _copies_in(self, each: Erasable) -> Flow[None]:
         """Copies of what was erased, and a summary that the session began with. Children come after their parents."""
         row = each.row
-        if row.end_reason in ("erased", "purged") or row.id in self.whole:
+        after = row.parent in self._touched
+        if row.end_reason in ("erased", "purged", "purging") or row.id in self.whole:
+            if after:  # what it began with went with it, and had been handed on
+                self._touched.add(row.id)
             return
-        gone = 0
+        gone, earlier = 0, False
         if each.first_kind is None or each.first_kind & COPY:
-            gone = yield from self._copied(each)
+            gone, earlier = yield from self._copied(each)
         if gone:
             self.parts[row.id] = None
-        if gone or row.parent in self.whole or row.parent in self.parts or row.parent in self._children:
-            self._children.add(row.id)
+        if gone or after or (earlier and self._resumed):
+            self._touched.add(row.id)
             if not self._dry_run:
                 yield from write(EraseSummaries(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
-    def _copied(self, each: Erasable) -> Flow[int]:
-        gone = 0
+    def _copied(self, each: Erasable) -> Flow[tuple[int, bool]]:
+        gone, earlier = 0, False
         for first in range(1, each.last_seq + 1, CHUNK):
             done = yield from self._messages(each.row.id, first, min(first + CHUNK - 1, each.last_seq), copies=True)
             gone += done.gone
-            if not done.copies:
+            earlier = earlier or done.earlier
+            if not done.copies and done.gone == 0 and not done.earlier:
                 break
         if self._dry_run:
             self._add("messages", gone)
-        return gone
+        return gone, earlier
 
     def _add(self, name: str, more: int) -> None:
         if more:

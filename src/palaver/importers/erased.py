@@ -29,7 +29,7 @@ def keep_unerased(
         some = drafts[begin : begin + _AT_ONCE]
         marks = [_marks(alias, draft) for _, draft in some]
         erased = core.store.erased([each for of in marks for each in of])
-        kept += [draft for draft, of in zip(some, marks, strict=True) if not erased.intersection(of)]
+        kept += [draft for draft, of in zip(some, marks, strict=True) if erased.keys().isdisjoint(of)]
     if len(kept) < len(drafts):
         told = f"{len(drafts) - len(kept)} messages were erased from this store, and are not taken in again"
         notes.append(note("skipped", session.file, None, told))

@@ -135,6 +135,8 @@ class ErasedMessages(msgspec.Struct, frozen=True, gc=False):
     """First position of the person's newest turn."""
     copies: bool = False
     """Whether the range ended with a copy: copies stand first, and there may be more."""
+    earlier: bool = False
+    """Whether something of the range had been erased before."""
 
 
 class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
@@ -188,6 +190,12 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
             raise SessionConflict(msg)
         if chosen and not self.dry_run:
             self._erase(ledger, row, chosen)
+        if len(present) < len(stored):
+            spans = [(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind == ERASED]
+            places = range(self.from_seq, self.through_seq + 1)
+            gone = [seq for seq, m in zip(places, stored, strict=True) if m is None]
+            earlier = any(lo <= seq <= hi for seq in gone for lo, hi in spans)
+            done = msgspec.structs.replace(done, earlier=earlier)
         return done
 
     def _chosen(self, ledger: Ledger, row: SessionRow, person: Person) -> tuple[list[StoredMessage], ErasedMessages]:
@@ -239,6 +247,9 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
             ledger.purge_messages(number, lo, hi)
             ledger.add_change(number, row.rev, ChangeKind.ERASED, lo, hi)
         _drop_summaries(ledger, row, self.erasure_id, first)
+        todo = ledger.todo(number)
+        if todo is not None and todo.error is not None:  # a worker's words about what it failed at
+            ledger.put_todo(msgspec.structs.replace(todo, error=None))
 
     def _forget_texts(self, ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> SessionRow:
         """Take away what the session's row quotes of them: its preview, and a title that is the beginning of one."""

@@ -439,8 +439,8 @@ class Store(ABC):
         """Every erasure, oldest first. One without `ended_at` was interrupted, or is under way."""
 
     @abstractmethod
-    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
-        """Which of these marks (`palaver.erasure.marks_of`) are those of something that was erased."""
+    def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
+        """Which of these marks (`palaver.erasure.marks_of`) are of something that was erased, and when (microseconds)."""
 
     @abstractmethod
     def scrub(self) -> ScrubReport:

@@ -401,9 +401,9 @@ class MemoryStore(Store):
         with self._open() as ledger:
             return sorted((e for e in ledger.erasures.rows.values() if e is not None), key=lambda e: e.id)
 
-    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+    def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._open() as ledger:
-            return {each for each in marks if ledger.erased_at(each) is not None}
+            return {each: at for each in marks if (at := ledger.erased_at(each)) is not None}
 
     def scrub(self) -> ScrubReport:
         with self._open():

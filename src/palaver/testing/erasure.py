@@ -366,7 +366,7 @@ class Erasures(StoreCase):
         """Restoring is appending there."""
         create(store)
         do(store, Append(at=AT, session_id="s", messages=drafts(user("a", id="m1")), restoring=True))
-        assert store.erased([mark("session", "s")]) == set()
+        assert store.erased([mark("session", "s")]) == {}
 
     def test_a_redelivery_is_refused_for_a_day(self, store: Store) -> None:
         """The platform sends an erased message again, under its key: it begins nothing. Others are taken at once."""
@@ -396,9 +396,9 @@ class Erasures(StoreCase):
             *marks_of(message, "m1", AT),
         ]
         others = [mark("session", "t"), mark("owner", "bob"), mark("key", "", "k"), *marks_of(message, "m2", AT + 1)]
-        assert store.erased([*asked, *others]) == set()
+        assert store.erased([*asked, *others]) == {}
         erase_session(store, target=Owner("ann"))
-        assert store.erased([*asked, *others]) == {*asked}
+        assert set(store.erased([*asked, *others])) == {*asked}
 
     def test_it_outlives_a_restart(self, open_store: OpenStore) -> None:
         """The record of what is under way, its marks and counts; a scrubbed store says the same as before."""
@@ -418,7 +418,7 @@ class Erasures(StoreCase):
             assert store.scrub().done
             do(store, FinishErasure(at=AT, erasure_id="e"))
             assert store.check() == []
-            assert store.erased([mark("session", "s")]) == {mark("session", "s")}
+            assert store.erased([mark("session", "s")]) == {mark("session", "s"): AT}
 
     def test_the_feed_says_so_without_content(self, store: Store) -> None:
         """A session and each range of messages is named as erased; nothing else is told."""

@@ -168,13 +168,15 @@ class SqliteLedger(CachedLedger):
             freed.update(row[0] for row in self._sql.all("media_refs_of", span))
             for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
                 run(name, span)
-            prefix = f"session {self.session(number).id} seq "
-            run("purge_quarantine", {"prefix": prefix, "end": f"{prefix}:", "low": low, "high": high})
+            for prefix in (f"session {self.session(number).id} seq ", f"session number {number}, seq "):
+                run("purge_quarantine", {"prefix": prefix, "end": f"{prefix}:", "low": low, "high": high})
         for number in self.gone:
             base = number << 32
             run("purge_turns", (base, base | LAST))
             for name in ("purge_ids", "purge_aliases", "purge_compactions"):
                 run(name, (number,))
+            prefix = f"session number {number}, "
+            run("purge_set_aside", {"prefix": prefix, "end": f"{prefix}\U0010ffff"})
         return freed
 
     # ------------------------------------------------------------------ the search index

@@ -309,10 +309,15 @@ DELETE FROM aliases WHERE session = ?;
 DELETE FROM compactions WHERE session = ?;
 
 -- name: purge_quarantine
--- Damaged records of a session, by where they were found: `session <id> seq <n>`.
+-- Damaged records of a session, by where they were found: `session <id> seq <n>`, or by a repair
+-- `session number <n>, seq <n>`.
 DELETE FROM quarantine
 WHERE location >= :prefix AND location < :end
   AND CAST(substr(location, length(:prefix) + 1) AS INTEGER) BETWEEN :low AND :high;
+
+-- name: purge_set_aside
+-- What a repair set aside of a session, by where it stood: `session number <n>, <field>`.
+DELETE FROM quarantine WHERE location >= :prefix AND location < :end;
 
 -- name: purge_damaged_blob
 DELETE FROM quarantine

@@ -369,13 +369,14 @@ class Reads:
     def erasures(self) -> list[Erasure]:
         return [erasure_row(row) for row in self.sql.all("erasures")]
 
-    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+    def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self.snapshot():
             found = self.sql.one("meta", ("erasure_secret",))
             if found is None:
-                return set()
+                return {}
             secret = bytes.fromhex(found[0])
-            return {each for each in marks if self.sql.one("erased", (keyed(secret, each),)) is not None}
+            rows = ((each, self.sql.one("erased", (keyed(secret, each),))) for each in marks)
+            return {each: row[0] for each, row in rows if row is not None}
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:

@@ -421,7 +421,7 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.erasures()
 
-    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+    def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._reading() as r:
             return r.erased(marks)
 
