@@ -111,7 +111,7 @@ class EraseReport(msgspec.Struct, frozen=True, kw_only=True):
     scrub: ScrubReport | None = None
     """None: files were not scrubbed, and free pages may hold what was erased until they are."""
     backups: tuple[str, ...] = ()
-    """Backups that the store knows of: they may still hold what was erased. To one owner they show their names alone."""
+    """Backups that the store knows of, and that may hold what was erased; one owner is told their names alone."""
     beyond: tuple[str, ...] = (
         "exports and copies of the store's files made outside of it, or kept when a backup was restored",
         "what was sent to model providers and to the platforms themselves, and their logs",

@@ -22,7 +22,10 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a session but its messages and turns. `number`, `session` and `stored_at` in its rows are 0."""
+    """All of a session but its messages and turns.
+
+    `number`, `session` and what only its own store can say (`stored_at`, `guarded_until`) are 0 in its rows.
+    """
 
     row: SessionRow
     head: Head

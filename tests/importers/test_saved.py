@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 import palaver
 from palaver import Origin, assistant, user
 from palaver.cli import main
+from palaver.endpoints import ModelSettings
 from palaver.importers import Report, import_path
 from palaver.media import as_text
 from palaver.model import ImagePart, ToolCall, Usage, tool
@@ -92,6 +94,39 @@ def rewritten(path: Path, change: Any) -> Path:
     out = path.with_name("changed.jsonl")
     out.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines if line))
     return out
+
+
+def test_what_a_session_has_beside_its_messages(tmp_path: Path) -> None:
+    """The model and where it is, who chose the title, what waits before the reset, prices, cuts of a retry."""
+    priced = Usage(input_tokens=9, output_tokens=3, model="m", cost=Decimal("0.002"), cost_source="the provider")
+    with palaver.open(f"sqlite:///{tmp_path}/a.db", before_reset=True) as source:
+        source.erase(owner="nobody")
+        with source.begin_turn(PHONE, user("What is this?", id="m-1")) as turn:
+            turn.finish(assistant("A cat."), usage=priced)
+        mine = source.resolve(PHONE)
+        with mine.retry() as turn:
+            turn.finish(assistant("A dog."), usage=Usage(input_tokens=1, output_tokens=1, model="m"))
+        mine.set_model(ModelSettings(model="m", base_url="https://a.example/v1", credential="A_KEY"))
+        mine.rename("Animals", generated=True)
+        mine.hold("for a while")
+        source.reset(PHONE)
+        source.fail(source.claim(source.due()[0]), "no model")
+        out = tmp_path / "saved.jsonl"
+        assert main(["export", "--all", "-o", str(out), "--store", f"sqlite:///{tmp_path}/a.db"]) == 0
+        with palaver.open(f"sqlite:///{tmp_path}/b.db", before_reset=True) as target:
+            report = import_path(target, out)
+            assert [note.reason for note in report.every_note()] == []
+            assert stored(store_of(target), mine.id) == stored(store_of(source), mine.id)
+            record, _ = stored(store_of(target), mine.id)
+            assert record.todo is not None
+            assert record.todo.error == "no model"
+            assert (record.row.title_source, record.usage[0].priced) == ("generated", 1)
+            assert target.check() == []
+        redacted = tmp_path / "redacted.jsonl"
+        arguments = ["export", "--all", "--redact", "-o", str(redacted), "--store", f"sqlite:///{tmp_path}/a.db"]
+        assert main(arguments) == 0
+        for word in ("a.example", "A_KEY", "no model"):
+            assert word not in redacted.read_text()
 
 
 def test_an_import_of_an_export_is_an_equal_store(saved: Path, tmp_path: Path) -> None:
@@ -324,3 +359,49 @@ def test_times_keep_their_microseconds(tmp_path: Path) -> None:
     with palaver.open("memory://") as sessions:
         import_path(sessions, out)
         assert [m.created_at for m in sessions.resolve("k").messages()] == [at, at + timedelta(days=9000)]
+
+
+def test_a_credential_in_a_changed_export(saved: Path, tmp_path: Path) -> None:
+    """It is not stored, and costs neither its session nor the others."""
+
+    def change(line: dict[str, Any]) -> dict[str, Any]:
+        if line["type"] == "session" and line["session"].get("title") == "Animals":
+            line["session"]["model"] = {"model": "m", "headers": {"Authorization": "Bearer abcdefgh12345678"}}
+        if line["type"] == "state":
+            line["notice"] = "{not"
+        if line["type"] == "turn":
+            line["turn"]["notice"] = "{not"
+        return line
+
+    report = imported(rewritten(saved, change), f"sqlite:///{tmp_path}/b.db")
+    assert len(report.sessions) == 5
+    with palaver.open(f"sqlite:///{tmp_path}/b.db") as target:
+        [animals] = [info for info in target.list() if info.title == "Animals"]
+        assert animals.model is None
+    assert "abcdefgh12345678" not in str(report)
+    assert "credential" in " ".join(note.reason for note in report.every_note())
+
+
+def test_numbers_of_titles_go_on(saved: Path, tmp_path: Path) -> None:
+    """As for a title that is given here: the next number, and the same when it is imported again."""
+    with palaver.open(f"sqlite:///{tmp_path}/b.db") as target:
+        for title in ("Animals", "Animals #2"):
+            target.create(title=title).append(user("x"))
+        for _ in range(2):
+            import_path(target, saved)
+            assert {info.title for info in target.list()} - {None} == {
+                "Animals",
+                "Animals #2",
+                "Animals #3",
+                "Animals again",
+            }
+
+
+def test_what_was_purged_here_is_not_taken_in_again(saved: Path, tmp_path: Path) -> None:
+    """The report says so, and names what can be done."""
+    with palaver.open(f"sqlite:///{tmp_path}/b.db") as target:
+        first = import_path(target, saved).sessions[0].source_id
+        target.get(first).purge()
+        reasons = " ".join(note.reason for note in import_path(target, saved).every_note())
+        assert "was purged here" in reasons
+        assert "purge it first" not in reasons

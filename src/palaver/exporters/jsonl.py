@@ -18,7 +18,7 @@ from palaver.info import SessionInfo
 from palaver.media import as_text
 from palaver.model import Message
 from palaver.records import KeyRecord, SessionRecord
-from palaver.rows import CompactionRow, CutRow, TurnRow, UsageRow
+from palaver.rows import CompactionRow, CutRow, TodoRow, TurnRow, UsageRow
 from palaver.times import from_micros
 
 __all__ = [
@@ -109,6 +109,8 @@ class State(_Line, frozen=True, kw_only=True, omit_defaults=True, tag="state"):
     queued: tuple[int, ...] = ()
     usage: tuple[UsageRow, ...] = ()
     purged_ids: tuple[tuple[str, int], ...] = ()
+    todo: TodoRow | None = None
+    """What is to be done before its reset; nobody has claimed it."""
 
 
 class Lost(_Line, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
@@ -178,6 +180,7 @@ def _state(record: SessionRecord) -> State:
         queued=record.queued,
         usage=record.usage,
         purged_ids=record.purged_ids,
+        todo=record.todo,
     )
 
 

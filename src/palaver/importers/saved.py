@@ -15,7 +15,7 @@ from palaver.errors import InvalidMessage, UnsupportedFormat
 from palaver.exporters.jsonl import Began, Content, End, Header, Line, Record, State, read_line
 from palaver.formats.wire import is_object
 from palaver.importers.folders import Folder, SourceFile
-from palaver.importers.saved_rows import message_record, session_record, session_row, turn_row
+from palaver.importers.saved_rows import admissible, message_record, session_record, session_row, turn_row
 from palaver.importers.values import Note, SavedSession, SourceSession, note
 from palaver.media import Blob, address_of, addresses
 from palaver.model import Message
@@ -54,7 +54,7 @@ def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession | Save
         if header.redacted or not session.is_whole:
             yield session.told()
             continue
-        saved = SavedSession(session_row(header.session, State()), file.shown, session.pieces(), session.notes)
+        saved = SavedSession(session_row(session.info, State()), file.shown, session.pieces(), session.notes)
         session.saved = saved
         yield saved
     if lines.bad:
@@ -146,7 +146,6 @@ class _Session:
 
     def __init__(self, lines: _Lines, header: Header) -> None:
         self._lines = lines
-        self._header = header
         self._state = State()
         self.notes: list[Note] = lines.bad
         lines.bad = []
@@ -157,6 +156,8 @@ class _Session:
             self._state = line[1]
         elif line is not None:
             lines.put_back(line)
+        self.info, self._state, left_out = admissible(header.session, self._state)
+        self.notes += [note("repaired", lines.shown, None, reason) for reason in left_out]
 
     def _rest(self) -> Iterator[tuple[int, Line | None]]:
         """Its lines after the first ones, without the last."""
@@ -178,12 +179,16 @@ class _Session:
 
     def pieces(self) -> Iterator[Chunk | SessionRecord]:
         """The chunks of the session, and its record."""
-        info, state = self._header.session, self._state
+        info, state = self.info, self._state
         made = _Chunk(self._lines)
         messages = live = user_seq = 0
         for number, line in self._rest():
             if isinstance(line, Began):
-                made.turns.append(turn_row(line.turn))
+                try:
+                    made.turns.append(turn_row(line.turn))
+                except InvalidMessage as exc:
+                    made.turns.append(turn_row(msgspec.structs.replace(line.turn, notice=None)))
+                    self.notes.append(note("repaired", self._lines.shown, number, f"left out: {exc}"))
             elif isinstance(line, Record):
                 try:
                     record = message_record(line)
@@ -214,7 +219,7 @@ class _Session:
 
     def told(self) -> SourceSession:
         """What can be had of a session that was redacted, or written without its state: what was said in it."""
-        info = self._header.session
+        info = self.info
         messages: list[Message] = []
         numbers: list[int] = []
         cuts: list[tuple[int, int]] = []

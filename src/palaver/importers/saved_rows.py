@@ -6,16 +6,34 @@ import msgspec
 
 from palaver import codec
 from palaver.endpoints import admitted
-from palaver.errors import InvalidMessage
+from palaver.errors import CredentialRefused, InvalidMessage
 from palaver.exporters.jsonl import Record, State, Version
 from palaver.info import Notice, SessionInfo
 from palaver.records import MessageRecord, SessionRecord
 from palaver.rows import Draft, Head, SessionRow, StoredMessage, TurnRow, VersionRow
+from palaver.stores.recording import portable_todo
 from palaver.times import to_micros
 
-__all__ = ["message_record", "session_record", "session_row", "turn_row"]
+__all__ = ["admissible", "message_record", "session_record", "session_row", "turn_row"]
 
 _notice = msgspec.json.Decoder(Notice)
+
+
+def admissible(info: SessionInfo, state: State) -> tuple[SessionInfo, State, list[str]]:
+    """The same without what a store refuses, which costs nothing else, and why each was left out."""
+    left_out: list[str] = []
+    if info.model is not None:
+        try:
+            admitted(info.model)
+        except (CredentialRefused, InvalidMessage) as exc:  # whose words do not repeat it
+            left_out.append(f"its model settings are left out: {exc}")
+            info = msgspec.structs.replace(info, model=None)
+    try:
+        _known_notice(state.notice)
+    except InvalidMessage as exc:
+        left_out.append(f"its notice is left out: {exc}")
+        state = msgspec.structs.replace(state, notice=None)
+    return info, state, left_out
 
 
 def session_row(info: SessionInfo, state: State) -> SessionRow:
@@ -65,6 +83,7 @@ def session_record(
         queued=tuple(seq for seq in state.queued if 0 < seq <= last_seq),
         usage=state.usage,
         purged_ids=state.purged_ids,
+        todo=portable_todo(state.todo),
     )
 
 

@@ -14,12 +14,14 @@ from palaver.errors import ContentErased, CorruptRecord, SessionConflict
 from palaver.operations.base import Operation, refuse_erased, require_text
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import without
+from palaver.operations.removal import PURGED, PURGING
+from palaver.operations.titles import free_title
 from palaver.records import Chunk, ImportMark, KeyRecord, MessageRecord, SessionRecord
 from palaver.rows import MEDIA, Binding, ChangeKind, Head, SessionRow
+from palaver.titles import lineage
 
 __all__ = ["Import", "Settle", "Settled"]
 
-_TITLES = 10_000
 _LOOKED = 10_000
 """A gap that is longer is purged without looking whether there is anything in it."""
 
@@ -83,9 +85,11 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         was = _opened(ledger, record.row, self.at)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
-        title = _free_title(ledger, number, owner, record.row.title)
-        if title != was.title:
-            ledger.put_title(owner, was.title, title, number)
+        # A deleted session's title is free for another, until it is restored.
+        gone = record.row.deleted_at is not None
+        title = record.row.title if gone else _title(ledger, was, record.row.title)
+        if was.deleted_at is None or not gone:
+            ledger.put_title(owner, was.title if was.deleted_at is None else None, None if gone else title, number)
         row = msgspec.structs.replace(
             record.row,
             number=number,
@@ -142,11 +146,17 @@ def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
         ledger.put_import(row.number, ImportMark(0, 0))
         ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
         return row
+    if row.end_reason in (PURGED, PURGING):
+        msg = (
+            f"session {row.id!r} was purged here, and its number is never given out again: import into another store, "
+            "or leave it out"
+        )
+        raise SessionConflict(msg)
     marked = ledger.import_mark(row.number)
     now = ledger.head(row.number).last_seq, row.rev
     if marked is None or row.owner != given.owner or now != (marked.last_seq, marked.rev):
         why = "was changed here since it was imported" if marked is not None else "was not imported"
-        msg = f"session {row.id!r} is here already and {why}: import into another store, or purge it first"
+        msg = f"session {row.id!r} is here already and {why}: import into another store"
         raise SessionConflict(msg, expected=marked and (marked.last_seq, marked.rev), actual=now)
     return row
 
@@ -206,14 +216,14 @@ def _put_media(ledger: Ledger, row: SessionRow, message: MessageRecord, brought:
                 ledger.add_media(row.number, message.row.seq, address, data)
 
 
-def _free_title(ledger: Ledger, number: int, owner: str, title: str | None) -> str | None:
-    if title is None:
-        return None
-    for count in range(1, _TITLES):
-        wanted = title if count == 1 else f"{title} #{count}"
-        if ledger.titled(owner, wanted) in (None, number):
-            return wanted
-    return None
+def _title(ledger: Ledger, row: SessionRow, title: str | None) -> str | None:
+    """The title that the session has where it comes from, or the next number of it that is free; the same each time."""
+    if title is None or ledger.titled(row.owner, title) in {None, row.number}:
+        return title
+    mine = row.title is not None and ledger.titled(row.owner, row.title) == row.number
+    if row.title is not None and mine and lineage(row.title)[0] == lineage(title)[0]:  # of an earlier import
+        return row.title
+    return free_title(ledger, row.owner, title, numbered=True, number=row.number)
 
 
 def _put_aliases(ledger: Ledger, number: int, owner: str, aliases: tuple[str, ...]) -> tuple[str, ...]:

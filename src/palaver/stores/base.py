@@ -440,7 +440,7 @@ class Store(ABC):
 
     @abstractmethod
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
-        """Which of these marks (`palaver.erasure.marks_of`) are of something that was erased, and when (microseconds)."""
+        """Which of these marks (see `palaver.erasure.marks_of`) are of what was erased, and when (microseconds)."""
 
     @abstractmethod
     def scrub(self) -> ScrubReport:

@@ -20,6 +20,7 @@ from palaver.operations import (
     Import,
     Purge,
     RecordUsage,
+    Restore,
     SetInfo,
     Settle,
 )
@@ -147,6 +148,20 @@ class Copies(StoreCase):
         current = store.current("", "k", NOW)
         assert current is not None
         assert current.id == "x"
+
+    def test_a_deleted_sessions_title_is_free(self, store: Store) -> None:
+        """It has it still, and so may another; restored where it comes from, it has the one that is left there."""
+        with MemoryStore() as other:
+            create(other, "gone", "one")
+            do(other, SetInfo(at=AT, session_id="gone", title="T"))
+            copy_session(other, store, "gone", AT)
+            do(other, Delete(at=AT, session_id="gone"))
+            copy_session(other, store, "gone", AT)
+            do(store, Create(at=AT, new=new("mine", title="T")))
+            do(other, Restore(at=AT, session_id="gone"))
+            assert copy_session(other, store, "gone", AT).title == "T #2"
+            assert store.info("mine", None, NOW).title == "T"
+            assert store.check() == []
 
     def test_a_foreign_session_is_not_told(self, store: Store) -> None:
         """Neither by `record` nor by `chunk`; a deleted one is."""
