@@ -112,6 +112,9 @@ PROBLEMS: dict[str, Problem] = {
     "turn_undecodable": Problem(
         "corrupt", "the session's turns cannot be read", "repair sets the text aside and empties the field"
     ),
+    "todo_undecodable": Problem(
+        "corrupt", "no to-do can be listed or claimed", "repair sets the text aside and empties the field"
+    ),
     "kind_differs": Problem(
         "index",
         "the message may be shown or hidden where it should not be",

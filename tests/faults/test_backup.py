@@ -12,7 +12,9 @@ import pytest
 
 import palaver
 from palaver import SessionManager, assistant, user
+from palaver.endpoints import ModelSettings
 from palaver.errors import CursorExpired, SchemaMismatch, StoreBusy, StoreFull, StoreUnavailable
+from palaver.model import Usage
 from tests.faults import kit
 
 
@@ -323,3 +325,43 @@ def test_only_to_sqlite(backup: Path) -> None:
     for url in ("memory://", "postgresql://here/x", "sqlite://"):
         with pytest.raises(ValueError, match="SQLite"):
             palaver.restore(backup, url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM message_ids",
+        "DELETE FROM aliases",
+        "DELETE FROM turns",
+        "DELETE FROM todos",
+        "DELETE FROM erased",
+        "DELETE FROM erasures",
+        "DELETE FROM changes WHERE position = 1",
+        "UPDATE sessions SET settings = NULL",
+        "UPDATE sessions SET title_source = NULL",
+        "UPDATE sessions SET stored_at = 0",
+        "UPDATE sessions SET guarded_until = 1",
+        "UPDATE usage SET priced = 9",
+        "INSERT INTO imports VALUES (1, 1, 1, 1)",
+        "INSERT INTO quarantine VALUES (1, 'here', 1, x'00')",
+    ],
+)
+def test_every_table_of_a_backup_is_compared(tmp_path: Path, change: str) -> None:
+    """What was changed in a backup, wherever, is other content than when it was made."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path, before_reset=True) as sessions:
+        with sessions.begin_turn("k", user("x", id="m")) as turn:
+            turn.finish(assistant("y"), usage=Usage(input_tokens=1, output_tokens=1, model="m"))
+        mine = sessions.resolve("k")
+        mine.rename("A title", generated=True)
+        mine.set_model(ModelSettings(model="m"))
+        sessions.create(alias="named").append(user("z"))
+        sessions.reset("k")
+        sessions.erase(session="named", scrub=False)
+        sessions.create(alias="named too").append(user("z"))
+        made = sessions.backup(tmp_path / "b.db")
+    with kit.raw(Path(made.path)) as connection:
+        connection.execute(change)
+        assert connection.changes() > 0
+    with pytest.raises(StoreUnavailable, match="other content"):
+        palaver.restore(made.path, tmp_path / "new.db")

@@ -92,6 +92,10 @@ DAMAGES = {
     "metadata of noise": Damage("session_undecodable", "UPDATE sessions SET metadata = '[' WHERE number = 1"),
     "tags of noise": Damage("session_undecodable", "UPDATE sessions SET tags = '{}' WHERE number = 1"),
     "holds of noise": Damage("session_undecodable", "UPDATE sessions SET holds = '3' WHERE number = 1"),
+    "settings of noise": Damage("session_undecodable", "UPDATE sessions SET settings = '{' WHERE number = 1"),
+    "a to-do's holder of noise": Damage(
+        "todo_undecodable", "INSERT INTO todos VALUES (1, 'x', 'claimed', 1, 0, 1, 0, NULL, 't', '{', 1)"
+    ),
     "a holder of noise": Damage("turn_undecodable", "UPDATE turns SET holder = '!'"),
     "a budget of noise": Damage("turn_undecodable", "UPDATE turns SET budget = '!', taken = '{'"),
     "a kind of another role": Damage("kind_differs", f"UPDATE messages SET kind = 5 WHERE id = {FIRST} | 3"),
@@ -390,3 +394,15 @@ def test_any_damage(filled: Path, tmp_path_factory: pytest.TempPathFactory, hits
     with kit.raw(path) as connection:
         kept = {r[0] for r in connection.execute("SELECT id FROM messages")}
     assert kept == set(readable)
+
+
+def test_a_title_that_was_numbered_is_found_by_it(path: Path) -> None:
+    """A title that two sessions have is numbered as titles are, and the session is found by what it is called then."""
+    damage(path, "UPDATE sessions SET title = 'plans #2', title_key = 'plans #2' WHERE number IN (1, 2)")
+    with palaver.open(path) as sessions:
+        sessions.repair(path.with_name("before.db"))
+        titled = {info.title for info in sessions.list(limit=50) if info.title}
+        assert {"plans #2", "plans #3"} <= titled
+        for title in ("plans #2", "plans #3"):
+            assert sessions.find(title).info().title == title
+        assert sessions.check() == []

@@ -13,7 +13,11 @@ SELECT id, owner FROM sessions WHERE number = ?;
 
 -- name: check_session_row
 -- The fields of a session that hold JSON.
-SELECT origin, metadata, tags, holds, notice FROM sessions WHERE number = ?;
+SELECT origin, metadata, tags, holds, notice, settings FROM sessions WHERE number = ?;
+
+-- name: check_todo_row
+-- The fields of a session's to-do that hold JSON.
+SELECT holder FROM todos WHERE session = ?;
 
 -- name: check_turn_rows
 -- The fields of a session's turns that hold JSON.
@@ -323,7 +327,7 @@ UPDATE sessions SET compaction = coalesce(
 UPDATE sessions SET parent = NULL, parent_kind = NULL WHERE number = ?;
 
 -- name: mend_title
-UPDATE sessions SET title = ? WHERE number = ?;
+UPDATE sessions SET title = ?, title_key = ? WHERE number = ?;
 
 -- name: mend_turn
 UPDATE turns SET state = 'interrupted', holder = NULL, expires_at = 0, ended_at = :at, reason = 'closed by a repair',
@@ -345,8 +349,12 @@ UPDATE sessions SET origin = CASE WHEN :field = 'origin' THEN NULL ELSE origin E
     metadata = CASE WHEN :field = 'metadata' THEN NULL ELSE metadata END,
     tags = CASE WHEN :field = 'tags' THEN NULL ELSE tags END,
     holds = CASE WHEN :field = 'holds' THEN NULL ELSE holds END,
-    notice = CASE WHEN :field = 'notice' THEN NULL ELSE notice END
+    notice = CASE WHEN :field = 'notice' THEN NULL ELSE notice END,
+    settings = CASE WHEN :field = 'settings' THEN NULL ELSE settings END
 WHERE number = :id;
+
+-- name: mend_todo_holder
+UPDATE todos SET holder = NULL WHERE session = ?;
 
 -- name: mend_kind
 UPDATE messages SET kind = ?, body = ? WHERE id = ?;
@@ -414,11 +422,14 @@ DELETE FROM backups WHERE path = ?;
 -- name: digest_sessions
 -- Text as bytes: a damaged store is copied too.
 SELECT number, CAST(id AS BLOB), CAST(owner AS BLOB), created_at, rev, CAST(parent AS BLOB), CAST(title AS BLOB),
-       CAST(origin AS BLOB), CAST(metadata AS BLOB), CAST(tags AS BLOB), ended_at, deleted_at, last_seq, message_count
+       CAST(origin AS BLOB), CAST(metadata AS BLOB), CAST(tags AS BLOB), ended_at, deleted_at, last_seq, message_count,
+       CAST(parent_kind AS BLOB), CAST(holds AS BLOB), archived, pinned, hidden, explicit, CAST(end_reason AS BLOB),
+       cut_count, compaction, stored_at, guarded_until, CAST(title_source AS BLOB), CAST(settings AS BLOB),
+       CAST(title_key AS BLOB)
 FROM sessions ORDER BY number;
 
 -- name: digest_messages
-SELECT id, kind, at, body FROM messages ORDER BY id;
+SELECT id, kind, back, turn, at, body FROM messages ORDER BY id;
 
 -- name: digest_versions
 SELECT message, version, body FROM versions ORDER BY message, version;
@@ -436,5 +447,38 @@ SELECT session, id, from_seq, through_seq, CAST(kind AS BLOB), lifted FROM cuts 
 SELECT session, id, CAST(summary AS BLOB), from_seq, through_seq, stale FROM compactions ORDER BY session, id;
 
 -- name: digest_usage
-SELECT session, day, CAST(model AS BLOB), calls, input_tokens, output_tokens, cost FROM usage
-ORDER BY session, day, model;
+SELECT session, day, CAST(model AS BLOB), calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+       reasoning_tokens, cost, priced, CAST(cost_source AS BLOB)
+FROM usage ORDER BY session, day, model;
+
+-- name: digest_ids
+SELECT session, CAST(id AS BLOB), seq FROM message_ids ORDER BY session, id;
+
+-- name: digest_aliases
+SELECT CAST(owner AS BLOB), CAST(alias AS BLOB), session FROM aliases ORDER BY owner, alias;
+
+-- name: digest_turns
+SELECT id, CAST(state AS BLOB), began_at, ended_at, end_seq, message_seq, CAST(usage AS BLOB) FROM turns ORDER BY id;
+
+-- name: digest_queue
+SELECT id FROM queue ORDER BY id;
+
+-- name: digest_imports
+SELECT session, last_seq, rev, settled FROM imports ORDER BY session;
+
+-- name: digest_todos
+SELECT session, CAST(reason AS BLOB), CAST(state AS BLOB), made_at, after_seq, through_seq, failures,
+       CAST(error AS BLOB)
+FROM todos ORDER BY session;
+
+-- name: digest_changes
+SELECT position, session, rev, kind, from_seq, through_seq FROM changes ORDER BY position;
+
+-- name: digest_erasures
+SELECT CAST(id AS BLOB), began_at, CAST(target AS BLOB), ended_at FROM erasures ORDER BY id;
+
+-- name: digest_erased
+SELECT mark, at FROM erased ORDER BY mark;
+
+-- name: digest_quarantine
+SELECT id, CAST(location AS BLOB), body FROM quarantine ORDER BY id;

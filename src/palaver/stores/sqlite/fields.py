@@ -1,4 +1,4 @@
-"""Fields of sessions and turns that hold JSON: which of them cannot be read any more."""
+"""Fields of sessions, their to-dos and turns that hold JSON: which of them cannot be read any more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.endpoints import ModelSettings
 from palaver.info import Notice
 from palaver.keys import Origin
 from palaver.model import Usage
@@ -13,7 +14,7 @@ from palaver.rows import Holder
 from palaver.stores.sqlite.rows import LAST
 from palaver.stores.sqlite.statements import Row, Statements
 
-__all__ = ["SESSION_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
+__all__ = ["SESSION_FIELDS", "TODO_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
 
 SESSION_FIELDS: dict[str, Any] = {
     "origin": Origin,
@@ -21,7 +22,9 @@ SESSION_FIELDS: dict[str, Any] = {
     "tags": tuple[str, ...],
     "holds": tuple[tuple[str, int], ...],
     "notice": Notice,
+    "settings": ModelSettings,
 }
+TODO_FIELDS: dict[str, Any] = {"holder": Holder}
 TURN_FIELDS: dict[str, Any] = {
     "holder": Holder,
     "taken": tuple[int, ...],
@@ -33,10 +36,15 @@ TURN_FIELDS: dict[str, Any] = {
 
 
 def damaged_fields(sql: Statements, number: int) -> list[tuple[str, int | None, str]]:
-    """Problem, position and detail of every field of a session, and of its turns, that cannot be decoded."""
+    """Problem, position and detail of every field of a session, its to-do and its turns that cannot be decoded."""
     row = sql.one("check_session_row", (number,))
     found: list[tuple[str, int | None, str]] = [
         ("session_undecodable", None, f"its {name} cannot be decoded") for name in bad_fields(SESSION_FIELDS, row or ())
+    ]
+    todo = sql.one("check_todo_row", (number,))
+    found += [
+        ("todo_undecodable", None, f"the {name} of its to-do cannot be decoded")
+        for name in bad_fields(TODO_FIELDS, todo or ())
     ]
     for turn in sql.all("check_turn_rows", (number << 32, number << 32 | LAST)):
         found += [

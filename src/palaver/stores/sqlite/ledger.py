@@ -168,7 +168,9 @@ class SqliteLedger(CachedLedger):
             freed.update(row[0] for row in self._sql.all("media_refs_of", span))
             for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
                 run(name, span)
-            for prefix in (f"session {self.session(number).id} seq ", f"session number {number}, seq "):
+            # What a repair sets aside it takes out of its place in the same commit: that stays.
+            aside = () if self._mended else (f"session number {number}, seq ",)
+            for prefix in (f"session {self.session(number).id} seq ", *aside):
                 run("purge_quarantine", {"prefix": prefix, "end": f"{prefix}:", "low": low, "high": high})
         for number in self.gone:
             base = number << 32

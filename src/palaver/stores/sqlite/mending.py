@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import count
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -18,12 +18,13 @@ from palaver.rows import GONE, ChangeKind, SessionRow
 from palaver.search import WORDS_VERSION
 from palaver.stores.sqlite.bodies import right_kind
 from palaver.stores.sqlite.checking import gaps, newest_user
-from palaver.stores.sqlite.fields import SESSION_FIELDS, TURN_FIELDS, bad_fields
+from palaver.stores.sqlite.fields import SESSION_FIELDS, TODO_FIELDS, TURN_FIELDS, bad_fields
 from palaver.stores.sqlite.ledger import SqliteLedger
 from palaver.stores.sqlite.rows import LAST, cut_row, head_row, newer_head
 from palaver.stores.sqlite.spots import Sink, Spot
 from palaver.stores.tails import live_ranges
 from palaver.times import from_micros
+from palaver.titles import folded, next_free
 
 __all__ = ["MENDS", "Mend", "repaired"]
 
@@ -179,6 +180,16 @@ def _turn_fields(work: _Work) -> int:
     return done
 
 
+def _todo_fields(work: _Work) -> int:
+    for number in work.numbers:
+        [holder] = work.sql.one("check_todo_row", (number,)) or (None,)
+        if bad_fields(TODO_FIELDS, (holder,)):
+            work.aside(f"session number {number}, to-do, holder", holder)
+            work.sql.run("mend_todo_holder", (number,))
+        work.tell(number)
+    return len(work.numbers)
+
+
 def _turns(work: _Work) -> int:
     for place in work.places:
         work.sql.run("mend_turn", {"at": work.at, "id": place})
@@ -286,15 +297,17 @@ def _counts(work: _Work) -> int:
     return len(work.numbers)
 
 
+def _is_taken(work: _Work, owner: str, title: str) -> bool:
+    return work.sql.one("titled", (owner, title)) is not None
+
+
 def _titles(work: _Work) -> int:
     for number in work.numbers:
         row = work.ledger.session(number)
         if row.title is None:
             continue
-        free = next(
-            title for n in count(2) if work.sql.one("titled", (row.owner, title := f"{row.title} #{n}")) is None
-        )
-        work.sql.run("mend_title", (free, number))
+        free = next_free(row.title, partial(_is_taken, work, row.owner))
+        work.sql.run("mend_title", (free, folded(free), number))
         work.tell(number)
     return len(work.numbers)
 
@@ -340,6 +353,7 @@ MENDS: dict[str, tuple[str, Callable[[_Work], int]]] = {
     "key_previous": ("forgot what the key pointed at before", _statement("mend_previous")),
     "session_undecodable": ("set the text aside and emptied the field", _session_fields),
     "turn_undecodable": ("set the text aside and emptied the field", _turn_fields),
+    "todo_undecodable": ("set the text aside and emptied the field", _todo_fields),
     "turn_state": ("closed it as interrupted", _turns),
     "turn_running": ("closed it as interrupted", _turns),
     "rev_behind": ("moved the version on", _each("mend_rev")),
