@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,33 @@ def test_what_a_worker_said_of_its_failure(tmp_path: Path) -> None:
         report = sessions.erase(user="telegram:77123")
         assert report.parts == (todo.session_id,)
         assert remains(path) == []
+
+
+def test_what_comes_once_more_to_a_shared_session(tmp_path: Path) -> None:
+    """A platform delivers again for hours: what a person said there is refused, and others' messages are not."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        hers, others = Sender(id="77123"), Sender(id="8")
+        with sessions.begin_turn(THREAD, user("quixotic", id="m1", sender=hers)) as turn:
+            turn.finish(assistant("yes"))
+        with sessions.resolve(THREAD).retry() as turn:
+            turn.finish(assistant("indeed"))
+        sessions.erase(user="telegram:77123")
+        with pytest.raises(palaver.ContentErased):
+            sessions.begin_turn(THREAD, user("quixotic", id="m1", sender=hers))
+        with sessions.begin_turn(THREAD, user("yes", id="m2", sender=others)) as turn:
+            turn.finish(assistant("well"))
+        with sessions.begin_turn(THREAD, user("me again", id="m3", sender=hers)) as turn:
+            turn.finish(assistant("hello"))
+        assert remains(path) == []
+
+
+def test_a_sweep_leaves_what_was_erased(tmp_path: Path) -> None:
+    """What stands for it says that it was erased, for as long as the store is there."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        sessions.begin_turn(HERS, user("quixotic")).finish(assistant("yes"))
+        sessions.erase(user=HERS)
+        policy = SweepPolicy(purge_deleted_after=timedelta(0), max_bytes=1)
+        assert sessions.sweep(policy).actions == ()
+        assert sessions.events(limit=100)[-1].kind == "erased"

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from palaver import codec, media
-from palaver.erasure import Again, Erasure, Owner, Person, Target, mark, marks_of, pseudonym
+from palaver.erasure import GUARD, Again, Erasure, Owner, Person, Target, mark, marks_of, pseudonym
 from palaver.errors import CorruptRecord, SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.operations.base import Operation, bump, close_turn
@@ -232,6 +232,8 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
     def _erase(self, ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> None:
         """Remove messages of a session that lives on."""
         number = row.number
+        row = msgspec.structs.replace(row, guarded_until=max(row.guarded_until, self.at + GUARD))
+        ledger.put_session(row)  # what the platform delivers once more comes to this session, under the key of others
         row = self._forget_texts(ledger, row, chosen)
         first = chosen[0].seq
         gone = {m.seq for m in chosen}

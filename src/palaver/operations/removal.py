@@ -10,7 +10,7 @@ from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, joined, without
 from palaver.rows import GONE, ChangeKind, SessionRow
 
-__all__ = ["PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "purge_some"]
+__all__ = ["NOTHING_LEFT", "PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "purge_some"]
 
 DELETED = "deleted"
 """Why a session has ended that was deleted while a key pointed at it."""

@@ -9,7 +9,7 @@ import msgspec
 from palaver.errors import SessionNotFound
 from palaver.operations.base import KeyMoved, Operation, is_held, open_session
 from palaver.operations.ledger import Ledger
-from palaver.operations.removal import PURGED, PURGING, Delete, purge_some
+from palaver.operations.removal import NOTHING_LEFT, PURGING, Delete, purge_some
 from palaver.operations.sessions import NewSession, Rotate, SetInfo
 from palaver.operations.todos import add_todo, is_settled
 from palaver.rows import ChangeKind, SessionRow
@@ -77,8 +77,8 @@ class Sweep(Operation, frozen=True, kw_only=True, tag="sweep"):
 
     def apply(self, ledger: Ledger) -> int:
         row = ledger.find(self.session_id)
-        if row is None or row.end_reason == PURGED or (self.owner is not None and row.owner != self.owner):
-            msg = f"no session {self.session_id!r}: it was purged meanwhile, or is another owner's"
+        if row is None or row.end_reason in NOTHING_LEFT or (self.owner is not None and row.owner != self.owner):
+            msg = f"no session {self.session_id!r}: it was purged or erased meanwhile, or is another owner's"
             raise SessionNotFound(msg)
         if row.end_reason == PURGING and self.verb == "purge":
             return purge_some(ledger, row, self.at, self.most)

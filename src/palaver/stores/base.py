@@ -338,7 +338,9 @@ class Store(ABC):
     # ------------------------------------------------------------------ sweeping
     @abstractmethod
     def standings(self, query: SweepQuery, now: datetime) -> list[Standing]:
-        """A page of sessions as a sweep sees them, in the order in which they were stored: deleted, not purged ones.
+        """A page of sessions as a sweep sees them, in the order in which they were stored.
+
+        Deleted ones are among them; purged and erased ones, of which nothing is left, are not.
 
         Raises SessionNotFound for an unknown or foreign `query.after`.
         """

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from palaver.errors import SessionNotFound
 from palaver.info import Todo, TodoState
-from palaver.operations.removal import PURGED
+from palaver.operations.removal import NOTHING_LEFT
 from palaver.rows import SessionRow
 from palaver.stores import views
 from palaver.stores.ledger import CachedLedger
@@ -29,7 +29,7 @@ def standings(ledger: CachedLedger, query: SweepQuery, now: datetime) -> list[St
     out: list[Standing] = []
     for number in sorted(ledger.sessions.rows):
         row = ledger.sessions.rows[number]
-        if row is None or number <= after or row.end_reason == PURGED or query.owner not in (None, row.owner):
+        if row is None or number <= after or row.end_reason in NOTHING_LEFT or query.owner not in (None, row.owner):
             continue
         head = ledger.head(number)
         sought = row.deleted_at is not None or head.last_seq == 0 or (row.hidden and row.parent_kind == "fork")

@@ -182,9 +182,9 @@ def _turn_fields(work: _Work) -> int:
 
 def _todo_fields(work: _Work) -> int:
     for number in work.numbers:
-        [holder] = work.sql.one("check_todo_row", (number,)) or (None,)
-        if bad_fields(TODO_FIELDS, (holder,)):
-            work.aside(f"session number {number}, to-do, holder", holder)
+        row = work.sql.one("check_todo_row", (number,))
+        if row is not None and bad_fields(TODO_FIELDS, row):
+            work.aside(f"session number {number}, to-do, holder", row[0])
             work.sql.run("mend_todo_holder", (number,))
         work.tell(number)
     return len(work.numbers)

@@ -635,7 +635,7 @@ LEFT JOIN messages m ON m.id = (
 )
 LEFT JOIN todos t ON t.session = s.number
 WHERE s.number > :after
-  AND (s.end_reason IS NULL OR s.end_reason <> 'purged')
+  AND (s.end_reason IS NULL OR s.end_reason NOT IN ('purged', 'erased'))
   AND (s.owner = :owner OR :owner IS NULL)
   AND (:active IS NULL OR s.last_active < :active OR s.deleted_at IS NOT NULL OR s.last_seq = 0
        OR (s.hidden AND s.parent_kind = 'fork'))
