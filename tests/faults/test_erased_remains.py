@@ -10,7 +10,7 @@ import pytest
 import palaver
 from palaver import Origin, SessionManager, Settings, assistant, user
 from palaver.model import Sender
-from palaver.operations import EraseMessages, Sweep
+from palaver.operations import EraseMessages, Import, Sweep
 from palaver.reset import ResetPolicy
 from palaver.sweeping import SweepPolicy
 from tests.faults import kit
@@ -204,3 +204,17 @@ def test_a_sweep_leaves_what_was_erased(tmp_path: Path) -> None:
         policy = SweepPolicy(purge_deleted_after=timedelta(0), max_bytes=1)
         assert sessions.sweep(policy).actions == ()
         assert sessions.events(limit=100)[-1].kind == "erased"
+
+
+def test_half_an_import_is_found(tmp_path: Path) -> None:
+    """A session that an import has not come to the end of belongs to somebody already."""
+    path = tmp_path / "chat.db"
+    with palaver.open("memory://") as other, palaver.open(path) as sessions:
+        mine = other.get_or_create(HERS)
+        mine.append(*[user("quixotic") for _ in range(9)])
+        source = other._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - half an import
+        store = sessions._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same
+        half = source.chunk(mine.id, None, after=0, limit=5)
+        store.commit([Import(at=1, row=source.record(mine.id, None).row, chunk=half)])
+        assert sessions.erase(user=HERS).sessions == (mine.id,)
+        assert remains(path) == []

@@ -141,6 +141,7 @@ def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
             parent=given.parent,
             parent_kind=given.parent_kind,
             reset_reason=given.reset_reason,
+            origin=given.origin,  # whose it is has to be known from the first message on: an erasure may come between
         )
         row = ledger.add_session(made, Head(last_active=given.created_at))
         ledger.put_import(row.number, ImportMark(0, 0))
