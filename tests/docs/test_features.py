@@ -84,7 +84,9 @@ def faults(text: str) -> list[str]:
         if not row.tests and not re.match(r"no: .{10}", row.cells[-2])
     ]
     known = [int(row.cells[0]) for row in bugs if row.cells[0].isdecimal()]
-    wrong += [f"bug {number} stands there {known.count(number)} times" for number in NUMBERS if known.count(number) != 1]
+    wrong += [
+        f"bug {number} stands there {known.count(number)} times" for number in NUMBERS if known.count(number) != 1
+    ]
     wrong += [
         f"line {row.line}: bug {row.cells[0]} has no test of its own in tests/immunity"
         for row in bugs
