@@ -85,11 +85,13 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         was = _opened(ledger, record.row, self.at)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
-        # A deleted session's title is free for another, until it is restored.
-        gone = record.row.deleted_at is not None
-        title = record.row.title if gone else _title(ledger, was, record.row.title)
-        if was.deleted_at is None or not gone:
-            ledger.put_title(owner, was.title if was.deleted_at is None else None, None if gone else title, number)
+        title = record.row.title
+        if record.row.deleted_at is None:
+            title = _title(ledger, was, title)
+        had = was.title if was.deleted_at is None else None
+        has = title if record.row.deleted_at is None else None  # a deleted session keeps its title from nobody
+        if has != had:
+            ledger.put_title(owner, had, has, number)
         row = msgspec.structs.replace(
             record.row,
             number=number,
