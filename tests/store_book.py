@@ -38,7 +38,7 @@ from palaver.operations import (
     Rotated,
     Sweep,
 )
-from palaver.rows import CompactionRow, Draft, SessionRow, TurnRow
+from palaver.rows import CompactionRow, Draft, SessionRow, TodoRow, TurnRow
 
 
 class Transcript:
@@ -303,7 +303,7 @@ def plain(answer: Any) -> Any:
         return type(answer), str(answer), getattr(answer, "expected", None), getattr(answer, "actual", None)
     if isinstance(answer, SessionRow):
         return msgspec.structs.replace(answer, number=0)
-    if isinstance(answer, TurnRow):
+    if isinstance(answer, (TodoRow, TurnRow)):
         return msgspec.structs.replace(answer, session=0)
     if isinstance(answer, Begun) and answer.turn is not None:
         return msgspec.structs.replace(answer, turn=plain(answer.turn))

@@ -212,8 +212,8 @@ def test_half_an_import_is_found(tmp_path: Path) -> None:
     with palaver.open("memory://") as other, palaver.open(path) as sessions:
         mine = other.get_or_create(HERS)
         mine.append(*[user("quixotic") for _ in range(9)])
-        source = other._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - half an import
-        store = sessions._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same
+        source = other._core.store  # pyright: ignore[reportPrivateUsage] - half an import
+        store = sessions._core.store  # pyright: ignore[reportPrivateUsage] - the same
         half = source.chunk(mine.id, None, after=0, limit=5)
         store.commit([Import(at=1, row=source.record(mine.id, None).row, chunk=half)])
         assert sessions.erase(user=HERS).sessions == (mine.id,)

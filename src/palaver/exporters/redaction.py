@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
+from palaver.credentials import ISSUED
 from palaver.exporters.entries import Entry, Item
 from palaver.info import SessionInfo
 from palaver.keys import Origin
@@ -34,11 +35,10 @@ from palaver.redact import Redaction
 __all__ = ["Redactor", "names_in"]
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-# Beginnings that issuers of credentials document for theirs, and what follows the word in a header.
+# Keys as their issuers make them, whole private keys, and what follows the word in a header.
 _CREDENTIAL = re.compile(
-    r"\b(?:sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|AIza|AKIA|hf_)[\w-]{12,}"
-    r"|(?<=Bearer )[\w.~+/-]{16,}=*"
-    r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
+    rf"{ISSUED}|(?<=Bearer )[\w.~+/-]{{16,}}=*"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
 )
 _DATE = re.compile(r"(\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?)")
 """Dates and times as ISO 8601 has them: tools' results are full of them, and they are no phone numbers."""
