@@ -116,7 +116,7 @@ def _totals(report: Report) -> dict[str, object]:
 
 def _line(session: SessionReport) -> str:
     name = session.key or session.source_id
-    where = f" ({session.session_id})" if session.session_id else ""
+    where = f" ({session.session_id})" if session.session_id and session.session_id != name else ""
     there = f", {session.present:,} there already" if session.present else ""
     lost = f", {session.skipped:,} skipped" if session.skipped else ""
     return one_line(f"{session.status:<10}{name}{where}: {counted(session.imported, 'message')}{there}{lost}")

@@ -221,7 +221,7 @@ FROM changes c JOIN sessions s ON s.number = c.session WHERE c.rev > s.rev GROUP
 -- name: check_feed
 -- Positions of the feed that are missing. Four columns.
 WITH pruned (position) AS (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'pruned')
-SELECT NULL, NULL, 'change feed', (max(c.position) - p.position - count(*)) || ' changes are missing'
+SELECT NULL, NULL, 'change feed', 'changes that are missing: ' || (max(c.position) - p.position - count(*))
 FROM pruned p JOIN changes c ON c.position > p.position
 GROUP BY p.position HAVING max(c.position) - p.position > count(*);
 
