@@ -225,7 +225,7 @@ class _Work:
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:
         row = each.row
-        gone, state = 0, ErasedMessages(0)
+        gone, unattributed, state = 0, 0, ErasedMessages(0)
         for first in range(1, each.last_seq + 1, CHUNK):
             state = yield from self._messages(
                 row.id,
@@ -236,10 +236,12 @@ class _Work:
                 turn=state.turn,
             )
             gone += state.gone
+            unattributed += state.unattributed
         if gone:
             self.parts[row.id] = None
         if self._dry_run:
             self._add("messages", gone)
+            self._add("unattributed", unattributed)
             return
         theirs = tuple((o, k) for o, k in each.keys if _is_key_of(self._core, k, person))
         traces = EraseTraces(

@@ -135,6 +135,8 @@ class ErasedMessages(msgspec.Struct, frozen=True, gc=False):
     """First position of the person's newest turn."""
     copies: bool = False
     """Whether the range ended with a copy: copies stand first, and there may be more."""
+    unattributed: int = 0
+    """Messages that name no sender, and stay."""
 
 
 class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
@@ -219,7 +221,7 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
                 chosen.append(m)
         if unattributed and not self.dry_run:
             _count(ledger, self.erasure_id, unattributed=unattributed)
-        return chosen, ErasedMessages(len(chosen), following, turn)
+        return chosen, ErasedMessages(len(chosen), following, turn, unattributed=unattributed)
 
     def _erase(self, ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> None:
         """Remove messages of a session that lives on."""
