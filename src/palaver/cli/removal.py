@@ -177,7 +177,9 @@ def _write(report: EraseReport, output: Output) -> None:
     output.text(", ".join(named) or "nothing")
     if stayed := report.counts.get(_STAYED):
         said = counted(stayed, "message")
-        output.note(f"{said} in conversations that others take part in without a sender's name: left, whoever said them")
+        output.note(
+            f"{said} in conversations that others take part in without a sender's name: left, whoever said them"
+        )
     if report.unfinished:
         output.note(f"finished {counted(report.unfinished, 'erasure')} first that had been interrupted")
     if report.scrub is not None:
