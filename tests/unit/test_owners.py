@@ -39,6 +39,7 @@ from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE
 
 HERS = Origin("telegram", chat_id="42", user_id="7")
+POLICY = palaver.CompactionPolicy(max_messages=2, keep_last=1)
 UNKNOWN = "0" * 22
 """An id of no session, as long as those that there are."""
 NOT_ABOUT_SESSIONS = {"close", "for_owner", "key", "owner", "id"}
@@ -118,7 +119,7 @@ def arguments(ana: Ana, session_id: str, turn_id: str) -> dict[str, Any]:
         "session": session_id,
         "model": palaver.ModelSettings(model="mine"),
         "due": CompactionDue(from_seq=1, through_seq=1, reason="messages", messages=1, tokens=1, kept=1),
-        "policy": palaver.CompactionPolicy(max_messages=2, keep_last=1),
+        "reason": "mine",
         "todo": palaver.Todo(
             session_id=session_id, reason="manual", state="claimed", made_at=datetime.now(UTC), through_seq=1
         ),
@@ -140,7 +141,7 @@ def called(verb: Callable[..., Any], given: dict[str, Any]) -> Any:
     named: dict[str, Any] = {}
     for name, parameter in inspect.signature(verb).parameters.items():
         needed = parameter.default is inspect.Parameter.empty and parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        if not needed and name not in {"session_id", "session", "policy"}:
+        if not needed and name not in {"session_id", "session"}:
             continue
         assert name in given, f"{verb} needs {name}: give `arguments` one that names what is another owner's"
         if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
@@ -184,7 +185,7 @@ async def attempted(call: Callable[[], Any]) -> Any:
 def test_no_verb_of_a_session_finds_a_foreign_one(ana: Ana, name: str) -> None:
     """A handle on another owner's session is a handle on nothing: one answer for hers, a deleted one, and none."""
     before = ana.state()
-    with palaver.open(ana.url) as sessions:
+    with palaver.open(ana.url, compaction_policy=POLICY) as sessions:
         bo = sessions.for_owner("bo")
         answers: set[str] = set()
         for session_id in (ana.id, ana.gone.id, UNKNOWN):
@@ -202,7 +203,7 @@ def test_no_awaited_verb_of_a_session_finds_a_foreign_one(ana: Ana, name: str) -
 
     async def ask() -> set[str]:
         answers: set[str] = set()
-        async with palaver.aopen(ana.url) as sessions:
+        async with palaver.aopen(ana.url, compaction_policy=POLICY) as sessions:
             bo = sessions.for_owner("bo")
             for session_id in (ana.id, UNKNOWN):
                 handle = AsyncSession(bo._core, session_id, bo._handover)
