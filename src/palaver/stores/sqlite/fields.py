@@ -1,4 +1,4 @@
-"""Fields of sessions and turns that hold JSON: which of them cannot be read any more."""
+"""Fields of sessions and turns that hold JSON or text: which of them cannot be read any more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.endpoints import ModelSettings
 from palaver.info import Notice
 from palaver.keys import Origin
 from palaver.model import Usage
@@ -21,7 +22,11 @@ SESSION_FIELDS: dict[str, Any] = {
     "tags": tuple[str, ...],
     "holds": tuple[tuple[str, int], ...],
     "notice": Notice,
+    "settings": ModelSettings,
+    "title": str,
+    "preview": str,
 }
+"""What is JSON of what kind; `str` is no JSON, but text."""
 TURN_FIELDS: dict[str, Any] = {
     "holder": Holder,
     "taken": tuple[int, ...],
@@ -53,7 +58,10 @@ def bad_fields(kinds: dict[str, Any], values: Row) -> list[str]:
         if text is None:
             continue
         try:
-            msgspec.json.decode(text, type=kind)
+            if kind is str:
+                str(text, "utf-8")
+            else:
+                msgspec.json.decode(text, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             bad.append(name)
     return bad
