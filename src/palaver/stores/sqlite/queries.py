@@ -13,9 +13,9 @@ _MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 @cache
-def queries() -> dict[str, str]:
-    """Every statement by its name, without comments and the final semicolon."""
-    text = (files(_PACKAGE) / "queries.sql").read_text("utf-8")
+def queries(package: str = _PACKAGE) -> dict[str, str]:
+    """Every statement of a package's `queries.sql` by its name, without comments and the final semicolon."""
+    text = (files(package) / "queries.sql").read_text("utf-8")
     pieces = _MARK.split(text)[1:]
     found: dict[str, str] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
