@@ -70,13 +70,18 @@ def test_a_turn_on_a_full_disk(tmp_path: Path) -> None:
         still_there(sessions, "key", acknowledged[20:])
 
 
+def place(disk: Path, store: str) -> str:
+    """What to open on a disk."""
+    return store.format(disk) if "{}" in store else str(disk / store)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
+    """A file system of 3 MB."""
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
-        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
+        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)],
         capture_output=True,
         text=True,
         check=False,
@@ -90,11 +95,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["/usr/bin/umount", "--lazy", str(place)], check=True)
 
 
-def test_a_disk_that_is_full(small_disk: Path) -> None:
+@pytest.mark.parametrize("store", ["chat.db", "jsonl:///{}/lines"])
+def test_a_disk_that_is_full(small_disk: Path, store: str) -> None:
     """On a file system without room writing is StoreFull and reading goes on; with room writing works again."""
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(400_000))
-    path = small_disk / "chat.db"
+    ballast.write_bytes(bytes(1_600_000))
+    path = place(small_disk, store)
     with palaver.open(path) as sessions:
         acknowledged = fill(sessions, "key")
         still_there(sessions, "key", acknowledged)
@@ -110,9 +116,10 @@ def test_a_disk_that_is_full(small_disk: Path) -> None:
         still_there(sessions, "key", acknowledged)
 
 
-def test_opening_on_a_full_disk(small_disk: Path) -> None:
+@pytest.mark.parametrize("store", ["chat.db", "jsonl:///{}/lines"])
+def test_opening_on_a_full_disk(small_disk: Path, store: str) -> None:
     """A store that was closed on a disk without any room can be opened or says why not, and loses nothing."""
-    path = small_disk / "chat.db"
+    path = place(small_disk, store)
     with palaver.open(path) as sessions:
         session = sessions.create("key")
         acknowledged = [f"{n} {BIG}" for n in range(20)]
@@ -139,6 +146,6 @@ def ballast_fits(ballast: io.FileIO) -> bool:
         return False
 
 
-def _append_once(path: Path) -> None:
+def _append_once(path: str) -> None:
     with palaver.open(path) as sessions:
         sessions.resolve("key").append(user(BIG))

@@ -52,6 +52,8 @@ class Directory:
         self._name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._new_names = False
+        self._appended: list[tuple[Path, int]] = []
+        """What the last append wrote to, and how long that was before."""
 
     def prepare(self) -> None:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
@@ -73,13 +75,16 @@ class Directory:
 
     def append(self, texts: dict[str, bytes]) -> None:
         """Append to each file, durably, all or nothing. Raises StoreFull, StoreUnavailable (with the outcome)."""
+        self._appended = [(self.sessions / file, self.size(file)[0]) for file in texts]
         if len(texts) == 1:
             [(file, text)] = texts.items()
             self._write(file, text)
             self._sync(file)
             return
         entries = [_Entry(file, self.size(file)[0], text) for file, text in texts.items()]
+        before = self._journal.stat().st_size if self._journal.exists() else 0
         self._to_journal(entries)
+        self._appended.append((self._journal, before))
         for entry in entries:
             try:
                 self._write(entry.file, entry.text)
@@ -88,6 +93,29 @@ class Directory:
                 raise StoreUnavailable(msg, outcome="unknown") from exc
         if self._journal.stat().st_size > _JOURNAL:
             self.fold()
+
+    def settle(self) -> None:
+        """The last append stays."""
+        self._appended = []
+
+    def take_back(self) -> bool:
+        """Undo the last append, which nobody was answered for. False: what is there now is not known.
+
+        The journal first: what it does not say is not written again.
+        """
+        try:
+            for path, size in reversed(self._appended):
+                if path.exists():
+                    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                    try:
+                        os.ftruncate(fd, size)
+                        os.fsync(fd)
+                    finally:
+                        os.close(fd)
+        except OSError:
+            return False
+        self._appended = []
+        return True
 
     def _write(self, file: str, text: bytes) -> None:
         fd = self._fd(file)

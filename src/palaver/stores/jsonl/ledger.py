@@ -26,6 +26,8 @@ class JsonlLedger(SqliteLedger):
         super().__init__(sql)
         self._recording = sql
         self._directory = directory
+        self.is_replaced = False
+        """Whether the commit under way put a file in the place of another: that is not taken back."""
         self.unneeded: list[str] = []
         """Addresses of content that no message refers to, once the commit has come to its end."""
 
@@ -60,10 +62,12 @@ class JsonlLedger(SqliteLedger):
             directory.put_media(address, data)
         if texts:
             directory.append(texts)
+        self.is_replaced = False
         purged = {number_of(name, values) for name, values in recorded if name in ("purge_messages", "purge_ids")}
         for session in purged:  # what they said is in their lines still
             directory.fold()
             directory.replace(files[session], snapshot(sql, session, number))
+            self.is_replaced = True
         for session, file in files.items():
             sql.run("put_file", (session, file, *directory.size(file)))
         sql.run("put_commit_number", (number,))

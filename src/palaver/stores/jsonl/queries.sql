@@ -76,7 +76,7 @@ SELECT session, last_seq, rev, settled FROM imports WHERE session = :number;
 -- name: snapshot_put_change
 SELECT position, session, rev, kind, from_seq, through_seq FROM changes WHERE session = :number ORDER BY position;
 
--- name: forget_session
+-- name: forget_sessions
 DELETE FROM sessions WHERE number = :number;
 
 -- name: forget_keys

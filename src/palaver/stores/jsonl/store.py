@@ -61,7 +61,8 @@ class JsonlStore(SqliteStore):
     def _open_ledger(self) -> JsonlLedger:
         recording = RecordingStatements(self._writer)
         self._writes = recording
-        return JsonlLedger(recording, self._directory)
+        self._jsonl = JsonlLedger(recording, self._directory)
+        return self._jsonl
 
     def _catch_up(self) -> None:
         writes = self._writes
@@ -79,26 +80,39 @@ class JsonlStore(SqliteStore):
 
     # ------------------------------------------------------------------ writing
     def _transact(self, operations: list[Operation]) -> list[Any]:
+        self._directory.settle()
         try:
             try:
                 results = super()._transact(operations)
             except Behind:
                 self._catch_up()
                 results = super()._transact(operations)
-        except StoreError as error:
-            if error.outcome == "unknown" and self._broken is None:
-                # The files may hold it, and a failed sync may have dropped what a second one would report as safe.
-                self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
-            raise
         except Behind as exc:
             msg = f"{self.name}: the files change while they are read; is another program writing to them?"
             raise StoreUnavailable(msg) from exc
-        ledger = self._ledger
-        if isinstance(ledger, JsonlLedger):
-            for address in ledger.unneeded:
-                self._directory.drop_media(address)
-            ledger.unneeded = []
+        except StoreError as error:
+            self._failed(error)
+            raise
+        except BaseException:
+            self._take_back()
+            raise
+        self._directory.settle()
+        ledger = self._jsonl
+        for address in ledger.unneeded:
+            self._directory.drop_media(address)
+        ledger.unneeded = []
         return results
+
+    def _failed(self, error: StoreError) -> None:
+        """The files hold what the index does not: nobody was answered for it, and it is taken back."""
+        if error.outcome == "unknown" or not self._take_back():
+            error.outcome = "unknown"
+            if self._broken is None:
+                # A failed sync may have dropped what a second one would report as safe.
+                self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
+
+    def _take_back(self) -> bool:
+        return not self._jsonl.is_replaced and self._directory.take_back()
 
     # ------------------------------------------------------------------ reports
     def stats(self, owner: str | None) -> Stats:
