@@ -13,10 +13,13 @@ from palaver.operations import (
     Appended,
     Begin,
     Begun,
+    Compact,
     Create,
     Cut,
     Delete,
     Edit,
+    Expire,
+    Expired,
     Finish,
     Finished,
     NewSession,
@@ -29,8 +32,9 @@ from palaver.operations import (
     Restore,
     Rotate,
     Rotated,
+    Sweep,
 )
-from palaver.rows import Draft, SessionRow, TurnRow
+from palaver.rows import CompactionRow, Draft, SessionRow, TurnRow
 
 
 class Transcript:
@@ -48,6 +52,10 @@ class Transcript:
         """First position of the turn, of the messages that a turn stored."""
         self.turns: dict[str, int] = {}
         """First position of the turn, by every token that was a lease on it."""
+        self.told: dict[int, list[tuple[int, str, str]]] = {}
+        """What was live of what a summary covers when it was made, by its id."""
+        self.seen: dict[int, tuple[int, list[tuple[int, str, str]]]] = {}
+        """Where the session ended and what was live, when a reader first saw a version of it."""
 
     def add(self, given: tuple[Draft, ...], turn: int = 0) -> tuple[int, ...]:
         """Where messages come to stand: each new one next, a known id where it stands."""
@@ -82,6 +90,21 @@ class Transcript:
     def live(self) -> list[tuple[int, str, str]]:
         """What a reader sees."""
         return [(seq, *content) for seq, content in sorted(self.held.items()) if seq not in self.dead]
+
+    def read_at(self, rev: int) -> None:
+        """A reader sees this version."""
+        self.seen.setdefault(rev, (self.last, self.live()))
+
+    def compacted(self, number: int, through: int, drafted_rev: int | None) -> None:
+        """A summary stands for what is live now; since its draft was read, none of that changed."""
+        self.told[number] = [m for m in self.live() if m[0] <= through]
+        if drafted_rev in self.seen:
+            last, live = self.seen[drafted_rev]
+            assert [m for m in live if m[0] <= through] == [m for m in self.told[number] if m[0] <= last]
+
+    def tells(self, number: int, through: int) -> bool:
+        """Whether a summary tells of what is live now of what it covers. One that was carried over covers nothing."""
+        return self.told.get(number, []) == [m for m in self.live() if m[0] <= through]
 
     def stored(self) -> list[tuple[int, str, str]]:
         """The same, with what cuts cover."""
@@ -138,12 +161,19 @@ class Book:
                 assert kind not in ("purge", "rollback")
                 assert last == self.of(operation.session_id).last
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
+            case Compact(), CompactionRow():
+                self.of(operation.session_id).compacted(answer.id, operation.through_seq, operation.drafted_rev)
             case Delete(), SessionRow():
                 self.deleted.add(operation.session_id)
             case PurgeSession(), int():
                 transcript = self.sessions[operation.session_id]
                 assert answer == len(transcript.held)
                 self.deleted.add(operation.session_id)
+            case Expire(), Expired():
+                if answer.session is not None:
+                    self.of(answer.session, operation.new)
+            case Sweep(), int():
+                self._swept(operation, answer)
             case Restore(), SessionRow():
                 self.deleted.remove(operation.session_id)
             case Edit(), int():
@@ -180,6 +210,17 @@ class Book:
             assert answer.seq <= transcript.last
         if answer.turn is not None and answer.kind in ("begun", "taken_over"):
             transcript.turns[operation.lease.token] = answer.turn.first_seq
+
+    def _swept(self, operation: Sweep, left: int) -> None:
+        if operation.verb == "archive":
+            return
+        self.deleted.add(operation.session_id)
+        held = self.sessions[operation.session_id].held
+        if operation.verb == "purge" and held:
+            first = min(held)
+            for seq in [seq for seq in held if seq < first + operation.most]:
+                del held[seq]
+        assert left == (len(held) if operation.verb == "purge" else 0)
 
     def _finished(self, operation: Finish, answer: Finished) -> None:
         transcript = self.of(operation.session_id)

@@ -15,11 +15,14 @@ from palaver.operations import (
     Append,
     Begin,
     Bind,
+    ClaimTodo,
     Compact,
     Create,
     Cut,
     Delete,
     Edit,
+    EndTodo,
+    Expire,
     Finish,
     Hold,
     Lease,
@@ -34,13 +37,15 @@ from palaver.operations import (
     Restore,
     Rotate,
     SetInfo,
+    Sweep,
+    Withdraw,
 )
 from palaver.stores.holders import current as this_process
 from palaver.times import SECOND, from_micros
 
 START = 1_700_000_000_000_000
 # Resolved when the operation is committed, from what the memory store says then.
-NEW, CURRENT, RUNNING, ACTUAL = "<new>", "<current>", "<running>", -1
+NEW, CURRENT, RUNNING, ACTUAL, BEFORE = "<new>", "<current>", "<running>", -1, -2
 SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
 """The newest session, the one before, and the one before that; an id that may be anybody's."""
 KEYS = ("k1", "k2", "k3")
@@ -126,6 +131,11 @@ appends = st.one_of(
     ),
 )
 by_id: dict[str, Any] = {"at": st.just(0), "owner": owners, "session_id": sessions}
+seen: dict[str, Any] = {
+    **by_id,
+    "expected_seq": st.sampled_from((*[ACTUAL] * 6, 3)),
+    "expected_rev": st.sampled_from((*[ACTUAL] * 6, 1)),
+}
 tokens = st.sampled_from((*[RUNNING] * 6, "stolen"))
 states = st.sampled_from(("finished", "finished", "interrupted", "rolled_back"))
 finishes = st.builds(
@@ -148,6 +158,7 @@ rotates = st.builds(
     all_keys=st.booleans(),
     new=new_sessions,
     unless_message=st.sampled_from((None, None, "m1")),
+    before_reset=st.booleans(),
 )
 # Time passes, or the caller's clock is set back: by less than a second, beyond a lease, beyond a day.
 steps = st.sampled_from(
@@ -194,8 +205,24 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     ),
     st.builds(Purge, **by_id, from_seq=seqs, through_seq=seqs, expected_rev=revs),
     st.builds(
-        Compact, **by_id, through_seq=seqs, text=st.just("so far"), expected=st.sampled_from((ACTUAL, ACTUAL, 1))
+        Compact,
+        **by_id,
+        through_seq=seqs,
+        text=st.just("so far"),
+        expected=st.sampled_from((ACTUAL, ACTUAL, 1)),
+        drafted_rev=st.sampled_from((None, ACTUAL, BEFORE, BEFORE)),
     ),
+    st.builds(Withdraw, **by_id, expected=st.sampled_from((ACTUAL, ACTUAL, ACTUAL, 1))),
+    st.builds(ClaimTodo, **by_id, token=st.just(NEW), holder=holders, micros=seconds.map(lambda s: s * SECOND)),
+    st.builds(
+        EndTodo,
+        **by_id,
+        token=st.sampled_from((RUNNING, RUNNING, RUNNING, "", "stolen")),
+        through_seq=st.sampled_from((ACTUAL, ACTUAL, 1)),
+        error=st.sampled_from((None, "no model")),
+    ),
+    st.builds(Expire, **seen, new=new_sessions, before_reset=st.booleans()),
+    st.builds(Sweep, **seen, verb=st.sampled_from(("purge", "delete", "archive")), most=st.sampled_from((1, 2, 1000))),
     st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from palaver.budget import Budget
 from palaver.codec import clean_text
+from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
 from palaver.errors import (
     CorruptRecord,
@@ -38,7 +39,7 @@ from palaver.errors import (
     UnsupportedFormat,
 )
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
-from palaver.info import Hold, Notice, Page, SessionInfo, Summary
+from palaver.info import Hold, Notice, Page, SessionInfo, Summary, Todo
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -65,6 +66,7 @@ from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
 from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -84,6 +86,9 @@ __all__ = [
     "AudioPart",
     "Budget",
     "Change",
+    "CompactionDraft",
+    "CompactionDue",
+    "CompactionPolicy",
     "CorruptRecord",
     "CounterUnavailable",
     "CursorExpired",
@@ -128,9 +133,13 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "Summary",
+    "SweepAction",
+    "SweepPolicy",
+    "SweepReport",
     "Tail",
     "TextPart",
     "ThinkingPart",
+    "Todo",
     "ToolCall",
     "ToolResult",
     "Turn",

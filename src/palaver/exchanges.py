@@ -15,7 +15,7 @@ import msgspec
 
 from palaver.model import Message, Part, TextPart, ToolCall, ToolResult
 
-__all__ = ["INTERRUPTED", "Exchange", "Repair", "RepairKind", "answered", "boundary", "group"]
+__all__ = ["INTERRUPTED", "Exchange", "Repair", "RepairKind", "answered", "boundaries", "boundary", "group"]
 
 INTERRUPTED = "Interrupted: this tool call was cut off, and whether it took effect is not known."
 """What the model reads as the result of a call that never got one."""
@@ -143,12 +143,18 @@ def boundary(messages: Sequence[Message], seq: int) -> int:
     Where a transcript may be cut: for compaction, forks and trims. `messages` reach on past `seq`, as a late result
     keeps its exchange open. A call that never got a result keeps nothing open.
     """
-    found = end = 0
+    return max(end for end in (0, *boundaries(messages)) if end <= seq)
+
+
+def boundaries(messages: Sequence[Message]) -> list[int]:
+    """Every position that `boundary` may give, ascending."""
+    found: list[int] = []
+    end = 0
     for exchange in group(messages):
-        if exchange.first_seq > end and end <= seq:
-            found = end
+        if exchange.first_seq > end:
+            found.append(end)
         end = max(end, exchange.last_seq)
-    return end if end <= seq else found
+    return [*found, end]
 
 
 class _Open:

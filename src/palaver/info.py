@@ -10,8 +10,9 @@ import msgspec
 from palaver.keys import Origin
 from palaver.model import Message, Usage
 
-__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "Summary"]
+__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "Summary", "Todo", "TodoState"]
 
+TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
 LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
 
 
@@ -33,6 +34,30 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     for_model: str
     for_user: str | None = None
+
+
+class Todo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be done about a session that is, or is about to be, reset: its memories kept, for instance.
+
+    It is about the messages with after_seq < seq <= through_seq, which can be read whether or not it has ended.
+    """
+
+    session_id: str
+    owner: str | None = None
+    reason: str
+    """Why the session is reset: `idle`, `daily`, `idle+daily` or `manual`."""
+    state: TodoState
+    """`waiting`, `claimed` by a worker, `done`, or `given_up` after its third failure."""
+    made_at: datetime
+    after_seq: int = 0
+    through_seq: int
+    failures: int = 0
+    error: str | None = None
+    """Why it failed last."""
+    token: str = ""
+    """Of the claim: it is what `acknowledge` and `fail` show."""
+    until: datetime | None = None
+    """When the claim ends; of one that waits after a failure, when it is due again."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -22,6 +22,7 @@ from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.turn import Turn
+from palaver.upkeep import Upkeep
 
 __all__ = ["ManagerBase", "SessionManager"]
 
@@ -126,7 +127,7 @@ def _aware(at: datetime | None, what: str) -> datetime | None:
     return at
 
 
-class SessionManager(ManagerBase):
+class SessionManager(Upkeep, ManagerBase):
     """All conversations in one store. Safe to share between threads. Every method may raise StoreError."""
 
     def begin_turn(

@@ -28,7 +28,8 @@ def open(
     """Open the store behind a URL, or take one that is open, as a SessionManager.
 
     `sqlite:///path` (a bare path is SQLite), `memory://`. Settings come as one value or as its fields:
-    `key_policy`, `reset_policy`, `deployment`, `budget`, `window_options`, `lease`, `seed_threads`.
+    `key_policy`, `reset_policy`, `deployment`, `budget`, `window_options`, `compaction_policy`, `lease`,
+    `seed_threads`, `before_reset`, `prices`.
 
     Raises ValueError for a URL or setting that cannot be, StoreError where the store cannot be opened.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver.media import Blob
-from palaver.rows import CompactionRow, CutRow, Head, SessionRow, StoredMessage, TurnRow, UsageRow, VersionRow
+from palaver.rows import CompactionRow, CutRow, Head, SessionRow, StoredMessage, TodoRow, TurnRow, UsageRow, VersionRow
 
 __all__ = ["Chunk", "ImportMark", "KeyRecord", "MessageRecord", "SessionRecord"]
 
@@ -22,7 +22,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a session but its messages and turns. `number` and `session` in its rows are 0."""
+    """All of a session but its messages and turns. `number`, `session` and `stored_at` in its rows are 0."""
 
     row: SessionRow
     head: Head
@@ -34,6 +34,8 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     usage: tuple[UsageRow, ...] = ()
     purged_ids: tuple[tuple[str, int], ...] = ()
     """Ids of messages that were purged, with their positions: they do not come back."""
+    todo: TodoRow | None = None
+    """What is to be done before its reset; a claim on it is not taken along."""
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

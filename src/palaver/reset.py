@@ -82,8 +82,8 @@ class ResetPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 def reset_reason(policy: ResetPolicy, session: SessionInfo, now: datetime) -> ResetReason | None:
     """Say why this session should be reset before its next message, or None where it should go on.
 
-    It goes on when no condition holds, and also while a turn runs, while a hold has not expired, when it has no
-    message or has ended, and when `now` is before its last message (a clock that stepped back proves nothing).
+    It goes on when no condition holds, and also while a turn runs, while a hold has not expired, when it is pinned,
+    has no message or has ended, and when `now` is before its last message (a clock that stepped back proves nothing).
     Overrides are chosen by the session's own origin, so that a sweep and a message decide alike.
 
     Raises ValueError when `now` has no time zone.
@@ -93,7 +93,13 @@ def reset_reason(policy: ResetPolicy, session: SessionInfo, now: datetime) -> Re
     if session.bound_at is not None:  # who resumes an old conversation wants it
         active = max(active, session.bound_at.astimezone(UTC))
     chosen = policy.for_origin(session.origin)
-    if session.ended_at is not None or session.message_count == 0 or session.turn_running or now < active:
+    if (
+        session.ended_at is not None
+        or session.message_count == 0
+        or session.turn_running
+        or session.pinned
+        or now < active
+    ):
         return None
     if any(hold.until > now for hold in session.holds):
         return None

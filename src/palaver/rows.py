@@ -21,6 +21,8 @@ __all__ = [
     "Kind",
     "SessionRow",
     "StoredMessage",
+    "TodoRow",
+    "TodoState",
     "TurnRow",
     "TurnState",
     "UsageRow",
@@ -160,6 +162,8 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut_count: int = 0
     compaction: int = 0
     """Id of the newest compaction that is not stale; 0: none."""
+    stored_at: int = 0
+    """When this store got it, or got it back: for an imported conversation that is long after it was made."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -242,8 +246,8 @@ class CutRow(msgspec.Struct, frozen=True, gc=False):
     rev: int
     last_seq: int
     """The session's last position when it was made: redo is possible while nothing came after."""
-    lifted: bool = False
-    """Undone: what it covered is live again."""
+    lifted: int = 0
+    """The `rev` of the redo that made what it covered live again; 0: it is in force."""
 
 
 class CompactionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -255,8 +259,14 @@ class CompactionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     through_seq: int
     previous: int = 0
     stale: int = 0
-    """Id of the cut that changed what it covers; 0: it still holds."""
+    """Id of the cut that changed what it covers, CHANGED or WITHDRAWN; 0: it still holds."""
     created_at: int = 0
+
+
+CHANGED = -1
+"""In `CompactionRow.stale`: no cut, but an edit or a redo changed what it covers, which nothing undoes."""
+WITHDRAWN = -2
+"""In `CompactionRow.stale`: its author took it back."""
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -277,6 +287,31 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: int = 0
     """Billionths of a US dollar."""
     updated_at: int = 0
+
+
+TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
+
+
+class TodoRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be done about a session before it is reset for good. A session has one at most."""
+
+    session: int
+    reason: str
+    """Why the session is, or was, reset."""
+    state: TodoState = "waiting"
+    made_at: int = 0
+    after_seq: int = 0
+    """What an earlier to-do has dealt with ends here."""
+    through_seq: int = 0
+    """And what this one is about ends here."""
+    failures: int = 0
+    error: str | None = None
+    """Why it failed last."""
+    token: str = ""
+    """Of the newest claim."""
+    holder: Holder | None = None
+    until: int = 0
+    """Claimed: when the claim ends. Waiting: when it is due, which after a failure is not at once."""
 
 
 class ChangeKind(enum.IntEnum):
@@ -303,3 +338,12 @@ class ChangeKind(enum.IntEnum):
     DELETED = 19
     RESTORED = 20
     IMPORTED = 21
+    SWEPT = 31
+    """By a sweep; the change after it says what was done: deleted, purged, or (archived) info."""
+    EXPIRED = 32
+    """By a sweep, because its reset policy says that it is over; its keys point at a new session."""
+    TODO_ADDED = 33
+    TODO_CLAIMED = 34
+    TODO_DONE = 35
+    TODO_FAILED = 36
+    TODO_GIVEN_UP = 37

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from palaver.budget import Budget
+from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
+from palaver.flows import compaction as compactions
 from palaver.flows import forks, history, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
@@ -112,6 +114,11 @@ class SessionBase:
                 self._core, self.id, after=after, before=before, limit=limit, newest=newest, live=live
             )
         )
+
+    def _due(self, policy: CompactionPolicy | None) -> Flow[CompactionDue | None]:
+        if not (yield from self._stored()):
+            return None
+        return (yield from compactions.due(self._core, self.id, policy))
 
     def _info(self) -> Flow[SessionInfo]:
         yield from self._ready()
@@ -286,20 +293,66 @@ class Session(SessionBase):
         """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""
         return Session(self._core, drive(self._core.store, self._on(lambda i: flows.reset_session(self._core, i))))
 
+    def compaction_due(self, policy: CompactionPolicy | None = None) -> CompactionDue | None:
+        """What should be summarised by now, by the policy given or the manager's; None: nothing.
+
+        Nothing is done about it: give the messages of `compaction_draft` to a model of yours, and its answer to
+        `compact`; or let a `palaver.compactor.Compactor` do that.
+        """
+        return drive(self._core.store, self._due(policy))
+
+    def compaction_draft(
+        self, due: CompactionDue, *, after: int | None = None, max_tokens: int = 24_000
+    ) -> CompactionDraft:
+        """The messages of what is due, oldest first: as many as `max_tokens` allow, and one exchange at least.
+
+        `after` is where the piece before ended (its `through_seq`). A piece that says `may_commit` can be committed
+        by itself; else its summary goes into that of the next one.
+        """
+        return drive(
+            self._core.store,
+            self._on(lambda i: compactions.draft(self._core, i, due, after=after, max_tokens=max_tokens)),
+        )
+
     def compact(
-        self, summary: str, *, through_seq: int, expected: int | None = None, usage: Usage | None = None
+        self,
+        summary: str | Message,
+        *,
+        through_seq: int,
+        expected: int | None = None,
+        drafted_rev: int | None = None,
+        usage: Usage | None = None,
+        stop_reason: str | None = None,
     ) -> Summary:
         """Let a summary stand for everything through `through_seq` in windows. The messages stay, and searchable.
 
-        `through_seq` ends an exchange outside a running turn. `expected` is the id of the summary that this one
-        continues (0: none): SessionConflict if there is another by now. `usage` is what making it used.
+        `through_seq` ends an exchange outside a running turn. SessionConflict if the summary that this one continues
+        is not `expected` (its id; 0: none), or if a message that it covers was edited, cut, brought back or purged
+        since the session had the version `drafted_rev`. InvalidMessage for what is no summary: empty text, an answer
+        that calls tools, or one that stopped for a `stop_reason` such as "length". `usage` is what making it used.
         """
         return drive(
             self._core.store,
             self._on(
-                lambda i: flows.compact(self._core, i, summary, through_seq=through_seq, expected=expected, usage=usage)
+                lambda i: compactions.compact(
+                    self._core,
+                    i,
+                    summary,
+                    through_seq=through_seq,
+                    expected=expected,
+                    drafted_rev=drafted_rev,
+                    usage=usage,
+                    stop_reason=stop_reason,
+                )
             ),
         )
+
+    def withdraw_summary(self, *, expected: int | None = None) -> Summary | None:
+        """Take the newest summary back, and give the one before, which stands again; None: there is none.
+
+        `expected` is the id of the summary that is meant: SessionConflict if it is another by now, or none.
+        """
+        return drive(self._core.store, self._on(lambda i: compactions.withdraw(self._core, i, expected)))
 
     def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
         """Keep the session from being reset while something works for it, for at most `span`; None releases it."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from palaver.budget import Budget
+from palaver.compaction import CompactionPolicy
 from palaver.delivery import Deployment
 from palaver.keys import KeyPolicy
 from palaver.reset import ResetPolicy
@@ -21,6 +22,7 @@ _KINDS: tuple[tuple[str, type, str], ...] = (
     ("deployment", Deployment, "a Deployment, such as Deployment(connected=('telegram',))"),
     ("budget", Budget, "a Budget, such as Budget(max_messages=50)"),
     ("window_options", WindowOptions, "a WindowOptions, such as WindowOptions(senders=True)"),
+    ("compaction_policy", CompactionPolicy, "a CompactionPolicy, such as CompactionPolicy(max_messages=100)"),
     ("lease", timedelta, "a timedelta, such as timedelta(minutes=10)"),
 )
 
@@ -33,12 +35,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deployment: Deployment = Deployment()
     budget: Budget = Budget()
     window_options: WindowOptions = WindowOptions()
+    compaction_policy: CompactionPolicy = CompactionPolicy()
+    """When `compaction_due` names messages to summarise; left alone, never."""
     lease: timedelta = timedelta(minutes=10)
     """How long a turn keeps its session without a sign of life."""
     seed_threads: bool = True
     """Whether a new thread in a direct chat begins with a copy of what that chat's window holds: a bot's answer
     that opened a thread would otherwise not know what it answered (hermes)."""
 
+    before_reset: bool = False
+    """Whether sessions that are reset leave a to-do behind (`sessions.due()`), such as to keep their memories. Only for
+    who does them: nobody else takes them away."""
     prices: bool = False
     """Whether to fill in what a call cost, by public price lists, where the usage does not say; extra `prices`."""
 

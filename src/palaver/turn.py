@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from palaver.compaction import CompactionDue, compaction_due
 from palaver.core import Core
 from palaver.errors import TurnLost
 from palaver.flows import media
@@ -151,6 +152,20 @@ class TurnBase:
             self._tail = msgspec.structs.replace(self._tail, anchor=window.anchor)
             self._window = media.shown(window, began.media, began.budget) if began.has_media else window
         return self._window
+
+    @property
+    def compaction_due(self) -> CompactionDue | None:
+        """What of the session should be summarised by now, by the manager's policy; None: nothing. Without a read.
+
+        Never anything of this turn while it runs; ask again after `finish`. Where the newest turn alone is longer than
+        a window, `Session.compaction_due` looks farther back.
+        """
+        turn = self._began.turn
+        if turn is None:
+            return None
+        tail = msgspec.structs.replace(self._tail, running_from=None) if self._closed else self._tail
+        before = None if self._closed else turn.first_seq
+        return compaction_due(self._core.settings.compaction_policy, tail, self._began.budget, before=before)
 
     @property
     def ended(self) -> bool:

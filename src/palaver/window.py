@@ -25,7 +25,18 @@ from palaver.tokens import tokens_of
 if TYPE_CHECKING:
     from palaver.formats import Rendered
 
-__all__ = ["Budget", "Omitted", "OmittedReason", "Repair", "Tail", "Window", "WindowOptions", "legal_window"]
+__all__ = [
+    "Budget",
+    "Omitted",
+    "OmittedReason",
+    "Repair",
+    "Tail",
+    "Window",
+    "WindowOptions",
+    "floor_seq",
+    "legal_window",
+    "spoken",
+]
 
 SUMMARY_HEADING = "Summary of the conversation so far:\n"
 
@@ -152,7 +163,7 @@ def _from_anchor(tail: Tail, *, sticky: bool) -> tuple[int, bool]:
     return floor, (floor == 1 or messages[0].role != "user") and messages[floor].seq == anchor
 
 
-def _floor_seq(tail: Tail) -> int:
+def floor_seq(tail: Tail) -> int:
     """The first position that is neither in the head nor in the summary."""
     through = tail.head[-1].seq if tail.head else 0
     if tail.summary is not None and tail.summary.through_seq > through:
@@ -160,7 +171,8 @@ def _floor_seq(tail: Tail) -> int:
     return through + 1
 
 
-def _spoken(summary: Summary | None) -> tuple[Message, ...]:
+def spoken(summary: Summary | None) -> tuple[Message, ...]:
+    """A summary as a window shows it: one message, or none."""
     if summary is None:
         return ()
     return (Message(role="system", parts=(TextPart(text=SUMMARY_HEADING + summary.text),)),)
@@ -194,7 +206,7 @@ def _plain_window(tail: Tail, budget: Budget, *, sticky: bool) -> Window | None:
         return None
     if look and tail.running_from is not None and messages[look].seq > tail.running_from:
         return None  # further back, calls of the running turn may still wait
-    lead = (*head, *_spoken(tail.summary))
+    lead = (*head, *spoken(tail.summary))
     if (budget.max_turns is not None or budget.max_tokens is not None) and (
         (sticky and overflow) or not fits(budget, lead + messages[low:])
     ):
@@ -203,7 +215,7 @@ def _plain_window(tail: Tail, budget: Budget, *, sticky: bool) -> Window | None:
     if start:
         through = messages[start - 1].seq
         if overflow or floor:
-            omitted = (Omitted(min(_floor_seq(tail), messages[0].seq), through, "budget"),)
+            omitted = (Omitted(min(floor_seq(tail), messages[0].seq), through, "budget"),)
         else:
             omitted = (Omitted(messages[0].seq, through, "before_user"),)
     return Window(
@@ -333,7 +345,7 @@ def _front(tail: Tail, budget: Budget) -> tuple[tuple[Message, ...], list[Omitte
     skipped: list[Omitted] = []
     tokens = 0
     full = False
-    for message in (*tail.head, *_spoken(tail.summary)):
+    for message in (*tail.head, *spoken(tail.summary)):
         if message.flags and not replayable(message):
             skipped.append(Omitted(message.seq, message.seq, "hidden" if "hidden" in message.flags else "command"))
             continue
@@ -387,9 +399,11 @@ def _in_line(
         every.extend(exchange.messages)
     repairs: list[Repair] = []
     if view.before:
+        # What calls is one with what continues it, also where an empty message between them was left out.
+        one = {m.seq for e in chosen for m in e.messages[1:] if m.role == "assistant"}
         for index, message in enumerate(every):
             before = view.before.get(message.seq)
-            if before is None or (before and index and every[index - 1].seq == before):
+            if before is None or message.seq in one or (before and index and every[index - 1].seq == before):
                 continue
             every[index] = message.replace(joins=False)
             repairs.append(Repair("unjoined", message.seq, "the message that it continues is not before it"))
@@ -400,7 +414,7 @@ def _omitted(tail: Tail, view: Replay, kept: set[int], choice: _Choice, anchor: 
     """Runs of messages that are neither in the window nor pending, each with its reason."""
     runs: list[Omitted] = []
     default: OmittedReason = "budget" if choice.older else "before_user"
-    floor = _floor_seq(tail)
+    floor = floor_seq(tail)
     last = 0
     open_run = False
     for message in tail.messages:

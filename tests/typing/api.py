@@ -11,6 +11,9 @@ from palaver import (
     AsyncSession,
     AsyncSessionManager,
     AsyncTurn,
+    CompactionDraft,
+    CompactionDue,
+    CompactionPolicy,
     Notice,
     Origin,
     Rendered,
@@ -20,11 +23,15 @@ from palaver import (
     SessionManager,
     Settings,
     Summary,
+    SweepPolicy,
+    SweepReport,
+    Todo,
     Turn,
     Usage,
     Window,
 )
 from palaver.codec import decode, encode
+from palaver.compactor import Compaction, Compactor, Summarised
 from palaver.errors import Outcome, PalaverError, StoreError, TurnLost
 from palaver.info import SessionInfo
 from palaver.model import Message, Part, TextPart, ToolCall, ToolResult, assistant, system, tool, user
@@ -99,6 +106,9 @@ def managers(settings: Settings) -> None:
         assert_type(sessions.usage(), list[UsageLine])
         assert_type(sessions.stats(), Stats)
         assert_type(sessions.check(), list[Finding])
+        assert_type(sessions.sweep(SweepPolicy(delete_after=timedelta(days=90)), dry_run=True), SweepReport)
+        assert_type(sessions.claim(sessions.due()[0], lease=timedelta(minutes=5)), Todo)
+        assert_type(sessions.fail(sessions.acknowledge(sessions.due(limit=3)[0]), "no model"), Todo)
         infos: Sequence[SessionInfo] = sessions.list(limit=3)
         assert_type(infos[0].metadata, dict[str, Any])
     palaver.open("memory://", reset_policy=ResetPolicy(idle=timedelta(hours=1)), lease=timedelta(minutes=1))
@@ -113,11 +123,31 @@ def sessions_verbs(session: Session) -> None:
     assert_type(messages[0].seq, int)
     assert_type(session.begin_turn(user("Hi")), Turn)
     assert_type(session.compact("so far", through_seq=3), Summary)
+    assert_type(session.compaction_due(CompactionPolicy(max_messages=9)), CompactionDue | None)
+    due = session.compaction_due()
+    if due is not None:
+        assert_type(session.compaction_draft(due), CompactionDraft)
+    assert_type(session.withdraw_summary(expected=1), Summary | None)
     assert_type(session.purge(1, 3), int)
     assert_type(session.reset(), Session)
     session.hold("job", None)
     session.set_metadata({"a": None}, expected_rev=3)
     session.record_usage(Usage(input_tokens=3))
+
+
+def compactors(session: Session, messages: tuple[Message, ...]) -> None:
+    """Any callable of the right shape is a summariser."""
+
+    def plain(messages: tuple[Message, ...], previous: str | None) -> str:
+        return f"{previous} {len(messages)}"
+
+    def paid(messages: tuple[Message, ...], previous: str | None) -> tuple[Message, Usage]:
+        return assistant(plain(messages, previous)), Usage(output_tokens=1)
+
+    assert_type(Compactor(plain).run(session), Compaction)
+    Compactor(paid, max_tokens=1000)
+    Compactor(lambda messages, previous: Summarised(text=f"{previous}{messages}", stop_reason="stop"))
+    Compactor(lambda _: "one argument")  # type: ignore[arg-type, misc]  # pyright: ignore[reportArgumentType]
 
 
 async def twins(sessions: AsyncSessionManager) -> None:
@@ -141,6 +171,8 @@ async def twins(sessions: AsyncSessionManager) -> None:
     assert_type(await session.reset(), AsyncSession)
     assert_type(sessions.for_owner("ann"), AsyncSessionManager)
     assert_type(await sessions.stats(), Stats)
+    assert_type(await sessions.sweep(), SweepReport)
+    assert_type(await sessions.due(), list[Todo])
 
 
 def misused(sessions: SessionManager, session: Session) -> None:

@@ -39,18 +39,18 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec context delivery exchanges formats info key_layout key_presets keys media operations
-        records redact replay reset rows search settings times tokens window
+        annotations budget codec compaction context delivery exchanges formats info key_layout key_presets keys media
+        operations records redact replay reset rows search settings sweeping times tokens window
         """,
         pure=True,
     ),
     layer("edge", "clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "manager opening session turn"),
+    layer("manager", "manager opening session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli exporters importers server testing"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

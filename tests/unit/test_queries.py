@@ -52,6 +52,12 @@ COLD = {
     "put_search_state": "the same",
     "still_stored": "reads an array of its own",
     "drop_indexed": "the messages of a purge, one by one, see below",
+    "orphan_media": "a sweep looks for what belongs to nothing",
+    "orphan_media_refs": "the same",
+    "orphan_queue": "the same",
+    "orphan_versions": "the same",
+    "orphan_index": "the same",
+    "drop_orphan_index": "what a sweep found, one by one: SQLite calls every look into the index a scan",
     "messages_from": "while the search index is built anew",
 }
 HOT = sorted(set(NAMES) - PRAGMAS - set(COLD))

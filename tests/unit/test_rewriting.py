@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 import palaver
@@ -302,3 +303,17 @@ def test_the_same_with_await(tmp_path: Path) -> None:
     import asyncio
 
     assert asyncio.run(_everything(tmp_path / "a.db")) == ["A", "b", "x", "a"]
+
+
+def test_a_purge_takes_the_text_of_summaries(tmp_path: Path) -> None:
+    """A summary may quote what was purged: nothing of it is left in the store's file, of one that is stale neither."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        session = sessions.create()
+        session.append(user("my PIN is 4711"), assistant("noted"), user("thanks"), assistant("sure"))
+        session.compact("The PIN is 4711.", through_seq=2)
+        session.compact("The PIN is still 4711.", through_seq=4)
+        session.delete_message(1)
+        session.purge(1, 1)
+    rows = apsw.Connection(str(path)).execute("SELECT summary FROM compactions").fetchall()
+    assert rows == [("",), ("",)]

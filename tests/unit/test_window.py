@@ -433,3 +433,19 @@ def test_a_windows_tokens_are_those_of_its_messages() -> None:
     window = legal_window(tail(user("q"), calls("a"), user("z")))
     assert window.tokens == sum(estimate_tokens(message) for message in window.messages)
     assert msgspec.json.decode(msgspec.json.encode(window), type=Window) == window
+
+
+def test_an_empty_message_inside_an_exchange_does_not_split_it() -> None:
+    """A call, an empty message that continues it and is left out, and another: the result still follows all of it."""
+    call = ToolCall(name="read", call_id="c1", arguments="{}")
+    tail = Tail.of(
+        [
+            user("read"),
+            assistant(None, call),
+            Message(role="assistant", joins=True),
+            Message(role="assistant", parts=(TextPart(text="reading"),), joins=True),
+            tool("c1", "done"),
+        ]
+    )
+    window = legal_window(tail)
+    assert [(m.seq, m.joins) for m in window.messages] == [(1, False), (2, False), (4, True), (5, False)]

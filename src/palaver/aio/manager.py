@@ -14,6 +14,7 @@ from typing import Any, Self
 from palaver.aio.entering import Entering
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
+from palaver.aio.upkeep import AsyncUpkeep
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.flows import searching
@@ -35,7 +36,7 @@ from palaver.stores.urls import open_store
 __all__ = ["AsyncSessionManager", "aopen"]
 
 
-class AsyncSessionManager(ManagerBase):
+class AsyncSessionManager(AsyncUpkeep, ManagerBase):
     """All conversations in one store, for one event loop; see `SessionManager`."""
 
     def __init__(self, core: Core, handover: Handover) -> None:

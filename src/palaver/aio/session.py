@@ -8,7 +8,9 @@ from typing import Any
 
 from palaver.aio.entering import Entering
 from palaver.aio.turn import AsyncTurn
+from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
+from palaver.flows import compaction as compactions
 from palaver.flows import forks, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
@@ -169,15 +171,47 @@ class AsyncSession(SessionBase):
         new = await self._handover.drive(self._on(lambda i: flows.reset_session(self._core, i)))
         return AsyncSession(self._core, new, self._handover)
 
+    async def compaction_due(self, policy: CompactionPolicy | None = None) -> CompactionDue | None:
+        """See `Session.compaction_due`."""
+        return await self._handover.drive(self._due(policy))
+
+    async def compaction_draft(
+        self, due: CompactionDue, *, after: int | None = None, max_tokens: int = 24_000
+    ) -> CompactionDraft:
+        """See `Session.compaction_draft`."""
+        return await self._handover.drive(
+            self._on(lambda i: compactions.draft(self._core, i, due, after=after, max_tokens=max_tokens)),
+        )
+
     async def compact(
-        self, summary: str, *, through_seq: int, expected: int | None = None, usage: Usage | None = None
+        self,
+        summary: str | Message,
+        *,
+        through_seq: int,
+        expected: int | None = None,
+        drafted_rev: int | None = None,
+        usage: Usage | None = None,
+        stop_reason: str | None = None,
     ) -> Summary:
         """See `Session.compact`."""
         return await self._handover.drive(
             self._on(
-                lambda i: flows.compact(self._core, i, summary, through_seq=through_seq, expected=expected, usage=usage)
-            )
+                lambda i: compactions.compact(
+                    self._core,
+                    i,
+                    summary,
+                    through_seq=through_seq,
+                    expected=expected,
+                    drafted_rev=drafted_rev,
+                    usage=usage,
+                    stop_reason=stop_reason,
+                )
+            ),
         )
+
+    async def withdraw_summary(self, *, expected: int | None = None) -> Summary | None:
+        """See `Session.withdraw_summary`."""
+        return await self._handover.drive(self._on(lambda i: compactions.withdraw(self._core, i, expected)))
 
     async def hold(self, name: str, span: timedelta | None = timedelta(hours=1)) -> None:
         """See `Session.hold`."""

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "size"]
+import re
+
+__all__ = ["counted", "parse_size", "size"]
+
+_SIZE = re.compile(r"(\d{1,15})\s*(|[kmgt]i?b?|b)", re.IGNORECASE)
+_FACTORS = {"k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 def counted(count: int, noun: str) -> str:
     """`1 message`, `2,000 messages`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def parse_size(text: str) -> int:
+    """The bytes that `500MB`, `2GiB` or `1024` means, in steps of 1024. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        msg = f"{text!r} is no size: write a number with a unit, such as 500MB or 2GB"
+        raise ValueError(msg)
+    return int(match[1]) * _FACTORS.get(match[2][:1].lower(), 1)
 
 
 def size(count: int) -> str:

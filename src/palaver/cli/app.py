@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, cast, get_args
@@ -10,10 +9,10 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, listing, reports, search, serving, stores, transcript, transfer
+from palaver.cli import changes, compaction, listing, reports, search, serving, stores, transcript, transfer, upkeep
 from palaver.cli.failures import FAILED, OK
-from palaver.cli.moments import parse_since
-from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
+from palaver.cli.moments import parse_since, parse_span
+from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
 from palaver.clock import utc_now
@@ -30,13 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Provider(enum.StrEnum):
-    """Whose API a chat speaks."""
-
-    openai = "openai"
-    anthropic = "anthropic"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -82,17 +74,26 @@ def serve(
         bool,
         typer.Option("--allow-remote", help="Let other machines in, although the server asks nobody who they are."),
     ] = False,
+    sweep_every: Annotated[
+        str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
+    ] = "1h",
     store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Serve the HTTP API.
 
-    Makes the store if there is none. Needs the `server` extra.
+    Makes the store if there is none. Needs the `server` extra. `--sweep-every never` leaves the sweeping to others.
     """
     options = common_of(context).with_own(store=store, debug=debug)
+    try:
+        every = parse_span(sweep_every)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--sweep-every") from exc
 
     def work(_: Output) -> None:
-        serving.start(stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote)
+        serving.start(
+            stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote, sweep_every=every
+        )
 
     perform(options, work)
 
@@ -297,7 +298,9 @@ def check(context: typer.Context, *, store: Store = None, json: Json = False, de
 
 
 changes.add_to(app)
+compaction.add_to(app)
 transfer.add_to(app)
+upkeep.add_to(app)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

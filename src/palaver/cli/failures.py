@@ -17,7 +17,7 @@ INTERRUPTED = 130
 EXIT_CODES = {
     OK: "it did what was asked",
     FOUND: "it did, and found something wrong: `check` has findings, `show` or `export` met what cannot be decoded, "
-    "`import` skipped damaged records",
+    "`import` skipped damaged records, `sweep` reports to-dos that were given up",
     USAGE: "the command line is wrong: an unknown option, a value that cannot be, a URL of no store, an existing file",
     MISSING: "no such session",
     NO_STORE: "the store is missing or cannot be used: no file, no permission, no room, another program's file",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Common", "Debug", "Json", "Owner", "Store", "common_of"]
+__all__ = ["Common", "Debug", "Json", "Owner", "Provider", "Store", "common_of"]
 
 _STORE_HELP = "The store. Else $PALAVER_STORE, else palaver.db in the user's data directory."
 
@@ -15,6 +16,13 @@ Store = Annotated[str | None, typer.Option("--store", metavar="URL", help=_STORE
 Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only what belongs to this owner.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each thing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+class Provider(enum.StrEnum):
+    """Whose API a model has."""
+
+    openai = "openai"
+    anthropic = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,15 @@ import msgspec
 
 from palaver import codec
 from palaver.core import Core, Target
-from palaver.errors import InvalidMessage, SessionConflict, SessionNotFound
-from palaver.exchanges import group
+from palaver.errors import SessionNotFound
 from palaver.flows.drafting import drafts
 from palaver.flows.turns import successor
-from palaver.info import Page, SessionInfo, Summary
+from palaver.info import Page, SessionInfo
 from palaver.model import Message, Usage
 from palaver.operations import (
     Append,
     Appended,
     Bind,
-    Compact,
     Create,
     Delete,
     Hold,
@@ -34,15 +32,13 @@ from palaver.operations import (
     Rotated,
     SetInfo,
 )
-from palaver.rows import CompactionRow, SessionRow
+from palaver.rows import SessionRow
 from palaver.steps import Flow, call, commit, long_call, write
-from palaver.stores import views
 from palaver.times import to_micros
 
 __all__ = [
     "append",
     "bind",
-    "compact",
     "create",
     "delete",
     "find",
@@ -165,6 +161,7 @@ def reset_key(core: Core, target: Target) -> Flow[str]:
             key=key,
             session_id=current.id if current is not None else None,
             new=new,
+            before_reset=core.settings.before_reset,
         )
         [outcome] = yield from commit(operation)
         if isinstance(outcome, Rotated):
@@ -181,7 +178,14 @@ def reset_session(core: Core, session_id: str) -> Flow[str]:
         current = yield from call(core.store.info, session_id, core.owner, now)
         new = yield from _fresh(core, None, current, now)
         [outcome] = yield from commit(
-            Rotate(at=core.at(), owner=core.owner, session_id=session_id, all_keys=True, new=new)
+            Rotate(
+                at=core.at(),
+                owner=core.owner,
+                session_id=session_id,
+                all_keys=True,
+                new=new,
+                before_reset=core.settings.before_reset,
+            )
         )
         if isinstance(outcome, Rotated):
             return outcome.session
@@ -202,45 +206,6 @@ def bind(core: Core, target: Target, reference: str) -> Flow[str]:
         Bind(at=core.at(), owner=core.owner, key=core.key(target), session_id=session_id)
     )
     return row.id
-
-
-def compact(
-    core: Core, session_id: str, summary: str, *, through_seq: int, expected: int | None, usage: Usage | None
-) -> Flow[Summary]:
-    """Let a summary stand for everything through `through_seq`."""
-    if not summary.strip():
-        msg = "the summary is empty: a session keeps its history until there is something to stand for it"
-        raise InvalidMessage(msg)
-    codec.json_text(summary, "summary")
-    if expected is None:
-        tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=1)
-        expected = tail.summary.id if tail.summary is not None else 0
-    around = yield from turns_around(core, session_id, through_seq)
-    for exchange in group(around):
-        first, last = exchange.first_seq, exchange.last_seq
-        if exchange.messages and first <= through_seq < last:
-            msg = (
-                f"seq {through_seq} lies inside an exchange of session {session_id!r} that goes from seq {first} "
-                f"to {last}: end the summary at {first - 1} or {last}"
-            )
-            raise SessionConflict(msg, expected=through_seq, actual=(first, last))
-    operations: list[Any] = [
-        Compact(
-            at=core.at(),
-            owner=core.owner,
-            session_id=session_id,
-            through_seq=through_seq,
-            text=summary,
-            expected=expected,
-        )
-    ]
-    if usage is not None:  # the call was made and paid for, whether its summary is used or not
-        charged = core.priced(usage) or usage
-        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged))
-    results = yield from commit(*operations)
-    if not isinstance(results[0], CompactionRow):
-        raise results[0]
-    return views.summary(results[0])
 
 
 def turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:

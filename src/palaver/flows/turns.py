@@ -244,6 +244,7 @@ def _rotation(
         new=new,
         unless_message=message.id if message is not None else None,
         expected_seq=current.last_seq,
+        before_reset=core.settings.before_reset,
     )
 
 

@@ -17,6 +17,7 @@ from palaver.core import Core
 from palaver.errors import InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionEnded, SessionNotFound
 from palaver.exchanges import boundary
 from palaver.flows import sessions as flows
+from palaver.flows.compaction import compact
 from palaver.importers.report import SessionReport
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
@@ -204,10 +205,10 @@ class Writer:
             id=core.new_id(now),
             explicit=True,
             origin=origin,
+            created_at=to_micros(session.created_at) if session.created_at is not None else None,
             metadata=codec.json_text(self._metadata(session, whole=False), "metadata"),
         )
-        at = to_micros(min(session.created_at or now, now))
-        row = _committed(core, Create(at=at, owner=core.owner, key=key, alias=alias, new=made))
+        row = _committed(core, Create(at=to_micros(now), owner=core.owner, key=key, alias=alias, new=made))
         created: str = row.id
         return created
 
@@ -235,7 +236,7 @@ class Writer:
         if end != through:
             told = f"the summary ended within an exchange, after message {through}; it ends before that, at {end}"
             notes.append(note("repaired", session.file, None, told))
-        flow = flows.compact(core, session_id, text, through_seq=end, expected=None, usage=None)
+        flow = compact(core, session_id, text, through_seq=end)
         try:
             drive(core.store, flow)
         except (SessionConflict, InvalidMessage) as exc:

@@ -4,7 +4,10 @@
     Begin, Take, Renew, Finish               turns
     Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
     Delete, Restore, PurgeSession
-    Cut, Redo, Replace, Edit, Purge, Compact what is live, and what it says
+    Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
+    Compact, Withdraw                        what stands for it in windows
+    ClaimTodo, EndTodo                       what is to be done before a reset
+    Expire, Sweep                            what a sweep does
     Import, Settle                           sessions of other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
@@ -15,24 +18,30 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
-from palaver.operations.ranges import Compact, Cut, Purge
+from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
+from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
     Append
     | Begin
     | Bind
+    | ClaimTodo
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EndTodo
+    | Expire
     | Finish
     | Hold
     | Import
@@ -46,7 +55,9 @@ AnyOperation: TypeAlias = (
     | Rotate
     | SetInfo
     | Settle
+    | Sweep
     | Take
+    | Withdraw
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 
@@ -57,11 +68,16 @@ __all__ = [
     "Begin",
     "Begun",
     "Bind",
+    "ClaimTodo",
     "Compact",
+    "CompactedMeanwhile",
     "Create",
     "Cut",
     "Delete",
     "Edit",
+    "EndTodo",
+    "Expire",
+    "Expired",
     "Finish",
     "Finished",
     "Hold",
@@ -84,5 +100,8 @@ __all__ = [
     "SetInfo",
     "Settle",
     "Settled",
+    "Sweep",
+    "SweepVerb",
     "Take",
+    "Withdraw",
 ]

@@ -15,6 +15,7 @@ from palaver.errors import InvalidKey, InvalidMessage, SessionBusy, SessionConfl
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
+    COPY,
     MEDIA,
     ROLE_MASK,
     UNSEEN,
@@ -40,6 +41,7 @@ __all__ = [
     "bump",
     "busy_error",
     "close_turn",
+    "holds_nothing_of_its_own",
     "interrupt",
     "is_held",
     "open_session",
@@ -221,6 +223,15 @@ def close_turn(ledger: Ledger, turn: TurnRow, state: TurnState, at: int, **chang
     )
     ledger.put_turn(turn)
     return turn
+
+
+def holds_nothing_of_its_own(ledger: Ledger, number: int) -> bool:
+    """Whether a session is empty, or holds copies only (they come first)."""
+    head = ledger.head(number)
+    if head.message_count == 0:
+        return True
+    newest = ledger.message(number, head.last_seq)
+    return newest is not None and newest.kind & COPY != 0
 
 
 def is_held(ledger: Ledger, turn: TurnRow, at: int) -> bool:

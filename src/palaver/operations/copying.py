@@ -36,7 +36,7 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
     chunk: Chunk
 
     def apply(self, ledger: Ledger) -> int:
-        row = _opened(ledger, self.row)
+        row = _opened(ledger, self.row, self.at)
         number, chunk = row.number, self.chunk
         head = ledger.head(number)
         brought = {blob.address: blob.data for blob in chunk.blobs}
@@ -78,13 +78,13 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
 
     def apply(self, ledger: Ledger) -> Settled:
         record = self.record
-        was = _opened(ledger, record.row)
+        was = _opened(ledger, record.row, self.at)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
         title = _free_title(ledger, number, owner, record.row.title)
         if title != was.title:
             ledger.put_title(owner, was.title, title, number)
-        row = msgspec.structs.replace(record.row, number=number, owner=owner, title=title)
+        row = msgspec.structs.replace(record.row, number=number, owner=owner, title=title, stored_at=was.stored_at)
         ledger.put_session(row)
         ledger.put_head(number, record.head)
         for message_id, seq in record.purged_ids:
@@ -92,6 +92,9 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         ledger.put_cuts(number, record.cuts)
         ledger.put_compactions(number, record.compactions)
         ledger.put_queued(number, record.queued)
+        todo = ledger.todo(number)
+        if record.todo is not None and (todo is None or not todo.token):  # else somebody works, or worked, on it here
+            ledger.put_todo(msgspec.structs.replace(record.todo, session=number))
         changed = before is None or not before.settled or was != row
         for used in (msgspec.structs.replace(each, session=number) for each in record.usage):
             if ledger.usage(number, used.day, used.model) != used:
@@ -106,7 +109,7 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         return Settled(row.id, title if title != record.row.title else None, lost, taken)
 
 
-def _opened(ledger: Ledger, given: SessionRow) -> SessionRow:
+def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
     """The session to write to, made where there is none."""
     row = ledger.find(given.id)
     if row is None:
@@ -116,6 +119,7 @@ def _opened(ledger: Ledger, given: SessionRow) -> SessionRow:
             id=given.id,
             owner=given.owner,
             created_at=given.created_at,
+            stored_at=at,
             explicit=True,
             hidden=True,
             parent=given.parent,

@@ -18,6 +18,7 @@ from palaver.rows import (
     Holder,
     SessionRow,
     StoredMessage,
+    TodoRow,
     TurnRow,
     UsageRow,
     VersionRow,
@@ -75,6 +76,10 @@ class Ledger(Protocol):
 
     def put_versions(self, number: int, seq: int, versions: tuple[VersionRow, ...]) -> None: ...
 
+    def edited_since(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        """Whether a message of this range was edited after the session had this version."""
+        ...
+
     def add_message(self, number: int, message: StoredMessage) -> None: ...
     def has_media(self, owner: str, address: str) -> bool:
         """Whether a message of this owner refers to this content."""
@@ -105,6 +110,10 @@ class Ledger(Protocol):
     def put_turn(self, row: TurnRow) -> None: ...
     def queued(self, number: int) -> tuple[int, ...]: ...
     def put_queued(self, number: int, seqs: tuple[int, ...]) -> None: ...
+
+    # what is to be done before a reset
+    def todo(self, number: int) -> TodoRow | None: ...
+    def put_todo(self, row: TodoRow) -> None: ...
 
     # what lies over the transcript
     def cuts(self, number: int) -> tuple[CutRow, ...]: ...

@@ -1,17 +1,16 @@
-"""Ranges of positions: cuts that hide messages, purges that remove them, compactions that stand for them."""
+"""Ranges of positions: cuts that hide messages, and purges that remove them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from palaver.errors import SessionConflict
+from palaver.operations import summaries
 from palaver.operations.base import Operation, bump, open_session, require_no_turn, require_rev
 from palaver.operations.ledger import Ledger
-from palaver.rows import ChangeKind, CompactionRow, CutRow, Head, SessionRow
+from palaver.rows import ChangeKind, CutRow, Head, SessionRow
 
-__all__ = ["Compact", "Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
+__all__ = ["Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
@@ -48,7 +47,8 @@ class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
 class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
     """Remove the messages of a range for good. Their numbers are never given out again.
 
-    Returns how many messages were removed. An ended session can be purged.
+    Summaries that cover any of it lose their text. Returns how many messages were removed. An ended session can be
+    purged.
     """
 
     owner: str | None = None
@@ -66,54 +66,9 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         # The preview quotes a message that may be among the purged.
         row = cut_range(ledger, row, self.from_seq, through, "purge", preview=None)
         ledger.purge_messages(row.number, self.from_seq, through)
+        summaries.forget(ledger, row.number, self.from_seq, through)
         ledger.add_change(row.number, row.rev, ChangeKind.PURGED, self.from_seq, through)
         return gone
-
-
-class Compact(Operation, frozen=True, kw_only=True, tag="compact"):
-    """Let a summary stand for everything through `through_seq` in windows. The messages stay.
-
-    Compare-and-set: SessionConflict unless `expected` is the id of the newest summary that is not stale (0: none),
-    unless `through_seq` lies beyond that summary and inside the transcript, and before the running turn.
-    Returns the new summary's id.
-    """
-
-    owner: str | None = None
-    session_id: str
-    through_seq: int
-    text: str
-    expected: int = 0
-
-    def apply(self, ledger: Ledger) -> CompactionRow:
-        row = open_session(ledger, self.session_id, self.owner, writing=True)
-        number = row.number
-        rows = ledger.compactions(number)
-        if row.compaction != self.expected:
-            msg = f"session {row.id!r} was compacted meanwhile: its summary is {row.compaction}, not {self.expected}"
-            raise SessionConflict(msg, expected=self.expected, actual=row.compaction)
-        previous = next((c for c in rows if c.id == row.compaction), None)
-        covered = previous.through_seq if previous is not None else 0
-        last = ledger.head(number).last_seq
-        turn = ledger.last_turn(number)
-        limit = turn.first_seq - 1 if turn is not None and turn.state == "running" else last
-        if not covered <= self.through_seq <= limit or (self.through_seq == covered and previous is not None):
-            msg = (
-                f"a summary of session {row.id!r} may end at seq {covered + 1} to {limit}, not {self.through_seq}: "
-                "it begins where the one before ends, and leaves the running turn alone"
-            )
-            raise SessionConflict(msg, expected=self.through_seq, actual=limit)
-        new = CompactionRow(
-            id=max((c.id for c in rows), default=0) + 1,
-            text=self.text,
-            from_seq=1,
-            through_seq=self.through_seq,
-            previous=self.expected,
-            created_at=self.at,
-        )
-        ledger.put_compactions(number, (*rows, new))
-        row = bump(ledger, row, compaction=new.id)
-        ledger.add_change(number, row.rev, ChangeKind.COMPACTED, 1, self.through_seq)
-        return new
 
 
 def without(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
@@ -151,24 +106,12 @@ def cut_range(
         number,
         Head(head.last_seq, count, head.last_active, newest_user(ledger, number, head.user_seq, merged(cuts))),
     )
-    compaction = row.compaction
-    rows = ledger.compactions(number)
-    if rows and any(not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq for c in rows):
-        rows = tuple(
-            _stale(c, new.id) if not c.stale and c.from_seq <= through_seq and c.through_seq >= from_seq else c
-            for c in rows
-        )
-        ledger.put_compactions(number, rows)
-        compaction = max((c.id for c in rows if not c.stale), default=0)
+    compaction = summaries.cut(ledger, row, new)
     queued = ledger.queued(number)
     waiting = tuple(seq for seq in queued if not from_seq <= seq <= through_seq)
     if waiting != queued:
         ledger.put_queued(number, waiting)
     return bump(ledger, row, cut_count=len(cuts), compaction=compaction, **changes)
-
-
-def _stale(row: CompactionRow, cut: int) -> CompactionRow:
-    return msgspec.structs.replace(row, stale=cut)
 
 
 def merged(cuts: tuple[CutRow, ...]) -> list[tuple[int, int]]:

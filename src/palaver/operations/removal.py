@@ -10,11 +10,14 @@ from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, joined, without
 from palaver.rows import ChangeKind, SessionRow
 
-__all__ = ["Delete", "PurgeSession", "Restore"]
+__all__ = ["PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "purge_some"]
 
 DELETED = "deleted"
 """Why a session has ended that was deleted while a key pointed at it."""
 PURGED = "purged"
+PURGING = "purging"
+"""Purged for every reader, while the last of its messages are still being removed."""
+_ALL = 1 << 62
 
 
 class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
@@ -62,34 +65,54 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         require_rev(row, self.expected_rev)
-        number = row.number
-        head = ledger.head(number)
-        gone = 0
-        if head.last_seq:
-            before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind == "purge"])
-            gone = sum(hi - lo + 1 for lo, hi in without(before, 1, head.last_seq))
-            row = cut_range(ledger, row, 1, head.last_seq, "purge")
-            ledger.purge_messages(number, 1, head.last_seq)
+        gone = sum(hi - lo + 1 for lo, hi in _unpurged(ledger, row.number))
+        purge_some(ledger, row, self.at, _ALL)
+        return gone
+
+
+def _unpurged(ledger: Ledger, number: int) -> list[tuple[int, int]]:
+    """The positions that may still have messages."""
+    before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind == "purge"])
+    last = ledger.head(number).last_seq
+    return without(before, 1, last) if last else []
+
+
+def purge_some(ledger: Ledger, row: SessionRow, at: int, most: int) -> int:
+    """Make a session a tombstone and remove the first of its messages; gives how many positions are left."""
+    number = row.number
+    left = _unpurged(ledger, number)
+    taken: tuple[int, int] | None = None
+    rest = 0
+    if left:
+        first = left[0][0]
+        # One cut, over earlier ones too: a second pass over positions that are gone costs nothing.
+        through = min(left[-1][1], first + most - 1)
+        taken = first, through
+        row = cut_range(ledger, row, first, through, "purge")
+        ledger.purge_messages(number, first, through)
+        rest = sum(hi - lo + 1 for lo, hi in _unpurged(ledger, number))
+    if row.end_reason != PURGING:
         ledger.put_title(row.owner, row.title, None, number)
         ledger.purge_records(number)
-        row = bump(
-            ledger,
-            SessionRow(
-                number=number,
-                id=row.id,
-                owner=row.owner,
-                created_at=row.created_at,
-                rev=row.rev,
-                cut_count=row.cut_count,
-                parent=row.parent,
-                parent_kind=row.parent_kind,
-                ended_at=self.at,
-                end_reason=PURGED,
-                deleted_at=self.at,
-            ),
-        )
-        ledger.add_change(number, row.rev, ChangeKind.PURGED, 1 if head.last_seq else 0, head.last_seq)
-        return gone
+    row = bump(
+        ledger,
+        SessionRow(
+            number=number,
+            id=row.id,
+            owner=row.owner,
+            created_at=row.created_at,
+            stored_at=row.stored_at,
+            rev=row.rev,
+            cut_count=row.cut_count,
+            parent=row.parent,
+            parent_kind=row.parent_kind,
+            ended_at=at,
+            end_reason=PURGING if rest else PURGED,
+            deleted_at=at,
+        ),
+    )
+    ledger.add_change(number, row.rev, ChangeKind.PURGED, *(taken or (0, 0)))
+    return rest
 
 
 class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
@@ -107,7 +130,7 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         if row is None or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        if row.end_reason == PURGED:
+        if row.end_reason in (PURGED, PURGING):
             msg = f"session {row.id!r} was purged: its number is all that is left of it"
             raise SessionNotFound(msg)
         if row.deleted_at is None:
@@ -117,6 +140,6 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         if title is not None and ledger.titled(row.owner, title) is not None:
             title = None
         ledger.put_title(row.owner, None, title, row.number)
-        row = bump(ledger, msgspec.structs.replace(row, title=title), deleted_at=None)
+        row = bump(ledger, msgspec.structs.replace(row, title=title), deleted_at=None, stored_at=self.at)
         ledger.add_change(row.number, row.rev, ChangeKind.RESTORED)
         return row

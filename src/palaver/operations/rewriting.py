@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver.errors import InvalidMessage, SessionConflict
+from palaver.operations import summaries
 from palaver.operations.base import (
     Appended,
     Operation,
@@ -24,8 +25,6 @@ __all__ = ["Edit", "Redo", "Redone", "Replace"]
 
 NOT_LIFTED = frozenset({"purge", "rollback"})
 """Kinds of cuts that redo leaves alone: what was purged is gone, and a turn that was rolled back never was."""
-EDITED = -1
-"""In `CompactionRow.stale`: not a cut changed what the summary covers, but an edit, which nothing undoes."""
 
 
 class Redone(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +38,8 @@ class Redone(msgspec.Struct, frozen=True, gc=False):
 
 class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
     """Make what the newest cut took away live again; summaries that the cut had made stale hold again.
+
+    One that was made meanwhile, of a range without what comes back, is stale from now on.
 
     SessionConflict where there is nothing to redo: nothing was cut, or a message came since.
     """
@@ -57,17 +58,14 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
         if newest is None or newest.kind in NOT_LIFTED or newest.last_seq != head.last_seq:
             msg = f"session {row.id!r} has nothing to redo: nothing was taken back, or something came after it"
             raise SessionConflict(msg, actual=head.last_seq)
-        cuts = tuple(msgspec.structs.replace(c, lifted=True) if c.id == newest.id else c for c in cuts)
+        cuts = tuple(msgspec.structs.replace(c, lifted=row.rev + 1) if c.id == newest.id else c for c in cuts)
         ledger.put_cuts(number, cuts)
         dead = merged(cuts)
         count = sum(hi - lo + 1 for lo, hi in without(dead, newest.from_seq, newest.through_seq))
         user_seq = newest_user(ledger, number, head.last_seq, dead)
         ledger.put_head(number, Head(head.last_seq, head.message_count + count, head.last_active, user_seq))
-        rows = tuple(
-            msgspec.structs.replace(c, stale=0) if c.stale == newest.id else c for c in ledger.compactions(number)
-        )
-        ledger.put_compactions(number, rows)
-        row = bump(ledger, row, compaction=max((c.id for c in rows if not c.stale), default=0))
+        compaction = summaries.redone(ledger, number, newest)
+        row = bump(ledger, row, compaction=compaction)
         ledger.add_change(number, row.rev, ChangeKind.REDONE, newest.from_seq, newest.through_seq)
         return Redone(newest.from_seq, newest.through_seq, count)
 
@@ -141,14 +139,6 @@ class Edit(Operation, frozen=True, kw_only=True, tag="edit"):
         changes: dict[str, object] = {}
         if row.preview is not None and row.preview == preview_of(stored.body):
             changes["preview"] = preview_of(body)
-        rows = ledger.compactions(number)
-        if any(not c.stale and c.from_seq <= seq <= c.through_seq for c in rows):
-            rows = tuple(
-                msgspec.structs.replace(c, stale=EDITED) if not c.stale and c.from_seq <= seq <= c.through_seq else c
-                for c in rows
-            )
-            ledger.put_compactions(number, rows)
-            changes["compaction"] = max((c.id for c in rows if not c.stale), default=0)
-        row = bump(ledger, row, **changes)
+        row = bump(ledger, row, compaction=summaries.edited(ledger, row, seq), **changes)
         ledger.add_change(number, row.rev, ChangeKind.EDITED, seq, seq)
         return len(versions) + 1

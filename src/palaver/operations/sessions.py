@@ -17,6 +17,7 @@ from palaver.operations.base import (
     require_text,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.todos import add_todo
 from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
 __all__ = ["Bind", "Create", "Hold", "NewSession", "Rotate", "Rotated", "SetInfo", "add_session", "bind"]
@@ -35,6 +36,8 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reset_reason: str | None = None
     notice: str | None = None
     hidden: bool = False
+    created_at: int | None = None
+    """When the conversation began elsewhere, in microseconds; None: it begins now."""
     carried: tuple[Draft, ...] = ()
     """Copies of messages of the parent, which the session begins with."""
     summary: str | None = None
@@ -63,7 +66,7 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
                 raise SessionConflict(msg, expected=None, actual=actual)
         row = add_session(ledger, self.new, owner, self.at)
         if self.key is not None:
-            bind(ledger, owner, self.key, row, self.at)
+            bind(ledger, owner, self.key, row, row.created_at)
         require_text(self.alias, "alias")
         if self.alias is not None:
             known = ledger.alias(owner, self.alias)
@@ -100,6 +103,9 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
     expected_seq: int | None = None
     """The last position that a policy decided by: KeyMoved if a message came or a turn began since then."""
 
+    before_reset: bool = False
+    """Whether a session that ends by this leaves a to-do behind."""
+
     def apply(self, ledger: Ledger) -> Rotated:
         old = self._old(ledger)
         if old is not None and self.expected_seq is not None:
@@ -124,6 +130,10 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
         for _, key in keys:
             bind(ledger, owner, key, row, self.at, reason="reset")
         ledger.add_change(row.number, row.rev, ChangeKind.RESET)
+        if self.before_reset and old is not None:
+            left = ledger.session(old.number)
+            if left.ended_at is not None:  # else it goes on under another key
+                add_todo(ledger, left, self.new.reset_reason or "manual", self.at)
         return Rotated(old.id if old is not None else None, row.id)
 
     def _redelivered(self, ledger: Ledger, old: SessionRow) -> bool:
@@ -275,11 +285,13 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             actual = ledger.session(known).id
             msg = f"title {new.title!r} is that of session {actual!r} already: choose another"
             raise SessionConflict(msg, expected=None, actual=actual)
+    began = at if new.created_at is None else min(new.created_at, at)
     row = ledger.add_session(
         SessionRow(
             id=new.id,
             owner=owner,
-            created_at=at,
+            created_at=began,
+            stored_at=at,
             explicit=new.explicit,
             origin=new.origin,
             title=new.title,
@@ -290,7 +302,7 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             notice=new.notice,
             hidden=new.hidden,
         ),
-        Head(last_active=at),
+        Head(last_active=began),
     )
     if new.summary is not None:
         ledger.put_compactions(

@@ -18,6 +18,7 @@ from palaver.operations.base import (
     bump,
     busy_error,
     close_turn,
+    holds_nothing_of_its_own,
     interrupt,
     is_held,
     open_session,
@@ -25,7 +26,7 @@ from palaver.operations.base import (
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, merged
 from palaver.operations.sessions import NewSession, add_session, bind
-from palaver.rows import COPY, ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
+from palaver.rows import ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
 from palaver.times import SECOND
 
 REDELIVERY = 24 * 3600 * SECOND
@@ -205,7 +206,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         number = row.number
         queued = ledger.queued(number)
         before = ledger.last_turn(number)
-        new = before is None and _holds_nothing_of_its_own(ledger, number)
+        new = before is None and holds_nothing_of_its_own(ledger, number)
         if adopted is not None:
             queued = tuple(sorted({*queued, adopted}))
             seq = adopted
@@ -431,15 +432,6 @@ _ENDS: dict[TurnState, ChangeKind] = {
     "interrupted": ChangeKind.TURN_INTERRUPTED,
     "rolled_back": ChangeKind.TURN_ROLLED_BACK,
 }
-
-
-def _holds_nothing_of_its_own(ledger: Ledger, number: int) -> bool:
-    """Whether a session is empty, or holds copies only (they come first)."""
-    head = ledger.head(number)
-    if head.message_count == 0:
-        return True
-    newest = ledger.message(number, head.last_seq)
-    return newest is not None and newest.kind & COPY != 0
 
 
 def _turn_of(ledger: Ledger, row: SessionRow, seq: int) -> TurnRow | None:

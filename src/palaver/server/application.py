@@ -9,6 +9,7 @@ import traceback
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -30,9 +31,11 @@ from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_err
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
 from palaver.server.routes import ENDPOINTS
+from palaver.server.sweeping import sweeping
 from palaver.server.table import Answer, Call, Endpoint
 from palaver.settings import Settings
 from palaver.stores.base import Store
+from palaver.sweeping import SweepPolicy
 
 __all__ = ["app"]
 
@@ -54,6 +57,8 @@ def app(
     settings: Settings | None = None,
     limits: Limits | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    sweep_every: timedelta | None = None,
+    sweep_policy: SweepPolicy | None = None,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -61,21 +66,29 @@ def app(
     caller's, and brings its own settings. `allowed_hosts` are names that the server is reached by, besides
     `localhost`, `127.0.0.1` and `[::1]`: a request under any other name is refused.
 
-    Raises ValueError for settings beside a manager, or a host with a scheme or port.
+    With `sweep_every` it sweeps by itself, by `sweep_policy` (see `SessionManager.sweep`), as long as it runs.
+
+    Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
     """
     if isinstance(sessions, AsyncSessionManager) and settings is not None:
         msg = "a manager has its settings already: give settings= with a URL only"
+        raise ValueError(msg)
+
+    if sweep_every is not None and sweep_every <= timedelta(0):
+        msg = f"sweep_every is {sweep_every}; it is a length of time, such as timedelta(hours=1), or None for never"
         raise ValueError(msg)
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
         if isinstance(sessions, AsyncSessionManager):
             application.state.sessions = of_clients(sessions)
-            yield
+            async with sweeping(sessions, sweep_every, sweep_policy):
+                yield
             return
         async with aopen(sessions, settings=settings) as opened:
             application.state.sessions = of_clients(opened)
-            yield
+            async with sweeping(opened, sweep_every, sweep_policy):
+                yield
 
     made = Starlette(
         routes=_routes(limits or Limits()),

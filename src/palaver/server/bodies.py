@@ -41,6 +41,7 @@ __all__ = [
     "RetainSession",
     "RewindSession",
     "TruncateSession",
+    "WithdrawSummary",
 ]
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
@@ -167,8 +168,19 @@ class CompactSession(Body, frozen=True, kw_only=True):
     """Ends an exchange outside a running turn. 0: the summary covers nothing."""
     expected: Count | None = None
     """Id of the summary that this one continues (0: none); another by now is a conflict."""
+    drafted_rev: Count | None = None
+    """The draft's `rev`: a conflict where a message that it shows was changed since."""
+    stop_reason: str | None = None
+    """Why the model stopped, as its provider says it: what was cut short is refused."""
     usage: NewUsage | None = None
     """What making the summary used."""
+
+
+class WithdrawSummary(Body, frozen=True, kw_only=True):
+    """Takes the newest summary back."""
+
+    expected: Positive | None = None
+    """Its id; another by now is a conflict."""
 
 
 class _View(Body, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,9 +18,11 @@ from palaver.server.pages import begin_command, finish_command, list_command
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
+from palaver.sweeping import SweepPolicy
 
 __all__ = ["serve"]
 
+SWEEP_EVERY = timedelta(hours=1)
 GRACE_SECONDS = 10
 """How long requests under way may take when the server is told to stop; waits for a busy session end at once."""
 
@@ -51,11 +54,14 @@ def serve(
     limits: Limits | None = None,
     allowed_hosts: tuple[str, ...] = (),
     allow_remote: bool = False,
+    sweep_every: timedelta | None = SWEEP_EVERY,
+    sweep_policy: SweepPolicy | None = None,
     log_level: str = "warning",
     say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM. `port` 0 takes a free one.
 
+    It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
     Raises ValueError for a host that other machines reach, unless `allow_remote`: there is no authentication yet, so
@@ -74,7 +80,14 @@ def serve(
     with contextlib.closing(listener):
         store = url if isinstance(url, Store) else open_store(url)
         with contextlib.closing(store):
-            application = app(store, settings=settings, limits=limits, allowed_hosts=names)
+            application = app(
+                store,
+                settings=settings,
+                limits=limits,
+                allowed_hosts=names,
+                sweep_every=sweep_every,
+                sweep_policy=sweep_policy,
+            )
             base = f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
             def listening() -> None:

@@ -14,7 +14,6 @@ from palaver.model import Wire
 from palaver.server import bodies
 from palaver.server.answers import (
     Appended,
-    Compacted,
     Media,
     Messages,
     SessionDocument,
@@ -160,16 +159,6 @@ async def read_window(call: Call) -> Answer:
     )
 
 
-async def compact_session(call: Call) -> Answer:
-    """Let a summary stand for messages."""
-    body: bodies.CompactSession = call.body
-    usage = body.usage.usage() if body.usage is not None else None
-    made = await (await session_of(call)).compact(
-        body.summary, through_seq=body.through_seq, expected=body.expected, usage=usage
-    )
-    return Answer(Compacted(summary=made, repairs=call.cleaned or msgspec.UNSET), 201)
-
-
 _FOUND = ("session-not-found",)
 
 ENDPOINTS = (
@@ -273,17 +262,5 @@ ENDPOINTS = (
         WindowAnswer,
         query=WindowQuery,
         problems=_FOUND,
-    ),
-    Endpoint(
-        "POST",
-        "/v1/sessions/{session_id}/compact",
-        "compactSession",
-        "Let a summary stand for everything through a position; the messages stay.",
-        compact_session,
-        {201: "The summary."},
-        Compacted,
-        bodies=(bodies.CompactSession,),
-        problems=(*_FOUND, "session-conflict"),
-        example={"summary": "They added two and two.", "through_seq": 4},
     ),
 )

@@ -18,13 +18,14 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.errors import PalaverError
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
+from palaver.sweeping import Standing, SweepQuery
 from palaver.window import Tail
 
 __all__ = [
@@ -112,7 +113,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that `check` found wrong."""
 
-    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store"]
+    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store", "todo"]
     where: str
     detail: str
 
@@ -278,6 +279,37 @@ class Store(ABC):
     @abstractmethod
     def reindex(self) -> None:
         """Throw the search index away; `index`, and every search, then build it anew."""
+
+    # ------------------------------------------------------------------ sweeping
+    @abstractmethod
+    def standings(self, query: SweepQuery, now: datetime) -> list[Standing]:
+        """A page of sessions as a sweep sees them, in the order in which they were stored: deleted, not purged ones.
+
+        Raises SessionNotFound for an unknown or foreign `query.after`.
+        """
+
+    @abstractmethod
+    def todos(self, owner: str | None, state: TodoState, now: datetime, *, limit: int = 100) -> list[Todo]:
+        """To-dos in a state other than done, of sessions that are not deleted, oldest first.
+
+        Waiting ones that are due, claimed ones whose worker has gone or let the claim run out, all that were given up.
+        """
+
+    @abstractmethod
+    def prune(self, keep: int, *, dry_run: bool = False) -> int:
+        """Remove the oldest changes, a step's worth, so that about `keep` of the newest stay; gives how many.
+
+        In a dry run, how many all steps together would. What is needed for something else, as for an index that
+        follows the feed, stays. A cursor from before them is CursorExpired from then on; None begins at what is left.
+        """
+
+    def clean(self, *, limit: int = 500, dry_run: bool = False) -> list[str]:
+        """Remove what belongs to nothing, at most so many rows, in one short commit; gives a line for each.
+
+        Nothing of it can be seen by any read. A store that has no such rows has nothing to do.
+        """
+        del limit, dry_run
+        return []
 
     # ------------------------------------------------------------------ reports
     @abstractmethod

@@ -25,6 +25,7 @@ from palaver.rows import (
     Holder,
     SessionRow,
     StoredMessage,
+    TodoRow,
     TurnRow,
     UsageRow,
     VersionRow,
@@ -112,6 +113,7 @@ class CachedLedger(Ledger, ABC):
         self.turns: Table[tuple[int, int], TurnRow] = table(self._load_turn)
         self.last_turns: Table[int, int] = table(self._load_last_turn)
         self.queues: Table[int, tuple[int, ...]] = table(self._load_queue)
+        self.todos: Table[int, TodoRow] = table(self._load_todo)
         self.cut_lists: Table[int, tuple[CutRow, ...]] = table(self._load_cuts)
         self.compaction_lists: Table[int, tuple[CompactionRow, ...]] = table(self._load_compactions)
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
@@ -233,6 +235,7 @@ class CachedLedger(Ledger, ABC):
         self.bound.put(row.number, ())
         self.last_turns.put(row.number, 0)
         self.queues.rows[row.number] = ()
+        self.todos.rows[row.number] = None
         self.cut_lists.rows[row.number] = ()
         self.compaction_lists.rows[row.number] = ()
         return row
@@ -329,6 +332,12 @@ class CachedLedger(Ledger, ABC):
     def put_versions(self, number: int, seq: int, versions: tuple[VersionRow, ...]) -> None:
         self.version_lists.put((number, seq), versions)
 
+    def edited_since(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        for (owner, seq), versions in self.version_lists.rows.items():
+            if owner == number and from_seq <= seq <= through_seq and versions and versions[-1].version > rev:
+                return True
+        return self._find_edit(number, from_seq, through_seq, rev)
+
     def purge_messages(self, number: int, from_seq: int, through_seq: int) -> None:
         for key in [k for k in self.messages.rows if k[0] == number and from_seq <= k[1] <= through_seq]:
             self.messages.put(key, None)
@@ -349,6 +358,7 @@ class CachedLedger(Ledger, ABC):
             self.aliases.put(name, None)
         self.last_turns.put(number, 0)
         self.queues.put(number, ())
+        self.todos.put(number, None)
         self.compaction_lists.put(number, ())
         self.import_marks.put(number, None)
         self.gone.append(number)
@@ -387,6 +397,12 @@ class CachedLedger(Ledger, ABC):
 
     def put_queued(self, number: int, seqs: tuple[int, ...]) -> None:
         self.queues.put(number, seqs)
+
+    def todo(self, number: int) -> TodoRow | None:
+        return self.todos.get(number)
+
+    def put_todo(self, row: TodoRow) -> None:
+        self.todos.put(row.session, row)
 
     def cuts(self, number: int) -> tuple[CutRow, ...]:
         return self.cut_lists.get(number) or ()
@@ -433,6 +449,10 @@ class CachedLedger(Ledger, ABC):
     @abstractmethod
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None: ...
     @abstractmethod
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        """Whether a version newer than `rev` is stored of a message in this range."""
+
+    @abstractmethod
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         """Session number and position of the stored messages of an owner that refer to this content."""
 
@@ -444,6 +464,8 @@ class CachedLedger(Ledger, ABC):
     def _load_last_turn(self, number: int) -> int | None: ...
     @abstractmethod
     def _load_queue(self, number: int) -> tuple[int, ...] | None: ...
+    @abstractmethod
+    def _load_todo(self, number: int) -> TodoRow | None: ...
     @abstractmethod
     def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None: ...
     @abstractmethod

@@ -13,7 +13,7 @@ import msgspec
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
@@ -27,18 +27,20 @@ from palaver.rows import (
     Head,
     SessionRow,
     StoredMessage,
+    TodoRow,
     TurnRow,
     UsageRow,
     VersionRow,
 )
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
-from palaver.stores import views
+from palaver.stores import upkeep, views
 from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.ledger import CachedLedger, ChangeRow
-from palaver.stores.recording import chunk_of, fitting
+from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
+from palaver.sweeping import Standing, SweepQuery
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
 from palaver.window import Tail
 
@@ -94,6 +96,9 @@ class _Ledger(CachedLedger):
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
         return None
 
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        return False
+
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         return []
 
@@ -107,6 +112,9 @@ class _Ledger(CachedLedger):
         return None
 
     def _load_queue(self, number: int) -> tuple[int, ...] | None:
+        return None
+
+    def _load_todo(self, number: int) -> TodoRow | None:
         return None
 
     def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None:
@@ -131,6 +139,7 @@ class MemoryStore(Store):
         self._lock = threading.RLock()
         self._ledger = _Ledger()
         self._changes: list[ChangeRow] = []
+        self._pruned = 0
         self._closed = False
 
     @contextmanager
@@ -401,8 +410,10 @@ class MemoryStore(Store):
     ) -> list[Change]:
         with self._open() as ledger:
             start = views.position(after)
+            if after is not None and start < self._pruned:
+                raise views.expired(after)
             out: list[Change] = []
-            for position in range(start, len(self._changes)):
+            for position in range(max(start - self._pruned, 0), len(self._changes)):
                 if len(out) >= limit:
                     break
                 number, rev, kind, low, high = self._changes[position]
@@ -410,7 +421,7 @@ class MemoryStore(Store):
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
                     out.append(
                         Change(
-                            cursor=f"{position + 1:x}",
+                            cursor=f"{self._pruned + position + 1:x}",
                             session_id=row.id,
                             rev=rev,
                             kind=ChangeKind(kind).name.lower(),
@@ -474,6 +485,23 @@ class MemoryStore(Store):
         if stored is None:
             return None
         return Found(row.id, row.owner, row.title, stored.kind, stored.at, stored.body)
+
+    # ------------------------------------------------------------------ sweeping
+    def standings(self, query: SweepQuery, now: datetime) -> list[Standing]:
+        with self._open() as ledger:
+            return upkeep.standings(ledger, query, now)
+
+    def todos(self, owner: str | None, state: TodoState, now: datetime, *, limit: int = 100) -> list[Todo]:
+        with self._open() as ledger:
+            return upkeep.todos(ledger, owner, state, now)[:limit]
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> int:
+        with self._open():
+            count = max(0, len(self._changes) - keep)
+            if not dry_run:
+                del self._changes[:count]
+                self._pruned += count
+            return count
 
     # ------------------------------------------------------------------ reports
     def usage(
@@ -559,7 +587,8 @@ class MemoryStore(Store):
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
                     out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
-            return out
+            given_up = upkeep.todos(ledger, owner, "given_up", from_micros(0))
+            return out + [views.given_up(todo) for todo in given_up]
 
     def close(self) -> None:
         with self._lock:
@@ -592,7 +621,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         if n == number and seq is not None and ledger.message(number, seq) is None
     ]
     return SessionRecord(
-        row=msgspec.structs.replace(row, number=0),
+        row=portable(row),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
         aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
@@ -603,4 +632,5 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
             msgspec.structs.replace(u, session=0) for u in sorted(used, key=lambda each: (each.day, each.model))
         ),
         purged_ids=tuple((message_id, seq) for seq, message_id in sorted(purged)),
+        todo=portable_todo(ledger.todo(number)),
     )

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
 from palaver import codec, media
 from palaver.errors import CorruptRecord
 from palaver.media import Blob
 from palaver.records import Chunk, MessageRecord
-from palaver.rows import MEDIA, StoredMessage, TurnRow, VersionRow
+from palaver.rows import MEDIA, SessionRow, StoredMessage, TodoRow, TurnRow, VersionRow
 
-__all__ = ["MAX_BYTES", "chunk_of", "fitting"]
+__all__ = ["MAX_BYTES", "chunk_of", "fitting", "portable", "portable_todo"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """A chunk ends with the message that brings its bodies over this, or its content."""
+
+
+def portable(row: SessionRow) -> SessionRow:
+    """A session's row without what only its own store can say."""
+    return msgspec.structs.replace(row, number=0, stored_at=0)
+
+
+def portable_todo(todo: TodoRow | None) -> TodoRow | None:
+    """A to-do without its claim: the worker who has it works for the store that it is in."""
+    if todo is None:
+        return None
+    claimed = todo.state == "claimed"
+    return msgspec.structs.replace(
+        todo,
+        session=0,
+        state="waiting" if claimed else todo.state,
+        token="",
+        holder=None,
+        until=0 if claimed else todo.until,
+    )
 
 
 def fitting(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:

@@ -11,15 +11,32 @@ from typing import Any, cast
 import msgspec
 
 from palaver.errors import CursorExpired
-from palaver.info import Hold, LineageKind, SessionInfo
+from palaver.info import Hold, LineageKind, SessionInfo, Todo
 from palaver.info import Summary as SummaryInfo
 from palaver.keys import Origin
 from palaver.model import Usage
-from palaver.rows import CompactionRow, Head, Holder, SessionRow, TurnRow, UsageRow
+from palaver.operations.removal import PURGING
+from palaver.rows import COPY, CompactionRow, Head, Holder, SessionRow, TodoRow, TurnRow, UsageRow
 from palaver.stores import holders
+from palaver.stores.base import Finding
+from palaver.sweeping import Standing
 from palaver.times import from_micros, to_micros
 
-__all__ = ["day_text", "held", "info", "is_held", "platform", "position", "summary", "usage_total"]
+__all__ = [
+    "claimed",
+    "day_text",
+    "expired",
+    "given_up",
+    "held",
+    "info",
+    "is_held",
+    "platform",
+    "position",
+    "standing",
+    "summary",
+    "todo",
+    "usage_total",
+]
 
 _origin = msgspec.json.Decoder(Origin)
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -66,6 +83,65 @@ def info(
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
         usage=usage,
         bound_at=from_micros(bound_at) if bound_at is not None else None,
+    )
+
+
+def todo(row: TodoRow, session_id: str, owner: str) -> Todo:
+    """A to-do as workers and sweeps see it."""
+    return Todo(
+        session_id=session_id,
+        owner=owner or None,
+        reason=row.reason,
+        state=row.state,
+        made_at=from_micros(row.made_at),
+        after_seq=row.after_seq,
+        through_seq=row.through_seq,
+        failures=row.failures,
+        error=row.error,
+        token=row.token,
+        until=from_micros(row.until) if row.until else None,
+    )
+
+
+def claimed(row: TodoRow, now: datetime) -> bool:
+    """Whether a worker has a to-do, and may still be at work on it."""
+    return row.state == "claimed" and is_held(row.until, row.holder, now)
+
+
+def given_up(todo: Todo) -> Finding:
+    """What `check` says of a to-do that failed for the last time."""
+    detail = f"its to-do of {todo.made_at:%Y-%m-%d} was given up after {todo.failures} failures: {todo.error}"
+    return Finding(kind="todo", where=f"session {todo.session_id}", detail=detail)
+
+
+def standing(
+    row: SessionRow,
+    head: Head,
+    now: datetime,
+    *,
+    running: bool,
+    keys: tuple[str, ...],
+    bound_at: int | None,
+    waiting: bool,
+    newest_kind: int,
+    to_do: TodoRow | None,
+    imported: bool,
+    size: int,
+) -> Standing:
+    """A session as a sweep sees it."""
+    seen = info(row, head, now, keys=keys, bound_at=bound_at)
+    # A long fork is made hidden and shown when it is whole. Nothing but its summary changes it before that. An import
+    # is hidden until it is whole too: the next one goes on with it.
+    untouched = row.rev == (1 if row.compaction else 0)
+    return Standing(
+        session=msgspec.structs.replace(seen, turn_running=True) if running else seen,
+        stored_at=from_micros(row.stored_at),
+        waiting=waiting,
+        copies=newest_kind & COPY != 0,
+        half_copied=row.hidden and row.parent_kind == "fork" and untouched and not imported,
+        half_purged=row.end_reason == PURGING,
+        todo=todo(to_do, row.id, row.owner) if to_do is not None else None,
+        size=size,
     )
 
 
@@ -141,6 +217,12 @@ def _recency(row: UsageRow) -> tuple[int, int, str]:
 def day_text(day: int) -> str:
     """ISO date of a day number."""
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def expired(cursor: str) -> CursorExpired:
+    """The answer to a cursor that the feed does not reach back to any more."""
+    msg = f"the feed was pruned past {cursor!r}: begin anew without a cursor, and read the sessions themselves"
+    return CursorExpired(msg)
 
 
 def position(cursor: str | None) -> int:

@@ -24,7 +24,10 @@ pytest.register_assert_rewrite(
         f"palaver.testing.{module}"
         for module in ("base", "feed", "listings", "material", "messages", "queue", "ranges", "reads", "redelivery")
     ),
-    *(f"palaver.testing.{module}" for module in ("search", "sessions", "keys", "threads", "turns")),
+    *(
+        f"palaver.testing.{module}"
+        for module in ("search", "sessions", "keys", "sweeping", "threads", "todos", "turns")
+    ),
 )
 
 from palaver.testing.conformance import OpenStore, StoreConformance  # noqa: E402 - see above

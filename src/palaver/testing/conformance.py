@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.testing.base import OpenStore
+from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
@@ -17,7 +18,9 @@ from palaver.testing.removal import Deletions
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
+from palaver.testing.sweeping import Pruning, Standings, Sweeps
 from palaver.testing.threads import Closing, Threads
+from palaver.testing.todos import Todos
 from palaver.testing.turns import Leases, Turns
 
 __all__ = ["OpenStore", "StoreConformance"]
@@ -40,6 +43,9 @@ class StoreConformance(
     Cuts,
     Purges,
     Compactions,
+    Drafts,
+    Staleness,
+    Withdrawals,
     Redos,
     Deletions,
     Copies,
@@ -54,6 +60,10 @@ class StoreConformance(
     Indexing,
     Listings,
     Accounts,
+    Todos,
+    Standings,
+    Sweeps,
+    Pruning,
     Threads,
     Closing,
 ):

@@ -55,6 +55,7 @@ DELETED = SessionQuery(
     limit=10_000, include_archived=True, include_empty=True, include_hidden=True, include_deleted=True
 )
 _ALL = 1_000_000
+_YEARS = 10_000 * DAY
 E = TypeVar("E", bound=PalaverError)
 
 
@@ -169,6 +170,7 @@ def state_of(store: Store) -> dict[str, Any]:
         "usage": store.usage(None),
         "stats": msgspec.structs.replace(store.stats(None), size_bytes=0, store=""),
     }
+    state["todos"] = [store.todos(None, each, later(_YEARS)) for each in ("waiting", "claimed", "given_up")]
     listed = store.sessions(EVERYTHING, NOW)
     state["order"] = [info.id for info in listed]
     state["deleted"] = store.sessions(DELETED, NOW)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import msgspec
 
 from palaver.cli.chat import tools
-from palaver.cli.chat.endpoint import Endpoint, EndpointError
 from palaver.core import Target
 from palaver.formats import Accumulator
 from palaver.manager import SessionManager
 from palaver.model import Message, ToolCall, Usage
+from palaver.models import Endpoint, EndpointError
 from palaver.session import Session
 from palaver.turn import Turn
 
@@ -70,7 +70,8 @@ class Conversation:
         accumulator = Accumulator(self.endpoint.wire)
         shown = 0
         try:
-            for event in self.endpoint.stream("\n\n".join(t for t in (self.system, turn.context) if t), payload):
+            system = "\n\n".join(t for t in (self.system, turn.context) if t)
+            for event in self.endpoint.stream(system, payload, tools.TOOLS):
                 accumulator.feed(event)
                 text = accumulator.text
                 if len(text) > shown:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from palaver.cli.amounts import counted
 from palaver.cli.chat.commands import Quit, perform
 from palaver.cli.chat.conversation import Conversation
-from palaver.cli.chat.endpoint import EndpointError, open_endpoint
+from palaver.cli.endpoints import opened
 from palaver.cli.failures import OK
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line, printable
 from palaver.errors import PalaverError
 from palaver.keys import Origin
 from palaver.model import Message, ToolCall, user
+from palaver.models import EndpointError
 from palaver.opening import open as open_manager
 
 __all__ = ["ChatOptions", "start"]
@@ -37,7 +38,7 @@ class ChatOptions:
 
 def start(url: str, options: ChatOptions, output: Output) -> int:
     """Chat until the person leaves. Raises Failure, StoreError."""
-    endpoint = open_endpoint(options.provider, options.base_url, options.model)
+    endpoint = opened(options.provider, options.base_url, options.model)
     with open_manager(url) as manager:
         sessions = manager.for_owner(options.owner) if options.owner else manager
         target = options.key if options.key is not None else Origin.local()

@@ -9,10 +9,12 @@ from palaver import codec, media
 from palaver.errors import CorruptRecord
 from palaver.operations.ranges import merged
 from palaver.rows import CutRow, Head, Kind, SessionRow, TurnRow, kind_of
+from palaver.stores import views
 from palaver.stores.base import Finding
-from palaver.stores.sqlite.rows import LAST
+from palaver.stores.sqlite.rows import LAST, todo_row
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.tails import live_ranges
+from palaver.times import LATEST
 
 __all__ = ["Checking", "Source"]
 
@@ -50,7 +52,7 @@ class Checking:
     def findings(self, owner: str | None) -> list[Finding]:
         """What is wrong: everywhere, or in one owner's sessions."""
         if owner is not None:
-            return [*self._check_bodies(owner), *self._check_sessions(owner)]
+            return [*self._check_bodies(owner), *self._check_sessions(owner), *self._check_todos(owner)]
         found = [
             Finding(kind="store", where=self._name, detail=str(r[0]))
             for r in self._sql.all("integrity")
@@ -77,7 +79,12 @@ class Checking:
             )
             for r in self._sql.all("check_index")
         ]
-        return found + self._check_media() + self._check_sessions(None)
+        return found + self._check_media() + self._check_sessions(None) + self._check_todos(None)
+
+    def _check_todos(self, owner: str | None) -> list[Finding]:
+        values = {"owner": owner, "state": "given_up", "until": LATEST, "limit": 100}
+        rows = self._sql.all("todos_in_state", values)
+        return [views.given_up(views.todo(todo_row(row), row[11], row[12])) for row in rows]
 
     def _check_bodies(self, owner: str | None) -> list[Finding]:
         found: list[Finding] = []

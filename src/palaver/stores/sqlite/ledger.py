@@ -15,12 +15,14 @@ from palaver.rows import (
     Head,
     SessionRow,
     StoredMessage,
+    TodoRow,
     TurnRow,
     UsageRow,
     VersionRow,
 )
 from palaver.search import WORDS_VERSION
 from palaver.stores.ledger import CachedLedger
+from palaver.stores.sqlite import upkeep
 from palaver.stores.sqlite.rows import (
     LAST,
     compaction_row,
@@ -29,6 +31,8 @@ from palaver.stores.sqlite.rows import (
     newer_head,
     session_row,
     session_values,
+    todo_row,
+    todo_values,
     turn_row,
     usage_values,
 )
@@ -64,12 +68,16 @@ class SqliteLedger(CachedLedger):
         self._next_number: int | None = None
         self._position: int | None = None
         self.quarantined: list[tuple[str, int, bytes]] = []
+        self.garbage: list[tuple[str, str | int]] = []
+        self.prune_through = 0
         self._indexed: list[Step | None] = []
         """Steps of the search index; None: it begins anew."""
 
     def forget(self) -> None:
         super().forget()
         self.quarantined.clear()
+        self.garbage.clear()
+        self.prune_through = 0
         self._indexed.clear()
         self._saved.clear()
         self._stored_lists.clear()
@@ -88,7 +96,8 @@ class SqliteLedger(CachedLedger):
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        return bool(self._undo or self.changes or self.purges or self.quarantined or self._indexed)
+        own = self.quarantined or self._indexed or self.garbage or self.prune_through
+        return bool(self._undo or self.changes or self.purges or own)
 
     def flush(self) -> None:
         """Write everything that operations put. The caller commits."""
@@ -111,12 +120,22 @@ class SqliteLedger(CachedLedger):
             self._flush_imports()
         if self.queues.dirty or self.cut_lists.dirty or self.compaction_lists.dirty:
             self._flush_lists()
+        self._flush_todos()
         self._flush_changes()
         if self.quarantined:
             self._sql.many("put_quarantine", self.quarantined)
             self.quarantined = []
         if self._indexed:
             self._flush_index()
+        if self.garbage or self.prune_through:
+            self._flush_upkeep()
+
+    def _flush_upkeep(self) -> None:
+        upkeep.clean(self._sql, self.garbage)
+        self.garbage = []
+        if self.prune_through:
+            upkeep.prune(self._sql, self.prune_through)
+            self.prune_through = 0
 
     def _flush_purges(self) -> set[str]:
         """Remove what was purged; gives the addresses of content that it referred to."""
@@ -277,6 +296,13 @@ class SqliteLedger(CachedLedger):
                     ),
                 )
 
+    def _flush_todos(self) -> None:
+        for number, todo in self.todos.changed():
+            if todo is None:
+                self._sql.run("drop_todo", (number,))
+            else:
+                self._sql.run("put_todo", todo_values(todo))
+
     def _flush_lists(self) -> None:
         run = self._sql.run
         for number, seqs in self.queues.changed():
@@ -380,6 +406,10 @@ class SqliteLedger(CachedLedger):
     def _load_versions(self, key: tuple[int, int]) -> tuple[VersionRow, ...] | None:
         return tuple(VersionRow(*row) for row in self._sql.all("versions", (key[0] << 32 | key[1],)))
 
+    def _find_edit(self, number: int, from_seq: int, through_seq: int, rev: int) -> bool:
+        base = number << 32
+        return self._one("edited_since", base | from_seq, base | min(through_seq, LAST), rev) is not None
+
     def _load_references(self, owner: str, address: str) -> list[tuple[int, int]]:
         many = LAST if self.purges else 1  # what this commit purges vouches for nothing
         return [(row[0], row[1]) for row in self._sql.all("references_of_owner", (address, owner, many))]
@@ -401,6 +431,10 @@ class SqliteLedger(CachedLedger):
         seqs = tuple(r[0] for r in rows)
         self._stored_lists["queue", number] = seqs
         return seqs
+
+    def _load_todo(self, number: int) -> TodoRow | None:
+        row = self._one("todo", number)
+        return todo_row(row) if row is not None else None
 
     def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None:
         cuts = tuple(cut_row(r) for r in self._sql.all("cuts", (number,)))

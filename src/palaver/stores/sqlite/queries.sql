@@ -5,14 +5,14 @@
 -- One session, by its number.
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
        preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction
+       cut_count, compaction, stored_at
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
 -- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -30,7 +30,7 @@ WHERE s.id = ?;
 -- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
        t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
@@ -58,7 +58,7 @@ WHERE s.number = ?;
 -- A page of sessions of all owners, newest activity first.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -78,7 +78,7 @@ LIMIT :limit;
 -- The same for one owner.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -124,14 +124,14 @@ SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMI
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, last_seq, message_count, last_active, user_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cut_count, compaction, stored_at, last_seq, message_count, last_active, user_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
     origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
     tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
     hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
-    compaction = excluded.compaction, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    compaction = excluded.compaction, stored_at = excluded.stored_at, last_seq = excluded.last_seq, message_count = excluded.message_count,
     last_active = excluded.last_active, user_seq = excluded.user_seq;
 
 -- name: put_head
@@ -179,6 +179,9 @@ SELECT version, edited_at, kind, body FROM versions WHERE message = ? ORDER BY v
 
 -- name: put_version
 INSERT OR IGNORE INTO versions (message, version, edited_at, kind, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: edited_since
+SELECT message FROM versions WHERE message BETWEEN ? AND ? AND version > ? LIMIT 1;
 
 -- name: newest_messages
 SELECT id, kind, back, turn, at, body FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?;
@@ -330,6 +333,27 @@ SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM comp
 INSERT OR REPLACE INTO compactions (session, id, summary, from_seq, through_seq, previous, stale, created_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: todo
+SELECT session, reason, state, made_at, after_seq, through_seq, failures, error, token, holder, until
+FROM todos WHERE session = ?;
+
+-- name: put_todo
+INSERT OR REPLACE INTO todos (session, reason, state, made_at, after_seq, through_seq, failures, error, token, holder,
+    until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: drop_todo
+DELETE FROM todos WHERE session = ?;
+
+-- name: todos_in_state
+-- To-dos of sessions that are not deleted, oldest first, that are due (or whose claim has ended) by a time.
+SELECT t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,
+       t.until, s.id, s.owner
+FROM todos t JOIN sessions s ON s.number = t.session
+WHERE t.state = :state AND t.state <> 'done' AND t.until <= :until AND s.deleted_at IS NULL
+  AND (s.owner = :owner OR :owner IS NULL)
+ORDER BY t.made_at, t.session LIMIT :limit;
+
 -- name: usage_row
 SELECT calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, prompt_tokens, cost,
        updated_at
@@ -474,6 +498,75 @@ FROM sessions s WHERE s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NU
 SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cached_tokens), 0),
        coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
 FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
+
+-- name: standings
+-- A page of sessions for a sweep, by their numbers, each with what tells whether anybody needs it.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       m.id, m.back, m.at,
+       t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,
+       t.until,
+       (SELECT max(k.since) FROM keys k WHERE k.session = s.number),
+       EXISTS (SELECT 1 FROM queue q WHERE q.id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)),
+       (SELECT x.kind FROM messages x WHERE x.id = coalesce(m.id, s.number << 32 | s.last_seq)),
+       EXISTS (SELECT 1 FROM imports i WHERE i.session = s.number),
+       CASE WHEN :sizes THEN
+           (SELECT coalesce(sum(length(x.body)), 0) FROM messages x
+            WHERE x.id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295))
+           + (SELECT coalesce(sum(length(b.data)), 0) FROM media_refs r JOIN media b ON b.address = r.address
+              WHERE r.message BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295))
+       ELSE 0 END
+FROM sessions s
+LEFT JOIN messages m ON m.id = (
+    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
+)
+LEFT JOIN todos t ON t.session = s.number
+WHERE s.number > :after
+  AND (s.end_reason IS NULL OR s.end_reason <> 'purged')
+  AND (s.owner = :owner OR :owner IS NULL)
+  AND (:active IS NULL OR s.last_active < :active OR s.deleted_at IS NOT NULL OR s.last_seq = 0
+       OR (s.hidden AND s.parent_kind = 'fork'))
+ORDER BY s.number LIMIT :limit;
+
+-- name: orphan_media
+-- Content that no message refers to.
+SELECT address FROM media b WHERE NOT EXISTS (SELECT 1 FROM media_refs r WHERE r.address = b.address) LIMIT ?;
+
+-- name: orphan_media_refs
+-- References of messages that are not there.
+SELECT message FROM media_refs r WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message) LIMIT ?;
+
+-- name: orphan_queue
+SELECT id FROM queue q WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = q.id) LIMIT ?;
+
+-- name: orphan_versions
+SELECT DISTINCT message FROM versions v WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = v.message) LIMIT ?;
+
+-- name: orphan_index
+SELECT d.id FROM search_index_docsize d WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = d.id) LIMIT ?;
+
+-- name: drop_orphan_media_ref
+DELETE FROM media_refs WHERE message = :id AND NOT EXISTS (SELECT 1 FROM messages WHERE id = :id);
+
+-- name: drop_orphan_queue
+DELETE FROM queue WHERE id = :id AND NOT EXISTS (SELECT 1 FROM messages WHERE id = :id);
+
+-- name: drop_orphan_versions
+DELETE FROM versions WHERE message = :id AND NOT EXISTS (SELECT 1 FROM messages WHERE id = :id);
+
+-- name: drop_orphan_index
+DELETE FROM search_index WHERE rowid = :id AND NOT EXISTS (SELECT 1 FROM messages WHERE id = :id);
+
+-- name: changes_through
+SELECT count(*) FROM changes WHERE position <= ?;
+
+-- name: prune_changes
+DELETE FROM changes WHERE position <= ?;
+
+-- name: put_pruned
+UPDATE meta SET value = ? WHERE name = 'pruned' AND CAST(value AS INTEGER) < ?;
 
 -- name: check_orphans
 -- Messages of no session.

@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from palaver import codec, media
-from palaver.errors import CursorExpired, SessionNotFound
+from palaver.errors import SessionNotFound
 from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.operations.ranges import merged
@@ -41,6 +41,7 @@ from palaver.stores.sqlite.rows import (
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
+from palaver.stores.sqlite.upkeep import Upkeep
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.window import Tail
@@ -416,7 +417,7 @@ class Reads:
             position = views.position(after)
             pruned = self.sql.one("meta", ("pruned",))
             if after is not None and pruned is not None and position < int(pruned[0]):
-                raise CursorExpired
+                raise views.expired(after)
             rows = self.sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
         return [
             Change(
@@ -472,6 +473,21 @@ class Reads:
     def index_behind(self) -> int:
         with self.snapshot():
             return self._index.behind()
+
+    # ------------------------------------------------------------------ sweeping
+    @contextmanager
+    def upkeep(self) -> Generator[Upkeep]:
+        """The reads of a sweep, in one snapshot."""
+        with self.snapshot():
+            yield Upkeep(self)
+
+    def number_of(self, session_id: str, owner: str | None) -> int:
+        """The number of a session, deleted or not. Raises SessionNotFound."""
+        row = self.sql.one("session_by_id", (session_id,))
+        if row is None or (owner is not None and row[2] != owner):
+            raise SessionNotFound(f"no session {session_id!r}: check the id and the owner")
+        number: int = row[0]
+        return number
 
     # ------------------------------------------------------------------ the whole store
     def stats(self, owner: str | None) -> Stats:

@@ -6,8 +6,8 @@ import msgspec
 
 from palaver.records import Chunk, KeyRecord, SessionRecord
 from palaver.rows import Head, SessionRow, StoredMessage, VersionRow
-from palaver.stores.recording import chunk_of, fitting
-from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, turn_row, usage_row
+from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
+from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, todo_row, turn_row, usage_row
 from palaver.stores.sqlite.statements import Statements
 
 __all__ = ["chunk", "record"]
@@ -17,9 +17,10 @@ def record(sql: Statements, session: SessionRow, head: Head) -> SessionRecord:
     """All of a session but its messages and turns."""
     number = session.number
     base = number << 32
+    todo = sql.one("todo", (number,))
     keys = sql.all("record_keys", (number,))
     return SessionRecord(
-        row=msgspec.structs.replace(session, number=0),
+        row=portable(session),
         head=head,
         keys=tuple(KeyRecord(owner=k[0], key=k[1], since=k[2], previous=k[3]) for k in keys),
         aliases=tuple(row[0] for row in sql.all("record_aliases", (number,))),
@@ -28,6 +29,7 @@ def record(sql: Statements, session: SessionRow, head: Head) -> SessionRecord:
         queued=tuple(row[0] for row in sql.all("queue", (base, base | LAST))),
         usage=tuple(usage_row(0, row) for row in sql.all("usage_of_session", (number,))),
         purged_ids=tuple((row[0], row[1]) for row in sql.all("record_purged_ids", {"number": number})),
+        todo=portable_todo(todo_row(todo)) if todo is not None else None,
     )
 
 

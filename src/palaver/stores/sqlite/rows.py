@@ -13,6 +13,7 @@ from palaver.rows import (
     Head,
     Holder,
     SessionRow,
+    TodoRow,
     TurnRow,
     TurnState,
     UsageRow,
@@ -30,13 +31,15 @@ __all__ = [
     "newer_head",
     "session_row",
     "session_values",
+    "todo_row",
+    "todo_values",
     "turn_row",
     "usage_row",
     "usage_values",
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 25
+SESSION_COLUMNS = 26
 TURN_COLUMNS = 18
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
@@ -73,6 +76,7 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         leading_seq=row[22],
         cut_count=row[23],
         compaction=row[24],
+        stored_at=row[25],
     )
 
 
@@ -104,6 +108,7 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.leading_seq,
         row.cut_count,
         row.compaction,
+        row.stored_at,
         head.last_seq,
         head.message_count,
         head.last_active,
@@ -158,9 +163,44 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
     )
 
 
+def todo_row(row: tuple[Any, ...]) -> TodoRow:
+    """A row of `todos`."""
+    return TodoRow(
+        session=row[0],
+        reason=row[1],
+        state=row[2],
+        made_at=row[3],
+        after_seq=row[4],
+        through_seq=row[5],
+        failures=row[6],
+        error=row[7],
+        token=row[8],
+        holder=holder_of(row[9]),
+        until=row[10],
+    )
+
+
+def todo_values(row: TodoRow) -> tuple[Any, ...]:
+    """A to-do, in the order of `put_todo`."""
+    holder = _encode(row.holder).decode() if row.holder is not None else None
+    return (
+        row.session,
+        row.reason,
+        row.state,
+        row.made_at,
+        row.after_seq,
+        row.through_seq,
+        row.failures,
+        row.error,
+        row.token,
+        holder,
+        row.until,
+    )
+
+
 def cut_row(row: tuple[Any, ...]) -> CutRow:
     """A row of `cuts`."""
-    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0)
+    return CutRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
 
 
 def compaction_row(row: tuple[Any, ...]) -> CompactionRow:

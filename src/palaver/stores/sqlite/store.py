@@ -16,7 +16,7 @@ import apsw
 
 from palaver.clock import utc_now
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
-from palaver.info import Page, SessionInfo
+from palaver.info import Page, SessionInfo, Todo, TodoState
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
@@ -32,6 +32,8 @@ from palaver.stores.sqlite.reads import Lines, Reads
 from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
+from palaver.stores.sqlite.upkeep import Clean, Prune, told
+from palaver.sweeping import Standing, SweepQuery
 from palaver.times import to_micros
 from palaver.window import Tail
 
@@ -433,6 +435,31 @@ class SqliteStore(Store):
 
     def reindex(self) -> None:
         self.commit([Reindex(at=to_micros(utc_now()))])
+
+    # ------------------------------------------------------------------ sweeping
+    def standings(self, query: SweepQuery, now: datetime) -> list[Standing]:
+        with self._reading() as r, r.upkeep() as upkeep:
+            return upkeep.standings(query, now)
+
+    def todos(self, owner: str | None, state: TodoState, now: datetime, *, limit: int = 100) -> list[Todo]:
+        with self._reading() as r, r.upkeep() as upkeep:
+            return upkeep.todos(owner, state, now, limit)
+
+    def clean(self, *, limit: int = 500, dry_run: bool = False) -> list[str]:
+        with self._reading() as r, r.upkeep() as upkeep:
+            found = upkeep.garbage(limit)
+        if found and not dry_run:
+            self.commit([Clean(at=to_micros(utc_now()), found=tuple(found))])
+        return [told(kind, what) for kind, what in found]
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> int:
+        with self._reading() as r, r.upkeep() as upkeep:
+            through, count = upkeep.prunable(keep)
+        if dry_run or not count:
+            return count
+        self.commit([Prune(at=to_micros(utc_now()), through=through)])
+        with self._reading() as r, r.upkeep() as upkeep:
+            return count - upkeep.prunable(keep)[1]
 
     # ------------------------------------------------------------------ reports
     def usage(

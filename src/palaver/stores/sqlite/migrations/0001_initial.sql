@@ -29,7 +29,8 @@ CREATE TABLE sessions (
     deleted_at INTEGER,
     leading_seq INTEGER NOT NULL,
     cut_count INTEGER NOT NULL,
-    compaction INTEGER NOT NULL
+    compaction INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL  -- when this store got it, or got it back
 ) STRICT;
 CREATE UNIQUE INDEX sessions_id ON sessions (id);
 CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
@@ -141,7 +142,7 @@ CREATE TABLE compactions (
     from_seq INTEGER NOT NULL,
     through_seq INTEGER NOT NULL,
     previous INTEGER NOT NULL,
-    stale INTEGER NOT NULL,  -- id of the cut that changed what it covers; 0: it holds
+    stale INTEGER NOT NULL,  -- id of the cut that changed what it covers; below 0: see rows.py; 0: it holds
     created_at INTEGER NOT NULL,
     PRIMARY KEY (session, id)
 ) STRICT, WITHOUT ROWID;
@@ -170,6 +171,22 @@ CREATE TABLE imports (
     rev INTEGER NOT NULL,
     settled INTEGER NOT NULL
 ) STRICT;
+
+-- What is to be done about a session before it is reset for good: one row per session that ever had such a to-do.
+CREATE TABLE todos (
+    session INTEGER PRIMARY KEY,
+    reason TEXT NOT NULL,
+    state TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    after_seq INTEGER NOT NULL,
+    through_seq INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    error TEXT,
+    token TEXT NOT NULL,
+    holder TEXT,
+    until INTEGER NOT NULL  -- claimed: when the claim ends; waiting: when it is due
+) STRICT;
+CREATE INDEX todos_state ON todos (state, made_at, session) WHERE state <> 'done';
 
 -- The journal behind the change feed: no content. Positions are never reused (see meta.pruned).
 CREATE TABLE changes (

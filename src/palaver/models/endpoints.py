@@ -1,17 +1,15 @@
-"""Providers, as a chat sees them: what they are sent, and the events of the answer, by their own client libraries."""
+"""Providers: what they are sent, and the events of the answer, by their own client libraries."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from palaver.cli.chat.tools import TOOLS
-from palaver.cli.failures import FAILED, USAGE, Failure
 from palaver.formats import Rendered
 from palaver.model import Wire
 
-__all__ = ["Endpoint", "EndpointError", "open_endpoint"]
+__all__ = ["Endpoint", "EndpointError", "LibraryMissing", "ToolOffer", "open_endpoint"]
 
 MAX_TOKENS = 4_096
 """Longest answer that Anthropic is asked for; it wants a number."""
@@ -19,6 +17,29 @@ MAX_TOKENS = 4_096
 
 class EndpointError(Exception):
     """The provider cannot be reached or refused the request; the message is its own."""
+
+
+class LibraryMissing(Exception):
+    """The provider's client library is not installed; the message says how to install it."""
+
+
+class ToolOffer(Protocol):
+    """What a model is told of a tool that it may call."""
+
+    @property
+    def name(self) -> str:
+        """What the model calls it by."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """JSON Schema of the arguments."""
+        ...
 
 
 class Endpoint(Protocol):
@@ -29,7 +50,7 @@ class Endpoint(Protocol):
     name: str
     """What to call it."""
 
-    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+    def stream(self, system: str, payload: Rendered, tools: Sequence[ToolOffer] = ()) -> Iterator[object]:
         """The events of the answer to a payload. Raises EndpointError, also in the middle."""
         ...
 
@@ -44,14 +65,15 @@ class _OpenAI:
         self._model = model
         self._client = openai.OpenAI(api_key=key, base_url=base_url)
 
-    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+    def stream(self, system: str, payload: Rendered, tools: Sequence[ToolOffer] = ()) -> Iterator[object]:
         messages = [{"role": "system", "content": system}, *payload.messages] if system else payload.messages
-        functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in TOOLS]
+        functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in tools]
+        offered = {"tools": [{"type": "function", "function": function} for function in functions]} if tools else {}
         try:
             yield from self._client.chat.completions.create(
                 model=self._model,
                 messages=messages,
-                tools=[{"type": "function", "function": function} for function in functions],
+                **offered,
                 stream=True,
                 stream_options={"include_usage": True},
             )
@@ -69,18 +91,19 @@ class _Anthropic:
         self._model = model
         self._client = anthropic.Anthropic(api_key=key, base_url=base_url)
 
-    def stream(self, system: str, payload: Rendered) -> Iterator[object]:
+    def stream(self, system: str, payload: Rendered, tools: Sequence[ToolOffer] = ()) -> Iterator[object]:
         given: Any = payload.system
         said: list[Any] = list(given) if isinstance(given, list) else [given or ""]  # pyright: ignore[reportUnknownArgumentType] - JSON
         blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in (system, *said) if b]
-        tools = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in TOOLS]
+        offers = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in tools]
+        offered = {"tools": offers} if tools else {}
         try:
             yield from self._client.messages.create(
                 model=self._model,
                 max_tokens=MAX_TOKENS,
                 system=blocks,
                 messages=payload.messages,
-                tools=tools,
+                **offered,
                 stream=True,
             )
         except Exception as exc:  # what a library raises on a broken stream is its own affair, and no end of the chat
@@ -88,10 +111,12 @@ class _Anthropic:
 
 
 def open_endpoint(provider: str, base_url: str | None, model: str | None) -> Endpoint:
-    """A model of `openai`, or whoever speaks its API, or `anthropic`. Raises Failure for what a person has to mend."""
+    """A model of `openai`, or whoever speaks its API, or `anthropic`.
+
+    Raises ValueError where the model or the key is missing, LibraryMissing.
+    """
     if not model:
-        msg = "say which model: --model gpt-5-mini, for instance"
-        raise Failure(msg, USAGE)
+        raise ValueError("say which model: gpt-5-mini, for instance")
     if provider == "anthropic":
         return _Anthropic(base_url, model)
     return _OpenAI(base_url, model)
@@ -106,17 +131,18 @@ def _library(name: str) -> Any:
         if exc.name != name:
             raise
         msg = (
-            f"this chat needs {name}, which is not installed: "
+            f"this needs {name}, which is not installed: "
             "install Palaver with its chat extra, in a clone with pip install -e '.[chat]'"
         )
-        raise Failure(msg, FAILED) from exc
+        raise LibraryMissing(msg) from exc
 
 
 def _no_key(variable: str, base_url: str | None) -> str:
     if base_url is not None:  # a model on this machine asks for none, and the libraries want one
         return "none"
-    msg = f"{variable} is not set: it holds your key; with --base-url a model that asks for none can be used"
-    raise Failure(msg, USAGE)
+    raise ValueError(
+        f"{variable} is not set: it holds your key; with a base URL a model that asks for none can be used"
+    )
 
 
 def _told(error: Exception) -> str:

@@ -1,0 +1,44 @@
+"""The verbs that keep a store in order, with `await`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from palaver.core import Core
+from palaver.flows import sweeping, todos
+from palaver.handover import Handover
+from palaver.info import Todo
+from palaver.session import page_limit
+from palaver.sweeping import SweepPolicy, SweepReport
+from palaver.upkeep import LEASE, MOST
+
+__all__ = ["AsyncUpkeep"]
+
+
+class AsyncUpkeep:
+    """The part of `AsyncSessionManager` that looks after what is stored; see `palaver.upkeep.Upkeep`."""
+
+    _core: Core
+    _handover: Handover
+
+    async def sweep(
+        self, policy: SweepPolicy | None = None, *, dry_run: bool = False, limit: int = MOST
+    ) -> SweepReport:
+        """See `SessionManager.sweep`."""
+        return await self._handover.drive(sweeping.sweep(self._core, policy, dry_run=dry_run, limit=limit))
+
+    async def due(self, *, limit: int = 100) -> list[Todo]:
+        """See `SessionManager.due`."""
+        return await self._handover.drive(todos.due(self._core, page_limit(limit, "to-dos")))
+
+    async def claim(self, todo: Todo | str, *, lease: timedelta = LEASE) -> Todo:
+        """See `SessionManager.claim`."""
+        return await self._handover.drive(todos.claim(self._core, todo, lease))
+
+    async def acknowledge(self, todo: Todo) -> Todo:
+        """See `SessionManager.acknowledge`."""
+        return await self._handover.drive(todos.acknowledge(self._core, todo))
+
+    async def fail(self, todo: Todo, reason: str) -> Todo:
+        """See `SessionManager.fail`."""
+        return await self._handover.drive(todos.fail(self._core, todo, reason))
