@@ -58,6 +58,8 @@ LOGGED: dict[str, Logged] = {
     "put_usage": Logged("usage", 0),
     "put_import": Logged("import", 0),
     "drop_import": Logged("no_import", 0, columns=("session",)),
+    "put_todo": Logged("todo", 0),
+    "drop_todo": Logged("no_todo", 0, columns=("session",)),
     "put_change": Logged("change", 1),
 }
 UNLOGGED = {
@@ -70,6 +72,12 @@ UNLOGGED = {
     "purge_compactions": "the same",
     "put_blob": "content has files of its own",
     "drop_unheld_blob": "the same",
+    "drop_orphan_media_ref": "of what the index alone has, without a line",
+    "drop_orphan_queue": "the same",
+    "drop_orphan_versions": "the same",
+    "drop_orphan_index": "the same",
+    "prune_changes": "makes the index smaller, not the files: made anew, it has all changes",
+    "put_pruned": "the same",
     "put_quarantine": "what could not be read stays in its file",
     "put_search_state": "the search index is made anew",
     "put_indexed": "the same",
@@ -257,4 +265,5 @@ _NULLABLE = {
     "taken",
     "budget",
     "calibration",
+    "error",
 }

@@ -28,7 +28,7 @@ SELECT id FROM sessions WHERE number = ?;
 -- name: snapshot_put_session
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, last_seq, message_count, last_active, user_seq
+    cut_count, compaction, stored_at, last_seq, message_count, last_active, user_seq
 FROM sessions WHERE number = :number;
 
 -- name: snapshot_put_binding
@@ -73,6 +73,10 @@ FROM usage WHERE session = :number ORDER BY day, model;
 -- name: snapshot_put_import
 SELECT session, last_seq, rev, settled FROM imports WHERE session = :number;
 
+-- name: snapshot_put_todo
+SELECT session, reason, state, made_at, after_seq, through_seq, failures, error, token, holder, until
+FROM todos WHERE session = :number;
+
 -- name: snapshot_put_change
 SELECT position, session, rev, kind, from_seq, through_seq FROM changes WHERE session = :number ORDER BY position;
 
@@ -114,6 +118,9 @@ DELETE FROM usage WHERE session = :number;
 
 -- name: forget_imports
 DELETE FROM imports WHERE session = :number;
+
+-- name: forget_todos
+DELETE FROM todos WHERE session = :number;
 
 -- name: forget_changes
 DELETE FROM changes WHERE session = :number;

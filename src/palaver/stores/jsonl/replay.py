@@ -25,7 +25,7 @@ __all__ = ["catch_up"]
 _log = logging.getLogger(__name__)
 _FORGET = (
     *("sessions", "keys", "aliases", "messages", "message_ids", "versions", "media_refs", "turns", "queue", "cuts"),
-    *("compactions", "usage", "imports", "changes"),
+    *("compactions", "usage", "imports", "todos", "changes"),
 )
 _MARK = b'"n":'
 
