@@ -18,6 +18,9 @@ from palaver.operations import (
     Cut,
     Delete,
     Edit,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
     Expire,
     Expired,
     Finish,
@@ -30,6 +33,7 @@ from palaver.operations import (
     Redone,
     Replace,
     Restore,
+    Retry,
     Rotate,
     Rotated,
     Sweep,
@@ -83,6 +87,13 @@ class Transcript:
         """Take positions back."""
         self.cuts.append((kind, frozenset(span), self.last))
 
+    def now(self, seq: int) -> int:
+        """Where a message stands that was answered again."""
+        for kind, taken, last in self.cuts:
+            if kind == "retry" and seq == min(taken):
+                seq = last
+        return seq
+
     def span(self, low: int, high: int) -> range:
         """The positions of a range that were given out."""
         return range(low, min(high, self.last) + 1)
@@ -117,6 +128,7 @@ class Book:
     def __init__(self) -> None:
         self.sessions: dict[str, Transcript] = {}
         self.deleted: set[str] = set()
+        self.erased: set[str] = set()
 
     def living(self) -> list[str]:
         """Sessions that are found."""
@@ -157,18 +169,34 @@ class Book:
                 transcript = self.of(operation.session_id)
                 transcript.cut(operation.kind, transcript.span(operation.from_seq, operation.through_seq))
             case Redo(), Redone():
-                kind, taken, last = self.of(operation.session_id).cuts.pop()
-                assert kind not in ("purge", "rollback")
-                assert last == self.of(operation.session_id).last
+                transcript = self.of(operation.session_id)
+                kind, taken, last = transcript.cuts.pop()
+                assert kind not in ("purge", "rollback", "erase")
+                if kind == "retry":
+                    own = set(transcript.span(last, transcript.last))
+                    assert {transcript.turn_of.get(seq) for seq in own} == {last}
+                    transcript.cut("rollback", own)
+                    transcript.rolled_back |= own
+                else:
+                    assert last == transcript.last
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
             case Compact(), CompactionRow():
                 self.of(operation.session_id).compacted(answer.id, operation.through_seq, operation.drafted_rev)
+            case Retry(), Begun():
+                self._retried(operation, answer)
             case Delete(), SessionRow():
                 self.deleted.add(operation.session_id)
             case PurgeSession(), int():
                 transcript = self.sessions[operation.session_id]
                 assert answer == len(transcript.held)
+                transcript.held.clear()
                 self.deleted.add(operation.session_id)
+            case EraseSession(), int():
+                assert answer == self.sessions[operation.session_id].last
+                self.deleted.add(operation.session_id)
+                self.erased.add(operation.session_id)
+            case EraseMessages(), ErasedMessages():
+                self._erased(operation, answer)
             case Expire(), Expired():
                 if answer.session is not None:
                     self.of(answer.session, operation.new)
@@ -194,17 +222,35 @@ class Book:
             case _:
                 assert not isinstance(answer, Exception)
 
+    def _erased(self, operation: EraseMessages, answer: ErasedMessages) -> None:
+        transcript = self.sessions[operation.session_id]
+        whole = operation.session_id in self.erased or not operation.copies
+        copied = "n1" in self.erased  # what says "copied" is a copy of that session's first message
+        gone = {
+            seq
+            for seq in range(operation.from_seq, operation.through_seq + 1)
+            if seq in transcript.held and (whole or (copied and transcript.held[seq] == ("user", "copied")))
+        }
+        assert answer.gone == len(gone)
+        if operation.dry_run or not gone:
+            return
+        for seq in gone:
+            del transcript.held[seq]
+        transcript.ids = {name: seq for name, seq in transcript.ids.items() if seq not in gone}
+        if operation.session_id not in self.erased:
+            transcript.cut("erase", gone)
+
     def _begun(self, operation: Begin, answer: Begun) -> None:
         transcript = self.of(answer.session_id, operation.create)
         item = operation.message
         if item is not None and answer.seq > transcript.last:
             assert answer.kind in ("begun", "stored")
-            if item.id is not None and transcript.ids.get(item.id) in transcript.rolled_back:
+            if item.id is not None and transcript.now(transcript.ids.get(item.id, 0)) in transcript.rolled_back:
                 del transcript.ids[item.id]  # as if it had never come
             first = answer.turn.first_seq if answer.kind == "begun" and answer.turn is not None else 0
             assert transcript.add((item,), first) == (answer.seq,)
         elif item is not None:
-            known = item.id is not None and transcript.ids.get(item.id) == answer.seq
+            known = item.id is not None and transcript.now(transcript.ids.get(item.id, 0)) == answer.seq
             assert known or operation.lease.token in transcript.turns, answer
         else:
             assert answer.seq <= transcript.last
@@ -222,6 +268,19 @@ class Book:
                 del held[seq]
         assert left == (len(held) if operation.verb == "purge" else 0)
 
+    def _retried(self, operation: Retry, answer: Begun) -> None:
+        transcript = self.of(answer.session_id)
+        if operation.lease.token in transcript.turns:  # the same operation again: the turn that it began
+            return
+        asked = max(seq for seq, role, text in transcript.live() if role == "user" and text != "/help")
+        transcript.cuts.append(("retry", frozenset(transcript.span(asked, transcript.last)), transcript.last + 1))
+        transcript.last += 1
+        transcript.held[transcript.last] = transcript.held[asked]
+        transcript.turn_of[transcript.last] = transcript.last
+        transcript.turns[operation.lease.token] = transcript.last
+        assert answer.turn is not None
+        assert (answer.kind, answer.seq, answer.turn.first_seq) == ("begun", transcript.last, transcript.last)
+
     def _finished(self, operation: Finish, answer: Finished) -> None:
         transcript = self.of(operation.session_id)
         turn = transcript.turns[operation.token]
@@ -234,6 +293,7 @@ class Book:
             if own:
                 transcript.cut("rollback", own)
             transcript.rolled_back |= own
+            transcript.cuts = [cut for cut in transcript.cuts if (cut[0], cut[2]) != ("retry", turn)]
 
 
 def plain(answer: Any) -> Any:

@@ -9,21 +9,29 @@ import msgspec
 from hypothesis import strategies as st
 
 from palaver import codec
+from palaver.erasure import SessionTarget
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage, assistant, system, tool, user
 from palaver.operations import (
+    Alias,
     Append,
     Begin,
+    BeginErasure,
     Bind,
     ClaimTodo,
+    ClearErased,
     Compact,
     Create,
     Cut,
     Delete,
     Edit,
     EndTodo,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
     Expire,
     Finish,
+    FinishErasure,
     Hold,
     Lease,
     NewSession,
@@ -35,6 +43,7 @@ from palaver.operations import (
     Renew,
     Replace,
     Restore,
+    Retry,
     Rotate,
     SetInfo,
     Sweep,
@@ -50,6 +59,7 @@ SESSIONS = ("#0", "#0", "#0", "#1", "#2", "s1")
 """The newest session, the one before, and the one before that; an id that may be anybody's."""
 KEYS = ("k1", "k2", "k3")
 OWNERS = ("", "a")
+ERASURE = "e"
 LATER = from_micros(START + 10**15)  # a time of a message's own, years ahead of the clock
 
 
@@ -62,6 +72,7 @@ texts = st.sampled_from(
         assistant("well"),
         tool("c1", "42"),
         system("be kind"),
+        user("copied", copied_from="n1~1"),  # of the first session that is made
     )
 )
 known = st.sampled_from(
@@ -85,6 +96,7 @@ new_sessions = st.builds(
     id=st.sampled_from((NEW, NEW, NEW, "s1")),
     explicit=st.booleans(),
     title=st.sampled_from((None, None, "plans", "notes")),
+    title_numbered=st.booleans(),
     metadata=st.sampled_from((None, '{"a":1}')),
     notice=st.sampled_from((None, '{"for_model":"anew"}')),
     summary=st.sampled_from((None, None, "they met")),
@@ -173,13 +185,18 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     rotates,
     finishes,
     st.builds(Renew, **by_id, token=tokens, micros=seconds.map(lambda s: s * SECOND)),
+    st.builds(Retry, **by_id, lease=leases),
+    st.builds(Retry, **by_id, lease=leases),
     creates,
     st.builds(Bind, **by_id, key=keys),
+    st.builds(Alias, **by_id, alias=st.sampled_from(("x", "y", "z"))),
     st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
     st.builds(
         SetInfo,
         **by_id,
-        title=st.sampled_from((None, "plans", "notes", "later")),
+        title=st.sampled_from((None, "plans", "Plans", "notes", "later", "plans #2")),
+        title_source=st.sampled_from(("user", "user", "generated")),
+        title_numbered=st.booleans(),
         tags=st.sampled_from((msgspec.UNSET, (), ("work", "rome"))),
         archived=st.sampled_from((msgspec.UNSET, True, False)),
         hidden=st.sampled_from((msgspec.UNSET, True, False)),
@@ -212,6 +229,19 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
         expected=st.sampled_from((ACTUAL, ACTUAL, 1)),
         drafted_rev=st.sampled_from((None, ACTUAL, BEFORE, BEFORE)),
     ),
+    st.builds(EraseSession, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
+    st.builds(
+        EraseMessages,
+        at=st.just(0),
+        erasure_id=st.just(ERASURE),
+        session_id=sessions,
+        from_seq=st.integers(1, 3),
+        through_seq=st.integers(0, 12),
+        copies=st.booleans(),
+        dry_run=st.sampled_from((False, False, True)),
+    ),
+    st.builds(ClearErased, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
+    st.builds(EraseSummaries, at=st.just(0), erasure_id=st.just(ERASURE), session_id=sessions),
     st.builds(Withdraw, **by_id, expected=st.sampled_from((ACTUAL, ACTUAL, ACTUAL, 1))),
     st.builds(ClaimTodo, **by_id, token=st.just(NEW), holder=holders, micros=seconds.map(lambda s: s * SECOND)),
     st.builds(
@@ -225,6 +255,13 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Sweep, **seen, verb=st.sampled_from(("purge", "delete", "archive")), most=st.sampled_from((1, 2, 1000))),
     st.builds(RecordUsage, **by_id, usage=usages, id=st.sampled_from((None, "u1"))),
 )
+
+
+ERASING = (
+    BeginErasure(at=START, erasure_id=ERASURE, target=SessionTarget("nobody"), secret=bytes(32)),
+    FinishErasure(at=START, erasure_id=ERASURE),
+)
+"""What is on record before sessions are erased."""
 
 
 @st.composite

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palaver.backups import Backup, RepairReport, Restored
 from palaver.budget import Budget
 from palaver.codec import clean_text
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.delivery import Deployment, resolve_target
+from palaver.endpoints import ModelSettings
 from palaver.errors import (
+    ContentErased,
     CorruptRecord,
     CounterUnavailable,
+    CredentialRefused,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
@@ -26,6 +30,7 @@ from palaver.errors import (
     Outcome,
     PalaverError,
     SchemaMismatch,
+    SessionAmbiguous,
     SessionBusy,
     SessionConflict,
     SessionEnded,
@@ -38,8 +43,9 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
+from palaver.findings import Finding
 from palaver.formats import Accumulator, Rendered, Violation, check, parse, render
-from palaver.info import Hold, Notice, Page, SessionInfo, Summary, Todo
+from palaver.info import Hold, Notice, Page, SessionInfo, SessionName, Summary, Todo
 from palaver.keys import KeyPolicy, Origin, SessionKey, parse_key, session_key
 from palaver.manager import SessionManager
 from palaver.model import (
@@ -62,11 +68,13 @@ from palaver.model import (
 from palaver.opening import open
 from palaver.redact import Redaction
 from palaver.reset import ResetPolicy
+from palaver.restoring import restore
 from palaver.search import SearchHit, SearchPage
 from palaver.session import Session
 from palaver.settings import Settings
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
+from palaver.titles import suggested_title
 from palaver.turn import Turn
 from palaver.window import Tail, Window, WindowOptions, legal_window
 
@@ -84,13 +92,17 @@ __all__ = [
     "AsyncSessionManager",
     "AsyncTurn",
     "AudioPart",
+    "Backup",
     "Budget",
     "Change",
+    "ChangePage",
     "CompactionDraft",
     "CompactionDue",
     "CompactionPolicy",
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
+    "CredentialRefused",
     "CursorExpired",
     "Deployment",
     "FilePart",
@@ -102,6 +114,7 @@ __all__ = [
     "KeyPolicy",
     "MediaNotFound",
     "Message",
+    "ModelSettings",
     "Notice",
     "Opaque",
     "OpenTurn",
@@ -111,18 +124,22 @@ __all__ = [
     "PalaverError",
     "Redaction",
     "Rendered",
+    "RepairReport",
     "ResetPolicy",
+    "Restored",
     "SchemaMismatch",
     "SearchHit",
     "SearchPage",
     "Sender",
     "Session",
+    "SessionAmbiguous",
     "SessionBusy",
     "SessionConflict",
     "SessionEnded",
     "SessionInfo",
     "SessionKey",
     "SessionManager",
+    "SessionName",
     "SessionNotFound",
     "Settings",
     "Stats",
@@ -160,7 +177,9 @@ __all__ = [
     "parse_key",
     "render",
     "resolve_target",
+    "restore",
     "session_key",
+    "suggested_title",
     "system",
     "tool",
     "user",

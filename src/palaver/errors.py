@@ -4,12 +4,15 @@
     ├── SessionNotFound          (LookupError)   no such session for this owner
     ├── SessionBusy                              a turn is running; retryable
     ├── SessionConflict                          expected one state, found another (expected, actual)
+    │   └── SessionAmbiguous                     what should name one session names several (candidates)
     ├── SessionEnded                             the session was reset or left; resume it to write to it
     ├── MediaNotFound            (LookupError)   no message of the session refers to this content
     ├── TurnLost                                 the lease was taken over; carries the unstored messages
     ├── CursorExpired                            the change feed no longer reaches back that far
     ├── InvalidKey               (ValueError)    an origin or key that cannot be used
     ├── InvalidMessage           (ValueError)    a message that could not be stored and read back
+    ├── CredentialRefused        (ValueError)    a setting that holds a key or password instead of its name
+    ├── ContentErased                            a message that was erased from this store comes again
     ├── UnsupportedFormat        (ValueError)    a wire format or codec version that is not known
     ├── CounterUnavailable                       a tokenizer that is not installed, or lacks its vocabulary
     ├── CorruptRecord                            a stored record that cannot be decoded (store, location, excerpt)
@@ -31,11 +34,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from palaver.info import SessionName
     from palaver.model import Message
 
 __all__ = [
+    "ContentErased",
     "CorruptRecord",
     "CounterUnavailable",
+    "CredentialRefused",
     "CursorExpired",
     "InvalidKey",
     "InvalidMessage",
@@ -43,6 +49,7 @@ __all__ = [
     "Outcome",
     "PalaverError",
     "SchemaMismatch",
+    "SessionAmbiguous",
     "SessionBusy",
     "SessionConflict",
     "SessionEnded",
@@ -93,6 +100,14 @@ class SessionConflict(PalaverError):
         self.actual = actual
 
 
+class SessionAmbiguous(SessionConflict):
+    """This names several sessions: give one of their ids."""
+
+    def __init__(self, message: str | None = None, *, candidates: Sequence[SessionName] = ()) -> None:
+        super().__init__(message, actual=[each.id for each in candidates] or None)
+        self.candidates = tuple(candidates)
+
+
 class SessionEnded(PalaverError):
     """The session has ended: resume it to write to it, or begin a turn by its key."""
 
@@ -115,6 +130,14 @@ class InvalidKey(PalaverError, ValueError):
 
 class InvalidMessage(PalaverError, ValueError):
     """This message cannot be stored and read back as it is."""
+
+
+class CredentialRefused(PalaverError, ValueError):
+    """This looks like a credential: give the name of what holds it."""
+
+
+class ContentErased(PalaverError):
+    """This message was erased from this store: it is not taken in again."""
 
 
 class UnsupportedFormat(PalaverError, ValueError):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from palaver.errors import StoreBusy, StoreClosed
 from palaver.operations import Operation
-from palaver.steps import Call, Commit, Flow, Pause, Step
+from palaver.steps import Call, Commit, Flow, Pause, Step, Watch
 from palaver.stores.base import Store
 
 __all__ = ["Handover"]
@@ -57,6 +57,7 @@ class Handover:
         self._crowd = 0
         """For how many more ticks operations are collected although each came alone."""
         self._closing: asyncio.Future[None] | None = None
+        self._beside: tuple[Store, Handover] | None = None
 
     # ------------------------------------------------------------------ flows
     async def drive(self, flow: Flow[T]) -> T:
@@ -86,7 +87,22 @@ class Handover:
             return await self.call(step.run if step.long else lambda: self._timed(step.run))
         if type(step) is Pause:
             return await asyncio.sleep(step.seconds)
+        if type(step) is Watch:
+            return await self._watch(step)
         raise TypeError(step)
+
+    async def _watch(self, step: Watch) -> None:
+        """Wait for the next commit without a thread that waits."""
+        wakes, loop, woken = self._store.wakes, asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits in it any more
+                loop.call_soon_threadsafe(woken.set)
+
+        with wakes.calling(wake):
+            if wakes.count == step.seen:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(woken.wait(), step.seconds)
 
     def _timed(self, run: Callable[[], Any]) -> Any:
         """Run a read, and remember how long such reads take."""
@@ -207,6 +223,12 @@ class Handover:
         self._handed_over.difference_update(request.future for request in batch)
         _answer(batch, results, error)
 
+    def beside(self, store: Store) -> Handover:
+        """That of another store which is closed together with this one; always the same for one store."""
+        if self._beside is None or self._beside[0] is not store:
+            self._beside = store, Handover(store)
+        return self._beside[1]
+
     async def close(self) -> None:
         """Let what was handed over be committed, then stop the thread and close the store.
 
@@ -218,6 +240,8 @@ class Handover:
         await _settled(self._closing)
 
     async def _close(self) -> None:
+        if self._beside is not None:
+            await self._beside[1].close()
         under_way = [request.future for request in self._tick]
         under_way += self._handed_over
         if under_way:

@@ -7,10 +7,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from palaver.endpoints import ModelSettings
 from palaver.keys import Origin
 from palaver.model import Message, Usage
 
-__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "Summary", "Todo", "TodoState"]
+__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "SessionName", "Summary", "Todo", "TodoState"]
 
 TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
 LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
@@ -72,6 +73,17 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
 
 
+class SessionName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person may tell a session by."""
+
+    id: str
+    title: str | None = None
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.title!r} ({self.id})" if self.title is not None else self.id
+
+
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One conversation, as it was when it was read. Times are aware UTC; counts are of live messages."""
 
@@ -80,6 +92,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     keys: tuple[str, ...] = ()
     """The keys that point at this session, oldest first; empty when the session has ended."""
     title: str | None = None
+    title_source: Literal["user", "generated"] | None = None
+    """Whether the title is the user's own; a generated one never takes the place of that."""
     preview: str | None = None
     """Beginning of the first thing that a person wrote, at most 120 characters."""
     origin: Origin | None = None
@@ -107,6 +121,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     turn_running: bool = False
     reset_reason: str | None = None
     """Why the reset that made this session happened; None where no reset made it."""
+    model: ModelSettings | None = None
+    """The model that answers here, and where it is; None: nobody chose one."""
     metadata: dict[str, Any] = {}  # msgspec gives every value its own copy
     usage: Usage | None = None
     bound_at: datetime | None = None

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
+from palaver.backups import Backup, RepairReport
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, erasing, feed, naming, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.erasing import Progress as ErasureProgress
+from palaver.flows.erasing import target_of
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.info import SessionInfo
+from palaver.keys import Origin
 from palaver.model import Message, Role
 from palaver.operations import NewSession
 from palaver.search import SearchPage, SearchQuery
 from palaver.session import Session, budget_of, given_budget, page_limit
 from palaver.steps import Flow, call, drive
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.titles import folded
 from palaver.turn import Turn
 from palaver.upkeep import Upkeep
 
-__all__ = ["ManagerBase", "SessionManager"]
+__all__ = ["ManagerBase", "SessionManager", "aware"]
 
 
 class ManagerBase:
@@ -64,18 +74,22 @@ class ManagerBase:
         include_empty: bool,
         include_hidden: bool,
         include_deleted: bool,
+        title: str | None,
+        **narrowed: Any,
     ) -> SessionQuery:
         limit = page_limit(limit, "sessions")
         return SessionQuery(
             owner=self._core.owner,
             limit=limit,
             after=after,
-            active_since=_aware(active_since, "active_since"),
+            active_since=aware(active_since, "active_since"),
             include_archived=include_archived,
             include_ended=include_ended,
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            title=folded(title) if title is not None else None,
+            **narrowed,
         )
 
     def _search(
@@ -98,8 +112,8 @@ class ManagerBase:
             session_id=session_id,
             platform=platform,
             role=role,
-            since=_aware(since, "since"),
-            until=_aware(until, "until"),
+            since=aware(since, "since"),
+            until=aware(until, "until"),
             limit=page_limit(limit, "hits"),
             cursor=cursor,
             include_hidden=include_hidden,
@@ -119,7 +133,8 @@ class ManagerBase:
         return f"<{type(self).__name__} {self._core.store.name}{owner}>"
 
 
-def _aware(at: datetime | None, what: str) -> datetime | None:
+def aware(at: datetime | None, what: str) -> datetime | None:
+    """The time, if it is an aware one; else ValueError."""
     given = cast("object", at)
     if given is not None and not (isinstance(given, datetime) and given.tzinfo is not None):
         msg = f"{what} is {at!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
@@ -200,6 +215,14 @@ class SessionManager(Upkeep, ManagerBase):
         """The session with this id or alias. Raises SessionNotFound; never makes or changes anything."""
         return Session(self._core, drive(self._core.store, flows.known(self._core, session_id)))
 
+    def find(self, name: str) -> Session:
+        """The session that a person means: by its id, alias or title, or by the beginning of a title or id.
+
+        Titles are compared exactly first, then without regard to case and spaces; an id needs four characters.
+        Raises SessionAmbiguous with `candidates` where several are meant, SessionNotFound with names that are near.
+        """
+        return Session(self._core, drive(self._core.store, naming.named(self._core, name)))
+
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
         session_id, new = drive(self._core.store, self._bound(target))
@@ -233,8 +256,20 @@ class SessionManager(Upkeep, ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
-        """Sessions, newest activity first. `after` is the id that the page before ended with."""
+        """Sessions, newest activity first. `after` is the id that the page before ended with.
+
+        Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
+        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
+        the page is full.
+        """
         query = self._query(
             limit=limit,
             after=after,
@@ -244,6 +279,13 @@ class SessionManager(Upkeep, ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return self._core.store.sessions(query, self._core.now())
 
@@ -298,8 +340,8 @@ class SessionManager(Upkeep, ManagerBase):
         return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
 
     def resume(self, target: Target, session_id: str) -> Session:
-        """Point a key at a session that exists, by its id or alias, and reopen it if it had ended."""
-        return Session(self._core, drive(self._core.store, flows.bind(self._core, target, session_id)))
+        """Point a key at a session that exists, named as `find` takes it, and reopen it if it had ended."""
+        return Session(self._core, drive(self._core.store, naming.bind(self._core, target, session_id)))
 
     switch = resume
 
@@ -307,37 +349,144 @@ class SessionManager(Upkeep, ManagerBase):
         """Bring a deleted session back: found again, ended, under no key. Raises SessionNotFound, SessionConflict."""
         return Session(self._core, drive(self._core.store, flows.restore(self._core, session_id)))
 
+    def erase(
+        self,
+        *,
+        owner: str | None = None,
+        user: Origin | str | None = None,
+        session: str | None = None,
+        dry_run: bool = False,
+        scrub: bool = True,
+        progress: ErasureProgress | None = None,
+    ) -> EraseReport:
+        """Erase all that belongs to an owner, a person or a session, everywhere in the store, and report it.
+
+        `user` is an Origin with a user id, or text such as "telegram:7". Conversations with that person alone go
+        whole; of those that others take part in goes what the person said, and what answered it. Copies, earlier
+        versions, search, media, summaries and names go too, and keyed hashes are kept, so that an old export or
+        backup does not bring it back (`ContentErased`). The person may begin anew at once.
+
+        It takes many small steps; killed in the middle, the next erasure finishes it first. With `scrub` the store's
+        files are written anew at the end, while others wait to write; without it, free space holds what was erased
+        until `sessions.scrub()`. `dry_run` changes nothing.
+
+        Raises SessionNotFound, ValueError unless one of the three is named, and for an owner that is not this one.
+        """
+        core = self._core
+        target = target_of(core, owner, user, session)
+        return drive(core.store, erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress))
+
+    def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
+        """Erase what was erased before and is there again, as after an old backup was put in the store's place.
+
+        It knows it by the hashes that the store kept; they must have been taken over from the store as it was.
+        """
+        core = self._core
+        return drive(core.store, erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None))
+
+    def erasures(self) -> builtins.list[Erasure]:
+        """Every erasure, oldest first, with counts and times alone; one without `ended_at` has to be gone on with."""
+        return drive(self._core.store, erasing.records(self._core))
+
+    def scrub(self) -> ScrubReport:
+        """Write the store's files anew, so that free space holds nothing of what was removed. Others wait to write."""
+        return drive(self._core.store, erasing.scrub(self._core))
+
     def open_turns(self) -> builtins.list[OpenTurn]:
         """Turns that began and have not ended. Those that are not `alive` were interrupted, by a crash for instance."""
         return self._core.store.open_turns(self._core.owner, self._core.now())
 
     def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """What happened after a cursor, in order within each session; None: from the beginning.
 
-        Every committed change once, none skipped. Raises CursorExpired.
+        Every committed change once, none skipped. Go on from the page's `cursor`, which moves also where nothing of
+        what came was asked for. With `wait`, where there is nothing yet: what comes within so many seconds, at once if
+        it is this process that writes it, and within a quarter of a second if another does. Raises CursorExpired.
         """
-        core = self._core
         limit = page_limit(limit, "events")
-        return core.store.changes(after, limit=limit, session_id=session_id, owner=core.owner)
+        return drive(self._core.store, feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
-        """What was used, by session, UTC day and model."""
-        return self._core.store.usage(self._core.owner, session_id=session_id, since=since)
+    def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
+        """What was used, a line for each session, UTC day and model; or summed up `by` one of these, or by owner.
+
+        From the day of `since` on, and before the day of `until`. `usage.cost` is that of the `priced_calls`: what is
+        not known is None and never 0, and `usage.cost_source` says whose price it was. Copies count nothing.
+        """
+        found = usage.read(
+            self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+        )
+        return drive(self._core.store, found)
 
     def stats(self) -> Stats:
         """How much is stored."""
         return self._core.store.stats(self._core.owner)
 
-    def check(self) -> builtins.list[Finding]:
-        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed."""
-        return self._core.store.check(self._core.owner)
+    def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
+        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed.
+
+        `session_id` (or alias): in that session only. `notes`: also what is no fault, such as what windows mend.
+        `progress` is told how many messages were looked at, of about how many. Raises SessionNotFound.
+        """
+        return drive(self._core.store, doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """Mend what `check` finds and can be mended, after a backup; nothing that can be read is removed.
+
+        The backup goes to `backup`, or beside the store; without anything to mend none is made. Twice is as once.
+        Raises ValueError for the sessions of one owner, FileExistsError, StoreUnavailable for a store that has
+        nothing to repair.
+        """
+        return drive(self._core.store, doctor.repair(self._core, backup))
+
+    def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store as it is at one moment to a file, while others go on; it is compared with the store.
+
+        `path` is a file that does not exist, or a directory, which gets one named after the store and the time; None:
+        the directory `backups` beside the store. `keep`: of the store's backups in that directory, how many stay.
+        `progress` is told how many pages were copied, of how many.
+        Raises FileExistsError, StoreFull, StoreUnavailable for a store that keeps nothing, ValueError for one owner's.
+        """
+        return drive(self._core.store, doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    def backups(self) -> builtins.list[Backup]:
+        """The backups that were made of the store, the oldest first, as far as their files are still there."""
+        return drive(self._core.store, doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> SessionManager:
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""
         self._require_scope(owner)
         return SessionManager(replace(self._core, owner=owner))
+
+    def incognito(self) -> SessionManager:
+        """The same verbs over conversations that nothing keeps: they are in this process's memory until it closes.
+
+        They leave no trace in the store: no file, feed, search, usage or log, and nothing of this manager finds them.
+        Their ids begin with `incognito-`. Each call gives the same conversations, until this manager or what it gave is
+        closed: then they are gone.
+        """
+        return SessionManager(incognito_core(self._core))
 
     def close(self) -> None:
         """Finish what is under way and release the store. Idempotent."""

@@ -11,6 +11,8 @@ from palaver.media import Blob
 from palaver.model import Message, Role, Wire
 
 __all__ = [
+    "ERASED",
+    "GONE",
     "Binding",
     "ChangeKind",
     "CompactionRow",
@@ -56,6 +58,9 @@ MOST = 0xFFFFFFFF
 """No session has more positions than this, and no read is asked for more rows."""
 ROLE_MASK = 7
 USER_KIND = 3
+ERASED = "erase"
+GONE = frozenset({"purge", ERASED})
+"""Kinds of cuts whose messages are not stored any more."""
 UNSEEN = 8
 COPY = 16
 MEDIA = 32
@@ -162,8 +167,14 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut_count: int = 0
     compaction: int = 0
     """Id of the newest compaction that is not stale; 0: none."""
+    guarded_until: int = 0
+    """Until then (microseconds) what comes is held against what was erased: of its key, or of its owner."""
     stored_at: int = 0
     """When this store got it, or got it back: for an imported conversation that is long after it was made."""
+    title_source: str | None = None
+    """`user` or `generated`: a generated title never takes the place of the user's own. None: nobody said."""
+    settings: str | None = None
+    """JSON of the `SessionSettings`: the model and where it is."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -230,6 +241,8 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """JSON of the notice that this turn shows."""
     budget: str | None = None
     """JSON of the budget of its window."""
+    usage: str | None = None
+    """JSON of the Usage that was reported when it ended."""
     calibration: str | None = None
     """JSON of what is known of the session's estimates of tokens (`palaver.tokens.Calibration`): while the turn runs
     what its window goes by, and once it has finished what the next one goes by."""
@@ -242,7 +255,7 @@ class CutRow(msgspec.Struct, frozen=True, gc=False):
     from_seq: int
     through_seq: int
     kind: str
-    """rollback, rewind, clear, delete, replace, truncate, or purge (whose messages are gone)."""
+    """rollback, rewind, clear, delete, replace, truncate, or one of GONE."""
     rev: int
     last_seq: int
     """The session's last position when it was made: redo is possible while nothing came after."""
@@ -285,8 +298,12 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_tokens: int = 0
     """Size of the last prompt."""
     cost: int = 0
-    """Billionths of a US dollar."""
+    """Billionths of a US dollar, of the calls whose cost is known."""
     updated_at: int = 0
+    priced: int = 0
+    """How many of the calls have a cost that is known."""
+    cost_source: str | None = None
+    """Where the newest of these costs came from."""
 
 
 TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
@@ -338,6 +355,7 @@ class ChangeKind(enum.IntEnum):
     DELETED = 19
     RESTORED = 20
     IMPORTED = 21
+    ERASED = 30
     SWEPT = 31
     """By a sweep; the change after it says what was done: deleted, purged, or (archived) info."""
     EXPIRED = 32
@@ -347,3 +365,4 @@ class ChangeKind(enum.IntEnum):
     TODO_DONE = 35
     TODO_FAILED = 36
     TODO_GIVEN_UP = 37
+    REPAIRED = 40

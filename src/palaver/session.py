@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from palaver.budget import Budget
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
+from palaver.endpoints import ModelSettings
 from palaver.errors import SessionNotFound
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, history, rewriting
+from palaver.flows import forks, history, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -211,9 +212,28 @@ class Session(SessionBase):
         """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""
         return drive(self._core.store, self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
-    def rename(self, title: str | None) -> None:
-        """Give the session a title, or take it away. SessionConflict if another session of the owner has it."""
-        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, title=title)))
+    def rename(self, title: str | None, *, numbered: bool = False, generated: bool = False) -> str | None:
+        """Give the session a title, or take it away; gives the title that it has now.
+
+        SessionConflict if another session of the owner has it, and then names one that is free; with `numbered` that
+        is taken, such as `Trip to Rome #2`. A `generated` one, by a model or by `suggested_title`, is tidied and
+        numbered as needed, and changes nothing where the session has a title of the user's own.
+        """
+        return drive(
+            self._core.store,
+            self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated)),
+        )
+
+    def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
+        """Say which model answers here, and where it is; `info().model` says so, and forks and resets carry it on.
+
+        It takes the place of what was set before. The key is given by its name only: what looks like a credential
+        raises CredentialRefused, which does not repeat it. Raises SessionConflict for another version.
+        """
+        drive(
+            self._core.store,
+            self._on(lambda i: flows.set_info(self._core, i, model=model, expected_rev=expected_rev)),
+        )
 
     def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
         """Leave the session out of default lists, or take it back."""
@@ -242,24 +262,50 @@ class Session(SessionBase):
         """
         return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
 
-    def rewind(self, turns: int = 1) -> Page:
+    def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """Take back the newest turns; gives the messages that are live no more. `redo` brings them back.
 
         A turn begins with the user's message; all there are are taken back where there are fewer. Raises SessionBusy
-        while a turn runs.
+        while a turn runs, SessionConflict for another version than `expected_rev`, as `redo` and `truncate` do.
         """
-        return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+        return drive(self._core.store, self._on(lambda i: rewriting.rewind(self._core, i, turns, expected_rev)))
 
-    def redo(self) -> Redone:
-        """Bring back what the last rewind, truncate, retain, clear or delete_message took; gives the range.
+    def retry(
+        self,
+        *,
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Turn:
+        """Begin a turn that answers the newest message of the user again; what had answered it is live no more.
 
-        SessionConflict where there is nothing to bring back, or a message came since.
+        The message is stored again, at the end. `redo` brings the answer before back, in place of the new one, while
+        nothing came after that; so does `rollback` of the turn. What tools did is not undone.
+
+        While a turn runs, it waits for up to `timeout` seconds (None: for ever) and then raises SessionBusy. Raises
+        SessionConflict where no message could be answered again, SessionEnded.
         """
-        return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i)))
+        core = self._core
+        budget = budget_of(core, max_messages, max_tokens, max_turns)
+        began = drive(
+            core.store,
+            self._on(lambda i: retrying.retry(core, i, timeout=timeout, lease=lease, budget=budget)),
+        )
+        return Turn(core, began, lease or core.settings.lease)
 
-    def truncate(self, *, after: int) -> None:
+    def redo(self, *, expected_rev: int | None = None) -> Redone:
+        """Bring back what the last rewind, retry, truncate, retain, clear or delete_message took; gives the range.
+
+        After a retry the answer before comes back in place of the new one. SessionConflict where there is nothing to
+        bring back, or a message came since.
+        """
+        return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i, expected_rev)))
+
+    def truncate(self, *, after: int, expected_rev: int | None = None) -> None:
         """Keep what stands at or before position `after`; the rest is live no more. Raises SessionBusy."""
-        drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after)))
+        drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after, expected_rev)))
 
     def retain(self, *, last: int) -> None:
         """Keep the newest `last` messages, or fewer where the history would not be legal, and the instructions."""

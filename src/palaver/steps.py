@@ -14,7 +14,7 @@ from palaver.errors import PalaverError
 from palaver.operations import Operation
 from palaver.stores.base import Store
 
-__all__ = ["Call", "Commit", "Flow", "Pause", "Step", "call", "commit", "drive", "long_call", "write"]
+__all__ = ["Call", "Commit", "Flow", "Pause", "Step", "Watch", "call", "commit", "drive", "long_call", "write"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,7 +48,17 @@ class Pause:
         self.seconds = seconds
 
 
-Step: TypeAlias = Call | Commit | Pause
+class Watch:
+    """A wait for the next commit of this process after the `seen`th, at most so many seconds."""
+
+    __slots__ = ("seconds", "seen")
+
+    def __init__(self, seen: int, seconds: float) -> None:
+        self.seen = seen
+        self.seconds = seconds
+
+
+Step: TypeAlias = Call | Commit | Pause | Watch
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -101,4 +111,6 @@ def _do(store: Store, step: Step) -> Any:
         return step.run()
     if type(step) is Pause:
         return time.sleep(step.seconds)
+    if type(step) is Watch:
+        return store.wakes.wait(step.seen, step.seconds)
     raise TypeError(step)

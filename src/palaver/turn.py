@@ -39,6 +39,7 @@ class TurnBase:
         self._context: str | None = None
         self._closed = began.kind in ("replayed", "stored")
         self._reply: Message | None = None
+        self._used: Usage | None = None
         self._state: str | None = None
         self.waiting = 0
         """After the turn has ended: how many messages came meanwhile and wait for the next one."""
@@ -120,6 +121,14 @@ class TurnBase:
             spoken = [m for m in self._began.messages if m.role == "assistant" and not m.tool_calls]
             return spoken[-1] if spoken else None
         return self._reply
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was reported when the turn was finished, with its cost where that is known; None: nothing was."""
+        turn = self._began.turn
+        if self._used is None and turn is not None and turn.usage is not None:
+            return msgspec.json.decode(turn.usage, type=Usage)
+        return self._used
 
     @property
     def session_is_new(self) -> bool:
@@ -272,6 +281,7 @@ class Turn(TurnBase):
         """
         self._require_open(reply)
         anchor = self.window.anchor or 0
+        used = self._core.priced(usage)
         stored, waiting = drive(
             self._core.store,
             flows.finish(
@@ -280,12 +290,13 @@ class Turn(TurnBase):
                 self.token,
                 "finished",
                 reply,
-                usage,
+                used,
                 anchor,
                 first_seq=self._first_seq,
                 calibration=self._calibration(reply, usage),
             ),
         )
+        self._used = used
         self._end("finished", stored, waiting)
         return self._reply
 

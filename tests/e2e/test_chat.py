@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import palaver
+from palaver import ModelSettings, assistant, user
 
 PROVIDER = Path(__file__).with_name("provider.py")
 PATIENCE = 20.0
@@ -50,7 +51,7 @@ def provider() -> Iterator[str]:
 class Terminal:
     """A chat in a pseudo-terminal."""
 
-    def __init__(self, address: str, store: Path, kind: str) -> None:
+    def __init__(self, address: str, store: Path, kind: str, options: Sequence[str] = ()) -> None:
         base = f"{address}/v1" if kind == "openai" else address
         command = [
             "-m",
@@ -65,6 +66,8 @@ class Terminal:
             "--store",
             str(store),
         ]
+        if options:  # in place of what is chosen else
+            command = ["-m", "palaver", "chat", "--store", str(store), *options]
         self.pid, self.fd = pty.fork()
         if not self.pid:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs this in the background had it ignored
@@ -207,6 +210,33 @@ def test_its_commands(provider: str, tmp_path: Path, kind: str) -> None:
     with palaver.open(store) as sessions:
         assert sessions.check() == []
         assert {info.title for info in sessions.list()} >= {"plans for rome", "second try"}
+
+
+def test_a_session_says_which_model_answers_in_it(provider: str, tmp_path: Path) -> None:
+    """`--session` goes on with it under its own model, whose key is in the variable that it names."""
+    store = tmp_path / "chat.db"
+    with palaver.open(store) as sessions:
+        session = sessions.create(title="Trip to Rome")
+        session.append(user("umbrella?"), assistant("Yes."))
+        session.set_model(ModelSettings(model="m", wire="anthropic", base_url=provider, credential="OPENAI_API_KEY"))
+    chat = Terminal(provider, store, "anthropic", ["--session", "trip to"])
+    chat.until("going on with 'Trip to Rome', 2 messages")
+    chat.say("and two")
+    chat.until("You said 2 things")
+    assert chat.close() == 0
+    with palaver.open(store) as sessions:
+        assert sessions.find("trip to rome").info().message_count == 4
+
+
+def test_an_incognito_chat_leaves_nothing(provider: str, tmp_path: Path) -> None:
+    """What is said is answered, and in no file after that."""
+    store = tmp_path / "chat.db"
+    chat = Terminal(provider, store, "openai", ["--incognito", "--base-url", f"{provider}/v1", "--model", "m"])
+    chat.until("nothing of this conversation is kept")
+    chat.say("xyzzyquux")
+    chat.until("You said 1 things")
+    assert chat.close() == 0
+    assert b"xyzzyquux" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_it_goes_on_with_the_other_provider(provider: str, tmp_path: Path) -> None:

@@ -887,7 +887,7 @@ def test_queries(http: TestClient, query: str, status: int) -> None:
     ("method", "path", "status", "allow"),
     [
         ("DELETE", "/v1/turns", 405, "GET, HEAD, POST"),
-        ("PUT", "/v1/sessions/x", 405, "GET, HEAD, PATCH"),
+        ("PUT", "/v1/sessions/x", 405, "DELETE, GET, HEAD, PATCH"),
         ("GET", "/v1/keys/reset", 405, "POST"),
         ("OPTIONS", "/v1/turns", 405, "GET, HEAD, POST"),
         ("GET", "/v1/nothing", 404, None),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,26 +71,6 @@ def test_a_turn_on_a_full_disk(tmp_path: Path) -> None:
 def place(disk: Path, store: str) -> str:
     """What to open on a disk."""
     return store.format(disk) if "{}" in store else str(disk / store)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        # Lazily: a test that failed may still hold files there, and a mount that stays would be in everybody's way.
-        subprocess.run(["/usr/bin/umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.parametrize("store", ["chat.db", "jsonl:///{}/lines"])

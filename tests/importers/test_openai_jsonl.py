@@ -65,10 +65,9 @@ def test_ids_that_come_twice(tmp_path: Path) -> None:
 
 
 def test_stores_of_others_are_not_taken_for_plain_messages(tmp_path: Path) -> None:
-    """A store whose own importer is missing is told, and not imported under wrong names."""
-    put(tmp_path / "agent.jsonl", *TALK)
-    (tmp_path / "agent.meta.json").write_text("{}")
+    """Lines that another system's file stands beside are that system's, under its names."""
+    put(tmp_path / "agent_main.jsonl", *TALK)
+    (tmp_path / "agent_main.meta.json").write_text("{}")
     with palaver.open("memory://") as sessions:
-        report = import_path(sessions, tmp_path)
-        assert not report.sessions
-        assert [note.file for note in report.notes] == ["agent.jsonl"]
+        [report] = import_path(sessions, tmp_path).sessions
+        assert (report.system, report.key) == ("picoclaw", "agent:main")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from palaver.errors import PalaverError
+from palaver.info import SessionName
 from palaver.operations import (
     ClaimTodo,
     EndTodo,
@@ -36,11 +37,13 @@ from palaver.stores import SessionQuery, Store, open_store
 from palaver.stores.copying import copy_session
 from palaver.sweeping import SweepQuery
 from palaver.times import SECOND, from_micros
+from palaver.titles import folded
 from tests.store_book import Book, plain
 from tests.store_operations import (
     ACTUAL,
     BEFORE,
     CURRENT,
+    ERASING,
     KEYS,
     NEW,
     OWNERS,
@@ -66,6 +69,11 @@ def asked(read: Callable[..., Any], *values: Any) -> Any:
         return plain(error)
 
 
+def _names(found: list[SessionName]) -> list[SessionName]:
+    """Names in one order where titles are alike: of several owners, or but for case."""
+    return sorted(found, key=lambda name: (folded(name.title or ""), name.id))
+
+
 def _stats(store: Store, owner: str | None) -> Any:
     """How much a store holds, without what is each store's own."""
     return msgspec.structs.replace(store.stats(owner), store="", schema=0, size_bytes=0)
@@ -75,6 +83,15 @@ def _unlinked(record: SessionRecord) -> SessionRecord:
     """The record without what its keys pointed at before: a copy knows only of sessions that came before it."""
     return msgspec.structs.replace(
         record, keys=tuple(msgspec.structs.replace(each, previous=None) for each in record.keys)
+    )
+
+
+def _erasable(store: Store) -> Any:
+    """What an erasure sees, without what is each store's own."""
+    found = store.erasable(0, limit=EVERYTHING)
+    assert [each.row.number for each in found] == sorted(each.row.number for each in found)
+    return sorted(
+        (plain(each.row).id, plain(each.row), each.last_seq, sorted(each.keys), each.first_kind) for each in found
     )
 
 
@@ -118,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(first=short(begins), second=short(creates))
     def begin_somewhere(self, first: Operation, second: Operation) -> None:
         """There is something to work on from the start."""
-        self._commit([self._resolved(first), self._resolved(second)], 0)
+        self._commit([*ERASING, self._resolved(first), self._resolved(second)], 0)
 
     @rule(batch=st.lists(operations, min_size=1, max_size=4), file=files, micros=steps)
     def commit(self, batch: list[Operation], file: int, micros: int) -> None:
@@ -166,6 +183,8 @@ class StoreMachine(RuleBasedStateMachine):
             self._agree(lambda s, o: s.usage(o), owner)
             self._agree(lambda s, o: s.changes(None, owner=o), owner)
             self._agree(_stats, owner)
+        self._agree(lambda s: s.erasures())
+        self._agree(_erasable)
         self._agree_on_searches()
         self._agree_on_upkeep()
         self._agree(lambda s: s.check())
@@ -399,6 +418,10 @@ class StoreMachine(RuleBasedStateMachine):
                         )
                     for newer, older in pairwise(listed):
                         assert expected[newer.id].last_active_at > expected[older.id].last_active_at - second
+
+        for owner in (None, *OWNERS):
+            for text, by in (("", "title"), ("plans", "title"), ("n", "title"), ("", "id"), ("s", "id"), ("01", "id")):
+                self._agree(lambda s, o, t, b: _names(s.beginning(o, t, by=b, limit=EVERYTHING)), owner, text, by)
 
     def _paged(self, store: Store, query: SessionQuery) -> list[str]:
         out: list[str] = []

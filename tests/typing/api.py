@@ -33,10 +33,11 @@ from palaver import (
 from palaver.codec import decode, encode
 from palaver.compactor import Compaction, Compactor, Summarised
 from palaver.errors import Outcome, PalaverError, StoreError, TurnLost
+from palaver.findings import Finding
 from palaver.info import SessionInfo
 from palaver.model import Message, Part, TextPart, ToolCall, ToolResult, assistant, system, tool, user
 from palaver.operations import Appended
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, Stats, UsageLine
 
 
 def messages() -> None:
@@ -100,7 +101,7 @@ def managers(settings: Settings) -> None:
         assert_type(sessions.resume("key", "id"), Session)
         assert_type(sessions.switch("key", "id"), Session)
         assert_type(sessions.open_turns(), list[OpenTurn])
-        assert_type(sessions.events("cursor", limit=10), list[Change])
+        assert_type(sessions.events("cursor", limit=10), ChangePage)
         assert_type(sessions.search("plum", role="user", around=2), SearchPage)
         assert_type(sessions.search("plum")[0].highlights, tuple[tuple[int, int], ...])
         assert_type(sessions.usage(), list[UsageLine])

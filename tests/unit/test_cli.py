@@ -25,7 +25,7 @@ from palaver.cli.moments import parse_since
 from palaver.cli.reference import reference
 from palaver.cli.stores import read_only
 from palaver.cli.terminal import json_safe, one_line, printable
-from palaver.errors import InvalidKey, SessionBusy
+from palaver.errors import InvalidKey, SessionBusy, SessionConflict
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
@@ -208,7 +208,8 @@ def test_processes_that_make_the_secret_together_agree(tmp_path: Path) -> None:
         (InvalidKey(), 2),
         (SessionNotFound(), 3),
         (StoreFull(), 4),
-        (SessionBusy(), 5),
+        (SessionBusy(), 6),
+        (SessionConflict(), 6),
         (RuntimeError(), 5),
         (KeyboardInterrupt(), 130),
     ],
@@ -475,14 +476,14 @@ def test_no_session_is_exit_code_3(url: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_beginning_of_a_key_is_enough_to_guess(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where no session has the name, a few that begin with it are named: keys and ids, of this owner alone."""
+    """Where no session has the name, a few that begin with it are named: keys, titles and ids, of this owner alone."""
     with palaver.open(url) as sessions:
         wanted = sessions.resolve(ORIGIN).id
         sessions.for_owner("acme").create("telegram:dm:99")
     for beginning, guess in (("telegram:dm", "telegram:dm:99, telegram:dm:42"), ("TELEGRAM:DM:4", "telegram:dm:42")):
         assert main(["show", beginning, "--store", url]) == 3
         assert f"did you mean {guess}? `palaver ls" in capsys.readouterr().err
-    assert main(["show", wanted[:-2], "--store", url]) == 3
+    assert main(["show", wanted[:-2] + "uu", "--store", url]) == 3
     assert f"did you mean {wanted}?" in capsys.readouterr().err
     assert main(["show", "telegram", "--owner", "acme", "--store", url]) == 3
     assert "did you mean telegram:dm:99?" in capsys.readouterr().err

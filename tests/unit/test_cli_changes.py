@@ -54,6 +54,66 @@ def live(url: str, reference: str = KEY) -> list[str]:
         return [message.text for message in found.messages()]
 
 
+def test_a_session_is_named_by_its_title(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever a command takes a session; of several that it may mean, all are named."""
+    assert main(["rename", KEY, "Trip to Rome", "--store", url]) == 0
+    assert main(["fork", "trip to rome", "--store", url]) == 0
+    for command in (["show", "Trip to Rome"], ["tag", "Trip to Rome #2", "x"], ["export", "TRIP TO ROME"]):
+        assert main([*command, "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["pin", "trip", "--store", url]) == 6
+    told = capsys.readouterr().err
+    assert "'trip' begins the names of 2 sessions: 'Trip to Rome' (" in told
+    assert "'Trip to Rome #2' (" in told
+    assert main(["rename", "Trip to Rome #2", "Trip to Rome", "--store", url]) == 6
+    assert "such as 'Trip to Rome #2', which is free" in capsys.readouterr().err
+    assert main(["rename", "Trip to Rome #2", "trip to Rome", "--numbered", "--store", url]) == 0
+    assert main(["rename", KEY, "--suggest", "--store", url]) == 0
+    assert "its title is Trip to Rome" in capsys.readouterr().out
+    assert main(["rename", KEY, "--none", "--store", url]) == 0
+    assert main(["rename", KEY, "--suggest", "--store", url]) == 0
+    assert "its title is one" in capsys.readouterr().out
+    assert main(["rename", KEY, "Oslo", "--suggest", "--store", url]) == 2
+
+
+def test_several_are_pinned_and_archived_at_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, or none where one is not found."""
+    with palaver.open(url) as sessions:
+        for title in ("one", "two", "three"):
+            sessions.create(title=title).append(user("hi"))
+    assert main(["pin", "one", "two", "nobody", "--store", url]) == 3
+    capsys.readouterr()
+    assert main(["pin", "one", "two", "--store", url]) == 0
+    assert capsys.readouterr().out.count("pinned") == 2
+    assert main(["archive", "one", "three", "--store", url]) == 0
+    with palaver.open(url) as sessions:
+        assert {i.title for i in sessions.list(pinned=True, include_archived=True)} == {"one", "two"}
+        assert {i.title for i in sessions.list(archived=True)} == {"one", "three"}
+
+
+def test_tags_are_folders(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`ls` lists what has a tag, a title, a platform or a mark, and nothing else."""
+    with palaver.open(url) as sessions:
+        other = sessions.create(Origin("slack", chat_id="1", agent="coder"), title="Taxes")
+        other.append(user("hi"))
+        other.tag("work")
+    capsys.readouterr()
+    for asked in (["--tag", "work"], ["--title", "tax"], ["--platform", "slack"], ["--agent", "coder"]):
+        assert main(["ls", *asked, "--json", "--store", url]) == 0
+        assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == [other.id]
+    assert main(["pin", "taxes", "--store", url]) == 0
+    assert main(["archive", "taxes", "--store", url]) == 0
+    capsys.readouterr()
+    for asked, count in (
+        (["--pinned", "--all"], 1),
+        (["--archived"], 1),
+        (["--tag", "work"], 0),
+        (["--account", "x"], 0),
+    ):
+        assert main(["ls", *asked, "--json", "--store", url]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == count
+
+
 def test_titles_and_tags(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A title and tags are set, said, and taken away on purpose only."""
     assert main(["rename", KEY, "Trip to Rome", "--store", url]) == 0
@@ -99,7 +159,7 @@ def test_undo_and_redo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["undo", KEY, "9", "--store", url]) == 0
     assert live(url) == []
     capsys.readouterr()
-    assert main(["undo", KEY, "--store", url]) == 0
+    assert main(["undo", KEY, "--store", url]) == 6
     captured = capsys.readouterr()
     assert not captured.out
     assert "no turn" in captured.err
@@ -107,14 +167,14 @@ def test_undo_and_redo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_to_redo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing was taken back, redo fails on one line."""
-    assert main(["redo", KEY, "--store", url]) == 5
+    assert main(["redo", KEY, "--store", url]) == 6
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_running_turn_is_not_undone(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """While an agent answers, undo fails and says why; nothing changes."""
     with palaver.open(url) as sessions, sessions.begin_turn(ORIGIN, user("three")) as turn:
-        assert main(["undo", KEY, "--store", url]) == 5
+        assert main(["undo", KEY, "--store", url]) == 6
         assert "turn" in capsys.readouterr().err
         turn.finish(assistant("third"))
     assert live(url)[-1] == "third"

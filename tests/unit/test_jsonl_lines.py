@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.stores.jsonl.lines import LOGGED, UNLOGGED, columns, line_of, number_of, statement_of
+from palaver.stores.jsonl.lines import LOGGED, MENDS, STORE, UNLOGGED, columns, line_of, number_of, statement_of
 from palaver.stores.jsonl.names import file_name
 from palaver.stores.jsonl.recording import PACKAGE
 from palaver.stores.sqlite.queries import queries
@@ -21,7 +21,7 @@ NUMBER = 7
 def test_every_statement_that_writes_is_accounted_for() -> None:
     """A new table's rows are in the files, or somebody said why not."""
     writing = {name for name, text in queries().items() if WRITES.match(text)}
-    assert writing == LOGGED.keys() | UNLOGGED.keys()
+    assert {name for name in writing if not name.startswith(MENDS)} == LOGGED.keys() | UNLOGGED.keys()
 
 
 def test_every_row_is_in_a_snapshot() -> None:
@@ -44,6 +44,8 @@ def values_of(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
             made.append(st.integers(0, 2**32 - 1).map(lambda seq: NUMBER << 32 | seq))
         elif place == logged.place:
             made.append(st.just(NUMBER))
+        elif column == "mark":
+            made.append(st.binary(min_size=1, max_size=9))
         elif column == "body":
             made.append(
                 st.sampled_from([b'{"role":"user"}', b'{"role":"user","x":" \\n"}', b"\xff", b"{", b'{"a":\n1}'])
@@ -52,12 +54,12 @@ def values_of(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
             made.append(st.integers(-(10**15), 10**16))
         elif column in ("title", "notice", "reason", "origin", "parent", "budget"):
             made.append(st.none() | texts)
-        elif column in ("owner", "key", "alias", "model", "summary", "token"):
+        elif column in ("owner", "key", "alias", "model", "summary", "token", "counts", "value"):
             made.append(texts)
         elif column in ("id", "address") or (column == "kind" and name == "put_cut"):
             made.append(
                 texts.map(lambda text: f"x{text}")
-                if name in ("put_session", "put_message_id", "put_media_ref")
+                if name in ("put_session", "put_message_id", "put_media_ref", "put_erasure")
                 else st.just("x")
             )
         else:
@@ -78,7 +80,7 @@ def test_a_line_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
     (found, back), _ = statement_of(line, NUMBER)
     assert found == name
     assert list(back) == values
-    assert number_of(name, values) == NUMBER
+    assert number_of(name, values) == (0 if LOGGED[name].place == STORE else NUMBER)
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

@@ -39,15 +39,16 @@ LAYERS = (
     layer(
         "policy",
         """
-        annotations budget codec compaction context delivery exchanges formats info key_layout key_presets keys media
-        operations records redact replay reset rows search settings sweeping times tokens window
+        annotations backups budget codec compaction context delivery endpoints erasure exchanges findings formats info
+        key_layout key_presets keys media operations records redact replay reset rows search settings sweeping times
+        titles tokens window
         """,
         pure=True,
     ),
     layer("edge", "clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "manager opening session turn upkeep"),
+    layer("manager", "manager opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
     layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),

@@ -66,10 +66,12 @@ def test_a_method_takes_and_gives_the_same(sync: type, twin: type, name: str) ->
 
 @pytest.mark.parametrize(("sync", "twin", "name"), EVERY)
 def test_a_method_that_works_with_the_store_is_awaited(sync: type, twin: type, name: str) -> None:
-    """Every method is a coroutine, or gives what can be awaited or entered; `for_owner` and `key` need no store."""
+    """Every method is a coroutine, or gives what can be awaited or entered, but for those that need no store."""
     other = getattr(twin, name)
     given = str(inspect.signature(other).return_annotation)
-    assert inspect.iscoroutinefunction(other) != (given.startswith("Entering[") or name in {"for_owner", "key"})
+    assert inspect.iscoroutinefunction(other) != (
+        given.startswith("Entering[") or name in {"for_owner", "incognito", "key"}
+    )
 
 
 @pytest.mark.parametrize(("sync", "twin"), PAIRS, ids=IDS)

@@ -188,6 +188,24 @@ def test_an_edited_result_still_answers_its_call(sessions: SessionManager) -> No
         session.delete_message(9)
 
 
+def test_who_has_not_seen_the_session_as_it_is_changes_nothing(sessions: SessionManager) -> None:
+    """A version that is not the session's any more is a SessionConflict; the one that it has is no hindrance."""
+    session = talk(sessions, 2)
+    seen = session.info().rev
+    session.rename("plans")
+    for verb in (
+        lambda rev: session.rewind(expected_rev=rev),
+        lambda rev: session.redo(expected_rev=rev),
+        lambda rev: session.truncate(after=1, expected_rev=rev),
+    ):
+        before = texts(session)
+        with pytest.raises(SessionConflict, match="rev"):
+            verb(seen)
+        assert texts(session) == before
+        verb(session.info().rev)
+        assert texts(session) != before
+
+
 # ---------------------------------------------------------------------- forks
 def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     """It begins with copies, says where it came from, and goes its own way."""
@@ -209,10 +227,19 @@ def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     assert "elsewhere" not in texts(session)
 
 
-@pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (None, 8), (99, 8)])
+@pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (8, 8), (None, 8)])
 def test_a_fork_tears_no_exchange(sessions: SessionManager, at: int | None, length: int) -> None:
     """Between a call and its result it ends before the call."""
     assert len(talk(sessions, 2).fork(at=at).messages()) == length
+
+
+def test_a_fork_beyond_the_end_is_refused(sessions: SessionManager) -> None:
+    """There is no message there: who names one has counted wrong, and is told how far the session goes."""
+    session = talk(sessions, 2)
+    for at in (-1, 9, 999):
+        with pytest.raises(SessionConflict, match=f"positions 1 to 8; there is no message at seq {at}"):
+            session.fork(at=at)
+    assert len(sessions.list()) == 1
 
 
 def test_a_long_fork_with_its_summary_and_images(sessions: SessionManager) -> None:

@@ -15,22 +15,30 @@ from palaver.aio.entering import Entering
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.aio.upkeep import AsyncUpkeep
+from palaver.backups import Backup, RepairReport
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.flows import searching
+from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, erasing, feed, naming, searching, usage
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
+from palaver.flows.erasing import Progress as ErasureProgress
+from palaver.flows.erasing import target_of
+from palaver.flows.incognito import incognito_core
 from palaver.flows.turns import OnBusy
+from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
-from palaver.manager import ManagerBase
+from palaver.keys import Origin
+from palaver.manager import ManagerBase, aware
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
 from palaver.search import SearchPage
 from palaver.session import budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
-from palaver.stores.base import Change, Finding, OpenTurn, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, OpenTurn, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = ["AsyncSessionManager", "aopen"]
@@ -104,6 +112,11 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         found = await self._handover.drive(flows.known(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
 
+    async def find(self, name: str) -> AsyncSession:
+        """See `SessionManager.find`."""
+        found = await self._handover.drive(naming.named(self._core, name))
+        return AsyncSession(self._core, found, self._handover)
+
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
         session_id, new = await self._handover.drive(self._bound(target))
@@ -132,6 +145,13 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         include_empty: bool = False,
         include_hidden: bool = False,
         include_deleted: bool = False,
+        platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -143,6 +163,13 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             include_empty=include_empty,
             include_hidden=include_hidden,
             include_deleted=include_deleted,
+            platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
+            title=title,
+            pinned=pinned,
+            archived=archived,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 
@@ -187,7 +214,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
 
     async def resume(self, target: Target, session_id: str) -> AsyncSession:
         """See `SessionManager.resume`."""
-        found = await self._handover.drive(flows.bind(self._core, target, session_id))
+        found = await self._handover.drive(naming.bind(self._core, target, session_id))
         return AsyncSession(self._core, found, self._handover)
 
     switch = resume
@@ -197,38 +224,109 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         found = await self._handover.drive(flows.restore(self._core, session_id))
         return AsyncSession(self._core, found, self._handover)
 
+    async def erase(
+        self,
+        *,
+        owner: str | None = None,
+        user: Origin | str | None = None,
+        session: str | None = None,
+        dry_run: bool = False,
+        scrub: bool = True,
+        progress: ErasureProgress | None = None,
+    ) -> EraseReport:
+        """See `SessionManager.erase`."""
+        core = self._core
+        target = target_of(core, owner, user, session)
+        return await self._handover.drive(
+            erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress)
+        )
+
+    async def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
+        """See `SessionManager.erase_again`."""
+        core = self._core
+        return await self._handover.drive(
+            erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None)
+        )
+
+    async def erasures(self) -> builtins.list[Erasure]:
+        """See `SessionManager.erasures`."""
+        return await self._handover.drive(erasing.records(self._core))
+
+    async def scrub(self) -> ScrubReport:
+        """See `SessionManager.scrub`."""
+        return await self._handover.drive(erasing.scrub(self._core))
+
     async def open_turns(self) -> builtins.list[OpenTurn]:
         """See `SessionManager.open_turns`."""
         core = self._core
         return await self._handover.drive(call(core.store.open_turns, core.owner, core.now()))
 
     async def events(
-        self, after: str | None = None, *, limit: int = 1000, session_id: str | None = None
-    ) -> builtins.list[Change]:
+        self,
+        after: str | None = None,
+        *,
+        limit: int = 1000,
+        session_id: str | None = None,
+        wait: float | None = None,
+    ) -> ChangePage:
         """See `SessionManager.events`."""
-        core = self._core
         limit = page_limit(limit, "events")
-        return await self._handover.drive(
-            long_call(core.store.changes, after, limit=limit, session_id=session_id, owner=core.owner)
-        )
+        return await self._handover.drive(feed.read(self._core, after, limit=limit, session_id=session_id, wait=wait))
 
-    async def usage(self, *, session_id: str | None = None, since: datetime | None = None) -> builtins.list[UsageLine]:
+    async def usage(
+        self,
+        *,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By | None = None,
+    ) -> builtins.list[UsageLine]:
         """See `SessionManager.usage`."""
-        core = self._core
-        return await self._handover.drive(long_call(core.store.usage, core.owner, session_id=session_id, since=since))
+        return await self._handover.drive(
+            usage.read(
+                self._core, session_id=session_id, since=aware(since, "since"), until=aware(until, "until"), by=by
+            )
+        )
 
     async def stats(self) -> Stats:
         """See `SessionManager.stats`."""
         return await self._handover.drive(long_call(self._core.store.stats, self._core.owner))
 
-    async def check(self) -> builtins.list[Finding]:
+    async def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> builtins.list[Finding]:
         """See `SessionManager.check`."""
-        return await self._handover.drive(long_call(self._core.store.check, self._core.owner))
+        return await self._handover.drive(doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    async def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """See `SessionManager.repair`."""
+        return await self._handover.drive(doctor.repair(self._core, backup))
+
+    async def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """See `SessionManager.backup`."""
+        return await self._handover.drive(doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    async def backups(self) -> builtins.list[Backup]:
+        """See `SessionManager.backups`."""
+        return await self._handover.drive(doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> AsyncSessionManager:
         """See `SessionManager.for_owner`."""
         self._require_scope(owner)
         return AsyncSessionManager(replace(self._core, owner=owner), self._handover)
+
+    def incognito(self) -> AsyncSessionManager:
+        """See `SessionManager.incognito`."""
+        core = incognito_core(self._core)
+        if core is self._core:
+            return self
+        return AsyncSessionManager(core, self._handover.beside(core.store))
 
     async def close(self) -> None:
         """See `SessionManager.close`."""

@@ -10,8 +10,9 @@ from palaver.aio.entering import Entering
 from palaver.aio.turn import AsyncTurn
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
+from palaver.endpoints import ModelSettings
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, rewriting
+from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
@@ -105,9 +106,17 @@ class AsyncSession(SessionBase):
         """See `Session.media`."""
         return await self._handover.drive(self._on(lambda i: media_flows.fetch(self._core, i, address)))
 
-    async def rename(self, title: str | None) -> None:
+    async def rename(self, title: str | None, *, numbered: bool = False, generated: bool = False) -> str | None:
         """See `Session.rename`."""
-        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, title=title)))
+        return await self._handover.drive(
+            self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated))
+        )
+
+    async def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
+        """See `Session.set_model`."""
+        await self._handover.drive(
+            self._on(lambda i: flows.set_info(self._core, i, model=model, expected_rev=expected_rev))
+        )
 
     async def archive(self, archived: bool = True) -> None:  # noqa: FBT001, FBT002 - archive(False) reads as what it does
         """See `Session.archive`."""
@@ -130,17 +139,38 @@ class AsyncSession(SessionBase):
         new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))
         return AsyncSession(self._core, new, self._handover)
 
-    async def rewind(self, turns: int = 1) -> Page:
+    async def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """See `Session.rewind`."""
-        return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns)))
+        return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns, expected_rev)))
 
-    async def redo(self) -> Redone:
+    def retry(
+        self,
+        *,
+        timeout: float | None = 60.0,
+        lease: timedelta | None = None,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        max_turns: int | None = None,
+    ) -> Entering[AsyncTurn]:
+        """See `Session.retry`. Await it, or enter it with `async with`."""
+
+        async def begin() -> AsyncTurn:
+            core = self._core
+            budget = budget_of(core, max_messages, max_tokens, max_turns)
+            began = await self._handover.drive(
+                self._on(lambda i: retrying.retry(core, i, timeout=timeout, lease=lease, budget=budget))
+            )
+            return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
+
+        return Entering(begin())
+
+    async def redo(self, *, expected_rev: int | None = None) -> Redone:
         """See `Session.redo`."""
-        return await self._handover.drive(self._on(lambda i: rewriting.redo(self._core, i)))
+        return await self._handover.drive(self._on(lambda i: rewriting.redo(self._core, i, expected_rev)))
 
-    async def truncate(self, *, after: int) -> None:
+    async def truncate(self, *, after: int, expected_rev: int | None = None) -> None:
         """See `Session.truncate`."""
-        await self._handover.drive(self._on(lambda i: rewriting.truncate(self._core, i, after)))
+        await self._handover.drive(self._on(lambda i: rewriting.truncate(self._core, i, after, expected_rev)))
 
     async def retain(self, *, last: int) -> None:
         """See `Session.retain`."""

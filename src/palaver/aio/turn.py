@@ -57,6 +57,7 @@ class AsyncTurn(TurnBase):
         """See `Turn.finish`."""
         self._require_open(reply)
         anchor = self.window.anchor or 0
+        used = self._core.priced(usage)
         stored, waiting = await self._handover.drive(
             turn_flows.finish(
                 self._core,
@@ -64,12 +65,13 @@ class AsyncTurn(TurnBase):
                 self.token,
                 "finished",
                 reply,
-                usage,
+                used,
                 anchor,
                 first_seq=self._first_seq,
                 calibration=self._calibration(reply, usage),
             )
         )
+        self._used = used
         self._end("finished", stored, waiting)
         return self._reply
 

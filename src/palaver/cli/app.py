@@ -9,7 +9,21 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from palaver import __version__
-from palaver.cli import changes, compaction, listing, reports, search, serving, stores, transcript, transfer, upkeep
+from palaver.cli import (
+    changes,
+    compaction,
+    feed,
+    keeping,
+    listing,
+    removing,
+    reports,
+    search,
+    serving,
+    stores,
+    transcript,
+    transfer,
+    upkeep,
+)
 from palaver.cli.failures import FAILED, OK
 from palaver.cli.moments import parse_since, parse_span
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
@@ -104,13 +118,13 @@ def chat(
     *,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The model to talk to.")] = None,
     provider: Annotated[
-        Provider,
+        Provider | None,
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="Whose API: openai, which many others speak too, or anthropic.",
+            help="Whose API: openai, which many others speak too, or anthropic; else the session's, else openai.",
         ),
-    ] = Provider.openai,
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where it is, if not at the provider's own address.")
     ] = None,
@@ -121,13 +135,21 @@ def chat(
             "--key", metavar="KEY", help="The conversation's key; else local:dm, which all chats on a store share."
         ),
     ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="SESSION", help="Go on with this one: its id, alias, key or title."),
+    ] = None,
+    incognito: Annotated[
+        bool, typer.Option("--incognito", help="Keep nothing: the conversation is gone when the chat ends.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Chat with a model in the terminal.
 
-    The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY. The model may call a clock and a calculator.
+    What is not said here is as the session has it. The key to the API comes from $OPENAI_API_KEY or $ANTHROPIC_API_KEY,
+    or the variable that the session names. The model may call a clock and a calculator.
     Every message is in the store before it is sent; `/help` lists commands. Needs the `chat` extra.
     """
     options = common_of(context).with_own(store=store, debug=debug)
@@ -136,7 +158,14 @@ def chat(
         from palaver.cli import chat as chatting
 
         said = chatting.ChatOptions(
-            provider=provider.value, base_url=base_url, model=model, system=system, key=key, owner=owner
+            provider=provider.value if provider is not None else None,
+            base_url=base_url,
+            model=model,
+            system=system,
+            key=key,
+            owner=owner,
+            session=session,
+            incognito=incognito,
         )
         return chatting.start(stores.resolve_url(options.store), said, output)
 
@@ -156,6 +185,19 @@ def ls(
             help="Only those with a message since then: a span such as 2h or 1d12h, or an ISO time.",
         ),
     ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Only those whose title says this somewhere.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="NAME", help="Only those that began there.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only those with this agent.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
+    ] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -167,7 +209,20 @@ def ls(
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
-            listing.list_sessions(manager, output, limit=limit, active_since=since, everything=everything)
+            listing.list_sessions(
+                manager,
+                output,
+                limit=limit,
+                active_since=since,
+                everything=everything,
+                tag=tag,
+                title=title,
+                platform=platform,
+                agent=agent,
+                account=account,
+                pinned=pinned or None,
+                archived=archived or None,
+            )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))
@@ -176,7 +231,9 @@ def ls(
 @app.command("show", epilog="Example: palaver show telegram:dm:42 --window")
 def show(
     context: typer.Context,
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")],
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
+    ],
     *,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many of the newest messages at most.")
@@ -221,7 +278,7 @@ def search_messages(
         int, typer.Option("--around", "-C", metavar="NUMBER", min=0, help="Show so many messages before and after.")
     ] = 0,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias or key.")
+        str | None, typer.Option("--session", metavar="SESSION", help="Only in this one: its id, alias, key or title.")
     ] = None,
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")
@@ -269,37 +326,46 @@ def search_messages(
     perform(options, lambda output: work(options, output))
 
 
-@app.command("stats", epilog="Example: palaver stats --json")
+@app.command("stats", epilog="Example: palaver stats --by model --since 30d")
 def stats(
-    context: typer.Context, *, owner: Owner = None, store: Store = None, json: Json = False, debug: Debug = False
+    context: typer.Context,
+    *,
+    by: Annotated[
+        reports.Grouping | None,
+        typer.Option("--by", metavar="WHAT", help=f"What was used, by: {', '.join(reports.Grouping)}."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="With --by: from that day on; a span such as 7d, or an ISO time."),
+    ] = None,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
 ) -> None:
-    """Show how much is stored."""
+    """Show how much is stored, or with `--by` what was used, and what it cost as far as that is known."""
+    began = _moment(since, "--since")
+    if since is not None and by is None:
+        msg = "give --by too: all that is stored is counted, whenever it was stored"
+        raise typer.BadParameter(msg, param_hint="--since")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
-            reports.show_stats(manager, output)
-
-    options = common_of(context).with_own(store=store, json=json, debug=debug)
-    perform(options, lambda output: work(options, output))
-
-
-@app.command("check", epilog="Example: palaver check --store sqlite:///chat.db || echo unwell")
-def check(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
-    """Look for faults in the store; changes nothing.
-
-    Where there are none it writes nothing to standard output, and the exit code is 0; else a line for each, and 1.
-    """
-
-    def work(options: Common, output: Output) -> int:
-        return reports.show_findings(stores.findings(stores.resolve_url(options.store)), output)
+            if by is not None:
+                reports.show_usage(manager, output, by, began)
+            else:
+                reports.show_stats(manager, output)
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))
 
 
 changes.add_to(app)
+removing.add_to(app)
 compaction.add_to(app)
 transfer.add_to(app)
+keeping.add_to(app)
+feed.add_to(app)
 upkeep.add_to(app)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -15,7 +15,12 @@ from palaver.session import Session
 
 __all__ = ["add_to"]
 
-Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
+]
+References = Annotated[
+    list[str], typer.Argument(metavar="SESSION...", help="Sessions, each by its id, alias, key or title; one or more.")
+]
 Change = Callable[[Session, Output], None]
 
 
@@ -38,20 +43,26 @@ def rename(
     ] = None,
     *,
     none: Annotated[bool, typer.Option("--none", help="Take the title away.")] = False,
+    numbered: Annotated[
+        bool, typer.Option("--numbered", help="Where another session has the title, take the next: Rome #2.")
+    ] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Make a title of what was said first, where it has none of your own.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Give a session a title."""
-    if (title is None) is not none:
-        msg = "give a title, or --none to take it away"
+    if (title is not None) + none + suggest != 1:
+        msg = "give a title, or --suggest, or --none to take it away"
         raise typer.BadParameter(msg, param_hint="TITLE")
     _require_text(title, "TITLE")
     _change(
         context,
         session,
-        lambda found, output: rewriting.rename(found, output, title),
+        lambda found, output: rewriting.rename(found, output, title, numbered=numbered, suggest=suggest),
         owner=owner,
         store=store,
         json=json,
@@ -61,7 +72,7 @@ def rename(
 
 def archive(
     context: typer.Context,
-    session: Reference,
+    sessions: References,
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Take it back into the lists.")] = False,
     owner: Owner = None,
@@ -72,7 +83,7 @@ def archive(
     """Leave a session out of lists; `ls --all` shows it."""
     _change(
         context,
-        session,
+        sessions,
         lambda found, output: rewriting.archive(found, output, archived=not undo),
         owner=owner,
         store=store,
@@ -83,7 +94,7 @@ def archive(
 
 def pin(
     context: typer.Context,
-    session: Reference,
+    sessions: References,
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Keep it no more.")] = False,
     owner: Owner = None,
@@ -94,7 +105,7 @@ def pin(
     """Keep a session from being archived or expired by age."""
     _change(
         context,
-        session,
+        sessions,
         lambda found, output: rewriting.pin(found, output, pinned=not undo),
         owner=owner,
         store=store,
@@ -210,7 +221,7 @@ def _require_text(text: str | None, where: str) -> None:
 
 def _change(
     context: typer.Context,
-    reference: str,
+    references: str | Sequence[str],
     change: Change,
     *,
     owner: str | None,
@@ -218,11 +229,13 @@ def _change(
     json: bool,
     debug: bool,
 ) -> None:
-    """Find the session in a store that can be written, and change it."""
+    """Find the sessions in a store that can be written, and change them: none where one is not found."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
 
     def work(output: Output) -> None:
         with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
-            change(stores.find(manager, reference), output)
+            named = [references] if isinstance(references, str) else references
+            for session in [stores.find(manager, each) for each in named]:
+                change(session, output)
 
     perform(options, work)

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from palaver.errors import MediaNotFound, PalaverError, SessionNotFound, StoreError
+from palaver.errors import (
+    MediaNotFound,
+    PalaverError,
+    SessionBusy,
+    SessionConflict,
+    SessionEnded,
+    SessionNotFound,
+    StoreError,
+)
 
-__all__ = ["EXIT_CODES", "FAILED", "FOUND", "INTERRUPTED", "MISSING", "NO_STORE", "OK", "USAGE", "Failure", "exit_code"]
+__all__ = [
+    "EXIT_CODES",
+    "FAILED",
+    "FOUND",
+    "INTERRUPTED",
+    "MISSING",
+    "NO_STORE",
+    "OK",
+    "REFUSED",
+    "USAGE",
+    "Failure",
+    "exit_code",
+]
 
 OK = 0
 FOUND = 1
@@ -12,6 +32,7 @@ USAGE = 2
 MISSING = 3
 NO_STORE = 4
 FAILED = 5
+REFUSED = 6
 INTERRUPTED = 130
 
 EXIT_CODES = {
@@ -22,6 +43,8 @@ EXIT_CODES = {
     MISSING: "no such session",
     NO_STORE: "the store is missing or cannot be used: no file, no permission, no room, another program's file",
     FAILED: "anything else failed; `--debug` shows where",
+    REFUSED: "the session is not in a state for it, and nothing was changed: nothing to undo or redo, a title that "
+    "another has, a name that several have, a turn that runs, no message at that number",
     INTERRUPTED: "it was interrupted (Ctrl-C)",
 }
 """A reader that goes away (`palaver ls | head`) is no error: the code is what it would have been."""
@@ -45,6 +68,8 @@ def exit_code(error: BaseException) -> int:
         return MISSING
     if isinstance(error, StoreError):
         return NO_STORE
+    if isinstance(error, (SessionConflict, SessionBusy, SessionEnded)):
+        return REFUSED
     if isinstance(error, PalaverError) and isinstance(error, ValueError):
         return USAGE  # an id, a key or a format on the command line
     return FAILED

@@ -13,11 +13,13 @@ from palaver.cli.amounts import counted
 from palaver.cli.failures import FOUND, NO_STORE, OK, USAGE, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
-from palaver.importers import Note, Report, SessionReport, import_path
+from palaver.importers import Action, Note, Report, SessionReport, import_path
 from palaver.manager import SessionManager
 
 __all__ = ["run", "zone_of"]
 
+_ORDER: tuple[Action, ...] = ("skipped", "repaired", "aside")
+"""What was lost is told first: a person is shown only so many."""
 _SHOWN = 20
 """Notes shown to a person; JSON has all of them."""
 
@@ -84,7 +86,7 @@ def _write(report: Report, output: Output) -> None:
         return
     for session in report.sessions:
         output.text(_line(session))
-    notes = list(report.every_note())
+    notes = sorted(report.every_note(), key=lambda note: _ORDER.index(note.action))
     for note in notes[:_SHOWN]:
         output.text(_told(note))
     if len(notes) > _SHOWN:

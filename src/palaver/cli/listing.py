@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import Any
 
 from msgspec import structs
 
@@ -24,7 +25,13 @@ NARROW = 20
 
 
 def list_sessions(
-    manager: SessionManager, output: Output, *, limit: int, active_since: datetime | None, everything: bool
+    manager: SessionManager,
+    output: Output,
+    *,
+    limit: int,
+    active_since: datetime | None,
+    everything: bool,
+    **narrowed: Any,
 ) -> None:
     """Write the sessions, newest activity first, and say when there are more."""
     found = manager.list(
@@ -33,6 +40,7 @@ def list_sessions(
         include_archived=everything,
         include_empty=everything,
         include_hidden=everything,
+        **narrowed,
     )
     more = len(found) > limit
     turns = {turn.session_id: turn.alive for turn in manager.open_turns()}  # a list of sessions does not tell

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from palaver.cli import records
 from palaver.cli.amounts import counted
+from palaver.cli.failures import REFUSED, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.session import Session
+from palaver.titles import suggested_title
 
 __all__ = ["archive", "fork", "pin", "redo", "rename", "tag", "undo"]
 
+SAID = 50
+"""Messages of which a title may be made."""
 
-def rename(session: Session, output: Output, title: str | None) -> None:
+
+def rename(session: Session, output: Output, title: str | None, *, numbered: bool, suggest: bool) -> None:
     """Give the session a title, or take it away."""
-    session.rename(title)
+    if suggest:
+        title = session.rename(suggested_title(session.messages(limit=SAID)), generated=True)
+    else:
+        title = session.rename(title, numbered=numbered)
     _tell(session, output, "it has no title now" if title is None else f"its title is {title}")
 
 
@@ -49,12 +57,11 @@ def fork(session: Session, output: Output, *, at: int | None, title: str | None)
 def undo(session: Session, output: Output, turns: int) -> None:
     """Take back the newest turns, and name the messages."""
     taken = session.rewind(turns)
+    if not taken:
+        raise Failure(f"session {session.id!r} has nothing to undo: there is no turn to take back", REFUSED)
     if output.json:
         for message in taken:
             output.record({"type": "message", "live": False, **records.of_message(message)})
-        return
-    if not taken:
-        output.note("there is no turn to take back")
         return
     where = _range(taken[0].seq, taken[-1].seq)
     output.text(one_line(f"{session.id}: took back {counted(len(taken), 'message')}, {where}"))

@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 from palaver import config
 from palaver.cli.failures import NO_STORE, USAGE, Failure
 from palaver.errors import SessionNotFound, StoreUnavailable
+from palaver.findings import Finding, Progress
 from palaver.manager import SessionManager
 from palaver.opening import open as open_manager
 from palaver.session import Session
-from palaver.stores.base import Finding
+from palaver.titles import near
 
 __all__ = ["find", "findings", "open_for_reading", "open_for_writing", "open_or_make", "read_only", "resolve_url"]
 
@@ -92,14 +93,21 @@ def open_or_make(url: str, owner: str | None) -> SessionManager:
     return manager.for_owner(owner) if owner else manager
 
 
-def findings(url: str) -> list[Finding]:
-    """Everything that is wrong with a store; of a file that is damaged, what SQLite itself says about it.
+def findings(
+    url: str, session: str | None = None, *, notes: bool = False, progress: Progress | None = None
+) -> list[Finding]:
+    """Everything that is wrong with a store or a session; of a damaged file, what SQLite itself says about it.
 
-    Raises as `open_for_reading` does.
+    Raises as `open_for_reading` does, and SessionNotFound.
     """
     try:
         with open_for_reading(url, None) as manager:
-            return manager.check()
+            if session is None:
+                return manager.check(notes=notes, progress=progress)
+            try:
+                return manager.check(session, notes=notes, progress=progress)
+            except SessionNotFound:  # a key, perhaps
+                return manager.check(find(manager, session).id, notes=notes, progress=progress)
     except StoreUnavailable as exc:
         from palaver.stores.sqlite import salvage
 
@@ -117,26 +125,37 @@ def _file(url: str) -> str:
 
 
 def find(manager: SessionManager, reference: str) -> Session:
-    """The session with this id, alias or key. Raises SessionNotFound."""
+    """The session with this id, alias or key; else with this title, or the only one whose title or id begins so.
+
+    Raises SessionNotFound, SessionAmbiguous.
+    """
     try:
         return manager.get(reference)
     except SessionNotFound:
-        try:
-            return manager.resolve(reference)
-        except (SessionNotFound, ValueError):
-            pass
+        pass
+    try:
+        return manager.resolve(reference)
+    except (SessionNotFound, ValueError):
+        pass
+    try:
+        return manager.find(reference)
+    except SessionNotFound:
+        pass
     where = f" of owner {manager.owner!r}" if manager.owner is not None else ""
-    near = _beginning_with(reference, manager)
-    guess = f"; did you mean {', '.join(near)}?" if near else ":"
-    msg = f"no session{where} has the id, alias or key {reference!r}{guess} `palaver ls --all` lists what there is"
+    likely = _near(reference, manager)
+    guess = f"; did you mean {', '.join(likely)}?" if likely else ":"
+    msg = (
+        f"no session{where} has the id, alias, key or title {reference!r}{guess} `palaver ls --all` lists what there is"
+    )
     raise SessionNotFound(msg)
 
 
-def _beginning_with(reference: str, manager: SessionManager) -> list[str]:
-    """A few keys and ids that begin so, those with the newest activity first."""
+def _near(reference: str, manager: SessionManager) -> list[str]:
+    """A few keys, titles and ids that begin so or look alike, of the sessions with the newest activity."""
     start = reference.strip().casefold()
     if not start:
         return []
     sessions = manager.list(limit=_SESSIONS_TRIED, include_archived=True, include_empty=True, include_hidden=True)
-    names = (name for session in sessions for name in (*session.keys, session.id))
-    return list(islice((name for name in names if name.casefold().startswith(start)), _GUESSES))
+    names = [name for s in sessions for name in (*s.keys, s.title, s.id) if name is not None]
+    begun = islice((name for name in names if name.casefold().startswith(start)), _GUESSES)
+    return list(begun) or near(reference, names)

@@ -100,8 +100,9 @@ def import_conversations(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Import the conversations of other systems: nanobot's, and JSON lines of OpenAI-style messages.
+    """Import the conversations of other systems: nanobot, hermes-agent, odysseus, picoclaw, lines of JSON.
 
+    Transcripts of Claude Code and Codex CLI too, and the data exports of ChatGPT and Claude, zipped or not.
     The source is only read. What is stored already is not stored twice, so it can be run again, also after a crash.
     Makes the store if there is none.
     """

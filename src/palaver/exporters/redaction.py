@@ -89,6 +89,7 @@ class Redactor:
             end_reason=self._optional(info.end_reason),
             reset_reason=self._optional(info.reset_reason),
             holds=(),
+            model=None,
             metadata={},
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import PalaverError
+from palaver.errors import PalaverError, SessionConflict
 from palaver.exchanges import boundary
 from palaver.flows.history import copy
 from palaver.flows.sessions import turns_around
@@ -28,16 +28,23 @@ def fork(core: Core, session_id: str, at: int | None, title: str | None) -> Flow
     """
     info = yield from call(core.store.info, session_id, core.owner, core.now())
     through = info.last_seq
+    if at is not None and not 0 <= at <= through:
+        msg = f"session {session_id!r} has positions 1 to {through}; there is no message at seq {at} to fork at"
+        raise SessionConflict(msg, expected=at, actual=through)
     if at is not None and at < through:
         through = boundary((yield from turns_around(core, session_id, at)), at) if at > 0 else 0
     chunk, done = yield from _chunk(core, session_id, 0, through)
+    given = title or info.title  # a fork of a titled session has that title with the next number
     new = core.new_session(
         info.origin,
         core.now(),
         explicit=True,
         parent=session_id,
         parent_kind="fork",
-        title=title,
+        title=given,
+        title_source="user" if title is not None else info.title_source,
+        title_numbered=title is None,
+        model=info.model,
         metadata=codec.json_text(info.metadata, "metadata") if info.metadata else None,
         carried=tuple(copy(m, session_id) for m in chunk),
         hidden=not done,

@@ -25,7 +25,7 @@ _TRIES = 20
 _PAGE = 200
 
 
-def rewind(core: Core, session_id: str, turns: int) -> Flow[Page]:
+def rewind(core: Core, session_id: str, turns: int, expected_rev: int | None = None) -> Flow[Page]:
     """Take back the newest turns; gives the messages that are live no more."""
     if turns < 1:
         raise ValueError(f"turns is {turns}; rewind takes back at least one")
@@ -34,7 +34,14 @@ def rewind(core: Core, session_id: str, turns: int) -> Flow[Page]:
         if not taken:
             return Page()
         done = yield from _cut(
-            core, session_id, taken[0].seq, last, "rewind", expected_seq=last, again=attempt < _TRIES - 1
+            core,
+            session_id,
+            taken[0].seq,
+            last,
+            "rewind",
+            expected_seq=last,
+            expected_rev=expected_rev,
+            again=attempt < _TRIES - 1,
         )
         if done:
             return Page(taken)
@@ -106,9 +113,11 @@ def _cut(
     return True
 
 
-def redo(core: Core, session_id: str) -> Flow[Redone]:
+def redo(core: Core, session_id: str, expected_rev: int | None = None) -> Flow[Redone]:
     """Make what the newest cut took away live again."""
-    done: Redone = yield from write(Redo(at=core.at(), owner=core.owner, session_id=session_id))
+    done: Redone = yield from write(
+        Redo(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev)
+    )
     return done
 
 
@@ -119,13 +128,13 @@ def clear(core: Core, session_id: str) -> Flow[None]:
         yield from _cut(core, session_id, 1, last, "clear")
 
 
-def truncate(core: Core, session_id: str, after: int) -> Flow[None]:
+def truncate(core: Core, session_id: str, after: int, expected_rev: int | None = None) -> Flow[None]:
     """Keep what stands at or before a position."""
     if after < 0:
         raise ValueError(f"after is {after}; it is the last position to keep, 0 to keep nothing")
     last = (yield from call(core.store.info, session_id, core.owner, core.now())).last_seq
     if after < last:
-        yield from _cut(core, session_id, after + 1, last, "truncate")
+        yield from _cut(core, session_id, after + 1, last, "truncate", expected_rev=expected_rev)
 
 
 def retain(core: Core, session_id: str, last: int) -> Flow[None]:

@@ -18,7 +18,6 @@ from palaver.model import Message, Usage
 from palaver.operations import (
     Append,
     Appended,
-    Bind,
     Create,
     Delete,
     Hold,
@@ -35,10 +34,10 @@ from palaver.operations import (
 from palaver.rows import SessionRow
 from palaver.steps import Flow, call, commit, long_call, write
 from palaver.times import to_micros
+from palaver.titles import tidy
 
 __all__ = [
     "append",
-    "bind",
     "create",
     "delete",
     "find",
@@ -47,6 +46,7 @@ __all__ = [
     "messages",
     "purge",
     "record_usage",
+    "rename",
     "reset_key",
     "reset_session",
     "restore",
@@ -199,15 +199,6 @@ def _fresh(core: Core, target: Target | None, current: SessionInfo, now: datetim
     return msgspec.structs.replace(new, explicit=True)
 
 
-def bind(core: Core, target: Target, reference: str) -> Flow[str]:
-    """Point a key at a session that exists; gives its id."""
-    session_id = yield from known(core, reference)
-    row: SessionRow = yield from write(
-        Bind(at=core.at(), owner=core.owner, key=core.key(target), session_id=session_id)
-    )
-    return row.id
-
-
 def turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:
     """The messages about a position, from one of the user's before it to one after it: no exchange reaches farther."""
     count = _AROUND
@@ -250,6 +241,28 @@ def set_info(core: Core, session_id: str, *, expected_rev: int | None = None, **
     yield from write(
         SetInfo(at=core.at(), owner=core.owner, session_id=session_id, expected_rev=expected_rev, **changes)
     )
+
+
+def rename(core: Core, session_id: str, title: str | None, *, numbered: bool, generated: bool) -> Flow[str | None]:
+    """Give a session a title, or take it away; gives the title that it has then."""
+    if generated and title is not None:
+        title = tidy(title)
+    if title is not None and not title.strip():
+        raise ValueError("the title is empty; give None to take it away")
+    row: SessionRow
+    if generated and title is None:  # nothing was said that would make a title
+        return (yield from call(core.store.info, session_id, core.owner, core.now())).title
+    row = yield from write(
+        SetInfo(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            title=title,
+            title_source="generated" if generated else "user",
+            title_numbered=numbered or generated,
+        )
+    )
+    return row.title
 
 
 def delete(core: Core, session_id: str, expected_rev: int | None) -> Flow[None]:

@@ -41,7 +41,20 @@ from palaver.steps import Flow, Pause, call, commit, write
 from palaver.times import from_micros
 from palaver.window import Tail, Window
 
-__all__ = ["Began", "OnBusy", "append", "begin", "finish", "get", "inbox", "renew", "turn_id"]
+__all__ = [
+    "Began",
+    "OnBusy",
+    "append",
+    "begin",
+    "finish",
+    "get",
+    "give_up",
+    "inbox",
+    "lease_of",
+    "renew",
+    "turn_id",
+    "with_lease",
+]
 
 OnBusy: TypeAlias = Literal["wait", "raise", "store"]
 _TRIES = 50
@@ -92,10 +105,7 @@ def begin(
     """
     if on_busy not in get_args(OnBusy):
         raise ValueError(f"on_busy is {on_busy!r}; use 'wait', 'raise' or 'store'")
-    if lease is not None and not isinstance(lease, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"lease is {lease!r}; give a timedelta, such as timedelta(minutes=10)")
-    if lease is not None and lease <= timedelta(0):
-        raise ValueError(f"lease is {lease}; it has to be longer than nothing, such as timedelta(minutes=10)")
+    given = lease_of(core, lease)
     draft = (yield from drafts((message,)))[0] if message is not None else None
     wanted = _Wanted(
         target=target,
@@ -103,7 +113,7 @@ def begin(
         session_id=session_id,
         message=message,
         draft=draft,
-        lease=Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder()),
+        lease=given,
         on_busy="store" if on_busy == "store" else "raise",
         new=new,
         budget=budget or core.settings.budget,
@@ -134,10 +144,19 @@ def begin(
         return (yield from _without_lease(core, outcome, origin))
     token = wanted.lease.token
     try:
-        return (yield from _with_lease(core, outcome, origin, current, token, wanted.budget))
+        return (yield from with_lease(core, outcome, origin, current, token, wanted.budget))
     except BaseException as error:  # the lease must not outlive a turn that nobody got
-        yield from _give_up(core, outcome.session_id, token, f"it could not begin: {type(error).__name__}")
+        yield from give_up(core, outcome.session_id, token, f"it could not begin: {type(error).__name__}")
         raise
+
+
+def lease_of(core: Core, lease: timedelta | None) -> Lease:
+    """A new lease of that length, or of the settings'. Raises TypeError, ValueError."""
+    if lease is not None and not isinstance(lease, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"lease is {lease!r}; give a timedelta, such as timedelta(minutes=10)")
+    if lease is not None and lease <= timedelta(0):
+        raise ValueError(f"lease is {lease}; it has to be longer than nothing, such as timedelta(minutes=10)")
+    return Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder())
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,11 +214,11 @@ def _try(core: Core, wanted: _Wanted, operations: list[Rotate | Begin]) -> Flow[
         made = begun.session_id or ""
         if isinstance(begun, Begin) and begun.create is not None:
             made = begun.create.id
-        yield from _give_up(core, made, wanted.lease.token, "it was cancelled while it began")
+        yield from give_up(core, made, wanted.lease.token, "it was cancelled while it began")
         raise
 
 
-def _give_up(core: Core, session_id: str, token: str, reason: str) -> Flow[None]:
+def give_up(core: Core, session_id: str, token: str, reason: str) -> Flow[None]:
     """End a turn that nobody got; whether it began is not known, so that TurnLost is an answer too."""
     with suppress(StoreError):  # what brought us here is told, and the lease runs out by itself
         yield from commit(
@@ -262,6 +281,7 @@ def successor(
     elif carry == "summary":
         tail = yield from call(core.store.tail, current.id, core.owner, now, limit=1)
         summary = tail.summary.text if tail.summary is not None else None
+    title = current.title if carried or summary else None  # what goes on is named after what it goes on from
     told = reset.notice(reason, current, policy, origin or Origin.local())
     return core.new_session(
         origin,
@@ -273,10 +293,14 @@ def successor(
         carried=carried,
         summary=summary,
         metadata=None,
+        title=title,
+        title_source=current.title_source,
+        title_numbered=True,
+        model=current.model,
     )
 
 
-def _with_lease(
+def with_lease(
     core: Core,
     begun: Begun,
     origin: Origin | None,
@@ -286,6 +310,7 @@ def _with_lease(
     *,
     resumed: bool = False,
 ) -> Flow[Began]:
+    """What a turn starts from that has its lease."""
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
     budget = calibrated(budget, calibration_of(begun.turn))
@@ -372,7 +397,7 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
     if running:
         if budget is None:  # what the turn began with, so that its payloads share their beginning
             budget = msgspec.json.decode(turn.budget, type=Budget) if turn.budget else core.settings.budget
-        return (yield from _with_lease(core, begun, None, None, token, budget, resumed=True))
+        return (yield from with_lease(core, begun, None, None, token, budget, resumed=True))
     return (yield from _without_lease(core, begun, None))
 
 

@@ -1,4 +1,6 @@
-"""Conversations of other systems, brought into a store: nanobot's, and JSON lines of OpenAI-style messages.
+"""Conversations of other systems, brought into a store: those of the agents that `sources` knows, and JSON lines.
+
+Those of Claude Code and Codex CLI too, and the data exports of ChatGPT and Claude.
 
 The source is only read. Running an import twice stores nothing twice, and one that was killed goes on when it is run
 again. Damage in the source costs at most the damaged record, and all of that is in the report.
@@ -6,6 +8,7 @@ again. Damage in the source costs at most the damaged record, and all of that is
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import tzinfo
@@ -14,11 +17,11 @@ from pathlib import Path
 from palaver.importers import sources
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
-from palaver.importers.values import Note, SavedSession, note
-from palaver.importers.writer import Writer
+from palaver.importers.values import Action, Note, SavedSession, note
+from palaver.importers.writers import Writers
 from palaver.manager import SessionManager
 
-__all__ = ["Note", "Report", "SessionReport", "import_path"]
+__all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
 
 
 def import_path(
@@ -34,6 +37,8 @@ def import_path(
     `zone` is where times without a zone were written (None: this machine's). `progress` is told how many files are
     done, of how many, and which one is next. A dry run stores nothing; it needs no manager where there is no store.
 
+    A source that has owners keeps them, unless the manager is scoped to one: then all of it becomes that owner's.
+
     Raises OSError where there is no such path, StoreError.
     """
     if manager is None and not dry_run:
@@ -41,15 +46,20 @@ def import_path(
         raise ValueError(msg)
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
-    writer = Writer(manager, dry_run=dry_run)
+    writers = Writers(manager, dry_run=dry_run)
     restorer = Restorer(manager, dry_run=dry_run)
     for done, file in enumerate(files):
         if progress is not None:
             progress(done, len(files), file.shown)
         try:
-            for session in sources.read(file, zone):
-                took = restorer.write(session) if isinstance(session, SavedSession) else writer.write(session)
-                report.sessions.append(took)
+            with contextlib.closing(sources.read(file, zone)) as found:
+                for each in found:
+                    if isinstance(each, Note):
+                        report.notes.append(each)
+                    elif isinstance(each, SavedSession):
+                        report.sessions.append(restorer.write(each))
+                    else:
+                        report.sessions.append(writers.of(each).write(each))
         except OSError as exc:
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:

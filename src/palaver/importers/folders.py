@@ -13,12 +13,11 @@ from typing import Protocol
 import msgspec
 
 from palaver.importers.jsonl import Record, read_records
-from palaver.importers.values import Note, SavedSession, SourceSession, note
+from palaver.importers.values import Found, Note, note
 
 __all__ = ["Folder", "SourceFile", "System"]
 
 _SNIFFED = 256 * 1024
-_FOREIGN = {"state.db": "hermes", "sessions.json": "hermes", "app.db": "odysseus"}
 
 
 class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +44,10 @@ class System(Protocol):
         ...
 
     @property
-    def read(
-        self,
-    ) -> Callable[[SourceFile, tzinfo | None], Iterator[SourceSession] | Iterator[SourceSession | SavedSession]]:
-        """The conversations of what it had found; times without a zone are of the zone.
+    def read(self) -> Callable[[SourceFile, tzinfo | None], Iterator[Found]]:
+        """The conversations of what it had found, and notes on what belongs to none.
+
+        Times without a zone are of the zone that is given.
 
         Raises OSError where it is gone, or cannot be read.
         """
@@ -58,23 +57,20 @@ class System(Protocol):
 class Folder:
     """One directory below what was given, or the one file that was.
 
-    `names` are regular files, `folders` directories that will be looked at next; symbolic links are in neither.
+    `names` are regular files, `folders` directories that will be looked at next. Symbolic links are not among the
+    files, and those among the directories are not followed. With `alone`, one file was given, and nothing beside it.
     """
 
-    def __init__(self, path: Path, root: Path, names: list[str], folders: list[str], notes: list[Note]) -> None:
+    def __init__(
+        self, path: Path, root: Path, names: list[str], folders: list[str], notes: list[Note], *, alone: bool = False
+    ) -> None:
         self.path = path
+        self.alone = alone
         self.root = root
         self.names = names
         self.folders = folders
         self.notes = notes
         self._heads: dict[str, list[Record] | None] = {}
-
-    @property
-    def foreign(self) -> str | None:
-        """A system that this version cannot import, whose mark lies here."""
-        if any(name.endswith(".meta.json") for name in self.names):
-            return "picoclaw"
-        return next((_FOREIGN[name] for name in self.names if name in _FOREIGN), None)
 
     def shown(self, name: str) -> str:
         """A name in it, as the report has it."""
@@ -94,6 +90,10 @@ class Folder:
     def note(self, name: str, reason: str) -> None:
         """Say that something is none of the conversations, or lies beside them."""
         self.notes.append(note("aside", self.shown(name), None, reason))
+
+    def skip(self, name: str, reason: str) -> None:
+        """Say that something may hold conversations, and is not read."""
+        self.notes.append(note("skipped", self.shown(name), None, reason))
 
     def head(self, name: str) -> list[Record]:
         """The first records of a file of JSON lines; none where it cannot be read, which the report then says."""

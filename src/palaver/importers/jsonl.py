@@ -12,12 +12,14 @@ import msgspec
 from palaver.codec import clean_text
 from palaver.formats.wire import is_array, is_object
 
-__all__ = ["Record", "cleaned", "plain_json", "read_records"]
+__all__ = ["MESSAGES", "Record", "cleaned", "plain_json", "read_records"]
 
 _BOM = b"\xef\xbb\xbf"
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_RECORD = re.compile(r'\{\s*"(?:role|_type|timestamp|content|id)"')
+_RECORD = re.compile(r'\{\s*"(?:role|_type|timestamp|content|id|type|uuid|parentUuid|sessionId|leafUuid|isSidechain)"')
 """How a record may begin that was written behind a torn one, on its line."""
+MESSAGES = frozenset({"role", "_type"})
+"""Of which keys such a record has one: what stands within a record has none of them."""
 _TRIES = 200
 
 
@@ -42,8 +44,8 @@ class _NoJson:
         self.met = True
 
 
-def read_records(data: bytes) -> Iterator[Record]:
-    """The records of a file, in order; empty lines are none."""
+def read_records(data: bytes, *, marks: frozenset[str] = MESSAGES) -> Iterator[Record]:
+    """The records of a file, in order; empty lines are none. On a torn line, what has a key of `marks` is a record."""
     for number, line in enumerate(data.removeprefix(_BOM).split(b"\n"), 1):
         raw = line.strip()
         if not raw:
@@ -53,10 +55,10 @@ def read_records(data: bytes) -> Iterator[Record]:
             yield Record(number, raw, error="NUL bytes, as a power loss leaves them")
             continue
         repairs = ("NUL bytes around it were left out",) if len(bare) < len(raw) else ()
-        yield from _read_line(number, bare, repairs)
+        yield from _read_line(number, bare, repairs, marks)
 
 
-def _read_line(number: int, raw: bytes, repairs: tuple[str, ...]) -> Iterator[Record]:
+def _read_line(number: int, raw: bytes, repairs: tuple[str, ...], marks: frozenset[str]) -> Iterator[Record]:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -65,12 +67,12 @@ def _read_line(number: int, raw: bytes, repairs: tuple[str, ...]) -> Iterator[Re
     try:
         value, more = plain_json(text)
     except (ValueError, RecursionError) as exc:
-        yield from _salvage(number, text, _reason(exc), repairs)
+        yield from _salvage(number, text, _reason(exc), repairs, marks)
     else:
         yield Record(number, raw, value, None, (*repairs, *more))
 
 
-def _salvage(number: int, text: str, reason: str, repairs: tuple[str, ...]) -> Iterator[Record]:
+def _salvage(number: int, text: str, reason: str, repairs: tuple[str, ...], marks: frozenset[str]) -> Iterator[Record]:
     """A torn line: what is whole on it. A writer that died left no line end, and the next record stands behind it."""
     place = 0
     whole: list[Record] = []
@@ -78,7 +80,7 @@ def _salvage(number: int, text: str, reason: str, repairs: tuple[str, ...]) -> I
     for _ in range(_TRIES):
         if place >= len(text):
             break
-        found = _whole(text, place)
+        found = _whole(text, place, marks)
         if found is None:
             torn_from = place if torn_from is None else torn_from
             begin = _RECORD.search(text, place + 1)
@@ -100,7 +102,7 @@ def _salvage(number: int, text: str, reason: str, repairs: tuple[str, ...]) -> I
         yield Record(number, text[torn_from:].encode(errors="replace"), error=f"no whole JSON: {reason}")
 
 
-def _whole(text: str, place: int) -> tuple[int, Any, tuple[str, ...]] | None:
+def _whole(text: str, place: int, marks: frozenset[str]) -> tuple[int, Any, tuple[str, ...]] | None:
     """The object that begins here: where it ends, what it says, and what was mended."""
     constants = _NoJson()
     decoder = json.JSONDecoder(parse_constant=constants)
@@ -108,7 +110,7 @@ def _whole(text: str, place: int) -> tuple[int, Any, tuple[str, ...]] | None:
         value, end = decoder.raw_decode(text, place)
     except (ValueError, RecursionError):
         return None
-    if not is_object(value) or not {"role", "_type"} & value.keys():
+    if not is_object(value) or not marks & value.keys():
         return None
     value, repairs = _mended(value, text[place:end], nulled=constants.met)
     return end, value, repairs

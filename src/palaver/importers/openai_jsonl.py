@@ -24,8 +24,6 @@ _NAMES = ("conversation_id", "session_id", "id")
 
 def find(folder: Folder) -> list[SourceFile]:
     """The files that begin with a message or a conversation."""
-    if folder.foreign is not None:
-        return []
     return [
         folder.source(SYSTEM, name) for name in list(folder.names) if name.endswith(".jsonl") and _is_mine(folder, name)
     ]

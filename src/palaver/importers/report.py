@@ -22,7 +22,8 @@ class SessionReport(msgspec.Struct, kw_only=True):
     """The key that its next message will come by; None: it has none in the store."""
     session_id: str | None = None
     """In the store; None in a dry run of what is not there yet."""
-    status: Literal["new", "grown", "unchanged", "refused"] = "new"
+    status: Literal["new", "grown", "changed", "unchanged", "refused"] = "new"
+    """`grown`: with new messages. `changed`: other things were done to it since, such as undoing or archiving."""
     records: int = 0
     imported: int = 0
     """Messages that were stored, or would be."""

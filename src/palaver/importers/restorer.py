@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from palaver.core import Core
-from palaver.errors import InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionNotFound
+from palaver.errors import ContentErased, InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionNotFound
+from palaver.importers.erased import was_erased
 from palaver.importers.report import SessionReport
 from palaver.importers.values import SavedSession, note
 from palaver.manager import SessionManager
@@ -37,7 +38,7 @@ class Restorer:
             if refusal is None:
                 try:
                     self._take(saved, piece, report)
-                except (SessionConflict, InvalidMessage, InvalidKey) as exc:
+                except (ContentErased, SessionConflict, InvalidMessage, InvalidKey) as exc:
                     refusal = str(exc)
             if refusal is not None and isinstance(piece, Chunk):
                 report.present += self._same(piece, saved)
@@ -54,6 +55,8 @@ class Restorer:
         return report
 
     def _foreign(self, saved: SavedSession) -> str | None:
+        if was_erased(self._core, saved.row.id):
+            return "it was erased from this store, and is not taken in again"
         owner = self._core.owner if self._core is not None else None
         if owner is None or saved.row.owner in ("", owner):
             return None

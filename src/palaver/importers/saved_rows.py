@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec
+from palaver.endpoints import admitted
 from palaver.errors import InvalidMessage
 from palaver.exporters.jsonl import Record, State, Version
 from palaver.info import Notice, SessionInfo
@@ -32,6 +33,8 @@ def session_row(info: SessionInfo, state: State) -> SessionRow:
         notice=_known_notice(state.notice),
         origin=origin,
         title=info.title,
+        title_source=info.title_source,
+        settings=admitted(info.model) if info.model is not None else None,
         preview=info.preview,
         metadata=codec.json_text(info.metadata, "metadata") if info.metadata else None,
         tags=info.tags,

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import tzinfo
 from pathlib import Path
 
-from palaver.importers import nanobot, openai_jsonl, saved
+from palaver.importers import (
+    chatgpt,
+    claude_code,
+    claude_export,
+    codex,
+    hermes,
+    nanobot,
+    odysseus,
+    openai_jsonl,
+    picoclaw,
+    saved,
+)
 from palaver.importers.folders import Folder, SourceFile, System
-from palaver.importers.values import Note, SavedSession, SourceSession, note
+from palaver.importers.values import Found, Note, note
 
 __all__ = ["SYSTEMS", "find", "read"]
 
-SYSTEMS: tuple[System, ...] = (saved, nanobot, openai_jsonl)
+SYSTEMS: tuple[System, ...] = (
+    saved,
+    hermes,
+    nanobot,
+    claude_code,
+    codex,
+    odysseus,
+    picoclaw,
+    chatgpt,
+    claude_export,
+    openai_jsonl,
+)
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
 _DEPTH = 8
 _LEFT_ALONE = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules"})
 _NOTHING = "no conversation that this version can import"
+_SHOWN = (".jsonl", ".db", ".json", ".zip", ".migrated")
 _LINK = "a symbolic link; name the file itself"
 
 
@@ -27,7 +50,7 @@ def find(path: Path) -> tuple[list[SourceFile], list[Note]]:
     path = path.expanduser().resolve(strict=True)
     notes: list[Note] = []
     if path.is_file():
-        folder = Folder(path.parent, path.parent, [path.name], [], notes)
+        folder = Folder(path.parent, path.parent, [path.name], [], notes, alone=True)
         alone = _taken(folder)
         if not alone and not notes:
             folder.note(path.name, _NOTHING)
@@ -51,9 +74,9 @@ def find(path: Path) -> tuple[list[SourceFile], list[Note]]:
 def _regular(here: Path, root: Path, names: list[str], notes: list[Note]) -> list[str]:
     """The names without symbolic links: what they lead to may be anywhere."""
     links = [name for name in names if (here / name).is_symlink()]
-    shown = [str((here / name).relative_to(root)) for name in links if name.endswith(".jsonl")]
+    shown = [str((here / name).relative_to(root)) for name in links if name.endswith(_SHOWN)]
     notes += [note("skipped", name, None, _LINK) for name in shown]
-    return [name for name in names if name not in links]
+    return [name for name in names if name not in links and (here / name).is_file()]
 
 
 def _taken(folder: Folder) -> list[SourceFile]:
@@ -61,16 +84,18 @@ def _taken(folder: Folder) -> list[SourceFile]:
 
 
 def _left_over(folder: Folder) -> None:
-    """Say what lies there and is no conversation, or of nobody that is known."""
-    foreign = folder.foreign
+    """Say what lies there and is no conversation."""
     for name in folder.names:
         if name.endswith(".tmp"):
             folder.note(name, "a file that was never finished")
         elif name.endswith(".jsonl"):
-            folder.note(name, f"of {foreign}, which this version cannot import" if foreign else _NOTHING)
+            folder.note(name, _NOTHING)
 
 
-def read(file: SourceFile, zone: tzinfo | None) -> Iterator[SourceSession | SavedSession]:
-    """The conversations of a file. Raises OSError where it is gone, or cannot be read."""
+def read(file: SourceFile, zone: tzinfo | None) -> Generator[Found]:
+    """The conversations of a file, and notes on what belongs to none.
+
+    Raises OSError where it is gone, or cannot be read.
+    """
     [system] = [each for each in SYSTEMS if file.system == each.SYSTEM]
     yield from system.read(file, zone)

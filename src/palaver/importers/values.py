@@ -14,7 +14,7 @@ from palaver.model import Message, Usage
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import SessionRow
 
-__all__ = ["Action", "Note", "SavedSession", "SourceSession", "UsageLine", "note"]
+__all__ = ["Action", "Found", "Note", "SavedSession", "SourceSession", "UsageLine", "note"]
 
 Action: TypeAlias = Literal["repaired", "skipped", "aside"]
 """`repaired`: imported, but not as it stood there. `skipped`: a damaged record that could not be imported.
@@ -29,7 +29,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     file: str
     line: int | None = None
-    """From 1; None: the file, or the session, as a whole."""
+    """From 1, in a database the number of the row; None: the file, or the session, as a whole."""
     reason: str
     excerpt: str | None = None
     """How the record begins."""
@@ -45,8 +45,9 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a session used, and was charged for."""
 
     id: str
-    """Stable from one import to the next, so that it is charged once."""
+    """Which of the session's lines it is, the same in each import: of what it has grown by, only that is charged."""
     usage: Usage
+    """All that was counted so far."""
     at: datetime | None = None
 
 
@@ -59,7 +60,11 @@ class SourceSession(msgspec.Struct, kw_only=True):
     file: str
     place: str
     """Which of several stores of that system it comes from: two of them may use one id for different sessions."""
+    owner: str | None = None
+    """Whose it is in its source; None: nobody's in particular."""
     key: str | None = None
+    more_keys: tuple[str, ...] = ()
+    """Further keys that point at it."""
     origin: Origin | None = None
     title: str | None = None
     created_at: datetime | None = None
@@ -69,15 +74,18 @@ class SourceSession(msgspec.Struct, kw_only=True):
     """What else there is to know of the source, kept in the session's metadata under `imported`."""
     messages: list[Message] = []
     lines: list[int] = []
-    """Where each message stands in the file."""
+    """Where each message stands in the file: its line, or the number of its row, or which one it is."""
     summary: str | None = None
     compacted_through: int = 0
     """How many of the messages the source had summarised, or archived."""
     aliases: tuple[str, ...] = ()
-    """Other names of the session's in its source, without the system before them."""
+    """Other names of the session's in its source; it is found by them as they are."""
     parent: str | None = None
     """The `id` of the session of the same store of that system that this one follows."""
     parent_kind: LineageKind = "import"
+    copies: dict[int, tuple[str, str]] = {}
+    """Messages that its agent copied from earlier ones, by their index: the `id` of the session (its own, or another
+    of the same store of that system) and of the message that each is a copy of."""
     cuts: list[tuple[int, int]] = []
     """Messages that the source had taken back: ranges of indices into `messages`, the second one not included."""
     archived: bool = False
@@ -111,3 +119,7 @@ class SavedSession:
         """Grows while the pieces are read."""
         self.skipped = 0
         """How many messages could not be read by now."""
+
+
+Found: TypeAlias = SourceSession | SavedSession | Note
+"""What comes of reading a source: sessions, and notes on what belongs to none."""

@@ -58,9 +58,10 @@ class Endpoint(Protocol):
 class _OpenAI:
     wire = "openai_chat"
 
-    def __init__(self, base_url: str | None, model: str) -> None:
+    def __init__(self, base_url: str | None, model: str, variable: str | None) -> None:
         openai: Any = _library("openai")
-        key = os.environ.get("OPENAI_API_KEY") or _no_key("OPENAI_API_KEY", base_url)
+        variable = variable or "OPENAI_API_KEY"
+        key = os.environ.get(variable) or _no_key(variable, base_url)
         self.name = model
         self._model = model
         self._client = openai.OpenAI(api_key=key, base_url=base_url)
@@ -84,9 +85,10 @@ class _OpenAI:
 class _Anthropic:
     wire = "anthropic"
 
-    def __init__(self, base_url: str | None, model: str) -> None:
+    def __init__(self, base_url: str | None, model: str, variable: str | None) -> None:
         anthropic: Any = _library("anthropic")
-        key = os.environ.get("ANTHROPIC_API_KEY") or _no_key("ANTHROPIC_API_KEY", base_url)
+        variable = variable or "ANTHROPIC_API_KEY"
+        key = os.environ.get(variable) or _no_key(variable, base_url)
         self.name = model
         self._model = model
         self._client = anthropic.Anthropic(api_key=key, base_url=base_url)
@@ -110,16 +112,17 @@ class _Anthropic:
             raise EndpointError(_told(exc)) from exc
 
 
-def open_endpoint(provider: str, base_url: str | None, model: str | None) -> Endpoint:
+def open_endpoint(provider: str, base_url: str | None, model: str | None, variable: str | None = None) -> Endpoint:
     """A model of `openai`, or whoever speaks its API, or `anthropic`.
 
+    `variable` names the environment variable that holds the key; None: the provider's own.
     Raises ValueError where the model or the key is missing, LibraryMissing.
     """
     if not model:
         raise ValueError("say which model: gpt-5-mini, for instance")
     if provider == "anthropic":
-        return _Anthropic(base_url, model)
-    return _OpenAI(base_url, model)
+        return _Anthropic(base_url, model, variable)
+    return _OpenAI(base_url, model, variable)
 
 
 def _library(name: str) -> Any:

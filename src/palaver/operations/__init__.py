@@ -1,9 +1,10 @@
 """Every write that Palaver knows, as frozen values that say themselves what they require and do.
 
     Append, RecordUsage                      messages
-    Begin, Take, Renew, Finish               turns
-    Create, Rotate, Bind, SetInfo, Hold,     sessions and keys
-    Delete, Restore, PurgeSession
+    Begin, Retry, Take, Renew, Finish        turns
+    Create, Rotate, Bind, Alias, SetInfo,    sessions, keys and names
+    Hold, Delete, Restore, PurgeSession
+    BeginErasure, EraseSession, …            erasure, in steps
     Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
@@ -17,13 +18,26 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from palaver.operations.aliases import Alias
 from palaver.operations.base import Appended, KeyMoved, Operation
 from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
+from palaver.operations.erasure import (
+    BeginErasure,
+    ClearErased,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
+    EraseTraces,
+    FinishErasure,
+    Scrubbed,
+)
 from palaver.operations.ledger import Ledger
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
+from palaver.operations.retrying import Retry
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
@@ -31,18 +45,26 @@ from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
 AnyOperation: TypeAlias = (
-    Append
+    Alias
+    | Append
     | Begin
+    | BeginErasure
     | Bind
+    | ClearErased
     | ClaimTodo
     | Compact
     | Create
     | Cut
     | Delete
     | Edit
+    | EraseMessages
+    | EraseSession
+    | EraseSummaries
+    | EraseTraces
     | EndTodo
     | Expire
     | Finish
+    | FinishErasure
     | Hold
     | Import
     | Purge
@@ -52,7 +74,9 @@ AnyOperation: TypeAlias = (
     | Renew
     | Replace
     | Restore
+    | Retry
     | Rotate
+    | Scrubbed
     | SetInfo
     | Settle
     | Sweep
@@ -62,13 +86,16 @@ AnyOperation: TypeAlias = (
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
 
 __all__ = [
+    "Alias",
     "AnyOperation",
     "Append",
     "Appended",
     "Begin",
+    "BeginErasure",
     "Begun",
     "Bind",
     "ClaimTodo",
+    "ClearErased",
     "Compact",
     "CompactedMeanwhile",
     "Create",
@@ -76,9 +103,15 @@ __all__ = [
     "Delete",
     "Edit",
     "EndTodo",
+    "EraseMessages",
+    "EraseSession",
+    "EraseSummaries",
+    "EraseTraces",
+    "ErasedMessages",
     "Expire",
     "Expired",
     "Finish",
+    "FinishErasure",
     "Finished",
     "Hold",
     "Import",
@@ -95,8 +128,10 @@ __all__ = [
     "Renew",
     "Replace",
     "Restore",
+    "Retry",
     "Rotate",
     "Rotated",
+    "Scrubbed",
     "SetInfo",
     "Settle",
     "Settled",

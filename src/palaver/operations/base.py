@@ -11,7 +11,17 @@ from typing import Any
 import msgspec
 
 from palaver import codec, media
-from palaver.errors import InvalidKey, InvalidMessage, SessionBusy, SessionConflict, SessionEnded, SessionNotFound
+from palaver.erasure import GUARD, mark, marks_of
+from palaver.errors import (
+    ContentErased,
+    CorruptRecord,
+    InvalidKey,
+    InvalidMessage,
+    SessionBusy,
+    SessionConflict,
+    SessionEnded,
+    SessionNotFound,
+)
 from palaver.model import Usage
 from palaver.operations.ledger import Ledger
 from palaver.rows import (
@@ -29,7 +39,7 @@ from palaver.rows import (
     TurnState,
     UsageRow,
 )
-from palaver.times import SECOND
+from palaver.times import SECOND, from_micros
 
 __all__ = [
     "Appended",
@@ -41,13 +51,16 @@ __all__ = [
     "bump",
     "busy_error",
     "close_turn",
+    "guard",
     "holds_nothing_of_its_own",
     "interrupt",
     "is_held",
     "open_session",
     "preview_of",
+    "refuse_erased",
     "require_no_turn",
     "require_rev",
+    "require_text",
 ]
 
 PREVIEW_LENGTH = 120
@@ -123,11 +136,13 @@ def append(
     at: int,
     *,
     turn: int = 0,
+    restoring: bool = False,
 ) -> Appended:
     """Give each draft the next position; one whose id is stored already keeps that position.
 
     `turn` is the first position of the turn that the messages belong to; 0: none, -1: the turn that the first of
-    them begins. Raises SessionConflict for a known id with other content.
+    them begins. `restoring`: they were said before, elsewhere. Raises SessionConflict for a known id with other
+    content, ContentErased for what was erased (asked of copies, of what is restored, and in guarded sessions).
     """
     number = row.number
     head = ledger.head(number)
@@ -136,6 +151,7 @@ def append(
     leading = row.leading_seq
     preview: str | None = None
     seqs: list[int] = []
+    guarded = restoring or row.guarded_until > at
     for draft in drafts:
         if draft.id is not None:
             known = ledger.message_seq(number, draft.id)
@@ -143,6 +159,8 @@ def append(
                 _require_same(ledger, row, known, draft)
                 seqs.append(known)
                 continue
+        if guarded or draft.kind & COPY:
+            refuse_erased(ledger, draft.body, draft.id, draft.at)
         seq += 1
         kind = draft.kind
         role = kind & ROLE_MASK
@@ -177,6 +195,33 @@ def append(
         if preview is not None or leading != row.leading_seq:
             ledger.put_session(msgspec.structs.replace(row, preview=row.preview or preview, leading_seq=leading))
     return Appended(tuple(seqs), seq, fresh > 0, row.id)
+
+
+def refuse_erased(ledger: Ledger, body: bytes | msgspec.Raw, message_id: str | None, at: int | None) -> None:
+    """ContentErased for a message that was erased from this store."""
+    if ledger.secret() is None:
+        return
+    try:
+        message = codec.decode(body)
+    except CorruptRecord:  # taken over as it is: nobody can say what it was
+        return
+    for marked in marks_of(message, message_id, at):
+        erased = ledger.erased_at(marked)
+        if erased is not None:
+            when = from_micros(erased).isoformat(timespec="seconds")
+            which = f" with id {message_id!r}" if message_id is not None else ""
+            msg = f"a message{which} was erased from this store at {when}: it is not taken in again; leave it out"
+            raise ContentErased(msg)
+
+
+def guard(ledger: Ledger, row: SessionRow, at: int, *what: str) -> SessionRow:
+    """Hold what comes to a session against what was erased, for a while, if this (see `mark`) was erased lately."""
+    erased = ledger.erased_at(mark(*what)) if ledger.secret() is not None else None
+    if erased is None or erased + GUARD <= max(at, row.guarded_until):
+        return row
+    row = msgspec.structs.replace(row, guarded_until=erased + GUARD)
+    ledger.put_session(row)
+    return row
 
 
 def admit_media(ledger: Ledger, row: SessionRow, seq: int, draft: Draft) -> None:
@@ -265,6 +310,7 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
     day = at // _DAY
     model = usage.model or ""
     require_text(model, "model")
+    require_text(usage.cost_source, "cost_source")
     was = ledger.usage(row.number, day, model) or UsageRow(session=row.number, day=day, model=model)
     if usage.cost is not None and not usage.cost.is_finite():
         msg = f"a cost of {usage.cost} cannot be added up; give a finite amount, or None"
@@ -284,6 +330,8 @@ def add_usage(ledger: Ledger, row: SessionRow, usage: Usage, at: int) -> None:
         prompt_tokens=prompt,
         cost=was.cost + cost,
         updated_at=at,
+        priced=was.priced + (usage.cost is not None),
+        cost_source=usage.cost_source if usage.cost is not None else was.cost_source,
     )
     if any(isinstance(n, int) and not -_MOST <= n <= _MOST for n in msgspec.structs.astuple(total)):
         msg = f"session {row.id!r} cannot have used that much: {usage}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec, media
-from palaver.errors import CorruptRecord, SessionConflict
-from palaver.operations.base import Operation, require_text
+from palaver.erasure import mark
+from palaver.errors import ContentErased, CorruptRecord, SessionConflict
+from palaver.operations.base import Operation, refuse_erased, require_text
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import without
 from palaver.records import Chunk, ImportMark, KeyRecord, MessageRecord, SessionRecord
@@ -28,7 +29,8 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
 
     The first one makes the session, hidden until `Settle`. Chunks come in order, without gaps. Returns how many
     messages were new. Content that is neither brought along nor this owner's already stays missing. Raises
-    SessionConflict where a session with this id was not imported, or was changed since it was.
+    SessionConflict where a session with this id was not imported, or was changed since it was; ContentErased where it,
+    or one of the messages, was erased from this store.
     """
 
     row: SessionRow
@@ -84,7 +86,14 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         title = _free_title(ledger, number, owner, record.row.title)
         if title != was.title:
             ledger.put_title(owner, was.title, title, number)
-        row = msgspec.structs.replace(record.row, number=number, owner=owner, title=title, stored_at=was.stored_at)
+        row = msgspec.structs.replace(
+            record.row,
+            number=number,
+            owner=owner,
+            title=title,
+            stored_at=was.stored_at,
+            guarded_until=was.guarded_until,
+        )
         ledger.put_session(row)
         ledger.put_head(number, record.head)
         for message_id, seq in record.purged_ids:
@@ -102,16 +111,19 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
                 ledger.put_usage(used)
         taken = _put_aliases(ledger, number, owner, record.aliases)
         lost = _put_keys(ledger, number, owner, record.keys)
-        mark = ImportMark(record.head.last_seq, row.rev, settled=True)
+        settled = ImportMark(record.head.last_seq, row.rev, settled=True)
         if changed:
             ledger.add_change(number, row.rev, ChangeKind.IMPORTED, 1, record.head.last_seq)
-        ledger.put_import(number, mark)
+        ledger.put_import(number, settled)
         return Settled(row.id, title if title != record.row.title else None, lost, taken)
 
 
 def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
     """The session to write to, made where there is none."""
     row = ledger.find(given.id)
+    if ledger.erased_at(mark("session", given.id)) is not None:
+        msg = f"session {given.id!r} was erased from this store: it is not taken in again"
+        raise ContentErased(msg)
     if row is None:
         for text, what in ((given.id, "session id"), (given.owner, "owner"), (given.title, "title")):
             require_text(text, what)
@@ -130,12 +142,12 @@ def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
         ledger.put_import(row.number, ImportMark(0, 0))
         ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
         return row
-    mark = ledger.import_mark(row.number)
+    marked = ledger.import_mark(row.number)
     now = ledger.head(row.number).last_seq, row.rev
-    if mark is None or row.owner != given.owner or now != (mark.last_seq, mark.rev):
-        why = "was changed here since it was imported" if mark is not None else "was not imported"
+    if marked is None or row.owner != given.owner or now != (marked.last_seq, marked.rev):
+        why = "was changed here since it was imported" if marked is not None else "was not imported"
         msg = f"session {row.id!r} is here already and {why}: import into another store, or purge it first"
-        raise SessionConflict(msg, expected=mark and (mark.last_seq, mark.rev), actual=now)
+        raise SessionConflict(msg, expected=marked and (marked.last_seq, marked.rev), actual=now)
     return row
 
 
@@ -149,6 +161,7 @@ def _put_messages(
         stored = message.row
         known = ledger.message(number, stored.seq) if stored.seq <= head.last_seq else None
         if known is None:
+            refuse_erased(ledger, stored.body, message.id, stored.at)
             ledger.add_message(number, stored)
             new += 1
         elif known != stored:
@@ -222,8 +235,8 @@ def _put_keys(ledger: Ledger, number: int, owner: str, keys: tuple[KeyRecord, ..
     for each in keys:
         bound = ledger.binding(owner, each.key)
         if bound is not None and bound.session != number:
-            mark = ledger.import_mark(bound.session)
-            if mark is None or bound.since >= each.since:
+            marked = ledger.import_mark(bound.session)
+            if marked is None or bound.since >= each.since:
                 taken.append(each.key)
                 continue
         before = ledger.find(each.previous) if each.previous is not None else None

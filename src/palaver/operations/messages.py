@@ -32,6 +32,8 @@ class Append(Operation, frozen=True, kw_only=True, tag="append"):
     expected_seq: int | None = None
     token: str | None = None
     lease_micros: int = 0
+    restoring: bool = False
+    """These were said before, elsewhere, as in an import: ContentErased if one of them was erased from this store."""
 
     def apply(self, ledger: Ledger) -> Appended:
         row = self._session(ledger)
@@ -46,7 +48,7 @@ class Append(Operation, frozen=True, kw_only=True, tag="append"):
             now = ledger.now(self.at)
             if turn.expires_at - now < self.lease_micros * 9 // 10:
                 ledger.put_turn(msgspec.structs.replace(turn, expires_at=now + self.lease_micros))
-        done = append(ledger, row, self.messages, self.at, turn=first)
+        done = append(ledger, row, self.messages, self.at, turn=first, restoring=self.restoring)
         if self.expected_seq is not None and done.fresh and self.expected_seq != before:
             msg = f"session {row.id!r} ends at seq {before}, not {self.expected_seq}: read what is new and retry"
             raise SessionConflict(msg, expected=self.expected_seq, actual=before)
@@ -62,8 +64,7 @@ class Append(Operation, frozen=True, kw_only=True, tag="append"):
         if bound is not None:
             return open_session(ledger, ledger.session(bound.session).id, self.owner, writing=True)
         row = add_session(ledger, self.create, owner, self.at)
-        bind(ledger, owner, self.key, row, self.at)
-        return row
+        return bind(ledger, owner, self.key, row, self.at)
 
 
 class RecordUsage(Operation, frozen=True, kw_only=True, tag="record_usage"):

@@ -8,9 +8,9 @@ from palaver.errors import SessionConflict
 from palaver.operations import summaries
 from palaver.operations.base import Operation, bump, open_session, require_no_turn, require_rev
 from palaver.operations.ledger import Ledger
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow
+from palaver.rows import GONE, ChangeKind, CutRow, Head, SessionRow
 
-__all__ = ["Cut", "Purge", "cut_range", "joined", "merged", "newest_user", "without"]
+__all__ = ["Cut", "Purge", "cut_range", "cut_ranges", "joined", "merged", "newest_user", "without"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
@@ -61,7 +61,7 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
         through = min(self.through_seq, ledger.head(row.number).last_seq)
-        before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind == "purge"])
+        before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind in GONE])
         gone = sum(hi - lo + 1 for lo, hi in without(before, self.from_seq, through))
         # The preview quotes a message that may be among the purged.
         row = cut_range(ledger, row, self.from_seq, through, "purge", preview=None)
@@ -88,27 +88,34 @@ def cut_range(
 
     That is the count, the newest user message, the summary, and what waits. `changes` go into the session's row.
     """
-    number = row.number
-    head = ledger.head(number)
+    head = ledger.head(row.number)
     through_seq = min(through_seq, head.last_seq)
     if not 1 <= from_seq <= through_seq:
         msg = f"session {row.id!r} has positions 1 to {head.last_seq}; {from_seq} to {through_seq} is no range of them"
         raise SessionConflict(msg, expected=(from_seq, through_seq), actual=head.last_seq)
+    return cut_ranges(ledger, row, [(from_seq, through_seq)], kind, **changes)
+
+
+def cut_ranges(ledger: Ledger, row: SessionRow, ranges: list[tuple[int, int]], kind: str, **changes: Any) -> SessionRow:
+    """The same for several ranges of positions that there are, disjoint and ascending, at once."""
+    number = row.number
+    head = ledger.head(number)
     cuts = ledger.cuts(number)
-    covered = sum(
-        min(hi, through_seq) - max(lo, from_seq) + 1 for lo, hi in merged(cuts) if lo <= through_seq and hi >= from_seq
+    dead = merged(cuts)
+    taken = sum(high - low + 1 for start, end in ranges for low, high in without(dead, start, end))
+    first = len(cuts) + 1
+    new = tuple(
+        CutRow(first + index, start, end, kind, row.rev + 1, head.last_seq) for index, (start, end) in enumerate(ranges)
     )
-    new = CutRow(len(cuts) + 1, from_seq, through_seq, kind, row.rev + 1, head.last_seq)
-    cuts = (*cuts, new)
+    cuts = (*cuts, *new)
     ledger.put_cuts(number, cuts)
-    count = head.message_count - (through_seq - from_seq + 1 - covered)
-    ledger.put_head(
-        number,
-        Head(head.last_seq, count, head.last_active, newest_user(ledger, number, head.user_seq, merged(cuts))),
-    )
-    compaction = summaries.cut(ledger, row, new)
+    user_seq = newest_user(ledger, number, head.user_seq, merged(cuts))
+    ledger.put_head(number, Head(head.last_seq, head.message_count - taken, head.last_active, user_seq))
+    for each in new:
+        summaries.cut(ledger, row, each)
+    compaction = summaries.newest(ledger.compactions(number))
     queued = ledger.queued(number)
-    waiting = tuple(seq for seq in queued if not from_seq <= seq <= through_seq)
+    waiting = tuple(seq for seq in queued if not any(start <= seq <= end for start, end in ranges))
     if waiting != queued:
         ledger.put_queued(number, waiting)
     return bump(ledger, row, cut_count=len(cuts), compaction=compaction, **changes)

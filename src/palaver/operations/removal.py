@@ -8,7 +8,7 @@ from palaver.errors import SessionConflict, SessionNotFound
 from palaver.operations.base import Operation, bump, close_turn, open_session, require_rev
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, joined, without
-from palaver.rows import ChangeKind, SessionRow
+from palaver.rows import GONE, ChangeKind, SessionRow
 
 __all__ = ["PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "purge_some"]
 
@@ -18,6 +18,8 @@ PURGED = "purged"
 PURGING = "purging"
 """Purged for every reader, while the last of its messages are still being removed."""
 _ALL = 1 << 62
+NOTHING_LEFT = frozenset({PURGED, "erased"})
+"""Why a session has ended of which nothing is left."""
 
 
 class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
@@ -61,7 +63,7 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
 
     def apply(self, ledger: Ledger) -> int:
         row = ledger.find(self.session_id)
-        if row is None or row.end_reason == PURGED or (self.owner is not None and row.owner != self.owner):
+        if row is None or row.end_reason in NOTHING_LEFT or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         require_rev(row, self.expected_rev)
@@ -72,7 +74,7 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
 
 def _unpurged(ledger: Ledger, number: int) -> list[tuple[int, int]]:
     """The positions that may still have messages."""
-    before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind == "purge"])
+    before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(number) if c.kind in GONE])
     last = ledger.head(number).last_seq
     return without(before, 1, last) if last else []
 
@@ -130,8 +132,8 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         if row is None or (self.owner is not None and row.owner != self.owner):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        if row.end_reason in (PURGED, PURGING):
-            msg = f"session {row.id!r} was purged: its number is all that is left of it"
+        if row.end_reason == PURGING or row.end_reason in NOTHING_LEFT:
+            msg = f"session {row.id!r} was purged or erased: its number is all that is left of it"
             raise SessionNotFound(msg)
         if row.deleted_at is None:
             msg = f"session {row.id!r} was not deleted: there is nothing to restore"

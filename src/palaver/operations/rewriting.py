@@ -18,13 +18,14 @@ from palaver.operations.base import (
     require_rev,
 )
 from palaver.operations.ledger import Ledger
-from palaver.operations.ranges import cut_range, merged, newest_user, without
-from palaver.rows import MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, Head, VersionRow
+from palaver.operations.lifting import RETRY, lift, undo_retry
+from palaver.operations.ranges import cut_range, merged
+from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, VersionRow
 
 __all__ = ["Edit", "Redo", "Redone", "Replace"]
 
-NOT_LIFTED = frozenset({"purge", "rollback"})
-"""Kinds of cuts that redo leaves alone: what was purged is gone, and a turn that was rolled back never was."""
+NOT_LIFTED = GONE | {"rollback"}
+"""Kinds of cuts that redo leaves alone: what is gone is gone, and a turn that was rolled back never was."""
 
 
 class Redone(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +41,7 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
     """Make what the newest cut took away live again; summaries that the cut had made stale hold again.
 
     One that was made meanwhile, of a range without what comes back, is stale from now on.
-
+    Where a message was answered again, the answer before comes back in place of the new one.
     SessionConflict where there is nothing to redo: nothing was cut, or a message came since.
     """
 
@@ -55,18 +56,13 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
         head = ledger.head(number)
         cuts = ledger.cuts(number)
         newest = next((cut for cut in reversed(cuts) if not cut.lifted), None)
-        if newest is None or newest.kind in NOT_LIFTED or newest.last_seq != head.last_seq:
+        retried = newest is not None and newest.kind == RETRY
+        if newest is None or newest.kind in NOT_LIFTED or (newest.last_seq != head.last_seq and not retried):
             msg = f"session {row.id!r} has nothing to redo: nothing was taken back, or something came after it"
             raise SessionConflict(msg, actual=head.last_seq)
-        cuts = tuple(msgspec.structs.replace(c, lifted=row.rev + 1) if c.id == newest.id else c for c in cuts)
-        ledger.put_cuts(number, cuts)
-        dead = merged(cuts)
-        count = sum(hi - lo + 1 for lo, hi in without(dead, newest.from_seq, newest.through_seq))
-        user_seq = newest_user(ledger, number, head.last_seq, dead)
-        ledger.put_head(number, Head(head.last_seq, head.message_count + count, head.last_active, user_seq))
-        compaction = summaries.redone(ledger, number, newest)
-        row = bump(ledger, row, compaction=compaction)
-        ledger.add_change(number, row.rev, ChangeKind.REDONE, newest.from_seq, newest.through_seq)
+        if retried:
+            row = undo_retry(ledger, row, newest, self.at)
+        _, count = lift(ledger, row, newest)
         return Redone(newest.from_seq, newest.through_seq, count)
 
 

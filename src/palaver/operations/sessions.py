@@ -5,18 +5,21 @@ from __future__ import annotations
 import msgspec
 
 from palaver import codec
-from palaver.errors import InvalidMessage, SessionConflict
+from palaver.endpoints import ModelSettings, admitted
+from palaver.errors import ContentErased, InvalidMessage, SessionConflict
 from palaver.operations.base import (
     KeyMoved,
     Operation,
     append,
     bump,
     close_turn,
+    guard,
     open_session,
     require_rev,
     require_text,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.titles import TitleSource, free_title, is_own, retitle
 from palaver.operations.todos import add_todo
 from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
@@ -30,6 +33,10 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     explicit: bool = False
     origin: str | None = None
     title: str | None = None
+    title_source: TitleSource | None = "user"
+    title_numbered: bool = False
+    """Where another session has the title: take the next number of it that is free."""
+    model: ModelSettings | None = None
     metadata: str | None = None
     parent: str | None = None
     parent_kind: str | None = None
@@ -66,7 +73,7 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
                 raise SessionConflict(msg, expected=None, actual=actual)
         row = add_session(ledger, self.new, owner, self.at)
         if self.key is not None:
-            bind(ledger, owner, self.key, row, row.created_at)
+            row = bind(ledger, owner, self.key, row, row.created_at)
         require_text(self.alias, "alias")
         if self.alias is not None:
             known = ledger.alias(owner, self.alias)
@@ -128,7 +135,7 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
             keys = ((owner, self.key),)
         row = add_session(ledger, self.new, owner, self.at)
         for _, key in keys:
-            bind(ledger, owner, key, row, self.at, reason="reset")
+            row = bind(ledger, owner, key, row, self.at, reason="reset")
         ledger.add_change(row.number, row.rev, ChangeKind.RESET)
         if self.before_reset and old is not None:
             left = ledger.session(old.number)
@@ -175,7 +182,7 @@ class Bind(Operation, frozen=True, kw_only=True, tag="bind"):
         if bound is not None and bound.session == row.number and row.ended_at is None:
             return row
         row = bump(ledger, row, ended_at=None, end_reason=None)
-        bind(ledger, row.owner, self.key, row, self.at, reason="switch")
+        row = bind(ledger, row.owner, self.key, row, self.at, reason="switch")
         ledger.add_change(row.number, row.rev, ChangeKind.BOUND)
         return row
 
@@ -191,6 +198,10 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
     session_id: str
     metadata: str | None = None
     title: str | msgspec.UnsetType | None = msgspec.UNSET
+    title_source: TitleSource = "user"
+    title_numbered: bool = False
+    model: ModelSettings | msgspec.UnsetType | None = msgspec.UNSET
+    """In the place of what was set before; None takes it away."""
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     archived: bool | msgspec.UnsetType = msgspec.UNSET
     pinned: bool | msgspec.UnsetType = msgspec.UNSET
@@ -202,7 +213,7 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         require_rev(row, self.expected_rev)
         changes: dict[str, object] = {
             name: value
-            for name in ("title", "tags", "archived", "pinned", "hidden")
+            for name in ("tags", "archived", "pinned", "hidden")
             if (value := getattr(self, name)) is not msgspec.UNSET and value != getattr(row, name)
         }
         if self.metadata is not None:
@@ -210,12 +221,24 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
         if self.tags is not msgspec.UNSET:
             for tag in self.tags:
                 require_text(tag, "tag")
-        if "title" in changes:
-            retitle(ledger, row, self.title or None)
+        if self.model is not msgspec.UNSET:
+            settings = admitted(self.model) if self.model is not None else None
+            changes |= {"settings": settings} if settings != row.settings else {}
+        changes.update(self._titled(ledger, row))
         if changes:
             row = bump(ledger, row, **changes)
             ledger.add_change(row.number, row.rev, ChangeKind.INFO)
         return row
+
+    def _titled(self, ledger: Ledger, row: SessionRow) -> dict[str, object]:
+        """What changes of the title."""
+        if self.title is msgspec.UNSET or (self.title_source == "generated" and is_own(row)):
+            return {}
+        title = self.title or None
+        source = self.title_source if title is not None else None
+        if (title, source) == (row.title, row.title_source):
+            return {}
+        return {"title": retitle(ledger, row, title, numbered=self.title_numbered), "title_source": source}
 
 
 def _merged_metadata(metadata: str | None, given: str) -> str | None:
@@ -231,18 +254,6 @@ def _merged_metadata(metadata: str | None, given: str) -> str | None:
         else:
             kept[name] = value
     return codec.json_text(kept, "metadata") if kept else None
-
-
-def retitle(ledger: Ledger, row: SessionRow, title: str | None) -> None:
-    """Give up the session's title, and take another, which must be new to the owner. The caller stores the row."""
-    if title is not None:
-        require_text(title, "title")
-        known = ledger.titled(row.owner, title)
-        if known is not None and known != row.number:
-            actual = ledger.session(known).id
-            msg = f"title {title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
-    ledger.put_title(row.owner, row.title, title, row.number)
 
 
 class Hold(Operation, frozen=True, kw_only=True, tag="hold"):
@@ -279,13 +290,10 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
     if ledger.find(new.id) is not None:
         msg = f"session id {new.id!r} is taken"
         raise SessionConflict(msg, actual=new.id)
-    if new.title is not None:
-        known = ledger.titled(owner, new.title)
-        if known is not None:
-            actual = ledger.session(known).id
-            msg = f"title {new.title!r} is that of session {actual!r} already: choose another"
-            raise SessionConflict(msg, expected=None, actual=actual)
     began = at if new.created_at is None else min(new.created_at, at)
+    title = new.title
+    if title is not None:
+        title = free_title(ledger, owner, title, numbered=new.title_numbered)
     row = ledger.add_session(
         SessionRow(
             id=new.id,
@@ -294,7 +302,9 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
             stored_at=at,
             explicit=new.explicit,
             origin=new.origin,
-            title=new.title,
+            title=title,
+            title_source=new.title_source if title is not None else None,
+            settings=admitted(new.model) if new.model is not None else None,
             metadata=new.metadata,
             parent=new.parent,
             parent_kind=new.parent_kind,
@@ -312,23 +322,26 @@ def add_session(ledger: Ledger, new: NewSession, owner: str, at: int) -> Session
         row = msgspec.structs.replace(row, compaction=1)
         ledger.put_session(row)
     ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
+    row = guard(ledger, row, at, "owner", owner)
     if new.carried:
         try:
             done = append(ledger, row, new.carried, at)
-        except InvalidMessage as error:  # an image that a message to be copied refers to was purged since it was read
+        # What is to be copied was erased, or an image in it was purged, since it was read.
+        except (ContentErased, InvalidMessage) as error:
             raise KeyMoved(str(error), expected=new.parent, actual=None) from error
         row = ledger.session(row.number)
         ledger.add_change(row.number, row.rev, ChangeKind.APPENDED, 1, done.last_seq)
     return row
 
 
-def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> None:
-    """Point a key at a session; the one it leaves ends if that was its last key."""
+def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason: str = "switch") -> SessionRow:
+    """Point a key at a session, and give its row as it is then; the one it leaves ends if that was its last key."""
     require_text(key, "key")
     bound = ledger.binding(owner, key)
     if bound is not None and bound.session == row.number:
-        return
+        return row
     previous = bound.session if bound is not None else 0
+    row = guard(ledger, row, at, "key", owner, key)
     ledger.put_binding(owner, key, Binding(row.number, previous, at))
     if previous and not ledger.keys(previous):
         left = ledger.session(previous)
@@ -338,3 +351,4 @@ def bind(ledger: Ledger, owner: str, key: str, row: SessionRow, at: int, reason:
             ledger.add_change(previous, left.rev, ChangeKind.TURN_INTERRUPTED)
         left = bump(ledger, left, ended_at=at, end_reason=reason)
         ledger.add_change(previous, left.rev, ChangeKind.ENDED)
+    return row

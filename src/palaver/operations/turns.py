@@ -24,6 +24,7 @@ from palaver.operations.base import (
     open_session,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.lifting import lift, retried_as, retry_cut
 from palaver.operations.ranges import cut_range, merged
 from palaver.operations.sessions import NewSession, add_session, bind
 from palaver.rows import ChangeKind, Draft, Holder, SessionRow, TurnRow, TurnState
@@ -91,7 +92,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
     """JSON of the budget of the turn's window, kept for whoever goes on with the turn."""
 
     def apply(self, ledger: Ledger) -> Begun:
-        mine = self._mine(ledger)
+        mine = self.running_already(ledger)
         if mine is not None:
             return mine
         row, previous, first_contact = self._session(ledger)
@@ -106,7 +107,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
             interrupt(ledger, row, running, self.at)
         return self._begin(ledger, row, first_contact=first_contact)
 
-    def _mine(self, ledger: Ledger) -> Begun | None:
+    def running_already(self, ledger: Ledger) -> Begun | None:
         """The turn that this very operation began before, where its answer was lost."""
         row: SessionRow | None
         if self.key is not None:
@@ -133,7 +134,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
                 msg = f"key {self.key!r} points at no session any more: read it again and retry"
                 raise KeyMoved(msg, expected=self.session_id, actual=None)
             row = add_session(ledger, self.create, owner, self.at)
-            bind(ledger, owner, self.key, row, self.at)
+            row = bind(ledger, owner, self.key, row, self.at)
             return row, 0, True
         row = ledger.session(binding.session)
         if row.id != self.session_id:
@@ -151,6 +152,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         """What to answer if the message is stored already, in this session or in the one before."""
         seq = ledger.message_seq(row.number, message_id)
         if seq is not None:
+            seq = retried_as(ledger.cuts(row.number), seq)
             append(ledger, row, (draft,), self.at)  # the same id: checks the content and stores nothing
             if any(
                 c.kind == "rollback" and not c.lifted and c.from_seq <= seq <= c.through_seq
@@ -162,6 +164,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         if previous:
             seq = ledger.message_seq(previous, message_id)
             old = ledger.session(previous)
+            seq = retried_as(ledger.cuts(previous), seq) if seq is not None else None
             turn = _turn_of(ledger, old, seq) if seq is not None else None
             if seq is not None and turn is not None and turn.state == "finished":
                 append(ledger, old, (draft,), self.at)
@@ -381,10 +384,14 @@ class Finish(Operation, frozen=True, kw_only=True, tag="finish"):
             anchor=self.anchor or turn.anchor,
             reason=self.reason,
             calibration=self.calibration or turn.calibration,
+            usage=msgspec.json.encode(self.usage).decode() if self.usage is not None else None,
         )
         first = done.last_seq - len(done.seqs) + 1 if done.fresh else 0
         if self.state == "rolled_back":
             row, first = self._roll_back(ledger, row, turn)
+            retried = retry_cut(ledger.cuts(number), turn)
+            if retried is not None:  # what was to be answered again has the answer that it had
+                row, _ = lift(ledger, row, retried)
         ledger.add_change(number, row.rev, _ENDS[self.state], first, done.last_seq if first else 0)
         return Finished(done, ledger.queued(number))
 

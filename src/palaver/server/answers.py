@@ -15,10 +15,10 @@ from palaver.formats import Rendered, wires
 from palaver.info import Notice, SessionInfo, Summary
 from palaver.keys import Origin
 from palaver.media import has_media, set_aside
-from palaver.model import Message
+from palaver.model import Message, Usage
 from palaver.search import SearchHit
 from palaver.server.reading import Cleaned
-from palaver.stores.base import Change
+from palaver.stores.base import Change, UsageLine
 from palaver.window import Omitted, Window
 
 __all__ = [
@@ -40,6 +40,8 @@ __all__ = [
     "SessionDocument",
     "SessionPage",
     "TurnDocument",
+    "UsageDocument",
+    "UsageReport",
     "Versions",
     "WindowAnswer",
     "WindowDocument",
@@ -49,6 +51,7 @@ __all__ = [
     "require_wire",
     "session_document",
     "turn_document",
+    "usage_document",
     "window_document",
 ]
 
@@ -152,6 +155,8 @@ class TurnDocument(_Answer, frozen=True, kw_only=True):
     """The section for the system prompt: where this conversation takes place."""
     message: Message | None
     reply: Message | None
+    usage: Usage | None
+    """What was reported when the turn was finished."""
     messages: tuple[Message, ...]
     """What the turn stored: of a turn that is over all of it, else what this request knows of."""
     window: WindowDocument | None
@@ -252,6 +257,21 @@ class OpenTurns(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[OpenTurnDocument, ...]
 
 
+class UsageDocument(UsageLine, frozen=True, kw_only=True, omit_defaults=False):
+    """What was used; the session, owner, day or model is null where the line sums several up."""
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used: days in order, of other things those with most tokens first."""
+
+    lines: tuple[UsageDocument, ...]
+
+
+def usage_document(line: UsageLine) -> UsageDocument:
+    """A line as the API shows it."""
+    return UsageDocument(**msgspec.structs.asdict(line))
+
+
 class Events(msgspec.Struct, frozen=True, kw_only=True):
     """Committed changes after a cursor: every one once, in order within each session."""
 
@@ -338,6 +358,7 @@ def turn_document(
         context=turn.context,
         message=named(turn.message) if turn.message is not None else None,
         reply=named(turn.reply) if turn.reply is not None else None,
+        usage=turn.usage,
         messages=tuple(map(named, turn.messages)),
         window=None if window is None else window_document(window),
         waiting=turn.waiting if ending else UNSET,

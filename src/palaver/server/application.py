@@ -26,7 +26,7 @@ from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.guard import Guard, own_names
 from palaver.server.limits import Limits
-from palaver.server.openapi import OWNER_HEADER, document
+from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
@@ -59,6 +59,7 @@ def app(
     allowed_hosts: tuple[str, ...] = (),
     sweep_every: timedelta | None = None,
     sweep_policy: SweepPolicy | None = None,
+    workers: int | None = None,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -67,6 +68,8 @@ def app(
     `localhost`, `127.0.0.1` and `[::1]`: a request under any other name is refused.
 
     With `sweep_every` it sweeps by itself, by `sweep_policy` (see `SessionManager.sweep`), as long as it runs.
+    `workers` is how many processes serve the application together (None: what the environment's WEB_CONCURRENCY says,
+    as uvicorn and gunicorn take it): with more than one there are no incognito sessions.
 
     Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
     """
@@ -97,7 +100,14 @@ def app(
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
+    made.state.processes = _processes() if workers is None else workers
     return made
+
+
+def _processes() -> int:
+    """How many processes the environment asks a server for."""
+    said = os.environ.get("WEB_CONCURRENCY", "")
+    return int(said) if said.isdecimal() and said.isascii() else 1
 
 
 def _routes(limits: Limits) -> list[Route]:
@@ -214,7 +224,7 @@ def _text(name: str, value: str) -> str:
 
 def _owned(request: Request) -> AsyncSessionManager:
     """The sessions of the owner that the request names; of all owners where it names none."""
-    sessions: AsyncSessionManager = request.app.state.sessions
+    sessions = _kept(request)
     given = request.headers.getlist(OWNER_HEADER)
     if not given:
         return sessions
@@ -226,6 +236,23 @@ def _owned(request: Request) -> AsyncSessionManager:
         detail = f"{OWNER_HEADER} is one name of 1 to {MAX_OWNER_BYTES} bytes without control characters"
         raise problem("bad-request", detail, path=OWNER_HEADER)
     return sessions.for_owner(owner)
+
+
+def _kept(request: Request) -> AsyncSessionManager:
+    """All sessions of the store; where the request asks for it, those in memory alone."""
+    sessions: AsyncSessionManager = request.app.state.sessions
+    said = request.headers.get(INCOGNITO_HEADER, "false").lower()
+    if said not in {"true", "false"}:
+        raise problem("bad-request", f"{INCOGNITO_HEADER} is {said!r}; it is true or false", path=INCOGNITO_HEADER)
+    if said == "false":
+        return sessions
+    if request.app.state.processes > 1:
+        detail = (
+            f"this server has {request.app.state.processes} processes, and an incognito session is in the memory of "
+            "one alone: the next request would not find it. Run a server with one process for them"
+        )
+        raise problem("incognito-unavailable", detail, path=INCOGNITO_HEADER)
+    return sessions.incognito()
 
 
 def _unexpected(each: Endpoint, error: Exception) -> Problem:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from palaver.endpoints import ModelSettings
 from palaver.errors import InvalidMessage
 from palaver.formats import parse
 from palaver.keys import Origin
@@ -39,6 +40,7 @@ __all__ = [
     "ReplaceWireMessages",
     "ResumeKey",
     "RetainSession",
+    "RetrySession",
     "RewindSession",
     "TruncateSession",
     "WithdrawSummary",
@@ -86,7 +88,7 @@ class ResumeKey(KeyBody, frozen=True, kw_only=True):
     """Points a key at a session that exists."""
 
     session_id: str
-    """Its id or alias."""
+    """Its id, alias or title, or the beginning of a title or id that no other has."""
 
 
 class CreateSession(_Target, frozen=True, kw_only=True):
@@ -110,6 +112,12 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """Merged into the session's metadata, one level deep; null removes a key."""
     title: Said | UnsetType | None = UNSET
     """New to the owner; null takes the title away."""
+    title_source: Literal["user", "generated"] | UnsetType = UNSET
+    """With a title: a generated one changes nothing where the session has a title of the user's own."""
+    title_numbered: bool | UnsetType = UNSET
+    """With a title: where another session has it, take it with the next number that is free."""
+    model: ModelSettings | UnsetType | None = UNSET
+    """Which model answers, and where it is, with its key by name; null takes it away."""
     tags: tuple[Said, ...] | UnsetType = UNSET
     """These, and no others."""
     archived: bool | UnsetType = UNSET
@@ -118,8 +126,11 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """Whether it is kept from being archived or expired by age."""
 
     def __post_init__(self) -> None:
+        if self.title is UNSET and not (self.title_source is UNSET and self.title_numbered is UNSET):
+            msg = "title_source and title_numbered say how to take a title: give title too"
+            raise ValueError(msg)
         if not self.changes():
-            msg = "nothing is to be changed: give metadata, title, tags, archived or pinned"
+            msg = "nothing is to be changed: give metadata, title, model, tags, archived or pinned"
             raise ValueError(msg)
 
     def changes(self) -> dict[str, Any]:
@@ -189,6 +200,13 @@ class _View(Body, frozen=True, kw_only=True):
     max_turns: Positive | None = None
     render: Wire | None = None
     """Wire format, such as `openai_chat`: the answer's `payload` is ready for that provider."""
+
+
+class RetrySession(_View, frozen=True, kw_only=True):
+    """Answers the newest message of the user again."""
+
+    lease_seconds: LeaseSeconds | None = None
+    """How long the turn keeps the session without a sign of life; null: the server's setting."""
 
 
 class _Begin(_View, frozen=True, kw_only=True):

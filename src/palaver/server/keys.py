@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palaver.server import bodies
 from palaver.server.answers import SessionDocument
-from palaver.server.lookup import session_named
+from palaver.server.lookup import session_meant
 from palaver.server.revisions import shown
 from palaver.server.table import Answer, Call, Endpoint
 
@@ -26,7 +26,7 @@ async def reset_key(call: Call) -> Answer:
 async def resume_key(call: Call) -> Answer:
     """Point a key at a session that exists."""
     body: bodies.ResumeKey = call.body
-    session = await session_named(call.sessions, body.session_id)
+    session = await session_meant(call.sessions, body.session_id)
     return await shown(await call.sessions.resume(body.target or "", session.id), call)
 
 
@@ -66,7 +66,7 @@ ENDPOINTS = (
         {200: "The session."},
         SessionDocument,
         bodies=(bodies.ResumeKey,),
-        problems=_FOUND,
+        problems=(*_FOUND, "session-ambiguous"),
         example={"origin": _ORIGIN, "session_id": "trip-to-rome"},
     ),
 )

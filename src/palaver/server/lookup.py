@@ -7,7 +7,7 @@ from palaver.errors import InvalidKey, SessionNotFound
 from palaver.keys import parse_key
 from palaver.server.table import Call
 
-__all__ = ["session_named", "session_of"]
+__all__ = ["session_meant", "session_named", "session_of"]
 
 
 async def session_of(call: Call) -> AsyncSession:
@@ -21,6 +21,17 @@ async def session_named(sessions: AsyncSessionManager, reference: str) -> AsyncS
         return await sessions.get(reference)
     except SessionNotFound as error:
         if not await _is_key(sessions, reference):
+            raise
+        msg = f"{error}; a key is looked up with POST /v1/keys/resolve"
+        raise SessionNotFound(msg) from error
+
+
+async def session_meant(sessions: AsyncSessionManager, name: str) -> AsyncSession:
+    """The session that a person means; see `AsyncSessionManager.find`. Raises as that, and as `session_named` does."""
+    try:
+        return await sessions.find(name)
+    except SessionNotFound as error:
+        if not await _is_key(sessions, name):
             raise
         msg = f"{error}; a key is looked up with POST /v1/keys/resolve"
         raise SessionNotFound(msg) from error

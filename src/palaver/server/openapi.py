@@ -16,6 +16,7 @@ from palaver.server.table import Endpoint, NoQuery
 __all__ = ["document", "route_table"]
 
 OWNER_HEADER = "Palaver-Owner"
+INCOGNITO_HEADER = "Palaver-Incognito"
 _NAME = {"schema": {"type": "string"}, "description": "As `id` said."}
 _PATH = {
     "session_id": {"schema": {"type": "string"}, "description": "Percent-encoded where it holds a slash."},
@@ -48,7 +49,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "parameters": {"Owner": _owner()},
+            "parameters": {"Owner": _owner(), "Incognito": _incognito()},
             "responses": {"Problem": _problem("Something went wrong; `type` says what.", schemas)},
         },
     }
@@ -61,6 +62,16 @@ def _owner() -> dict[str, Any]:
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": 256},
         "description": "Whose sessions are meant; others are not found. Without it, the operator's view of all.",
+    }
+
+
+def _incognito() -> dict[str, Any]:
+    return {
+        "name": INCOGNITO_HEADER,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "description": "true: the conversations that are in the server's memory alone, and no others.",
     }
 
 
@@ -77,6 +88,7 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
     ]
     if each.path.startswith("/v1/"):
         parameters.append({"$ref": "#/components/parameters/Owner"})
+        parameters.append({"$ref": "#/components/parameters/Incognito"})
     if parameters:
         out["parameters"] = parameters
     if each.bodies:

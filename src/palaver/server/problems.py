@@ -10,14 +10,17 @@ import msgspec
 from starlette.responses import Response
 
 from palaver.errors import (
+    ContentErased,
     CorruptRecord,
     CounterUnavailable,
+    CredentialRefused,
     CursorExpired,
     InvalidKey,
     InvalidMessage,
     MediaNotFound,
     PalaverError,
     SchemaMismatch,
+    SessionAmbiguous,
     SessionBusy,
     SessionConflict,
     SessionEnded,
@@ -30,6 +33,7 @@ from palaver.errors import (
     TurnLost,
     UnsupportedFormat,
 )
+from palaver.info import SessionName
 
 __all__ = ["KINDS", "Problem", "ProblemError", "answer", "of_error", "problem"]
 
@@ -51,6 +55,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the write: `not_written`, or `unknown`: then send it again with the same message id."""
     expected: Any = msgspec.UNSET
     actual: Any = msgspec.UNSET
+    candidates: tuple[SessionName, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of an ambiguous name: the sessions that it may mean, with their ids and titles."""
     began_at: datetime | msgspec.UnsetType = msgspec.UNSET
     """Of a busy session: when the turn began that runs in it."""
     expires_at: datetime | msgspec.UnsetType = msgspec.UNSET
@@ -73,6 +79,7 @@ class Kind(msgspec.Struct, frozen=True):
 _STATUS: dict[type[PalaverError], int] = {
     SessionNotFound: 404,
     SessionBusy: 409,
+    SessionAmbiguous: 409,
     SessionConflict: 409,
     SessionEnded: 409,
     MediaNotFound: 404,
@@ -80,6 +87,8 @@ _STATUS: dict[type[PalaverError], int] = {
     CursorExpired: 410,
     InvalidKey: 422,
     InvalidMessage: 422,
+    ContentErased: 410,
+    CredentialRefused: 422,
     UnsupportedFormat: 422,
     CorruptRecord: 500,
     CounterUnavailable: 500,
@@ -116,6 +125,7 @@ _OWN = (
     Kind("not-found", 404, "There is nothing at this path."),
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),
     Kind("precondition-failed", 412, "The session has changed: read it again, and send its new ETag."),
+    Kind("incognito-unavailable", 409, "This server keeps no incognito sessions: it has several processes."),
     Kind("body-too-large", 413, "The body is larger than the server takes."),
     Kind("unsupported-media-type", 415, "Bodies are JSON: send Content-Type: application/json."),
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),
@@ -166,6 +176,8 @@ def of_error(error: PalaverError, *, path: str | None = None) -> Problem:
         fields["path"] = path
     if isinstance(error, SessionConflict) and (error.expected is not None or error.actual is not None):
         fields["expected"], fields["actual"] = error.expected, error.actual
+    if isinstance(error, SessionAmbiguous):
+        fields["candidates"] = error.candidates
     if isinstance(error, StoreError):
         fields["outcome"] = error.outcome
         if error.outcome == "unknown":  # the status must not promise that nothing was written

@@ -51,22 +51,23 @@ async def fork_session(call: Call) -> Answer:
 async def rewind_session(call: Call) -> Answer:
     """Take back the newest turns."""
     body: bodies.RewindSession = call.body or bodies.RewindSession()
-    async with _rewritten(call) as session:
-        taken = await session.rewind(body.turns)
+    async with _rewritten(call) as session, guarded(call, session) as expected:
+        taken = await session.rewind(body.turns, expected_rev=expected)
     return Answer(Rewound(messages=tuple(taken)), headers=await tagged(session))
 
 
 async def redo_session(call: Call) -> Answer:
     """Bring back what the last change took."""
-    session = await session_of(call)
-    return Answer(await session.redo(), headers=await tagged(session))
+    async with _rewritten(call) as session, guarded(call, session) as expected:
+        done = await session.redo(expected_rev=expected)
+    return Answer(done, headers=await tagged(session))
 
 
 async def truncate_session(call: Call) -> Answer:
     """Keep what stands at or before a position."""
     body: bodies.TruncateSession = call.body
-    async with _rewritten(call) as session:
-        await session.truncate(after=body.after)
+    async with _rewritten(call) as session, guarded(call, session) as expected:
+        await session.truncate(after=body.after, expected_rev=expected)
     return await shown(session, call)
 
 
@@ -155,7 +156,8 @@ ENDPOINTS = (
         Rewound,
         bodies=(bodies.RewindSession,),
         body_required=False,
-        problems=_WRITTEN,
+        problems=(*_WRITTEN, "session-conflict", "precondition-failed"),
+        headers=_IF_MATCH,
         example={"turns": 1},
     ),
     Endpoint(
@@ -166,7 +168,8 @@ ENDPOINTS = (
         redo_session,
         {200: "The range that is live again."},
         Redone,
-        problems=(*_FOUND, "session-ended", "session-conflict"),
+        problems=(*_WRITTEN, "session-conflict", "precondition-failed"),
+        headers=_IF_MATCH,
     ),
     Endpoint(
         "POST",
@@ -177,7 +180,8 @@ ENDPOINTS = (
         _NOW,
         SessionDocument,
         bodies=(bodies.TruncateSession,),
-        problems=_WRITTEN,
+        problems=(*_WRITTEN, "session-conflict", "precondition-failed"),
+        headers=_IF_MATCH,
         example={"after": 4},
     ),
     Endpoint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.server import compaction, keys, rewriting, search, service, sessions, turns, upkeep
+from palaver.server import compaction, keys, removal, retrying, rewriting, search, service, sessions, turns, upkeep
 
 __all__ = ["ENDPOINTS"]
 
@@ -11,6 +11,8 @@ ENDPOINTS = (
     *sessions.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
+    *retrying.ENDPOINTS,
+    *removal.ENDPOINTS,
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -10,7 +11,8 @@ from msgspec import Meta
 
 import palaver
 from palaver.errors import SessionNotFound
-from palaver.server.answers import Events, Health
+from palaver.flows.usage import By
+from palaver.server.answers import Events, Health, UsageReport, usage_document
 from palaver.server.limits import MAX_PAGE
 from palaver.server.table import Answer, Call, Endpoint
 from palaver.stores.base import Stats
@@ -24,7 +26,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Which changes to read."""
 
     after: str | None = None
-    """The cursor that the answer before ended with; without it, from the beginning."""
+    """The cursor that the answer before gave; without it, from the beginning."""
     limit: EventCount = 100
     session_id: str | None = None
 
@@ -33,7 +35,26 @@ async def events(call: Call) -> Answer:
     """Committed changes after a cursor."""
     query: EventQuery = call.query
     found = await call.sessions.events(query.after, limit=query.limit, session_id=query.session_id)
-    return Answer(Events(events=tuple(found), cursor=found[-1].cursor if found else query.after))
+    return Answer(Events(events=tuple(found), cursor=found.cursor))
+
+
+class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which usage, and summed up by what."""
+
+    by: By | None = None
+    """Without it, a line for each session, day and model."""
+    session_id: str | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    """From this day (UTC) on."""
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    """Before this day (UTC)."""
+
+
+async def usage(call: Call) -> Answer:
+    """What was used."""
+    query: UsageQuery = call.query
+    lines = await call.sessions.usage(session_id=query.session_id, since=query.since, until=query.until, by=query.by)
+    return Answer(UsageReport(lines=tuple(map(usage_document, lines))))
 
 
 async def stats(call: Call) -> Answer:
@@ -59,6 +80,16 @@ ENDPOINTS = (
         Events,
         query=EventQuery,
         problems=("cursor-expired",),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/usage",
+        "readUsage",
+        "What was used, and what it cost as far as that is known; summed up by model, owner, day or session.",
+        usage,
+        {200: "A line for each."},
+        UsageReport,
+        query=UsageQuery,
     ),
     Endpoint(
         "GET",

@@ -25,7 +25,7 @@ from palaver.server.answers import (
 )
 from palaver.server.bodies import Positive
 from palaver.server.limits import MAX_PAGE
-from palaver.server.lookup import session_of
+from palaver.server.lookup import session_meant, session_of
 from palaver.server.messages import Count
 from palaver.server.reach import session_handle, set_info
 from palaver.server.revisions import guarded, shown
@@ -33,6 +33,7 @@ from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
+MAX_NAME = 1_000
 PageSize: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 
 
@@ -47,6 +48,23 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     include_ended: bool = True
     include_empty: bool = False
     include_hidden: bool = False
+    platform: str | None = None
+    """Only sessions that began there; `agent` and `account` likewise."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    title: str | None = None
+    """What the title says somewhere, whatever its case."""
+    pinned: bool | None = None
+    archived: bool | None = None
+    """true: only archived ones."""
+
+
+class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which session is meant."""
+
+    name: Annotated[str, Meta(max_length=MAX_NAME)]
+    """Its id, alias or title, or the beginning of a title or id."""
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +111,12 @@ async def get_session(call: Call) -> Answer:
     if known.strip() == "*" or answer.headers["ETag"] in [each.strip().removeprefix("W/") for each in known.split(",")]:
         return Answer(None, 304, answer.headers)
     return answer
+
+
+async def find_session(call: Call) -> Answer:
+    """The session that a person means."""
+    query: NameQuery = call.query
+    return await shown(await session_meant(call.sessions, query.name), call)
 
 
 async def patch_session(call: Call) -> Answer:
@@ -197,15 +221,26 @@ ENDPOINTS = (
         headers={"If-None-Match": "ETags that the caller knows the session by."},
     ),
     Endpoint(
+        "GET",
+        "/v1/find",
+        "findSession",
+        "The session that a person means: by id, alias or title, or how a title or id begins.",
+        find_session,
+        {200: "The session."},
+        SessionDocument,
+        query=NameQuery,
+        problems=(*_FOUND, "session-ambiguous"),
+    ),
+    Endpoint(
         "PATCH",
         "/v1/sessions/{session_id}",
         "patchSession",
-        "Change its title, tags or metadata (merged; null removes a key), archive it or pin it.",
+        "Change its title, model, tags or metadata (merged; null removes a key), archive it or pin it.",
         patch_session,
         {200: "The session as it is now."},
         SessionDocument,
         bodies=(bodies.PatchSession,),
-        problems=(*_FOUND, "session-conflict", "invalid-key", "precondition-failed"),
+        problems=(*_FOUND, "session-conflict", "invalid-key", "credential-refused", "precondition-failed"),
         example={"title": "Trip to Rome", "metadata": {"mood": "curious"}},
         headers={"If-Match": "The ETag that the session had; its messages may have grown meanwhile."},
     ),

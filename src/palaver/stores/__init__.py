@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from palaver.stores.base import CONTRACT_VERSION, Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.findings import Finding
+from palaver.stores.base import CONTRACT_VERSION, Change, ChangePage, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.urls import open_store
 
 __all__ = [
     "CONTRACT_VERSION",
     "Change",
+    "ChangePage",
     "Finding",
     "OpenTurn",
     "SessionQuery",

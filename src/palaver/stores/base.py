@@ -17,20 +17,26 @@ from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
+from palaver.backups import Backup
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import PalaverError
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.findings import Finding, Progress, Repaired
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import TurnRow
+from palaver.rows import SessionRow, TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
+from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.window import Tail
 
 __all__ = [
     "CONTRACT_VERSION",
     "Change",
+    "ChangePage",
+    "Erasable",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -58,6 +64,22 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     include_empty: bool = False
     include_hidden: bool = False
     include_deleted: bool = False
+    platform: str | None = None
+    """Where it began, as `agent` and `account` too."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    title: str | None = None
+    """What its title says somewhere, folded by `titles.folded`."""
+    pinned: bool | None = None
+    archived: bool | None = None
+    """True: only archived ones. None: as `include_archived` has it."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether sessions are asked for by what only a look at each of them tells."""
+        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived)
+        return any(each is not None for each in asked)
 
 
 class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,15 +106,25 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     through_seq: int = 0
 
 
-class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a session used on one UTC day with one model."""
+class ChangePage(list[Change]):
+    """Changes, in order; `cursor` is where to go on, also where none of what came was asked for."""
 
-    session_id: str
-    owner: str
-    day: str
+    cursor: str = "0"
+
+
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a session used on one UTC day with one model; or, summed up, what all of one of these used."""
+
+    session_id: str | None = None
+    """This, the owner, the day and the model: None where the line sums several up."""
+    owner: str | None = None
+    day: str | None = None
     """ISO date."""
-    model: str
+    model: str | None = None
+    """Empty for calls of a model that nobody named."""
     calls: int
+    priced_calls: int = 0
+    """Of how many calls the cost is known: `usage.cost` is theirs."""
     usage: Usage
 
 
@@ -106,16 +138,22 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     owners: int
     size_bytes: int
     usage: Usage
+    calls: int = 0
+    priced_calls: int = 0
+    """Of how many calls the cost is known: `usage.cost` is theirs, and None where it is none."""
     schema: int
     codec: int
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that `check` found wrong."""
+class Erasable(msgspec.Struct, frozen=True):
+    """A session as an erasure looks at it: deleted or not, and whoever's it is."""
 
-    kind: Literal["corrupt", "count", "orphan", "lineage", "index", "media", "store", "todo"]
-    where: str
-    detail: str
+    row: SessionRow
+    last_seq: int
+    keys: tuple[tuple[str, str], ...]
+    """Owner and key of each."""
+    first_kind: int | None
+    """Kind of its first message, which is a copy where any is; None: that is not stored, and nothing is known."""
 
 
 class Store(ABC):
@@ -125,6 +163,9 @@ class Store(ABC):
     """What to call it in messages: its URL without secrets."""
     local: bool = True
     """Whether short reads and commits take well under a millisecond, so that an event loop may wait for them."""
+
+    wakes: Wakes
+    """Woken by each commit of this process and by `close`."""
 
     # ------------------------------------------------------------------ writing
     @abstractmethod
@@ -166,6 +207,14 @@ class Store(ABC):
     @abstractmethod
     def named(self, owner: str | None, alias: str) -> str | None:
         """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
+
+    @abstractmethod
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        """Sessions whose title, folded by `titles.folded`, or whose id begins with `text`, in the order of that.
+
+        Of one owner, or (None) of all; deleted ones are left out, ended, archived and hidden ones are not. Read off an
+        index: its cost follows from `limit`, not from how many sessions there are.
+        """
 
     @abstractmethod
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
@@ -224,7 +273,11 @@ class Store(ABC):
 
     @abstractmethod
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
-        """Sessions, newest activity first (to the second). `usage` is not filled in."""
+        """Sessions, newest activity first (to the second). `usage` is not filled in.
+
+        Where the query is `narrowed`, sessions are looked through in that order until the page is full: its cost
+        follows from how many of them are as wanted.
+        """
 
     @abstractmethod
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
@@ -233,10 +286,12 @@ class Store(ABC):
     @abstractmethod
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         """Committed operations after a cursor, in order within each session; None: from the beginning.
 
-        Every committed change once, none skipped. Raises CursorExpired if the feed was pruned past the cursor.
+        Every committed change once, none skipped. `cursor` of the page lies behind everything that was looked at:
+        whoever asks for one quiet session goes on from there, and does not look at the same again. Raises CursorExpired
+        if the feed was pruned past the cursor.
         """
 
     # ------------------------------------------------------------------ copying
@@ -323,13 +378,83 @@ class Store(ABC):
         """How much the store holds."""
 
     @abstractmethod
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         """Everything that can be found wrong, without changing anything. An empty list: all is well.
 
-        With an owner: in that owner's sessions only.
+        With an owner: in that owner's sessions only; with a session's id: in that one, which may be deleted. Of each
+        problem of `palaver.findings` at most 100 are listed, and the others counted. `notes`: also what is no fault.
+        `progress` is told how far it has come. Whatever is wrong, it does not raise but for SessionNotFound, and where
+        the store cannot be read at all.
+        """
+
+    @abstractmethod
+    def repair(self, now: datetime) -> list[Repaired]:
+        """Mend what `check` finds and `PROBLEMS` says can be mended; what was done, problem by problem.
+
+        Each problem is one transaction. Nothing that can be read is removed; what cannot be decoded is set aside first.
+        Twice is as once. What is done to a session is told in the feed. What is not mended there stays, and is said.
+        """
+
+    # ------------------------------------------------------------------ copies
+    @abstractmethod
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store, as it is at one moment, to a file that does not exist yet, while writers go on.
+
+        `path` may be a directory; None: the store's own place for backups. What was acknowledged before this began is
+        in it. It is compared with the store, checked (unless not `sound`: as it is, whatever is wrong with it), synced,
+        and only then has its name, for this user alone. The store remembers it. `keep`: how many of its backups in that
+        directory stay.
+
+        Raises FileExistsError, StoreFull, StoreUnavailable; also for a store that outlives nothing.
+        """
+
+    @abstractmethod
+    def backups(self) -> list[Backup]:
+        """The backups that were made of this store and are still there, the oldest first."""
+
+    # ------------------------------------------------------------------ erasing
+    @abstractmethod
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        """Sessions with numbers above `after`, in order; deleted, hidden and purged ones too."""
+
+    @abstractmethod
+    def erasures(self) -> list[Erasure]:
+        """Every erasure, oldest first. One without `ended_at` was interrupted, or is under way."""
+
+    @abstractmethod
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        """Which of these marks (`palaver.erasure.marks_of`) are those of something that was erased."""
+
+    @abstractmethod
+    def scrub(self) -> ScrubReport:
+        """Leave nothing of what was removed: not in free space, not in the search index, not in logs. May take long.
+
+        Where it cannot be finished (somebody reads, no room), the answer says why; doing it again is safe.
         """
 
     # ------------------------------------------------------------------ life
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, as far as it can tell."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Finish what is under way, release everything, and refuse what comes later with StoreClosed. Idempotent."""

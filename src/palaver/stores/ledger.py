@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from palaver.erasure import Erasure, keyed
 from palaver.errors import InvalidMessage, PalaverError
 from palaver.operations import Ledger, Operation
 from palaver.records import ImportMark
@@ -102,7 +103,7 @@ class CachedLedger(Ledger, ABC):
         self.heads: Table[int, Head] = table(self._load_head)
         self.bindings: Table[tuple[str, str], Binding] = table(self._load_binding)
         self.bound: Table[int, tuple[tuple[str, str], ...]] = table(self._load_keys)
-        self.aliases: Table[tuple[str, str], int] = table(self._load_alias)
+        self.aliases_by_name: Table[tuple[str, str], int] = table(self._load_alias)
         self.titles: Table[tuple[str, str], int] = table(self._load_titled)
         self.messages: Table[tuple[int, int], StoredMessage] = table(self._load_message)
         self.message_ids: Table[tuple[int, str], int] = table(self._load_message_seq)
@@ -118,6 +119,10 @@ class CachedLedger(Ledger, ABC):
         self.compaction_lists: Table[int, tuple[CompactionRow, ...]] = table(self._load_compactions)
         self.usage_rows: Table[tuple[int, int, str], UsageRow] = table(self._load_usage)
         self.import_marks: Table[int, ImportMark] = table(self._load_import_mark)
+        self.erasures: Table[str, Erasure] = table(self._load_erasure)
+        self.secrets: Table[str, bytes] = table(self._load_secret)
+        """At most one, under the empty name."""
+        self.erased: Table[bytes, int] = table(self._load_erased)
         self.changes: list[ChangeRow] = []
         self.purges: list[tuple[int, int, int]] = []
         self.gone: list[int] = []
@@ -179,6 +184,7 @@ class CachedLedger(Ledger, ABC):
         self.version_lists.rows.clear()
         self.media_refs.rows.clear()
         self.blobs.rows.clear()
+        self.erased.rows.clear()
         self._trims += 1
         if self._trims % 64 == 0 and sum(len(t.rows) for t in self._tables) > _CACHED_ROWS:
             self.forget()
@@ -196,10 +202,12 @@ class CachedLedger(Ledger, ABC):
 
     def doubt(self) -> None:
         """Forget what another process may have changed; which session has which number is no such thing."""
-        known = self.numbers.rows
+        known, secret = self.numbers.rows, self.secrets.rows.get("")
         self.numbers.rows = {}
         self.forget()
         self.numbers.rows = known
+        if secret is not None:  # once made, it stays
+            self.secrets.rows[""] = secret
 
     # ------------------------------------------------------------------ the Ledger protocol
     def now(self, at: int) -> int:
@@ -269,11 +277,11 @@ class CachedLedger(Ledger, ABC):
         return self.bound.get(number) or ()
 
     def alias(self, owner: str, alias: str) -> int | None:
-        number = self.aliases.get((owner, alias))
+        number = self.aliases_by_name.get((owner, alias))
         return None if number in self.gone else number
 
     def put_alias(self, owner: str, alias: str, number: int) -> None:
-        self.aliases.put((owner, alias), number)
+        self.aliases_by_name.put((owner, alias), number)
 
     def titled(self, owner: str, title: str) -> int | None:
         return self.titles.get((owner, title))
@@ -354,8 +362,8 @@ class CachedLedger(Ledger, ABC):
             self.message_ids.put(ids, None)
         for place in [k for k in self.turns.rows if k[0] == number]:
             self.turns.put(place, None)
-        for name in [k for k, to in self.aliases.rows.items() if to == number]:
-            self.aliases.put(name, None)
+        for name in [k for k, to in self.aliases_by_name.rows.items() if to == number]:
+            self.aliases_by_name.put(name, None)
         self.last_turns.put(number, 0)
         self.queues.put(number, ())
         self.todos.put(number, None)
@@ -422,6 +430,37 @@ class CachedLedger(Ledger, ABC):
     def put_usage(self, row: UsageRow) -> None:
         self.usage_rows.put((row.session, row.day, row.model), row)
 
+    def erasure(self, erasure_id: str) -> Erasure | None:
+        return self.erasures.get(erasure_id)
+
+    def put_erasure(self, row: Erasure) -> None:
+        self.erasures.put(row.id, row)
+
+    def secret(self) -> bytes | None:
+        return self.secrets.get("")
+
+    def put_secret(self, secret: bytes) -> None:
+        self.secrets.put("", secret)
+
+    def erased_at(self, marked: bytes) -> int | None:
+        secret = self.secret()
+        return self.erased.get(keyed(secret, marked)) if secret is not None else None
+
+    def add_erased(self, marked: bytes, at: int) -> None:
+        secret = self.secret()
+        if secret is not None:  # an erasure begins by making one
+            self.erased.put(keyed(secret, marked), at)
+
+    def aliases(self, number: int) -> tuple[tuple[str, str], ...]:
+        fresh = {name: to for name, to in self.aliases_by_name.changed() if to == number}
+        return tuple(sorted({*self._load_aliases(number), *fresh} - self._dropped_aliases()))
+
+    def _dropped_aliases(self) -> set[tuple[str, str]]:
+        return {name for name, to in self.aliases_by_name.changed() if to is None}
+
+    def drop_alias(self, owner: str, alias: str) -> None:
+        self.aliases_by_name.put((owner, alias), None)
+
     def add_change(self, number: int, rev: int, kind: ChangeKind, from_seq: int = 0, through_seq: int = 0) -> None:
         self.changes.append((number, rev, int(kind), from_seq, through_seq))
 
@@ -470,6 +509,16 @@ class CachedLedger(Ledger, ABC):
     def _load_cuts(self, number: int) -> tuple[CutRow, ...] | None: ...
     @abstractmethod
     def _load_compactions(self, number: int) -> tuple[CompactionRow, ...] | None: ...
+    @abstractmethod
+    def _load_erasure(self, erasure_id: str) -> Erasure | None: ...
+    @abstractmethod
+    def _load_secret(self, _name: str) -> bytes | None: ...
+    @abstractmethod
+    def _load_erased(self, mark: bytes) -> int | None:
+        """When what has this keyed mark was erased."""
+
+    @abstractmethod
+    def _load_aliases(self, number: int) -> list[tuple[str, str]]: ...
     @abstractmethod
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None: ...
     @abstractmethod

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from palaver import codec
+from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
-from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.erasure import Erasure, ScrubReport
+from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
+from palaver.findings import Finding, Findings, Progress, Repaired, finding
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.operations.ranges import merged
@@ -35,13 +38,16 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import upkeep, views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.erasing import unfinished
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.searching import Candidate, Found, search_page
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
+from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import EARLIEST, LATEST, SECOND, from_micros, to_micros
+from palaver.titles import folded
 from palaver.window import Tail
 
 __all__ = ["MemoryStore"]
@@ -129,6 +135,18 @@ class _Ledger(CachedLedger):
     def _load_import_mark(self, number: int) -> ImportMark | None:
         return None
 
+    def _load_erasure(self, erasure_id: str) -> Erasure | None:
+        return None
+
+    def _load_secret(self, _name: str) -> bytes | None:
+        return None
+
+    def _load_erased(self, mark: bytes) -> int | None:
+        return None
+
+    def _load_aliases(self, number: int) -> list[tuple[str, str]]:
+        return [name for name, to in self.aliases_by_name.rows.items() if to == number]
+
 
 class MemoryStore(Store):
     """See `palaver.stores.base.Store`. Nothing outlives the process: durable means that the lock was released."""
@@ -139,6 +157,7 @@ class MemoryStore(Store):
         self._lock = threading.RLock()
         self._ledger = _Ledger()
         self._changes: list[ChangeRow] = []
+        self.wakes = Wakes()
         self._pruned = 0
         self._closed = False
 
@@ -170,7 +189,8 @@ class MemoryStore(Store):
                     del ledger.blobs.rows[address]
             self._changes.extend(ledger.changes)
             ledger.flushed()
-            return results
+        self.wakes.wake()
+        return results
 
     # ------------------------------------------------------------------ one session
     def _found(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
@@ -198,6 +218,14 @@ class MemoryStore(Store):
         with self._open() as ledger:
             number = ledger.alias(owner or "", alias)
             return ledger.session(number).id if number is not None else None
+
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        with self._open() as ledger:
+            rows = [r for r in ledger.sessions.rows.values() if r is not None and r.deleted_at is None]
+            named = [(r.id if by == "id" else folded(r.title or ""), r) for r in rows if by == "id" or r.title]
+            found = [(name, r) for name, r in named if name.startswith(text) and owner in {None, r.owner}]
+            found.sort(key=lambda pair: (pair[0], pair[1].number))
+            return [SessionName(id=r.id, title=r.title, owner=r.owner or None) for _, r in found[:limit]]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self._open() as ledger:
@@ -355,6 +383,32 @@ class MemoryStore(Store):
                 blob=ledger.blobs.rows.get if media else None,
             )
 
+    # ------------------------------------------------------------------ erasing
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        with self._open() as ledger:
+            rows = sorted((n, r) for n, r in ledger.sessions.rows.items() if n > after and r is not None)
+            out: list[Erasable] = []
+            for number, row in rows:
+                if (owner is None or row.owner == owner) and (session_id is None or row.id == session_id):
+                    first = ledger.messages.rows.get((number, 1))
+                    kind = first.kind if first is not None else None
+                    out.append(Erasable(row, ledger.head(number).last_seq, ledger.keys(number), kind))
+            return out[:limit]
+
+    def erasures(self) -> list[Erasure]:
+        with self._open() as ledger:
+            return sorted((e for e in ledger.erasures.rows.values() if e is not None), key=lambda e: e.id)
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self._open() as ledger:
+            return {each for each in marks if ledger.erased_at(each) is not None}
+
+    def scrub(self) -> ScrubReport:
+        with self._open():
+            return ScrubReport(done=True)
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._open() as ledger:
@@ -373,10 +427,11 @@ class MemoryStore(Store):
                     and since <= head.last_active
                     and (head.last_active, number) < order
                     and (query.include_deleted or row.deleted_at is None)
-                    and (query.include_archived or not row.archived)
+                    and (query.include_archived or query.archived or not row.archived)
                     and (query.include_hidden or not row.hidden)
                     and (query.include_ended or row.ended_at is None)
                     and (query.include_empty or head.last_seq > 0)
+                    and (not query.narrowed or views.is_wanted(row, query))
                 ):
                     found.append((head.last_active, number))
             found.sort(reverse=True)
@@ -407,21 +462,21 @@ class MemoryStore(Store):
 
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         with self._open() as ledger:
             start = views.position(after)
             if after is not None and start < self._pruned:
                 raise views.expired(after)
-            out: list[Change] = []
-            for position in range(max(start - self._pruned, 0), len(self._changes)):
-                if len(out) >= limit:
-                    break
+            out = ChangePage()
+            position = max(start - self._pruned, 0)
+            while len(out) < limit and position < len(self._changes):
                 number, rev, kind, low, high = self._changes[position]
+                position += 1
                 row = ledger.session(number)
                 if (session_id is None or row.id == session_id) and (owner is None or row.owner == owner):
                     out.append(
                         Change(
-                            cursor=f"{self._pruned + position + 1:x}",
+                            cursor=f"{self._pruned + position:x}",
                             session_id=row.id,
                             rev=rev,
                             kind=ChangeKind(kind).name.lower(),
@@ -429,6 +484,7 @@ class MemoryStore(Store):
                             through_seq=high,
                         )
                     )
+            out.cursor = f"{max(start, self._pruned + position):x}"
             return out
 
     # ------------------------------------------------------------------ searching
@@ -517,17 +573,7 @@ class MemoryStore(Store):
                     and (owner is None or row.owner == owner)
                     and (session_id is None or row.id == session_id)
                 ):
-                    total = views.usage_total([used]) or Usage()
-                    out.append(
-                        UsageLine(
-                            session_id=row.id,
-                            owner=row.owner,
-                            day=views.day_text(used.day),
-                            model=used.model,
-                            calls=used.calls,
-                            usage=total,
-                        )
-                    )
+                    out.append(views.usage_line(row.id, row.owner, used))
             return out
 
     def _used(self) -> list[UsageRow]:
@@ -562,15 +608,31 @@ class MemoryStore(Store):
                     reasoning_tokens=total.reasoning_tokens,
                     cost=total.cost,
                 ),
+                calls=sum(used.calls for used in mine),
+                priced_calls=sum(used.priced for used in mine),
                 schema=0,
                 codec=CODEC_VERSION,
             )
 
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         with self._open() as ledger:
-            out: list[Finding] = []
+            if session_id is not None:
+                asked = ledger.find(session_id)
+                if asked is None or owner not in {None, asked.owner}:
+                    raise SessionNotFound(f"no session {session_id!r}: check the id and the owner")
+            found = Findings(self.name)
+            if owner is None and session_id is None:
+                for each in unfinished(self.erasures()):
+                    found.add(each)
             for number, row in ledger.sessions.rows.items():
-                if row is None or (owner is not None and row.owner != owner):
+                if row is None or owner not in {None, row.owner} or session_id not in {None, row.id}:
                     continue
                 head = ledger.head(number)
                 ranges = live_ranges(merged(ledger.cuts(number)), 1, head.last_seq)
@@ -580,19 +642,48 @@ class MemoryStore(Store):
                     for (n, s), m in ledger.messages.rows.items()
                     if n == number and m is not None
                 ]
-                out += [
-                    Finding(kind="corrupt", where=f"session {row.id} seq {seq}", detail="cannot be decoded")
-                    for seq in decoded(self, row.id, bodies).corrupt
-                ]
+                where = f"session {row.id}"
+                for seq in decoded(self, row.id, bodies).corrupt:
+                    detail = "cannot be decoded"
+                    found.add(finding("message_undecodable", f"{where}, seq {seq}", detail, session_id=row.id, seq=seq))
                 if count != head.message_count:
                     detail = f"it counts {head.message_count} messages and holds {count}"
-                    out.append(Finding(kind="count", where=f"session {row.id}", detail=detail))
+                    found.add(finding("count", where, detail, session_id=row.id))
             given_up = upkeep.todos(ledger, owner, "given_up", from_micros(0))
-            return out + [views.given_up(todo) for todo in given_up]
+            for todo in given_up:
+                if session_id in {None, todo.session_id}:
+                    found.add(views.given_up(todo))
+            return found.all()
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        return []  # nothing but a fault of this module could damage it
+
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        raise StoreUnavailable(
+            f"{self.name} keeps nothing beyond its process, so there is nothing to back up: export its sessions"
+        )
+
+    def backups(self) -> list[Backup]:
+        return []
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
+            self._ledger = _Ledger()  # nothing outlives it, whoever still holds the store
+            self._changes = []
+        self.wakes.wake()
 
 
 def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
@@ -624,7 +715,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         row=portable(row),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
-        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases.rows.items() if to == number)),
+        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases_by_name.rows.items() if to == number)),
         cuts=ledger.cuts(number),
         compactions=ledger.compactions(number),
         queued=ledger.queued(number),

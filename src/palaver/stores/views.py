@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from palaver.endpoints import settings_of
 from palaver.errors import CursorExpired
+from palaver.findings import Finding, finding
 from palaver.info import Hold, LineageKind, SessionInfo, Todo
 from palaver.info import Summary as SummaryInfo
 from palaver.keys import Origin
@@ -18,9 +20,13 @@ from palaver.model import Usage
 from palaver.operations.removal import PURGING
 from palaver.rows import COPY, CompactionRow, Head, Holder, SessionRow, TodoRow, TurnRow, UsageRow
 from palaver.stores import holders
-from palaver.stores.base import Finding
+from palaver.stores.base import UsageLine
 from palaver.sweeping import Standing
 from palaver.times import from_micros, to_micros
+from palaver.titles import folded
+
+if TYPE_CHECKING:
+    from palaver.stores.base import SessionQuery
 
 __all__ = [
     "claimed",
@@ -30,11 +36,14 @@ __all__ = [
     "held",
     "info",
     "is_held",
+    "is_wanted",
     "platform",
     "position",
+    "sources",
     "standing",
     "summary",
     "todo",
+    "usage_line",
     "usage_total",
 ]
 
@@ -43,6 +52,7 @@ _metadata = msgspec.json.Decoder(dict[str, Any])
 _EPOCH = date(1970, 1, 1)
 _CURSOR = re.compile("[0-9a-f]{1,15}")
 NANO = Decimal(10) ** -9
+_SOURCES = 3
 
 
 def info(
@@ -61,6 +71,7 @@ def info(
         owner=row.owner or None,
         keys=keys,
         title=row.title,
+        title_source=cast("Literal['user', 'generated'] | None", row.title_source),
         preview=row.preview,
         origin=_origin.decode(row.origin) if row.origin is not None else None,
         created_at=from_micros(row.created_at),
@@ -80,6 +91,7 @@ def info(
         holds=_holds(row, now) if row.holds else (),
         turn_running=held(turn, now),
         reset_reason=row.reset_reason,
+        model=settings_of(row.settings),
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},
         usage=usage,
         bound_at=from_micros(bound_at) if bound_at is not None else None,
@@ -111,7 +123,7 @@ def claimed(row: TodoRow, now: datetime) -> bool:
 def given_up(todo: Todo) -> Finding:
     """What `check` says of a to-do that failed for the last time."""
     detail = f"its to-do of {todo.made_at:%Y-%m-%d} was given up after {todo.failures} failures: {todo.error}"
-    return Finding(kind="todo", where=f"session {todo.session_id}", detail=detail)
+    return finding("todo_given_up", f"session {todo.session_id}", detail, session_id=todo.session_id)
 
 
 def standing(
@@ -150,6 +162,21 @@ def platform(origin: str | None) -> str | None:
     return _origin.decode(origin).platform if origin is not None else None
 
 
+def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
+    """Whether a session is one that a narrowed query asks for."""
+    origin = _origin.decode(row.origin) if row.origin is not None else None
+    asked = (("platform", query.platform), ("agent", query.agent), ("account", query.account))
+    if any(value is not None and getattr(origin, name, None) != value for name, value in asked):
+        return False
+    title = folded(row.title) if row.title is not None and row.deleted_at is None else None
+    return (
+        (query.tag is None or query.tag in row.tags)
+        and (query.title is None or (title is not None and query.title in title))
+        and query.pinned in {None, row.pinned}
+        and query.archived in {None, row.archived}
+    )
+
+
 def _holds(row: SessionRow, now: datetime) -> tuple[Hold, ...]:
     at = to_micros(now)
     return tuple(Hold(name=name, until=from_micros(until)) for name, until in row.holds if until > at)
@@ -182,7 +209,12 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
     """The sum over days and models; the prompt size and the model are those of the latest. None: nothing recorded."""
     total: list[int] = [0] * 6
     newest: UsageRow | None = None
+    priced = 0
+    known: set[str] = set()
     for row in rows:
+        priced += row.priced
+        if row.cost_source is not None:
+            known.add(row.cost_source)
         for i, n in enumerate(
             (
                 row.input_tokens,
@@ -206,8 +238,29 @@ def usage_total(rows: Iterable[UsageRow]) -> Usage | None:
         reasoning_tokens=total[4],
         prompt_tokens=newest.prompt_tokens,
         model=newest.model or None,
-        cost=total[5] * NANO if total[5] else None,
+        cost=total[5] * NANO if priced else None,
+        cost_source=sources(sorted(known)),
     )
+
+
+def usage_line(session_id: str, owner: str, row: UsageRow) -> UsageLine:
+    """What a session used on one day with one model, as reports have it."""
+    return UsageLine(
+        session_id=session_id,
+        owner=owner,
+        day=day_text(row.day),
+        model=row.model,
+        calls=row.calls,
+        priced_calls=row.priced,
+        usage=usage_total([row]) or Usage(),
+    )
+
+
+def sources(known: Sequence[str]) -> str | None:
+    """Where several costs came from; more than a few are counted."""
+    if len(known) > _SOURCES:
+        return f"{'; '.join(known[:_SOURCES])}; and {len(known) - _SOURCES} more"
+    return "; ".join(known) or None
 
 
 def _recency(row: UsageRow) -> tuple[int, int, str]:

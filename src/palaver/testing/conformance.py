@@ -5,16 +5,20 @@ from __future__ import annotations
 from palaver.testing.base import OpenStore
 from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
+from palaver.testing.doctor import Doctor
+from palaver.testing.erasure import Erasures
 from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
 from palaver.testing.messages import Appends, Batches
+from palaver.testing.naming import Beginnings, Narrowed, NumberedTitles
 from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
 from palaver.testing.redelivery import Redelivery, Retries
 from palaver.testing.removal import Deletions
+from palaver.testing.retrying import Repeats
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
@@ -47,14 +51,20 @@ class StoreConformance(
     Staleness,
     Withdrawals,
     Redos,
+    Repeats,
     Deletions,
     Copies,
+    Erasures,
     Edits,
     Replacements,
     Titles,
+    NumberedTitles,
+    Beginnings,
+    Narrowed,
     Pages,
     Tails,
     Damage,
+    Doctor,
     Feed,
     Search,
     Indexing,

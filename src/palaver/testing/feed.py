@@ -7,6 +7,7 @@ import pytest
 from palaver.errors import CursorExpired
 from palaver.model import Usage, assistant
 from palaver.operations import (
+    Alias,
     Append,
     Bind,
     Compact,
@@ -39,6 +40,7 @@ class Feed(StoreCase):
             (Compact(at=AT, session_id="s", through_seq=2, text="x"), ("compacted", 3, 1, 2)),
             (Cut(at=AT, session_id="s", from_seq=3, through_seq=3, kind="delete"), ("cut", 4, 3, 3)),
             (Bind(at=AT, key="k2", session_id="s"), ("bound", 5, 0, 0)),
+            (Alias(at=AT, session_id="s", alias="y"), ("info", 6, 0, 0)),
         ]
         for operation, told in operations:
             last = drain(store)[-1].cursor
@@ -78,6 +80,49 @@ class Feed(StoreCase):
         assert drain(store, owner="eve") == []
         assert drain(store, session_id="none") == []
         assert drain(store, every[0].cursor, owner="bob") == [c for c in every if c.session_id == "s2"]
+
+    def test_a_cursor_moves_past_what_was_not_asked_for(self, store: Store) -> None:
+        """Whoever reads one quiet session goes on behind what others did, and misses nothing that comes."""
+        create(store, "quiet", "a", owner="ann")
+        first = store.changes(None, session_id="quiet")
+        assert len(first) == 2
+        for n in range(5):
+            create(store, f"s{n}", "b", owner="bob")
+        second = store.changes(first.cursor, session_id="quiet")
+        mine = store.changes(first.cursor, owner="ann")
+        assert second == mine == []
+        assert second.cursor == mine.cursor == store.changes(None)[-1].cursor
+        assert store.changes(second.cursor) == []
+        assert store.changes(second.cursor).cursor == second.cursor
+        append(store, "quiet", "c")
+        assert [c.from_seq for c in store.changes(second.cursor, session_id="quiet")] == [2]
+        assert store.changes(None, limit=3).cursor == store.changes(None)[2].cursor
+        assert store.changes(first.cursor, limit=0).cursor == first.cursor
+        assert store.changes(None, session_id="none").cursor == store.changes(None)[-1].cursor
+
+    def test_an_empty_feed_has_a_cursor(self, store: Store) -> None:
+        """It is behind nothing: all that comes is read from there."""
+        cursor = store.changes(None).cursor
+        assert store.changes(cursor) == []
+        create(store, "s", "a")
+        assert store.changes(cursor) == store.changes(None)
+
+    def test_a_commit_wakes(self, store: Store, open_store: OpenStore) -> None:
+        """Whoever waits in this process is called by each commit and by the store's closing, and by no refusal."""
+        calls: list[int] = []
+        with store.wakes.calling(lambda: calls.append(store.wakes.count)):
+            create(store, "s", "a")
+            assert len(calls) == 2
+            seen = store.wakes.count
+            append(store, "s", "b")
+            store.wakes.wait(seen, 3600)
+            assert len(calls) == 3
+        append(store, "s", "c")
+        assert len(calls) == 3
+        other = open_store()
+        with other.wakes.calling(lambda: calls.append(-1)):
+            other.close()
+        assert calls[-1] == -1
 
     def test_a_reset_is_told_by_both_sessions(self, store: Store) -> None:
         """The one that ended and the one that began, with the turn that was interrupted."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from palaver.errors import SessionNotFound
+from palaver.errors import InvalidKey, SessionNotFound
 from palaver.model import Usage, assistant
 from palaver.operations import Create, Cut, Finish, RecordUsage, Rotate, SetInfo
 from palaver.stores.base import SessionQuery, Stats, Store
@@ -27,6 +27,7 @@ from palaver.testing.material import (
     drafts,
     later,
     new,
+    refused,
 )
 
 __all__ = ["Accounts", "Listings"]
@@ -170,6 +171,27 @@ class Accounts(StoreCase):
         assert store.usage("bob", session_id="s1") == []
         assert [u.day for u in store.usage(None, since=later(12 * HOUR))] == ["2026-03-06"]
         assert len(store.usage(None, since=later(12 * HOUR - 1))) == 3
+
+    def test_a_cost_that_is_not_known_is_not_nothing(self, store: Store) -> None:
+        """A line says of how many calls the cost is known, and whose price the newest was; free is not unknown."""
+        create(store, "s")
+        for usage in (
+            Usage(input_tokens=1, model="m", cost=Decimal("0.5"), cost_source="a list of March"),
+            Usage(input_tokens=2, model="m"),
+            Usage(input_tokens=3, model="m", cost=Decimal("0.25"), cost_source="a list of April"),
+            Usage(input_tokens=4, model="free", cost=Decimal(0), cost_source="the provider"),
+            Usage(input_tokens=5, model="unknown"),
+        ):
+            do(store, RecordUsage(at=AT, session_id="s", usage=usage))
+        lines = {u.model: (u.calls, u.priced_calls, u.usage.cost, u.usage.cost_source) for u in store.usage(None)}
+        assert lines == {
+            "m": (3, 2, Decimal("0.75"), "a list of April"),
+            "free": (1, 1, Decimal(0), "the provider"),
+            "unknown": (1, 0, None, None),
+        }
+        stats = store.stats(None)
+        assert (stats.calls, stats.priced_calls, stats.usage.cost) == (5, 3, Decimal("0.75"))
+        refused(store, RecordUsage(at=AT, session_id="s", usage=Usage(cost=Decimal(1), cost_source="\x00")), InvalidKey)
 
     def test_an_ended_session_can_be_charged(self, store: Store) -> None:
         """What a call cost is known after it, and the session may have been reset meanwhile."""

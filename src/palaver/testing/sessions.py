@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from palaver.errors import SessionConflict, SessionEnded, SessionNotFound, TurnLost
+from palaver.errors import InvalidKey, SessionConflict, SessionEnded, SessionNotFound, TurnLost
 from palaver.keys import Origin
 from palaver.model import Usage, assistant, system, user
 from palaver.operations import (
+    Alias,
     Append,
     Begin,
     Bind,
@@ -62,6 +63,7 @@ TARGETED: list[Operation] = [
     Rotate(at=AT, session_id="s", new=new("s2")),
     Bind(at=AT, key="k2", session_id="s"),
     SetInfo(at=AT, session_id="s", metadata='{"a":1}'),
+    Alias(at=AT, session_id="s", alias="y"),
     Hold(at=AT, session_id="s", name="h", until=AT + HOUR),
     Cut(at=AT, session_id="s", from_seq=1, through_seq=1, kind="clear"),
     Purge(at=AT, session_id="s", from_seq=1, through_seq=1),
@@ -119,6 +121,22 @@ class Creation(StoreCase):
         do(store, Create(at=AT, owner="bob", alias="mine", new=new("s2")))
         assert (store.named("ann", "mine"), store.named("bob", "mine")) == ("s", "s2")
         assert (store.named(None, "mine"), store.named("ann", "other")) == (None, None)
+
+    def test_a_session_has_several_aliases(self, store: Store) -> None:
+        """A further name is another session's conflict and nobody else's; having it already changes nothing."""
+        create(store, alias="mine", owner="ann")
+        create(store, "s2", owner="ann")
+        create(store, "s3", owner="bob")
+        do(store, Alias(at=AT, owner="ann", session_id="s", alias="ours"))
+        assert [store.named("ann", name) for name in ("mine", "ours")] == ["s", "s"]
+        rev = store.info("s", "ann", NOW).rev
+        do(store, Alias(at=AT, owner="ann", session_id="s", alias="ours"))
+        assert store.info("s", "ann", NOW).rev == rev
+        error = refused(store, Alias(at=AT, session_id="s2", alias="ours"), SessionConflict)
+        assert error.actual == "s"
+        do(store, Alias(at=AT, session_id="s3", alias="ours"))
+        assert store.named("bob", "ours") == "s3"
+        refused(store, Alias(at=AT, owner="ann", session_id="s2", alias="a\0"), InvalidKey)
 
     def test_an_alias_of_nobody_in_particular(self, store: Store) -> None:
         """An owner that is not given is the empty one."""

@@ -11,9 +11,9 @@ from palaver.cli.chat.conversation import Conversation
 from palaver.cli.moments import shown
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
-from palaver.errors import SessionConflict, SessionNotFound
+from palaver.errors import SessionBusy, SessionConflict, SessionNotFound
 from palaver.info import SessionInfo
-from palaver.model import Message
+from palaver.turn import Turn
 
 __all__ = ["COMMANDS", "Quit", "perform"]
 
@@ -30,11 +30,11 @@ class Quit(Exception):
 class _Command(NamedTuple):
     usage: str
     help: str
-    run: Callable[[Conversation, str, Output], Message | None]
+    run: Callable[[Conversation, str, Output], Turn | None]
 
 
-def perform(line: str, conversation: Conversation, output: Output) -> Message | None:
-    """Do what a line such as `/undo 2` says; a message that comes back is to be answered. Raises Quit."""
+def perform(line: str, conversation: Conversation, output: Output) -> Turn | None:
+    """Do what a line such as `/undo 2` says; a turn that comes back is to be answered. Raises Quit."""
     name, _, rest = line[1:].partition(" ")
     command = COMMANDS.get(name.lower())
     if command is None:
@@ -42,7 +42,7 @@ def perform(line: str, conversation: Conversation, output: Output) -> Message | 
         return None
     try:
         return command.run(conversation, rest.strip(), output)
-    except (SessionNotFound, SessionConflict, ValueError) as exc:
+    except (SessionNotFound, SessionConflict, SessionBusy, ValueError) as exc:
         output.note(str(exc))
         return None
 
@@ -63,18 +63,12 @@ def _resume(conversation: Conversation, rest: str, output: Output) -> None:
 
 
 def _reference(conversation: Conversation, rest: str) -> str:
-    """The id of a session that is named by its place in the list, its title, or the beginning of its id."""
-    recent = conversation.sessions.list(limit=200)
-    for info in recent:
-        if rest in (info.id, info.title):
-            return info.id
-    listed = conversation.listed or tuple(info.id for info in recent[:RECENT])
-    if rest.isdecimal() and 1 <= int(rest) <= len(listed):  # by the list that the person has seen
-        return listed[int(rest) - 1]
-    near = [info for info in recent if info.id.startswith(rest) or (info.title or "").casefold() == rest.casefold()]
-    if len(near) > 1:
-        raise SessionConflict(f"{rest!r} names {len(near)} sessions: give more of the id")
-    return near[0].id if near else rest
+    """The id of a session that is named by its place in the list that the person has seen; else the name itself."""
+    if rest.isdecimal() and len(rest) <= len(str(RECENT)):
+        listed = conversation.listed or tuple(info.id for info in conversation.sessions.list(limit=RECENT))
+        if 1 <= int(rest) <= len(listed):
+            return listed[int(rest) - 1]
+    return rest
 
 
 def _list(conversation: Conversation, output: Output) -> None:
@@ -101,17 +95,10 @@ def _redo(conversation: Conversation, _rest: str, output: Output) -> None:
     output.note(f"brought back {counted(back.count, 'message')}")
 
 
-def _retry(conversation: Conversation, _rest: str, output: Output) -> Message | None:
-    taken = conversation.session.rewind()
-    asked = [m for m in taken if m.role == "user"]
-    if not asked:
-        output.note("nothing to ask again")
-        return None
-    again = [m.replace(id=None, seq=0, created_at=None) for m in asked]
-    if again[:-1]:
-        conversation.session.append(*again[:-1])
-    output.note(f"asking again: {one_line(again[-1].text)}")
-    return again[-1]
+def _retry(conversation: Conversation, _rest: str, output: Output) -> Turn | None:
+    turn = conversation.session.retry(timeout=0)
+    output.note(f"asking again: {one_line(turn.message.text) if turn.message is not None else ''}; /redo goes back")
+    return turn
 
 
 def _fork(conversation: Conversation, rest: str, output: Output) -> None:
@@ -164,8 +151,8 @@ COMMANDS = {
     "new": _Command("/new", "begin a new conversation; the old one stays", _new),
     "resume": _Command("/resume [WHICH]", "list the newest conversations, or go on with one", _resume),
     "undo": _Command("/undo [TURNS]", "take back the last turn, or several", _undo),
-    "redo": _Command("/redo", "bring back what was undone", _redo),
-    "retry": _Command("/retry", "ask the last question again", _retry),
+    "redo": _Command("/redo", "bring back what was undone, or the answer before a retry", _redo),
+    "retry": _Command("/retry", "have the last question answered again", _retry),
     "fork": _Command("/fork [TITLE]", "go on in a copy, and leave this one as it is", _fork),
     "title": _Command("/title [TEXT]", "show or set the title", _name),
     "search": _Command("/search TEXT", "find something in all conversations", _search),

@@ -48,7 +48,11 @@ class Conversation:
         Interrupted or refused, what was said so far stays, and the turn is closed as interrupted: what comes next
         goes on from there. Raises EndpointError, KeyboardInterrupt.
         """
-        with self.sessions.begin_turn(self.target, message) as turn:
+        self.answer(self.sessions.begin_turn(self.target, message), show, called)
+
+    def answer(self, begun: Turn, show: Callable[[str], None], called: Callable[[ToolCall, str], None]) -> None:
+        """Answer the message of a turn that has begun; see `say`."""
+        with begun as turn:
             used = Usage()
             for _ in range(MAX_ROUNDS):
                 messages, usage = self._ask(turn, show)

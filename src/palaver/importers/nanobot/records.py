@@ -10,19 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import mimetypes
 import re
 from datetime import datetime, tzinfo
 from typing import Any
 
 from palaver.errors import InvalidKey
 from palaver.formats.wire import is_array, is_object
+from palaver.importers.attachments import attached
 from palaver.importers.chat_records import Identities, Unusable, read_message
 from palaver.importers.jsonl import Record, plain_json, read_records
 from palaver.importers.times import instant
 from palaver.importers.values import Action, SourceSession, note
 from palaver.keys import KeyPolicy, Origin, parse_key
-from palaver.model import AudioPart, FilePart, Flag, ImagePart, Message, Part, Sender
+from palaver.model import Flag, Message, Part, Sender
 
 __all__ = ["SYSTEM", "canonical_key", "key_of_name", "read_session"]
 
@@ -264,13 +264,7 @@ def _media(message: Message, rest: dict[str, Any]) -> tuple[Part, ...]:
     if message.role == "tool" or not is_array(paths) or not paths or not all(isinstance(p, str) for p in paths):
         return ()
     del rest["media"]
-    parts: list[Part] = []
-    for path in paths:
-        kind = mimetypes.guess_type(path, strict=False)[0]
-        family = (kind or "").partition("/")[0]
-        made = ImagePart if family == "image" else AudioPart if family == "audio" else FilePart
-        parts.append(made(name=path, media_type=kind))
-    return tuple(parts)
+    return tuple(attached(path) for path in paths)
 
 
 def _origin(key: str) -> Origin | None:

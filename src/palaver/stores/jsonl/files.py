@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -294,6 +295,13 @@ class Directory:
         path = self.quarantine / name[-200:]
         if not path.exists():
             self._put(path, data)
+
+    def drop_aside(self, file: str) -> None:
+        """Remove what of a file was kept aside."""
+        stem = file.removesuffix(SUFFIX)
+        if self.quarantine.is_dir():
+            for path in self.quarantine.glob(f"{glob.escape(stem)}[-.]*"):
+                path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ the rest
     def listed(self) -> dict[str, tuple[int, int]]:

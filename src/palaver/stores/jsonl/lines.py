@@ -36,12 +36,16 @@ class Logged(msgspec.Struct, frozen=True):
     """What the values are called, where the statement is no INSERT."""
 
 
+STORE = -1
+"""Instead of a place: it is the whole store's, and stands in a file of its own."""
+
 LOGGED: dict[str, Logged] = {
     "put_session": Logged("session", 0),
     "put_head": Logged("head", 4, columns=("last_seq", "message_count", "last_active", "user_seq", "number")),
     "put_binding": Logged("key", 2),
     "drop_binding": Logged("no_key", 2, columns=("owner", "key", "session")),
     "put_alias": Logged("alias", 2),
+    "drop_alias": Logged("no_alias", 2, columns=("owner", "alias", "session")),
     "put_message": Logged("message", 0, shifted=True),
     "rewrite_message": Logged("edit", 5, shifted=True, columns=("kind", "back", "turn", "at", "body", "id")),
     "put_version": Logged("version", 0, shifted=True),
@@ -55,12 +59,16 @@ LOGGED: dict[str, Logged] = {
     "drop_queued": Logged("taken", 0, shifted=True, columns=("id",)),
     "put_cut": Logged("cut", 0),
     "put_compaction": Logged("summary", 0),
+    "drop_compaction": Logged("no_summary", 0, columns=("session", "id")),
     "put_usage": Logged("usage", 0),
     "put_import": Logged("import", 0),
     "drop_import": Logged("no_import", 0, columns=("session",)),
     "put_todo": Logged("todo", 0),
     "drop_todo": Logged("no_todo", 0, columns=("session",)),
     "put_change": Logged("change", 1),
+    "put_erasure": Logged("erasure", STORE),
+    "put_erased": Logged("erased", STORE),
+    "put_meta": Logged("meta", STORE),
 }
 UNLOGGED = {
     "purge_versions": "goes with `purge`",
@@ -78,11 +86,21 @@ UNLOGGED = {
     "drop_orphan_index": "the same",
     "prune_changes": "makes the index smaller, not the files: made anew, it has all changes",
     "put_pruned": "the same",
+    "purge_quarantine": "what was set aside has files of its own",
+    "purge_damaged_blob": "the same",
+    "put_backup": "where backups are, the index knows while there is one",
+    "drop_backup": "the same",
+    "drop_meta": "the doctor mends the index; then files are written anew from it",
+    "merge_index": "the search index is made anew",
     "put_quarantine": "what could not be read stays in its file",
     "put_search_state": "the search index is made anew",
     "put_indexed": "the same",
     "clear_index": "the same",
 }
+KEPT_META = ("erasure_secret",)
+"""What of `meta` is nowhere else."""
+MENDS = "mend_"
+"""Statements whose names begin so have no lines: the doctor mends the index, and files are written anew from it."""
 WITH_PURGE = ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed")
 WITH_GONE = ("purge_ids", "purge_aliases", "purge_compactions")
 _NAMES = {logged.kind: name for name, logged in LOGGED.items()}
@@ -114,8 +132,10 @@ def columns(name: str) -> tuple[str, ...]:
 
 
 def number_of(name: str, values: Any) -> int:
-    """The number of the session that a statement writes to."""
+    """The number of the session that a statement writes to; 0: it is the whole store's."""
     logged = LOGGED[name]
+    if logged.place == STORE:
+        return 0
     value = values[logged.place]
     number: int = value >> 32 if logged.shifted else value
     return number
@@ -141,6 +161,8 @@ def line_of(name: str, values: Any, *, message_id: str | None = None) -> bytes:
                 fields["number"] = value
         elif column == "body":
             body = bytes(value)
+        elif isinstance(value, bytes):
+            fields[column] = value.hex()
         elif value is not None and (column in _NULLABLE or value):
             fields[column] = value
     text = msgspec.json.encode(fields)[:-1]
@@ -194,6 +216,8 @@ def statement_of(line: bytes, number: int) -> tuple[Statement, dict[str, Any]]:
             values.append(number << 32 | _int(fields, "seq") if logged.shifted else number)
         elif column == "body":
             values.append(body)
+        elif column == "mark":
+            values.append(bytes.fromhex(fields["mark"]))
         else:
             values.append(fields.get(column, _absent(name, column)))
     return (name, tuple(values)), fields
@@ -244,6 +268,11 @@ _TEXTS = {
     ("put_turn", "token"),
     ("put_usage", "model"),
     ("put_compaction", "summary"),
+    ("drop_alias", "owner"),
+    ("drop_alias", "alias"),
+    ("put_todo", "token"),
+    ("put_erasure", "counts"),
+    ("put_meta", "value"),
 }
 """Columns of text that may be empty, and are then left out."""
 _NULLABLE = {
@@ -266,4 +295,12 @@ _NULLABLE = {
     "budget",
     "calibration",
     "error",
+    "title_source",
+    "settings",
+    "title_key",
+    "target",
+    "scope",
+    "scrubbed_at",
+    "cost_source",
+    "usage",
 }

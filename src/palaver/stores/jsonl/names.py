@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["SUFFIX", "file_name"]
+__all__ = ["STORE", "SUFFIX", "file_name"]
 
 SUFFIX = ".jsonl"
+STORE = f"~store{SUFFIX}"
+"""What is of no session: erasures, and marks of what was erased. No session's file is called so."""
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LONGEST = 120
 

@@ -28,7 +28,8 @@ SELECT id FROM sessions WHERE number = ?;
 -- name: snapshot_put_session
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, stored_at, last_seq, message_count, last_active, user_seq
+    cut_count, compaction, stored_at, guarded_until, title_source, settings, last_seq, message_count, last_active,
+    user_seq, title_key
 FROM sessions WHERE number = :number;
 
 -- name: snapshot_put_binding
@@ -52,7 +53,7 @@ SELECT address, message FROM media_refs WHERE message BETWEEN :first AND :last O
 
 -- name: snapshot_put_turn
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new,
-    first_contact, taken, notice, message_seq, steps_from, budget, calibration
+    first_contact, taken, notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id BETWEEN :first AND :last ORDER BY id;
 
 -- name: snapshot_put_queued
@@ -67,7 +68,7 @@ FROM compactions WHERE session = :number ORDER BY id;
 
 -- name: snapshot_put_usage
 SELECT session, day, model, calls, input_tokens, output_tokens, cached_tokens,
-    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at
+    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at, priced, cost_source
 FROM usage WHERE session = :number ORDER BY day, model;
 
 -- name: snapshot_put_import
@@ -79,6 +80,18 @@ FROM todos WHERE session = :number;
 
 -- name: snapshot_put_change
 SELECT position, session, rev, kind, from_seq, through_seq FROM changes WHERE session = :number ORDER BY position;
+
+-- name: snapshot_put_erasure
+SELECT id, began_at, target, scope, ended_at, scrubbed_at, counts FROM erasures WHERE :number = 0 ORDER BY id;
+
+-- name: snapshot_put_erased
+SELECT mark, at FROM erased WHERE :number = 0 ORDER BY mark;
+
+-- name: snapshot_put_meta
+SELECT name, value FROM meta WHERE :number = 0 AND name = 'erasure_secret';
+
+-- name: numbers
+SELECT number FROM sessions ORDER BY number;
 
 -- name: forget_sessions
 DELETE FROM sessions WHERE number = :number;

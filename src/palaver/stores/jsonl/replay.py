@@ -15,7 +15,7 @@ import msgspec
 from palaver.media import address_of
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
-from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.jsonl.names import STORE, SUFFIX
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
@@ -103,7 +103,9 @@ class _Reader:
     def read(self, keys: list[tuple[int, int, str, Any]]) -> int:
         """Take what is new; keys, which other files may have too, are collected. Gives the newest commit's number."""
         data = self._directory.read(self._file, self._offset)
-        if self._offset == 0:
+        if self._file == STORE:
+            self._session = 0
+        elif self._offset == 0:
             self._begin(data)
         if self._session is None:
             if data:

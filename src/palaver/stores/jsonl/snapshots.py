@@ -12,7 +12,7 @@ _PREFIX = "snapshot_"
 
 
 def snapshot(sql: Statements, session: int, number: int) -> bytes:
-    """The lines of a session as it is now; the last one has the number of the newest commit."""
+    """The lines of a session (0: of the store) as it is now; the last one has the number of the newest commit."""
     base = session << 32
     values = {"number": session, "first": base, "last": base | LAST}
     named = {base | row[2]: row[1] for row in sql.all("snapshot_put_message_id", {"number": session})}
@@ -32,4 +32,4 @@ def snapshot(sql: Statements, session: int, number: int) -> bytes:
                 continue
             else:
                 lines.append(line_of(name, row))
-    return b"}\n".join(lines) + b',"n":%d}\n' % number
+    return b"}\n".join(lines) + b',"n":%d}\n' % number if lines else b""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
 
+from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
+from palaver.findings import Finding, Progress, Repaired, finding
 from palaver.operations import Operation
-from palaver.stores.base import Finding, Stats
+from palaver.stores.base import Stats
 from palaver.stores.jsonl.files import Directory
-from palaver.stores.jsonl.ledger import Behind, JsonlLedger
+from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
 from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import RecordingStatements
 from palaver.stores.jsonl.replay import catch_up
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.store import SqliteStore
+from palaver.times import to_micros
 
 __all__ = ["JsonlStore"]
 
@@ -118,18 +122,41 @@ class JsonlStore(SqliteStore):
     def stats(self, owner: str | None) -> Stats:
         return msgspec.structs.replace(super().stats(owner), size_bytes=self._directory.bytes_held())
 
-    def check(self, owner: str | None = None) -> list[Finding]:
-        found = super().check(owner)
-        if owner is None and self._directory.quarantine.is_dir():
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
+        found = super().check(owner, session_id=session_id, notes=notes, progress=progress)
+        if owner is None and session_id is None and self._directory.quarantine.is_dir():
             found += [
-                Finding(
-                    kind="corrupt",
-                    where=f"quarantine/{path.name}",
-                    detail="a line that could not be read was set aside",
-                )
+                finding("message_undecodable", f"quarantine/{path.name}", "a line that could not be read was set aside")
                 for path in sorted(self._directory.quarantine.glob("*.line"))
             ]
         return found
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        done = super().repair(now)
+        if any(each.count for each in done):  # it mended the index
+            self.rewrite(now)
+        return done
+
+    def rewrite(self, now: datetime) -> None:
+        """Write every file anew, without what nobody needs any more: undone states, old turns of a title, and so on.
+
+        Nothing of what can be read goes. Raises StoreError.
+        """
+        [answer] = self._committer.commit([WriteAnew(at=to_micros(now))], alone=True)
+        if isinstance(answer, Exception):
+            raise answer
+
+    def scrub(self) -> ScrubReport:
+        for path in self._directory.hidden.glob("damaged-*"):
+            path.unlink()
+        return super().scrub()
 
     # ------------------------------------------------------------------ life
     def before_fork(self) -> None:

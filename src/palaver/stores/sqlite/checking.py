@@ -1,182 +1,270 @@
-"""Looking for everything that is wrong with a SQLite store, without changing anything."""
+"""Looking for everything that is wrong with a SQLite store, without changing anything.
+
+What it finds are spots: a problem of `palaver.findings` and where it is. A report makes findings of them for people, a
+repair keeps the places. Everything is read in pieces, so that neither memory nor the WAL grows with the store.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from palaver import codec, media
-from palaver.errors import CorruptRecord
-from palaver.operations.ranges import merged
-from palaver.rows import CutRow, Head, Kind, SessionRow, TurnRow, kind_of
-from palaver.stores import views
-from palaver.stores.base import Finding
-from palaver.stores.sqlite.rows import LAST, todo_row
+import apsw
+
+from palaver.errors import SessionNotFound
+from palaver.findings import Finding, Findings, Progress, finding
+from palaver.operations.ranges import joined, merged, without
+from palaver.rows import GONE
+from palaver.stores.sqlite.bodies import check_bodies, check_versions
+from palaver.stores.sqlite.fields import damaged_fields
+from palaver.stores.sqlite.media import check_media
+from palaver.stores.sqlite.rows import LAST, cut_row, head_row, newer_head
+from palaver.stores.sqlite.spots import Sink, Source, Spot
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.tails import live_ranges
-from palaver.times import LATEST
 
-__all__ = ["Checking", "Source"]
+__all__ = ["Checking", "Report", "Scope", "gaps", "newest_user"]
 
-_CHECKED_AT_ONCE = 1_000
-_BLOBS_AT_ONCE = 8
+_SESSIONS_AT_ONCE = 500
+_EVERY = (1 << 63) - 1
+
+# Statements that give spots, with the problem that they look for.
+_RELATIONS = (
+    ("check_meta", "meta"),
+    ("check_number_mark", "number_reuse"),
+    ("check_messages", "session_missing"),
+    ("check_ids", "id_orphan"),
+    ("check_versions", "version_orphan"),
+    ("check_turns", "turn_orphan"),
+    ("check_queue", "queue_orphan"),
+    ("check_cuts", "cut_orphan"),
+    ("check_compactions", "compaction_orphan"),
+    ("check_usage", "usage_orphan"),
+    ("check_imports", "import_orphan"),
+    ("check_todos", "todo_orphan"),
+    ("check_given_up", "todo_given_up"),
+    ("check_erasures", "erasure_unfinished"),
+    ("check_aliases", "alias_orphan"),
+    ("check_keys", "key_orphan"),
+    ("check_keys_ended", "key_ended"),
+    ("check_previous", "key_previous"),
+    ("check_media_refs", "media_ref_orphan"),
+    ("check_media", "media_missing"),
+    ("check_cut_counts", "cut_count"),
+    ("check_summaries", "summary_pointer"),
+    ("check_parents", "parent_missing"),
+    ("check_titles", "title_twice"),
+    ("check_running", "turn_running"),
+    ("check_states", "turn_state"),
+    ("check_index", "index_gone"),
+    ("check_search_state", "index_state"),
+    ("check_revs", "rev_behind"),
+    ("check_feed", "feed_gap"),
+    ("check_feed_orphans", "feed_orphan"),
+)
+_INDEX_FAULTS = ("missing from index", "wrong # of entries in index", "non-unique entry in index")
 
 
-class Source(Protocol):
-    """The reads that a check needs; see `palaver.stores.sqlite.reads.Reads`."""
+class Scope(NamedTuple):
+    """What to look at; nothing given: everything."""
 
-    name: str
-    sql: Statements
+    owner: str | None = None
+    session_id: str | None = None
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Several statements that see one state."""
-        ...
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self.owner is None and self.session_id is None
 
-    def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
-        """A session, its head and its newest turn."""
-        ...
 
-    def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:
-        """The session's cuts."""
-        ...
+class Report:
+    """Findings made of spots."""
+
+    def __init__(self, source: Source) -> None:
+        self._sql = source.sql
+        self._findings = Findings(source.name)
+        self._ids: dict[int, str | None] = {}
+
+    def take(self, spot: Spot) -> None:
+        """A spot, as a finding with its session's name."""
+        session_id = self._id(spot.number)
+        parts = [spot.place] if spot.place is not None else []
+        if spot.place is None and spot.number is not None:
+            parts.append(f"session {session_id}" if session_id is not None else f"session number {spot.number}")
+            parts += [f"seq {spot.seq}"] if spot.seq is not None else []
+        self._findings.add(
+            finding(spot.problem, ", ".join(parts) or "store", spot.detail, session_id=session_id, seq=spot.seq)
+        )
+
+    def _id(self, number: int | None) -> str | None:
+        if number is None:
+            return None
+        if number not in self._ids:
+            if len(self._ids) >= _SESSIONS_AT_ONCE:
+                self._ids.clear()
+            row = self._sql.one("check_session_of", (number,))
+            self._ids[number] = row[0] if row is not None else None
+        return self._ids[number]
+
+    def all(self) -> list[Finding]:
+        """All findings."""
+        return self._findings.all()
 
 
 class Checking:
     """One check of one store."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, sink: Sink, progress: Progress | None = None) -> None:
         self._source = source
         self._sql = source.sql
-        self._name = source.name
+        self._sink = sink
+        self._progress = progress
+        self._done = 0
+        self._total = 0
 
-    def findings(self, owner: str | None) -> list[Finding]:
-        """What is wrong: everywhere, or in one owner's sessions."""
-        if owner is not None:
-            return [*self._check_bodies(owner), *self._check_sessions(owner), *self._check_todos(owner)]
-        found = [
-            Finding(kind="store", where=self._name, detail=str(r[0]))
-            for r in self._sql.all("integrity")
-            if r[0] != "ok"
-        ]
-        found += self._check_bodies(None)
-        found += [
-            Finding(kind="orphan", where=f"message {r[0]}", detail="it belongs to no session")
-            for r in self._sql.all("check_orphans")
-        ]
-        found += [
-            Finding(
-                kind="orphan",
-                where=f"key {r[1]!r} of owner {r[0]!r}",
-                detail="it points at no session" if r[2] is None else f"it points at session {r[2]}, which has ended",
-            )
-            for r in self._sql.all("check_keys")
-        ]
-        found += [
-            Finding(
-                kind="index",
-                where=f"session number {r[0]}, seq {r[1]}",
-                detail="the search index has a message that is gone",
-            )
-            for r in self._sql.all("check_index")
-        ]
-        return found + self._check_media() + self._check_sessions(None) + self._check_todos(None)
+    def run(self, scope: Scope, *, notes: bool = False) -> None:
+        """Look at everything in the scope. Raises SessionNotFound for a session that is not there."""
+        numbers = self._numbers(scope)
+        if scope.everything:
+            self._guarded("integrity", self._integrity)
+        for name, problem in (*_RELATIONS, *((("check_quarantined", "quarantined"),) if notes else ())):
+            self._guarded(name, lambda name=name, problem=problem: self._relation(name, problem, numbers))  # type: ignore[misc]
+        self._guarded("check_parent", lambda: self._circles(numbers))
+        self._total = self._size(numbers)
+        if numbers is None:
+            self._guarded("messages", lambda: self._messages(0, _EVERY))
+            self._guarded("media", lambda: check_media(self._source, self._sink))
+        for number in sorted(numbers) if numbers is not None else ():
+            span = number << 32, number << 32 | LAST
+            self._guarded("messages", lambda span=span: self._messages(*span))  # type: ignore[misc]
+        for number, _, _ in self._sessions(scope):
+            self._guarded(f"session number {number}", lambda number=number: self._session(number))  # type: ignore[misc]
 
-    def _check_todos(self, owner: str | None) -> list[Finding]:
-        values = {"owner": owner, "state": "given_up", "until": LATEST, "limit": 100}
-        rows = self._sql.all("todos_in_state", values)
-        return [views.given_up(views.todo(todo_row(row), row[11], row[12])) for row in rows]
+    def _guarded(self, where: str, look: Callable[[], None]) -> None:
+        """A check ends with what it could see, whatever the file has become."""
+        try:
+            look()
+        except (apsw.CorruptError, UnicodeDecodeError) as exc:
+            self._sink(Spot("database", None, None, where, f"it cannot be read to its end: {exc}"))
 
-    def _check_bodies(self, owner: str | None) -> list[Finding]:
-        found: list[Finding] = []
+    # ------------------------------------------------------------------ what is looked at
+    def _numbers(self, scope: Scope) -> set[int] | None:
+        """The numbers of the sessions in the scope; None: all."""
+        return None if scope.everything else {row[0] for row in self._sessions(scope)}
+
+    def _sessions(self, scope: Scope) -> Iterator[Row]:
+        if scope.session_id is not None:
+            row = self._sql.one("number_by_id", (scope.session_id,))
+            of = self._sql.one("check_session_of", (row[0],)) if row is not None else None
+            if row is None or of is None or scope.owner not in {None, of[1]}:
+                msg = f"no session {scope.session_id!r}: check the id and the owner"
+                raise SessionNotFound(msg)
+            yield (row[0], *of)
+            return
         after = 0
-        mine: set[int] | None = None
-        if owner is not None:
-            mine = {row[0] for row in self._sql.all("check_sessions") if row[2] == owner}
-        while True:  # in pieces, so that no snapshot keeps the WAL from starting over
-            with self._source.snapshot():
-                rows = self._sql.all("check_bodies", (after, _CHECKED_AT_ONCE))
-                if not rows:
-                    return found
-                found += self._check_references(rows, mine)
-            after = rows[-1][0]
-            for packed, kind, body in rows:
-                if mine is not None and packed >> 32 not in mine:
-                    continue
-                where = f"session number {packed >> 32}, seq {packed & LAST}"
-                try:
-                    message = codec.decode(body, store=self._name, location=where)
-                except CorruptRecord as exc:
-                    found.append(Finding(kind="corrupt", where=where, detail=f"cannot be decoded: {exc.excerpt!r}"))
-                    continue
-                if message.seq or kind_of(message) != kind & ~(Kind.WIRE | Kind.MEDIA):
-                    found.append(Finding(kind="index", where=where, detail="the row and its body disagree"))
+        while True:
+            if scope.owner is None:
+                page = self._sql.all("check_session_page", (after, _SESSIONS_AT_ONCE))
+            else:
+                page = self._sql.all("check_owned", (scope.owner, after, _SESSIONS_AT_ONCE))
+            if not page:
+                return
+            yield from page
+            after = page[-1][0]
 
-    def _check_references(self, rows: list[Row], mine: set[int] | None) -> list[Finding]:
-        """Content that a message names and nobody has; seen in one snapshot with the message."""
-        found: list[Finding] = []
-        for packed, kind, body in rows:
-            if not kind & Kind.MEDIA or (mine is not None and packed >> 32 not in mine):
-                continue
-            where = f"session number {packed >> 32}, seq {packed & LAST}"
-            try:
-                named = media.addresses(codec.decode(body))
-            except CorruptRecord:  # reported as such
-                continue
-            if any(not self._sql.one("has_blob", (address, packed, packed)) for address in named):
-                found.append(Finding(kind="media", where=where, detail="content that it refers to is not stored"))
-        return found
+    def _size(self, numbers: set[int] | None) -> int:
+        if self._progress is None:
+            return 0
+        if numbers is None:
+            return int(self._sql.all("check_size")[0][0])
+        return sum(self._sql.all("check_numbers", (n << 32, n << 32 | LAST))[0][1] for n in numbers)
 
-    def _check_media(self) -> list[Finding]:
-        found = [
-            Finding(
-                kind="media",
-                where=f"session number {number}, seq {seq}",
-                detail=f"it refers to the content {address}, and one of the two is not stored",
-            )
-            for address, number, seq in self._sql.all("check_media_refs")
-        ]
-        after = 0
-        while rows := self._sql.all("check_blobs", (after, _BLOBS_AT_ONCE)):
-            after = rows[-1][0]
-            for _, address, data, held in rows:
-                if media.address_of(data) != address:
-                    found.append(Finding(kind="media", where=f"content {address}", detail="its bytes are others"))
-                if not held:
-                    found.append(Finding(kind="media", where=f"content {address}", detail="no message refers to it"))
-        return found
-
-    def _check_sessions(self, owner: str | None) -> list[Finding]:
-        found: list[Finding] = []
-        sessions = self._sql.all("check_sessions")
-        parents = {row[1]: row[3] for row in sessions}
-        for number, session_id, whose, parent, _, _ in sessions:
-            if owner is not None and whose != owner:
-                continue
-            with self._source.snapshot():
-                row = self._sql.one("session_by_id", (session_id,))
-                if row is None:
+    # ------------------------------------------------------------------ the whole file
+    def _integrity(self) -> None:
+        for (said,) in self._sql.all("check_integrity"):
+            for line in str(said).splitlines():
+                if line == "ok" or line.startswith("***"):
                     continue
-                session, head, _ = self._source.parse(row)
-                dead = merged(self._source.cuts_of(session))
-                count = sum(
-                    self._sql.all("count_messages", (number << 32 | low, number << 32 | high))[0][0]
-                    for low, high in live_ranges(dead, 1, LAST)
-                )
-            if count != head.message_count:
-                detail = f"it counts {head.message_count} messages and holds {count}"
-                found.append(Finding(kind="count", where=f"session {session_id}", detail=detail))
-            if parent is not None and parent not in parents:
-                found.append(
-                    Finding(kind="lineage", where=f"session {session_id}", detail=f"its parent {parent} is not stored")
-                )
-            seen = {session_id}
-            ancestor = parent
-            while ancestor is not None:
-                if ancestor in seen:
-                    found.append(
-                        Finding(kind="lineage", where=f"session {session_id}", detail="its parents form a circle")
-                    )
-                    break
-                seen.add(ancestor)
-                ancestor = parents.get(ancestor)
-        return found
+                problem = "database_index" if any(fault in line for fault in _INDEX_FAULTS) else "database"
+                self._sink(Spot("index_state" if "search_index" in line else problem, None, None, "file", line))
+
+    def _relation(self, name: str, problem: str, numbers: set[int] | None) -> None:
+        for number, seq, place, detail in self._sql.each(name):
+            if numbers is None or number in numbers:
+                self._sink(Spot(problem, number, seq, place, detail))
+
+    def _circles(self, numbers: set[int] | None) -> None:
+        """Circles of parents. A parent is older than its child, so a circle has a session that is not."""
+        told: set[int] = set()
+        for (start,) in self._sql.all("check_late_parents"):
+            seen = {start}
+            row = self._sql.one("check_parent", (start,))
+            while row is not None and row[0] not in seen:
+                seen.add(row[0])
+                row = self._sql.one("check_parent", (row[0],))
+            if row is None or row[0] != start or told & seen:
+                continue
+            told |= seen
+            if numbers is None or start in numbers:
+                self._sink(Spot("parent_circle", start, None, None, "its parents form a circle"))
+
+    # ------------------------------------------------------------------ messages
+    def _messages(self, low: int, high: int) -> None:
+        for looked in check_bodies(self._source, self._sink, low, high):
+            self._done += looked
+            if self._progress is not None:
+                self._progress(self._done, max(self._done, self._total))
+        check_versions(self._source, self._sink, low, high)
+
+    # ------------------------------------------------------------------ one session
+    def _session(self, number: int) -> None:
+        with self._source.snapshot():
+            row = self._sql.one("head", (number,))
+            if row is None:
+                return
+            for problem, seq, detail in damaged_fields(self._sql, number):
+                self._sink(Spot(problem, number, seq, None, detail))
+            base = number << 32
+            stored = head_row(row)
+            head = newer_head(stored, self._sql.one("newest_after", (base | stored.last_seq, base | LAST)))
+            cuts = tuple(cut_row(r) for r in self._sql.all("cuts", (number,)))
+            live = live_ranges(merged(cuts), 1, LAST)
+            count = sum(self._sql.all("count_messages", (base | low, base | high))[0][0] for low, high in live)
+            user = newest_user(self._sql, number, live)
+            holes = gaps(self._sql, number, head.last_seq)
+        if count != head.message_count:
+            detail = f"it counts {head.message_count} messages and holds {count}"
+            self._sink(Spot("count", number, None, None, detail))
+        if user != head.user_seq:
+            detail = f"its newest user message is said to be seq {head.user_seq}, and is {user}"
+            self._sink(Spot("newest_user", number, None, None, detail))
+        purged = joined([(c.from_seq, c.through_seq) for c in cuts if c.kind in GONE])
+        for low, high in holes:
+            for first, last in without(purged, low, high):
+                detail = f"no message at seq {first} to {last}, and nobody purged them"
+                self._sink(Spot("gap", number, first, None, detail))
+
+
+def newest_user(sql: Statements, number: int, live: list[tuple[int, int]]) -> int:
+    """Position of the newest replayable user message in these ranges; 0: there is none."""
+    base = number << 32
+    for low, high in reversed(live):
+        row = sql.one("check_newest_user", (base | low, base | min(high, LAST)))
+        if row is not None and row[0]:
+            return int(row[0])
+    return 0
+
+
+def gaps(sql: Statements, number: int, last_seq: int) -> list[tuple[int, int]]:
+    """Positions through `last_seq` that hold no message."""
+    base = number << 32
+    newest, count = sql.all("check_numbers", (base, base | LAST))[0]
+    if count == last_seq == newest:
+        return []
+    if not count:
+        return [(1, last_seq)] if last_seq else []
+    first = sql.all("check_first", (base, base | LAST))[0][0]
+    holes = [(1, first - 1)] if first > 1 else []
+    for low, high in sql.all("check_holes", {"low": base, "high": base | LAST}):
+        holes.append((low, high if high is not None else last_seq))
+    return [(low, high) for low, high in holes if low <= high]

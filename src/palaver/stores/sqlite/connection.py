@@ -88,7 +88,7 @@ class Opener:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         sql = Statements(connection)
         try:
-            self._check_schema(connection)
+            self.check_schema(connection)
             if connection.readonly("main"):
                 return connection
             if self.exclusive:
@@ -114,6 +114,15 @@ class Opener:
         except apsw.Error as exc:
             raise translate(exc, self.name) from exc
         return connection
+
+    @contextmanager
+    def lent(self) -> Generator[apsw.Connection]:
+        """A connection that can only read, closed when the block is left."""
+        connection = self.reader()
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def _connect(self, flags: int) -> apsw.Connection:
         try:
@@ -179,7 +188,7 @@ class Opener:
                 raise StoreUnavailable(msg)
             return
 
-    def _check_schema(self, connection: apsw.Connection) -> None:
+    def check_schema(self, connection: apsw.Connection) -> None:
         version = _number(connection, "PRAGMA user_version")
         application = _number(connection, "PRAGMA application_id")
         foreign = application != APPLICATION_ID

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.erasure import Erasure
 from palaver.operations import Ledger, Operation
 from palaver.records import ImportMark
 from palaver.rows import (
@@ -27,6 +28,8 @@ from palaver.stores.sqlite.rows import (
     LAST,
     compaction_row,
     cut_row,
+    erasure_row,
+    erasure_values,
     head_row,
     newer_head,
     session_row,
@@ -72,6 +75,7 @@ class SqliteLedger(CachedLedger):
         self.prune_through = 0
         self._indexed: list[Step | None] = []
         """Steps of the search index; None: it begins anew."""
+        self._mended = False
 
     def forget(self) -> None:
         super().forget()
@@ -79,6 +83,7 @@ class SqliteLedger(CachedLedger):
         self.garbage.clear()
         self.prune_through = 0
         self._indexed.clear()
+        self._mended = False
         self._saved.clear()
         self._stored_lists.clear()
         self._next_number = None
@@ -92,11 +97,22 @@ class SqliteLedger(CachedLedger):
         self._next_number = number + 1
         return number
 
+    def flushed(self) -> None:
+        super().flushed()
+        if self._mended:
+            self.forget()
+
+    # ------------------------------------------------------------------ repairs
+    def mending(self) -> Statements:
+        """What a repair, alone in its transaction, works with; what was known of the rows is forgotten after it."""
+        self._mended = True
+        return self._sql
+
     # ------------------------------------------------------------------ writing
     @property
     def changed(self) -> bool:
         """Whether anything waits to be flushed."""
-        own = self.quarantined or self._indexed or self.garbage or self.prune_through
+        own = self.quarantined or self._indexed or self.garbage or self.prune_through or self._mended
         return bool(self._undo or self.changes or self.purges or own)
 
     def flush(self) -> None:
@@ -107,17 +123,17 @@ class SqliteLedger(CachedLedger):
             self._flush_versions()
         if self.media_refs.dirty:
             self._flush_media()
-        for address in freed:
-            self._sql.run("drop_unheld_blob", {"address": address})
+        self._drop_content(freed)
         self._flush_sessions()
         if self.turns.dirty:
             self._flush_turns()
         if self.message_ids.dirty:
             self._flush_ids()
-        if self.bindings.dirty or self.aliases.dirty or self.usage_rows.dirty:
+        if self.bindings.dirty or self.aliases_by_name.dirty or self.usage_rows.dirty:
             self._flush_rare()
-        if self.import_marks.dirty:
+        if self.import_marks.dirty or self.erasures.dirty or self.erased.dirty:
             self._flush_imports()
+            self._flush_erased()
         if self.queues.dirty or self.cut_lists.dirty or self.compaction_lists.dirty:
             self._flush_lists()
         self._flush_todos()
@@ -129,6 +145,11 @@ class SqliteLedger(CachedLedger):
             self._flush_index()
         if self.garbage or self.prune_through:
             self._flush_upkeep()
+
+    def _drop_content(self, freed: set[str]) -> None:
+        for address in freed:
+            for name in ("drop_unheld_blob", "purge_damaged_blob"):
+                self._sql.run(name, {"address": address})
 
     def _flush_upkeep(self) -> None:
         upkeep.clean(self._sql, self.garbage)
@@ -147,6 +168,8 @@ class SqliteLedger(CachedLedger):
             freed.update(row[0] for row in self._sql.all("media_refs_of", span))
             for name in ("purge_messages", "purge_versions", "purge_queue", "purge_media_refs", "drop_indexed"):
                 run(name, span)
+            prefix = f"session {self.session(number).id} seq "
+            run("purge_quarantine", {"prefix": prefix, "end": f"{prefix}:", "low": low, "high": high})
         for number in self.gone:
             base = number << 32
             run("purge_turns", (base, base | LAST))
@@ -192,8 +215,10 @@ class SqliteLedger(CachedLedger):
                 run("drop_binding", (owner, key))
             else:
                 run("put_binding", (owner, key, binding.session, binding.previous, binding.since))
-        for (owner, alias), to in self.aliases.changed():
-            if to is not None:  # else its session was purged, and its row with it
+        for (owner, alias), to in self.aliases_by_name.changed():
+            if to is None:
+                run("drop_alias", (owner, alias))
+            else:
                 run("put_alias", (owner, alias, to))
         for _, used in self.usage_rows.changed():
             run("put_usage", usage_values(used))
@@ -204,6 +229,15 @@ class SqliteLedger(CachedLedger):
                 self._sql.run("drop_import", (number,))
             else:
                 self._sql.run("put_import", (number, mark.last_seq, mark.rev, mark.settled))
+
+    def _flush_erased(self) -> None:
+        for _, secret in self.secrets.changed():
+            if secret is not None:
+                self._sql.run("put_meta", ("erasure_secret", secret.hex()))
+        for _, row in self.erasures.changed():
+            if row is not None:
+                self._sql.run("put_erasure", erasure_values(row))
+        self._sql.many("put_erased", list(self.erased.changed()))
 
     def _flush_messages(self) -> None:
         again = set(self.rewrites)
@@ -293,6 +327,7 @@ class SqliteLedger(CachedLedger):
                         turn.steps_from,
                         turn.budget,
                         turn.calibration,
+                        turn.usage,
                     ),
                 )
 
@@ -324,6 +359,8 @@ class SqliteLedger(CachedLedger):
             self._stored_lists["cuts", number] = cuts or ()
         for number, rows in self.compaction_lists.changed():
             known = set(self._stored_lists.get(("compactions", number), ()))
+            for gone in {row.id for row in known} - {row.id for row in rows or ()}:
+                run("drop_compaction", (number, gone))
             for row in rows or ():
                 if row not in known:
                     run(
@@ -446,6 +483,21 @@ class SqliteLedger(CachedLedger):
         self._stored_lists["compactions", number] = rows
         return rows
 
+    def _load_erasure(self, erasure_id: str) -> Erasure | None:
+        row = self._one("erasure", erasure_id)
+        return erasure_row(row) if row is not None else None
+
+    def _load_secret(self, _name: str) -> bytes | None:
+        row = self._one("meta", "erasure_secret")
+        return bytes.fromhex(row[0]) if row is not None else None
+
+    def _load_erased(self, mark: bytes) -> int | None:
+        row = self._one("erased", mark)
+        return row[0] if row is not None else None
+
+    def _load_aliases(self, number: int) -> list[tuple[str, str]]:
+        return [(row[0], row[1]) for row in self._sql.all("aliases_of", (number,))]
+
     def _load_usage(self, key: tuple[int, int, str]) -> UsageRow | None:
         row = self._one("usage_row", *key)
         if row is None:
@@ -463,6 +515,8 @@ class SqliteLedger(CachedLedger):
             prompt_tokens=row[6],
             cost=row[7],
             updated_at=row[8],
+            priced=row[9],
+            cost_source=row[10],
         )
 
     def _load_import_mark(self, number: int) -> ImportMark | None:

@@ -1,4 +1,4 @@
-"""The statements of `queries.sql`, by name. No other module holds SQL text."""
+"""The statements of `queries.sql` and `doctor.sql`, by name. No other module holds SQL text."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from importlib.resources import files
 __all__ = ["migrations", "queries"]
 
 _PACKAGE = "palaver.stores.sqlite"
+_FILES = {_PACKAGE: ("queries.sql", "doctor.sql"), "palaver.stores.jsonl": ("queries.sql",)}
 _MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 @cache
 def queries(package: str = _PACKAGE) -> dict[str, str]:
-    """Every statement of a package's `queries.sql` by its name, without comments and the final semicolon."""
-    text = (files(package) / "queries.sql").read_text("utf-8")
+    """Every statement of a package by its name, without comments and the final semicolon."""
+    text = "\n".join((files(package) / name).read_text("utf-8") for name in _FILES[package])
     pieces = _MARK.split(text)[1:]
     found: dict[str, str] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
         if name in found:
-            msg = f"queries.sql names {name} twice"
+            msg = f"the statements name {name} twice"
             raise ValueError(msg)
         lines = [line.partition("--")[0].rstrip() for line in body.splitlines()]
         found[name] = "\n".join(line for line in lines if line).strip().removesuffix(";")

@@ -5,17 +5,18 @@
 -- One session, by its number.
 SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
        preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction, stored_at
+       cut_count, compaction, stored_at, guarded_until, title_source, settings
 FROM sessions WHERE number = ?;
 
 -- name: session_by_id
 -- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at
 FROM sessions s
 LEFT JOIN turns t ON t.id = (
@@ -30,10 +31,11 @@ WHERE s.id = ?;
 -- The session that a key points at, with the same.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        m.id, m.back, m.at,
        k.since
 FROM keys k
@@ -50,7 +52,7 @@ WHERE k.owner = ? AND k.key = ?;
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn.
 SELECT s.rev, s.deleted_at, (SELECT max(m.id) FROM messages m WHERE m.id BETWEEN ? AND ?),
        t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage
 FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?)
 WHERE s.number = ?;
 
@@ -58,7 +60,8 @@ WHERE s.number = ?;
 -- A page of sessions of all owners, newest activity first.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -78,7 +81,8 @@ LIMIT :limit;
 -- The same for one owner.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        (SELECT max(m.id) FROM messages m
         WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
@@ -95,8 +99,83 @@ WHERE s.owner = :owner
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
+-- name: list_all_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_active
+WHERE (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
+-- name: list_owner_narrowed
+-- The same, of those that are as wanted: looked through until the page is full.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+FROM sessions s INDEXED BY sessions_owner
+WHERE s.owner = :owner
+  AND (s.last_active, s.number) < (:active, :number)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
+  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
+  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (instr(s.title_key, :title) OR :title IS NULL)
+  AND (s.pinned = :pinned OR :pinned IS NULL)
+  AND (s.archived = :is_archived OR :is_archived IS NULL)
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
+
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
+
+-- name: titles_of_owner
+-- Titles of an owner's sessions in a range of folded titles; those of deleted sessions are not kept.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND title_key >= ? AND title_key < ?
+ORDER BY title_key LIMIT ?;
+
+-- name: titles_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE title_key >= ? AND title_key < ? ORDER BY title_key LIMIT ?;
+
+-- name: ids_of_owner
+-- An owner's sessions in a range of ids.
+SELECT id, owner, title FROM sessions WHERE owner = ? AND id >= ? AND id < ? AND deleted_at IS NULL
+ORDER BY id LIMIT ?;
+
+-- name: ids_of_all
+-- The same of all owners.
+SELECT id, owner, title FROM sessions WHERE id >= ? AND id < ? AND deleted_at IS NULL ORDER BY id LIMIT ?;
 
 -- name: turn_seqs
 -- What a turn stored itself: `turn` is how far back it began, plus 1.
@@ -124,14 +203,18 @@ SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMI
 -- name: put_session
 INSERT INTO sessions (number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin,
     title, preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-    cut_count, compaction, stored_at, last_seq, message_count, last_active, user_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (number) DO UPDATE SET rev = excluded.rev, explicit = excluded.explicit, notice = excluded.notice,
+    cut_count, compaction, stored_at, guarded_until, title_source, settings, last_seq, message_count, last_active,
+    user_seq, title_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET owner = excluded.owner, rev = excluded.rev,
+    explicit = excluded.explicit, notice = excluded.notice,
     origin = excluded.origin, title = excluded.title, preview = excluded.preview, metadata = excluded.metadata,
     tags = excluded.tags, holds = excluded.holds, archived = excluded.archived, pinned = excluded.pinned,
     hidden = excluded.hidden, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     deleted_at = excluded.deleted_at, leading_seq = excluded.leading_seq, cut_count = excluded.cut_count,
-    compaction = excluded.compaction, stored_at = excluded.stored_at, last_seq = excluded.last_seq, message_count = excluded.message_count,
+    compaction = excluded.compaction, stored_at = excluded.stored_at, guarded_until = excluded.guarded_until,
+    title_source = excluded.title_source, settings = excluded.settings, title_key = excluded.title_key,
+    last_seq = excluded.last_seq, message_count = excluded.message_count,
     last_active = excluded.last_active, user_seq = excluded.user_seq;
 
 -- name: put_head
@@ -167,6 +250,12 @@ ON CONFLICT (owner, alias) DO UPDATE SET session = excluded.session;
 
 -- name: message
 SELECT kind, back, turn, at, body FROM messages WHERE id = ?;
+
+-- name: aliases_of
+SELECT owner, alias FROM aliases WHERE session = ?;
+
+-- name: drop_alias
+DELETE FROM aliases WHERE owner = ? AND alias = ?;
 
 -- name: put_message
 INSERT INTO messages (id, kind, back, turn, at, body) VALUES (?, ?, ?, ?, ?, ?);
@@ -219,6 +308,16 @@ DELETE FROM aliases WHERE session = ?;
 -- name: purge_compactions
 DELETE FROM compactions WHERE session = ?;
 
+-- name: purge_quarantine
+-- Damaged records of a session, by where they were found: `session <id> seq <n>`.
+DELETE FROM quarantine
+WHERE location >= :prefix AND location < :end
+  AND CAST(substr(location, length(:prefix) + 1) AS INTEGER) BETWEEN :low AND :high;
+
+-- name: purge_damaged_blob
+DELETE FROM quarantine
+WHERE location = 'media ' || :address AND NOT EXISTS (SELECT 1 FROM media_refs WHERE address = :address);
+
 -- name: put_blob
 INSERT INTO media (address, data) VALUES (?, ?)
 ON CONFLICT (address) DO UPDATE SET data = excluded.data WHERE data IS NOT excluded.data;  -- heals a damaged copy
@@ -246,21 +345,17 @@ WHERE r.address = ? AND s.owner = ? LIMIT ?;
 SELECT data FROM media m
 WHERE m.address = ? AND EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address AND r.message BETWEEN ? AND ?);
 
--- name: has_blob
--- Whether content is there, and a message of the range refers to it.
-SELECT 1 FROM media_refs r JOIN media m ON m.address = r.address WHERE r.address = ? AND r.message BETWEEN ? AND ?;
+-- name: has_ref
+-- Whether it is noted that a message refers to this content.
+SELECT 1 FROM media_refs WHERE address = ? AND message = ?;
+
+-- name: has_content
+SELECT 1 FROM media WHERE address = ?;
 
 -- name: check_blobs
 -- All content, and whether a message refers to it.
 SELECT id, address, data, EXISTS (SELECT 1 FROM media_refs r WHERE r.address = m.address) FROM media m
 WHERE id > ? ORDER BY id LIMIT ?;
-
--- name: check_media_refs
--- References of messages that are not there, or to content that is not.
-SELECT r.address, r.message >> 32, r.message & 4294967295 FROM media_refs r
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = r.message)
-   OR NOT EXISTS (SELECT 1 FROM media b WHERE b.address = r.address)
-LIMIT 100;
 
 -- name: message_seq
 SELECT seq FROM message_ids WHERE session = ? AND id = ?;
@@ -274,7 +369,7 @@ DELETE FROM message_ids WHERE session = ? AND id = ?;
 
 -- name: turn
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id = ?;
 
 -- name: last_turn
@@ -285,15 +380,15 @@ SELECT min(id) FROM turns WHERE id BETWEEN ? AND ?;
 
 -- name: put_turn
 INSERT INTO turns (id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new,
-    first_contact, taken, notice, message_seq, steps_from, budget, calibration)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    first_contact, taken, notice, message_seq, steps_from, budget, calibration, usage)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, holder = excluded.holder,
     expires_at = excluded.expires_at, began_at = excluded.began_at, ended_at = excluded.ended_at,
     end_seq = excluded.end_seq, anchor = excluded.anchor, reason = excluded.reason,
     session_is_new = excluded.session_is_new, first_contact = excluded.first_contact,
     taken = excluded.taken, notice = excluded.notice, message_seq = excluded.message_seq,
     steps_from = excluded.steps_from, budget = excluded.budget,
-    calibration = excluded.calibration;
+    calibration = excluded.calibration, usage = excluded.usage;
 
 -- name: running
 -- Which sessions have a turn that has not ended; few at any time.
@@ -301,7 +396,7 @@ SELECT id >> 32, holder, expires_at FROM turns WHERE state = 'running';
 
 -- name: running_turns
 SELECT t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration,
+       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
        s.id, s.owner
 FROM turns t JOIN sessions s ON s.number = t.id >> 32
 WHERE t.state = 'running' AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
@@ -328,6 +423,9 @@ SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM comp
 
 -- name: compaction
 SELECT id, summary, from_seq, through_seq, previous, stale, created_at FROM compactions WHERE session = ? AND id = ?;
+
+-- name: drop_compaction
+DELETE FROM compactions WHERE session = ? AND id = ?;
 
 -- name: put_compaction
 INSERT OR REPLACE INTO compactions (session, id, summary, from_seq, through_seq, previous, stale, created_at)
@@ -356,22 +454,23 @@ ORDER BY t.made_at, t.session LIMIT :limit;
 
 -- name: usage_row
 SELECT calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, prompt_tokens, cost,
-       updated_at
+       updated_at, priced, cost_source
 FROM usage WHERE session = ? AND day = ? AND model = ?;
 
 -- name: put_usage
 INSERT OR REPLACE INTO usage (session, day, model, calls, input_tokens, output_tokens, cached_tokens,
-    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    cache_write_tokens, reasoning_tokens, prompt_tokens, cost, updated_at, priced,
+    cost_source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: usage_of_session
 SELECT day, model, calls, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
-       prompt_tokens, cost, updated_at
+       prompt_tokens, cost, updated_at, priced, cost_source
 FROM usage WHERE session = ? ORDER BY day, model;
 
 -- name: usage_lines
 SELECT s.id, s.owner, u.day, u.model, u.calls, u.input_tokens, u.output_tokens, u.cached_tokens, u.cache_write_tokens,
-       u.reasoning_tokens, u.prompt_tokens, u.cost
+       u.reasoning_tokens, u.prompt_tokens, u.cost, u.updated_at, u.priced, u.cost_source
 FROM usage u JOIN sessions s ON s.number = u.session
 WHERE u.day >= :day AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
 ORDER BY u.day, s.number, u.model;
@@ -403,7 +502,7 @@ ORDER BY message, version;
 
 -- name: record_turns
 SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration
+       notice, message_seq, steps_from, budget, calibration, usage
 FROM turns WHERE id BETWEEN ? AND ? ORDER BY id;
 
 -- name: highest_change
@@ -416,8 +515,18 @@ INSERT INTO changes (position, session, rev, kind, from_seq, through_seq) VALUES
 -- name: changes
 SELECT c.position, s.id, c.rev, c.kind, c.from_seq, c.through_seq
 FROM changes c JOIN sessions s ON s.number = c.session
-WHERE c.position > :after AND (s.id = :session OR :session IS NULL) AND (s.owner = :owner OR :owner IS NULL)
+WHERE c.position > :after AND c.position <= :through AND (s.owner = :owner OR :owner IS NULL)
 ORDER BY c.position LIMIT :limit;
+
+-- name: changes_of_session
+SELECT position, rev, kind, from_seq, through_seq FROM changes
+WHERE position > :after AND position <= :through AND session = :session ORDER BY position LIMIT :limit;
+
+-- name: next_change
+SELECT min(position) FROM changes WHERE position > ? HAVING min(position) IS NOT NULL;
+
+-- name: scope_of_session
+SELECT number, owner FROM sessions WHERE id = ?;
 
 -- name: search
 -- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.
@@ -477,11 +586,6 @@ SELECT owner, origin FROM sessions WHERE number = ?;
 -- About how many messages there are in a session and those made after it.
 SELECT coalesce(sum(last_seq), 0) FROM sessions WHERE number >= ?;
 
--- name: check_index
--- What the index has of messages that are not there.
-SELECT d.id >> 32, d.id & 4294967295 FROM search_index_docsize d
-WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = d.id) LIMIT 100;
-
 -- name: meta
 SELECT value FROM meta WHERE name = ?;
 
@@ -496,14 +600,16 @@ FROM sessions s WHERE s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NU
 
 -- name: usage_totals
 SELECT coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cached_tokens), 0),
-       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0)
+       coalesce(sum(u.cache_write_tokens), 0), coalesce(sum(u.reasoning_tokens), 0), coalesce(sum(u.cost), 0), coalesce(sum(u.calls), 0),
+       coalesce(sum(u.priced), 0)
 FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :owner IS NULL;
 
 -- name: standings
 -- A page of sessions for a sweep, by their numbers, each with what tells whether anybody needs it.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
        s.last_seq, s.message_count, s.last_active, s.user_seq,
        m.id, m.back, m.at,
        t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,
@@ -568,27 +674,50 @@ DELETE FROM changes WHERE position <= ?;
 -- name: put_pruned
 UPDATE meta SET value = ? WHERE name = 'pruned' AND CAST(value AS INTEGER) < ?;
 
--- name: check_orphans
--- Messages of no session.
-SELECT m.id FROM messages m WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.number = m.id >> 32) LIMIT 100;
-
--- name: check_sessions
-SELECT number, id, owner, parent, message_count, last_seq FROM sessions ORDER BY number;
-
--- name: check_keys
--- Keys that point at no session, or at one that has ended.
-SELECT k.owner, k.key, s.id FROM keys k LEFT JOIN sessions s ON s.number = k.session
-WHERE s.number IS NULL OR s.ended_at IS NOT NULL LIMIT 100;
-
 -- name: check_bodies
 SELECT id, kind, body FROM messages WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: put_quarantine
 INSERT OR IGNORE INTO quarantine (location, found_at, body) VALUES (?, ?, ?);
 
--- name: integrity
-PRAGMA integrity_check(20);
-
 -- name: data_version
 -- Changes when any other connection has written.
 PRAGMA data_version;
+
+-- name: erasable
+-- Sessions in the order that they were made, deleted ones too; with the kind of their first message.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, s.settings,
+       s.last_seq, s.message_count, s.last_active, s.user_seq,
+       (SELECT max(m.id) FROM messages m
+        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295)),
+       (SELECT m.kind FROM messages m WHERE m.id = (s.number << 32 | 1))
+FROM sessions s
+WHERE s.number > :after AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)
+ORDER BY s.number LIMIT :limit;
+
+-- name: erasures
+SELECT id, began_at, target, scope, ended_at, scrubbed_at, counts FROM erasures ORDER BY id;
+
+-- name: erasure
+SELECT id, began_at, target, scope, ended_at, scrubbed_at, counts FROM erasures WHERE id = ?;
+
+-- name: put_erasure
+INSERT INTO erasures (id, began_at, target, scope, ended_at, scrubbed_at, counts) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET target = excluded.target, scope = excluded.scope, ended_at = excluded.ended_at,
+    scrubbed_at = excluded.scrubbed_at, counts = excluded.counts;
+
+-- name: erased
+SELECT at FROM erased WHERE mark = ?;
+
+-- name: put_erased
+INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;
+
+-- name: put_meta
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: merge_index
+-- Merges so many pages of the index; what was deleted is not in what is written. Negative: begin to merge everything.
+INSERT INTO search_index (search_index, rank) VALUES ('merge', ?);

@@ -6,24 +6,27 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import apsw
 import msgspec
 
 from palaver import codec, media
+from palaver.erasure import Erasure, keyed
 from palaver.errors import SessionNotFound
-from palaver.info import Page, SessionInfo
+from palaver.findings import Finding, Progress
+from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
 from palaver.operations.ranges import merged
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import ChangeKind, CutRow, Head, SessionRow, StoredMessage, TurnRow
+from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, UsageLine
 from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
-from palaver.stores.sqlite.checking import Checking
+from palaver.stores.sqlite.checking import Checking, Report, Scope
+from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -31,6 +34,7 @@ from palaver.stores.sqlite.rows import (
     TURN_COLUMNS,
     compaction_row,
     cut_row,
+    erasure_row,
     head_row,
     holder_of,
     newer_head,
@@ -39,11 +43,13 @@ from palaver.stores.sqlite.rows import (
     usage_row,
 )
 from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
+from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.sqlite.upkeep import Upkeep
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
+from palaver.titles import end_of_prefix
 from palaver.window import Tail
 
 __all__ = ["Lines", "Reads"]
@@ -116,6 +122,12 @@ class Reads:
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
         return row[0] if row is not None else None
+
+    def beginning(self, owner: str | None, text: str, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        name = _BEGINNING[by, owner is None]
+        span = (text, end_of_prefix(text) or b"", limit)  # every blob is greater than every text
+        rows = self.sql.all(name, span if owner is None else (owner, *span))
+        return [SessionName(id=r[0], owner=r[1] or None, title=r[2]) for r in rows]
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self.snapshot():
@@ -344,6 +356,27 @@ class Reads:
             found = self._any(session_id, owner)
             return recording.chunk(self.sql, *found, after=after, limit=limit, media=media)
 
+    # ------------------------------------------------------------------ erasing
+    def erasable(self, after: int, *, limit: int, owner: str | None, session_id: str | None) -> list[Erasable]:
+        with self.snapshot():
+            given = {"after": after, "limit": limit, "owner": owner, "session": session_id}
+            rows = self.sql.all("erasable", given)
+            return [
+                Erasable(session_row(r), _listed_head(r).last_seq, tuple(self.sql.all("keys_of", (r[0],))), r[-1])
+                for r in rows
+            ]
+
+    def erasures(self) -> list[Erasure]:
+        return [erasure_row(row) for row in self.sql.all("erasures")]
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self.snapshot():
+            found = self.sql.one("meta", ("erasure_secret",))
+            if found is None:
+                return set()
+            secret = bytes.fromhex(found[0])
+            return {each for each in marks if self.sql.one("erased", (keyed(secret, each),)) is not None}
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self.snapshot():
@@ -356,7 +389,7 @@ class Reads:
                 "active": active,
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
-                "archived": query.include_archived,
+                "archived": query.include_archived or query.archived is True,
                 "hidden": query.include_hidden,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
@@ -367,6 +400,11 @@ class Reads:
             if query.owner is not None:
                 values["owner"] = query.owner
                 name = "list_owner"
+            if query.narrowed:
+                name = _NARROWED[name]
+                values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
+                values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
+                values["is_archived"] = query.archived
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
@@ -412,48 +450,13 @@ class Reads:
             )
         return out
 
-    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> list[Change]:
-        with self.snapshot():
-            position = views.position(after)
-            pruned = self.sql.one("meta", ("pruned",))
-            if after is not None and pruned is not None and position < int(pruned[0]):
-                raise views.expired(after)
-            rows = self.sql.all("changes", {"after": position, "session": session_id, "owner": owner, "limit": limit})
-        return [
-            Change(
-                cursor=f"{r[0]:x}",
-                session_id=r[1],
-                rev=r[2],
-                kind=ChangeKind(r[3]).name.lower(),
-                from_seq=r[4],
-                through_seq=r[5],
-            )
-            for r in rows
-        ]
+    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
+        return read_changes(self.sql, self.snapshot, after, limit=limit, session_id=session_id, owner=owner)
 
     def usage(self, owner: str | None, *, session_id: str | None, since: datetime | None) -> list[UsageLine]:
         day = to_micros(since) // (86_400 * SECOND) if since is not None else 0
         rows = self.sql.all("usage_lines", {"day": day, "owner": owner, "session": session_id})
-        return [
-            UsageLine(
-                session_id=r[0],
-                owner=r[1],
-                day=views.day_text(r[2]),
-                model=r[3],
-                calls=r[4],
-                usage=Usage(
-                    input_tokens=r[5],
-                    output_tokens=r[6],
-                    cached_tokens=r[7],
-                    cache_write_tokens=r[8],
-                    reasoning_tokens=r[9],
-                    prompt_tokens=r[10],
-                    model=r[3] or None,
-                    cost=r[11] * views.NANO if r[11] else None,
-                ),
-            )
-            for r in rows
-        ]
+        return [views.usage_line(r[0], r[1], usage_row(0, r[2:])) for r in rows]
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:
@@ -511,17 +514,32 @@ class Reads:
                 cached_tokens=used[2],
                 cache_write_tokens=used[3],
                 reasoning_tokens=used[4],
-                cost=used[5] * views.NANO if used[5] else None,
+                cost=used[5] * views.NANO if used[7] else None,
             ),
+            calls=used[6],
+            priced_calls=used[7],
             schema=len(migrations()),
             codec=int(stored_codec),
         )
 
-    def check(self, owner: str | None) -> list[Finding]:
-        return Checking(self).findings(owner)
+    def check(self, scope: Scope, *, notes: bool, progress: Progress | None) -> list[Finding]:
+        report = Report(self)
+        Checking(self, report.take, progress).run(scope, notes=notes)
+        return report.all()
+
+    def spots(self, sink: Sink) -> None:
+        """Everything that is wrong, as a repair takes it."""
+        Checking(self, sink).run(Scope())
 
 
 _FURTHEST = 1 << 62
+_NARROWED = {"list_all": "list_all_narrowed", "list_owner": "list_owner_narrowed"}
+_BEGINNING = {
+    ("title", False): "titles_of_owner",
+    ("title", True): "titles_of_all",
+    ("id", False): "ids_of_owner",
+    ("id", True): "ids_of_all",
+}
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:

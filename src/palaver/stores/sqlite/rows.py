@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.erasure import Erasure, Target
 from palaver.rows import (
     MOST,
     CompactionRow,
@@ -19,6 +20,7 @@ from palaver.rows import (
     UsageRow,
 )
 from palaver.times import SECOND
+from palaver.titles import folded
 
 __all__ = [
     "LAST",
@@ -26,6 +28,8 @@ __all__ = [
     "TURN_COLUMNS",
     "compaction_row",
     "cut_row",
+    "erasure_row",
+    "erasure_values",
     "head_row",
     "holder_of",
     "newer_head",
@@ -39,12 +43,14 @@ __all__ = [
 ]
 
 LAST = MOST
-SESSION_COLUMNS = 26
-TURN_COLUMNS = 18
+SESSION_COLUMNS = 29
+TURN_COLUMNS = 19
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _taken = msgspec.json.Decoder(tuple[int, ...])
 _holder = msgspec.json.Decoder(Holder)
+_target: msgspec.json.Decoder[Target] = msgspec.json.Decoder(Target)
+_counts = msgspec.json.Decoder(dict[str, int])
 _encode = msgspec.json.encode
 
 
@@ -77,6 +83,9 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         cut_count=row[23],
         compaction=row[24],
         stored_at=row[25],
+        guarded_until=row[26],
+        title_source=row[27],
+        settings=row[28],
     )
 
 
@@ -109,10 +118,14 @@ def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
         row.cut_count,
         row.compaction,
         row.stored_at,
+        row.guarded_until,
+        row.title_source,
+        row.settings,
         head.last_seq,
         head.message_count,
         head.last_active,
         head.user_seq,
+        folded(row.title) if row.title is not None and row.deleted_at is None else None,
     )
 
 
@@ -160,6 +173,7 @@ def turn_row(row: tuple[Any, ...]) -> TurnRow:
         steps_from=row[15],
         budget=row[16],
         calibration=row[17],
+        usage=row[18],
     )
 
 
@@ -216,6 +230,32 @@ def compaction_row(row: tuple[Any, ...]) -> CompactionRow:
     )
 
 
+def erasure_row(row: tuple[Any, ...]) -> Erasure:
+    """A row of `erasures`."""
+    return Erasure(
+        id=row[0],
+        began_at=row[1],
+        target=_target.decode(row[2]) if row[2] is not None else None,
+        scope=row[3],
+        ended_at=row[4],
+        scrubbed_at=row[5],
+        counts=_counts.decode(row[6]),
+    )
+
+
+def erasure_values(row: Erasure) -> tuple[Any, ...]:
+    """A row of `erasures`, in the order of `put_erasure`."""
+    return (
+        row.id,
+        row.began_at,
+        _encode(row.target).decode() if row.target is not None else None,
+        row.scope,
+        row.ended_at,
+        row.scrubbed_at,
+        _encode(row.counts).decode(),
+    )
+
+
 def usage_values(row: UsageRow | None) -> tuple[Any, ...]:
     """A row of `usage`, in the order of `put_usage`."""
     if row is None:  # usage is only ever added to
@@ -234,6 +274,8 @@ def usage_values(row: UsageRow | None) -> tuple[Any, ...]:
         row.prompt_tokens,
         row.cost,
         row.updated_at,
+        row.priced,
+        row.cost_source,
     )
 
 
@@ -252,4 +294,6 @@ def usage_row(number: int, row: tuple[Any, ...]) -> UsageRow:
         prompt_tokens=row[8],
         cost=row[9],
         updated_at=row[10],
+        priced=row[11],
+        cost_source=row[12],
     )

@@ -8,7 +8,7 @@ from typing import Any, cast
 import apsw
 
 from palaver.errors import StoreError
-from palaver.stores.base import Finding
+from palaver.findings import Finding, finding
 from palaver.stores.sqlite.errors import translated
 
 __all__ = ["damage", "is_damage"]
@@ -40,7 +40,7 @@ def damage(path: str) -> list[Finding]:
         finally:
             connection.close()
     named = [_TREE.sub(lambda match: f"{tables.get(int(match[1]), match[0].rstrip())}, ", each) for each in said]
-    return [Finding(kind="store", where=name, detail=each) for each in named]
+    return [finding("database", name, each) for each in named]
 
 
 def _check(connection: apsw.Connection) -> list[str]:

@@ -45,6 +45,7 @@ _SAY_NOTHING = frozenset(
         ChangeKind.CUT,
         ChangeKind.REDONE,
         ChangeKind.PURGED,
+        ChangeKind.ERASED,
         ChangeKind.COMPACTED,
         ChangeKind.TAKEN,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import apsw
@@ -49,6 +49,11 @@ class Statements:
     def all(self, name: str, values: Values = ()) -> list[Row]:
         """All rows."""
         rows: list[Row] = self._execute(self._named[name], values).fetchall()
+        return rows
+
+    def each(self, name: str, values: Values = ()) -> Iterator[Row]:
+        """The rows as they come: memory does not grow with them."""
+        rows: Iterator[Row] = self._execute(self._named[name], values)
         return rows
 
     def script(self, text: str) -> None:

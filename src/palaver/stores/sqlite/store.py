@@ -10,29 +10,40 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import apsw
 
+from palaver.backups import Backup
 from palaver.clock import utc_now
+from palaver.erasure import Erasure, ScrubReport
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
-from palaver.info import Page, SessionInfo, Todo, TodoState
+from palaver.findings import Finding, Progress, Repaired
+from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.base import Change, Finding, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
+from palaver.stores.sqlite import backup
+from palaver.stores.sqlite.backup import RecordBackup
+from palaver.stores.sqlite.checking import Scope
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import Quarantine, SqliteLedger
+from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import Lines, Reads
+from palaver.stores.sqlite.scrubbing import Scrubbing
 from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
 from palaver.stores.sqlite.upkeep import Clean, Prune, told
+from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import to_micros
 from palaver.window import Tail
@@ -134,6 +145,7 @@ class SqliteStore(Store):
         self._committer = GroupCommitter(self._run, self.name)
         self._exclusive_lock = threading.Lock()
         self._indexing = threading.Lock()
+        self.wakes = Wakes()
 
     def _connect(self) -> None:
         self._writer = self._opener.writer()
@@ -226,6 +238,7 @@ class SqliteStore(Store):
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
         ledger.flushed()
+        self.wakes.wake()
         ledger.trim()
         if self._wal_pages >= CHECKPOINT_PAGES:
             self._checkpoint(busy=len(operations) > 1)
@@ -343,6 +356,10 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.named(owner, alias)
 
+    def beginning(self, owner: str | None, text: str, *, by: Literal["title", "id"], limit: int) -> list[SessionName]:
+        with self._reading() as r:
+            return r.beginning(owner, text, by, limit)
+
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self._reading() as r:
             return r.info(session_id, owner, now)
@@ -403,9 +420,36 @@ class SqliteStore(Store):
 
     def changes(
         self, after: str | None, *, limit: int = 1000, session_id: str | None = None, owner: str | None = None
-    ) -> list[Change]:
+    ) -> ChangePage:
         with self._reading() as r:
             return r.changes(after, limit=limit, session_id=session_id, owner=owner)
+
+    # ------------------------------------------------------------------ erasing
+    def erasable(
+        self, after: int, *, limit: int, owner: str | None = None, session_id: str | None = None
+    ) -> list[Erasable]:
+        with self._reading() as r:
+            return r.erasable(after, limit=limit, owner=owner, session_id=session_id)
+
+    def erasures(self) -> list[Erasure]:
+        with self._reading() as r:
+            return r.erasures()
+
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        with self._reading() as r:
+            return r.erased(marks)
+
+    def scrub(self) -> ScrubReport:
+        self._require_open()
+        with self._indexing:
+            if self._opener.exclusive:
+                with self._exclusive_lock:
+                    return Scrubbing(self._writer, self._opener).run()
+            connection = self._opener.writer()
+            try:
+                return Scrubbing(connection, self._opener).run()
+            finally:
+                connection.close()
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:
@@ -472,9 +516,66 @@ class SqliteStore(Store):
         with self._reading() as r:
             return r.stats(owner)
 
-    def check(self, owner: str | None = None) -> list[Finding]:
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
         with self._reading() as r:
-            return r.check(owner)
+            return r.check(Scope(owner, session_id), notes=notes, progress=progress)
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        return repaired(self._look, self._mend, to_micros(now))
+
+    def _look(self, sink: Sink) -> None:
+        with self._reading() as r:
+            r.spots(sink)
+
+    def _mend(self, mend: Mend) -> Repaired:
+        """One problem in a transaction of its own, alone; a failure leaves it as it was."""
+        try:
+            [answer] = self._committer.commit([mend], alone=True)
+        except StoreError as error:
+            answer = error
+        self._tails, self._lines = TailCache(), {}
+        while self._readers:  # they know the old ones
+            self._readers.pop().close()
+        return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ copies
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        self._require_open()
+        lent = self._lent_alone if self._opener.exclusive else self._opener.lent
+        made = backup.made(lent, self._opener.path, path, now, sound=sound, progress=progress)
+        if self._writable:
+            dropped = backup.to_drop(self.backups(), made, keep)
+            [answer] = self._committer.commit(
+                [RecordBackup(at=to_micros(now), backup=made, dropped=dropped)], alone=True
+            )
+            if isinstance(answer, Exception):
+                raise answer
+        return made
+
+    @contextmanager
+    def _lent_alone(self) -> Generator[apsw.Connection]:
+        with self._exclusive_lock:
+            yield self._writer
+
+    def backups(self) -> list[Backup]:
+        with self._reading() as r:
+            rows = r.sql.all("backups")
+        return [each for each in map(backup.backup_of, rows) if Path(each.path).exists()]
 
     # ------------------------------------------------------------------ fork
     def before_fork(self) -> None:
@@ -510,6 +611,7 @@ class SqliteStore(Store):
             self._committer = GroupCommitter(self._run, self.name)
             self._exclusive_lock = threading.Lock()
             self._indexing = threading.Lock()
+            self.wakes = Wakes()
             self._broken = error
 
     # ------------------------------------------------------------------ life
@@ -518,6 +620,7 @@ class SqliteStore(Store):
             return
         self._committer.close()
         self._closed = True
+        self.wakes.wake()
         _forking.stores.discard(self)
         while self._readers:
             self._readers.pop().close()

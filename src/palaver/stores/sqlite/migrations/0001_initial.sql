@@ -30,13 +30,21 @@ CREATE TABLE sessions (
     leading_seq INTEGER NOT NULL,
     cut_count INTEGER NOT NULL,
     compaction INTEGER NOT NULL,
-    stored_at INTEGER NOT NULL  -- when this store got it, or got it back
+    stored_at INTEGER NOT NULL,  -- when this store got it, or got it back
+    guarded_until INTEGER NOT NULL,  -- until then, what comes is held against what was erased; 0: never
+    title_source TEXT,
+    settings TEXT,  -- JSON of the model and where it is
+    title_key TEXT  -- the title as it is looked for: folded; null for a deleted session
 ) STRICT;
 CREATE UNIQUE INDEX sessions_id ON sessions (id);
 CREATE INDEX sessions_active ON sessions (last_active DESC, number DESC);
 CREATE INDEX sessions_owner ON sessions (owner, last_active DESC, number DESC);
 -- Titles are unique per owner; operations see to it, as two sessions may exchange theirs in one commit.
 CREATE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
+-- By the beginning of a title or an id, within one owner and across all.
+CREATE INDEX sessions_title_key ON sessions (owner, title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_any_title ON sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_owner_id ON sessions (owner, id) WHERE deleted_at IS NULL;
 
 -- id = session number << 32 | seq: a session's messages lie side by side, and a position needs no second index.
 CREATE TABLE messages (
@@ -116,7 +124,8 @@ CREATE TABLE turns (
     message_seq INTEGER NOT NULL,
     steps_from INTEGER NOT NULL,
     budget TEXT,
-    calibration TEXT  -- JSON
+    calibration TEXT,  -- JSON
+    usage TEXT  -- JSON, reported when it ended
 ) STRICT;
 CREATE INDEX turns_running ON turns (began_at) WHERE state = 'running';
 
@@ -160,6 +169,8 @@ CREATE TABLE usage (
     prompt_tokens INTEGER NOT NULL,
     cost INTEGER NOT NULL,  -- billionths of a US dollar
     updated_at INTEGER NOT NULL,
+    priced INTEGER NOT NULL,  -- how many of the calls have a cost that is known
+    cost_source TEXT,  -- of the newest of these
     PRIMARY KEY (session, day, model)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_day ON usage (day);
@@ -218,6 +229,29 @@ CREATE TABLE quarantine (
     found_at INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+
+-- Backups that were made of this store.
+CREATE TABLE backups (
+    path TEXT PRIMARY KEY,
+    made_at INTEGER NOT NULL,
+    position INTEGER NOT NULL,  -- of the last change that is in it
+    sessions INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    content_digest TEXT NOT NULL,
+    file_digest TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Erasures, and keyed marks of what was erased; see palaver.erasure. The key is in `meta`.
+CREATE TABLE erasures (
+    id TEXT PRIMARY KEY,
+    began_at INTEGER NOT NULL,
+    target TEXT,  -- JSON; NULL once everything is gone
+    scope TEXT,
+    ended_at INTEGER,
+    scrubbed_at INTEGER,
+    counts TEXT NOT NULL  -- JSON
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (mark BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('codec', '1'), ('pruned', '0');

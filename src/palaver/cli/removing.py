@@ -1,0 +1,182 @@
+"""The commands that take things away, with their options; what cannot be undone asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from palaver.cli import removal, stores
+from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
+from palaver.cli.output import Output
+from palaver.cli.performing import perform
+from palaver.manager import SessionManager
+
+__all__ = ["add_to"]
+
+Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can answer.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the program these commands."""
+    app.command("clear", epilog="Example: palaver clear telegram:dm:42")(clear)
+    app.command("truncate", epilog="Example: palaver truncate telegram:dm:42 --after 12")(truncate)
+    app.command("edit", epilog='Example: palaver edit telegram:dm:42 3 "What is 2+3?"')(edit)
+    app.command("delete", epilog="Example: palaver delete telegram:dm:42")(delete)
+    app.command("undelete", epilog="Example: palaver undelete 01m7wn65aqe0mz5ma2r6p7")(undelete)
+    app.command("purge", epilog="Example: palaver purge telegram:dm:42 --from 3 --through 8 --yes")(purge)
+    app.command("erase", epilog="Example: palaver erase --user telegram:7 --dry-run")(erase)
+    app.command("scrub", epilog="Example: palaver scrub --store sqlite:///chat.db")(scrub)
+
+
+def clear(
+    context: typer.Context,
+    session: Reference,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Begin anew in the same session: a model sees nothing of it any more; `redo` brings it back."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.clear(stores.find(m, session), output))
+
+
+def truncate(
+    context: typer.Context,
+    session: Reference,
+    *,
+    after: Annotated[
+        int, typer.Option("--after", metavar="SEQ", min=0, help="The last message that stays, by its number in `show`.")
+    ],
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Keep the first part of a conversation; a model sees the rest no more, and `redo` brings it back."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.truncate(stores.find(m, session), output, after))
+
+
+def edit(
+    context: typer.Context,
+    session: Reference,
+    seq: Annotated[int, typer.Argument(metavar="SEQ", min=1, help="The message, by its number in `show`.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What it shall say; `-` reads standard input.")],
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Put new text in the place of a message; what it said before is kept."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.edit(stores.find(m, session), output, seq, text))
+
+
+def delete(
+    context: typer.Context,
+    session: Reference,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a session not found; all of it stays, and `undelete` brings it back by its id until it is purged."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.delete(stores.find(m, session), output))
+
+
+def undelete(
+    context: typer.Context,
+    session: Annotated[str, typer.Argument(metavar="ID", help="The id of a deleted session, as `delete` wrote it.")],
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Bring a deleted session back. It has ended, and no key points at it."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.undelete(m, output, session))
+
+
+def purge(
+    context: typer.Context,
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A session's id, alias or key; of a deleted one its id.")
+    ],
+    *,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="SEQ", min=1, help="The first message to remove; else all.")
+    ] = None,
+    last: Annotated[int | None, typer.Option("--through", metavar="SEQ", min=1, help="The last one.")] = None,
+    yes: Yes = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove messages, or a whole session, for good. `erase` also removes copies, and keeps it from coming back."""
+    if (first is None) is not (last is None):
+        msg = "give both --from and --through, or neither to remove the whole session"
+        raise typer.BadParameter(msg, param_hint="--from")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, owner, lambda m, output: removal.purge(m, output, session, first, last, yes=yes))
+
+
+def erase(
+    context: typer.Context,
+    *,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="All that this owner has.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="PLATFORM:ID", help="All that this person said, and what answered it."),
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="One session, also a deleted one: its id or alias.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; change nothing.")] = False,
+    yes: Yes = False,
+    no_scrub: Annotated[
+        bool, typer.Option("--no-scrub", help="Leave the files as they are for now; `scrub` cleans them later.")
+    ] = False,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Erase an owner, a person or a session, everywhere in the store.
+
+    Also earlier versions, copies, summaries, search, media and names; at the end the files are written anew, while
+    others wait to write. What was erased is kept out of later imports. Killed in the middle, the next one finishes it.
+    """
+    if sum(each is not None for each in (owner, user, session)) != 1:
+        msg = "name what is to be erased: --owner, --user or --session, and one of them alone"
+        raise typer.BadParameter(msg, param_hint="--user")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    asked = removal.Asked(owner=owner, user=user, session=session, dry_run=dry_run, yes=yes, scrub=not no_scrub)
+    _with_store(options, None, lambda m, output: removal.erase(m, output, asked))
+
+
+def scrub(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
+    """Write the store's files anew, so that free space holds nothing of what was removed.
+
+    Others wait to write meanwhile. It needs as much room as the store takes.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    _with_store(options, None, removal.scrub)
+
+
+def _with_store(options: Common, owner: str | None, work: Callable[[SessionManager, Output], int | None]) -> None:
+    """Do the work on a store that can be written, which is not made where it is missing."""
+
+    def run(output: Output) -> int | None:
+        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
+            return work(manager, output)
+
+    perform(options, run)

@@ -1,0 +1,344 @@
+"""Erasing: what belongs to an owner, a person or a session goes everywhere, in steps that can be gone on with."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from palaver.core import Core
+from palaver.erasure import (
+    Again,
+    EraseReport,
+    Erasure,
+    Owner,
+    Person,
+    ScrubReport,
+    SessionTarget,
+    Target,
+    mark,
+    person_of,
+)
+from palaver.errors import InvalidKey, SessionNotFound
+from palaver.keys import Origin, is_shared, parse_key
+from palaver.operations import (
+    BeginErasure,
+    ClearErased,
+    ErasedMessages,
+    EraseMessages,
+    EraseSession,
+    EraseSummaries,
+    EraseTraces,
+    FinishErasure,
+    Scrubbed,
+)
+from palaver.rows import COPY
+from palaver.steps import Flow, call, long_call, write
+from palaver.stores.base import Erasable
+
+__all__ = ["Progress", "erase", "erased_whole", "records", "scrub", "target_of"]
+
+Progress: TypeAlias = Callable[[str, int], None]
+"""Is told what is being done, and how many sessions or messages it has come to."""
+
+CHUNK = 250
+"""Messages in one step: others wait for about 20 ms to commit."""
+_PAGE = 200
+_origin = msgspec.json.Decoder(Origin)
+
+
+def target_of(core: Core, owner: str | None, user: Origin | str | None, session: str | None) -> Target:
+    """What is to be erased. ValueError unless exactly one thing is named, and for another owner than the manager's."""
+    if sum(given is not None for given in (owner, user, session)) != 1:
+        raise ValueError("name what is to be erased: owner=, user= or session=, and one of them alone")
+    if owner is not None:
+        if core.owner not in (None, owner):
+            raise ValueError(f"this manager is for owner {core.owner!r} alone; erase {owner!r} with the unscoped one")
+        return Owner(owner)
+    return person_of(user) if user is not None else SessionTarget(session or "")
+
+
+def erase(
+    core: Core, target: Target, *, dry_run: bool, scrub_files: bool, progress: Progress | None
+) -> Flow[EraseReport]:
+    """Erase; see `SessionManager.erase`. Erasures that had been interrupted are finished first."""
+    if isinstance(target, SessionTarget):
+        target = SessionTarget((yield from _known(core, target.session_id)))
+    unfinished = 0
+    if not dry_run:
+        for row in (yield from call(core.store.erasures)):
+            if row.ended_at is None and core.owner in (None, row.scope):
+                yield from _Work(core, row, dry_run=False, progress=progress).run()
+                unfinished += 1
+    began = Erasure(id="", began_at=core.at(), target=target, scope=core.owner)
+    if not dry_run:
+        began = yield from write(
+            BeginErasure(
+                at=core.at(),
+                erasure_id=core.new_id(core.now()),
+                target=target,
+                scope=core.owner,
+                secret=secrets.token_bytes(32),
+            )
+        )
+    work = _Work(core, began, dry_run=dry_run, progress=progress)
+    done = yield from work.run()
+    scrubbed: ScrubReport | None = None
+    if scrub_files and not dry_run:
+        scrubbed = yield from scrub(core, progress)
+    return EraseReport(
+        id=began.id or None,
+        dry_run=dry_run,
+        sessions=tuple(work.whole),
+        parts=tuple(work.parts),
+        counts=done.counts,
+        scrub=scrubbed,
+        unfinished=unfinished,
+    )
+
+
+def scrub(core: Core, progress: Progress | None = None) -> Flow[ScrubReport]:
+    """Leave nothing of what was removed in the store's files."""
+    ended = [row.id for row in (yield from call(core.store.erasures)) if row.ended_at and not row.scrubbed_at]
+    if progress is not None:
+        progress("scrubbing", 0)
+    report: ScrubReport = yield from long_call(core.store.scrub)
+    if report.done and ended:
+        yield from write(Scrubbed(at=core.at(), erasure_ids=tuple(ended)))
+    return report
+
+
+def records(core: Core) -> Flow[list[Erasure]]:
+    """Every erasure that this manager may know of."""
+    found = yield from call(core.store.erasures)
+    return [row for row in found if core.owner is None]
+
+
+def _known(core: Core, reference: str) -> Flow[str]:
+    """The id of a session, deleted or not, by id or alias; SessionNotFound if it is foreign or erased."""
+    session_id = (yield from call(core.store.named, core.owner, reference)) or reference
+    found = yield from call(core.store.erasable, 0, limit=1, owner=core.owner, session_id=session_id)
+    if not found or found[0].row.end_reason == "erased":
+        msg = f"no session {reference!r}: check the id and the owner"
+        raise SessionNotFound(msg)
+    return session_id
+
+
+class _Work:
+    """One erasure, from wherever it stands to its end."""
+
+    def __init__(self, core: Core, record: Erasure, *, dry_run: bool, progress: Progress | None) -> None:
+        self._core = core
+        self._record = record
+        self._dry_run = dry_run
+        self._progress = progress
+        self._gone: dict[str, int] = {}
+        """In a dry run: what would go."""
+        self.whole: dict[str, None] = {}
+        self.parts: dict[str, None] = {}
+        self._children: set[str] = set()
+        """Sessions that began with what others of these held."""
+
+    def run(self) -> Flow[Erasure]:
+        """Erase, and forget whom it was about."""
+        target = self._record.target
+        looked = 0
+
+        def visit(each: Erasable) -> Flow[None]:
+            nonlocal looked
+            looked += 1
+            yield from self._one(each, target)
+            if self._progress is not None:
+                self._progress("erasing", looked)
+
+        owner = target.owner if isinstance(target, Owner) else self._record.scope
+        only = target.session_id if isinstance(target, SessionTarget) else None
+        yield from self._walk(visit, owner, only)
+        yield from self._walk(self._copies_in, self._record.scope, None)
+        if self._dry_run:
+            return msgspec.structs.replace(self._record, counts=self._gone)
+        finished: Erasure = yield from write(FinishErasure(at=self._core.at(), erasure_id=self._record.id))
+        return finished
+
+    def _walk(self, visit: Callable[[Erasable], Flow[None]], owner: str | None, session_id: str | None) -> Flow[None]:
+        """Visit the sessions that it may touch, in the order that they were made; those made since are not meant."""
+        after = 0
+        while page := (
+            yield from call(self._core.store.erasable, after, limit=_PAGE, owner=owner, session_id=session_id)
+        ):
+            for each in page:
+                if each.row.created_at <= self._record.began_at:
+                    yield from visit(each)
+            after = page[-1].row.number
+
+    def _one(self, each: Erasable, target: Target | None) -> Flow[None]:
+        row = each.row
+        if isinstance(target, Again):
+            yield from self._again(each)
+            return
+        if isinstance(target, Person):
+            if row.end_reason in ("erased", "purged"):
+                if row.end_reason == "erased" and each.first_kind is not None:
+                    yield from self._session(each)  # it was interrupted there
+                return
+            belongs = erased_whole(self._core, each, target)
+            if belongs is None:
+                return
+            if not belongs:
+                yield from self._part(each, target)
+                return
+        yield from self._session(each)
+
+    # ------------------------------------------------------------------ whole sessions
+    def _session(self, each: Erasable) -> Flow[None]:
+        row, last = each.row, each.last_seq
+        fresh = row.end_reason != "erased"
+        if fresh and row.end_reason != "purged":
+            self.whole[row.id] = None
+        if not self._dry_run and fresh:
+            last = yield from write(EraseSession(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
+        for first in range(1, last + 1, CHUNK):
+            done = yield from self._messages(row.id, first, min(first + CHUNK - 1, last))
+            if self._dry_run:
+                self._add("messages", done.gone)
+        if self._dry_run:
+            self._add("sessions", int(row.id in self.whole))
+            self._add("keys", len(each.keys))
+        else:
+            yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
+
+    def _messages(self, session_id: str, first: int, last: int, **fields: Any) -> Flow[ErasedMessages]:
+        operation = EraseMessages(
+            at=self._core.at(),
+            erasure_id=self._record.id,
+            session_id=session_id,
+            from_seq=first,
+            through_seq=last,
+            dry_run=self._dry_run,
+            **fields,
+        )
+        done: ErasedMessages = yield from write(operation)
+        return done
+
+    # ------------------------------------------------------------------ parts of sessions
+    def _part(self, each: Erasable, person: Person) -> Flow[None]:
+        row = each.row
+        gone, state = 0, ErasedMessages(0)
+        for first in range(1, each.last_seq + 1, CHUNK):
+            state = yield from self._messages(
+                row.id,
+                first,
+                min(first + CHUNK - 1, each.last_seq),
+                person=person,
+                following=state.following,
+                turn=state.turn,
+            )
+            gone += state.gone
+        if gone:
+            self.parts[row.id] = None
+        if self._dry_run:
+            self._add("messages", gone)
+            return
+        theirs = tuple((o, k) for o, k in each.keys if _is_key_of(self._core, k, person))
+        traces = EraseTraces(
+            at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person, keys=theirs
+        )
+        yield from write(traces)
+
+    # ------------------------------------------------------------------ what came back
+    def _again(self, each: Erasable) -> Flow[None]:
+        row = each.row
+        origin = _origin.decode(row.origin) if row.origin is not None else None
+        ids = [i for i in (origin.user_id, origin.user_id_alt) if i is not None] if origin is not None else []
+        users = {mark("user", origin.platform, i): i for i in ids} if origin is not None else {}
+        session = mark("session", row.id)
+        erased = yield from call(self._core.store.erased, [session, *users])
+        if session in erased:
+            if row.end_reason != "erased" or each.first_kind is not None:
+                yield from self._session(each)
+            return
+        gone = 0
+        for first in range(1, each.last_seq + 1, CHUNK):
+            done = yield from self._messages(row.id, first, min(first + CHUNK - 1, each.last_seq), marked=True)
+            gone += done.gone
+        if not gone:
+            return
+        self.parts[row.id] = None
+        self._add("messages", gone)
+        theirs = tuple(users[each] for each in users if each in erased)
+        if origin is not None and theirs and not self._dry_run:
+            person = Person(origin.platform, theirs)
+            yield from write(
+                EraseTraces(at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person)
+            )
+
+    # ------------------------------------------------------------------ copies
+    def _copies_in(self, each: Erasable) -> Flow[None]:
+        """Copies of what was erased, and a summary that the session began with. Children come after their parents."""
+        row = each.row
+        if row.end_reason in ("erased", "purged") or row.id in self.whole:
+            return
+        gone = 0
+        if each.first_kind is None or each.first_kind & COPY:
+            gone = yield from self._copied(each)
+        if gone:
+            self.parts[row.id] = None
+        if gone or row.parent in self.whole or row.parent in self.parts or row.parent in self._children:
+            self._children.add(row.id)
+            if not self._dry_run:
+                yield from write(EraseSummaries(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
+
+    def _copied(self, each: Erasable) -> Flow[int]:
+        gone = 0
+        for first in range(1, each.last_seq + 1, CHUNK):
+            done = yield from self._messages(each.row.id, first, min(first + CHUNK - 1, each.last_seq), copies=True)
+            gone += done.gone
+            if not done.copies:
+                break
+        if self._dry_run:
+            self._add("messages", gone)
+        return gone
+
+    def _add(self, name: str, more: int) -> None:
+        if more:
+            self._gone[name] = self._gone.get(name, 0) + more
+
+
+def erased_whole(core: Core, each: Erasable, person: Person) -> bool | None:
+    """Whether a session is this person's alone; False: others may take part; None: it is of another platform."""
+    origin = _origin.decode(each.row.origin) if each.row.origin is not None else None
+    if origin is not None and origin.platform == person.platform and not is_shared(origin, core.settings.key_policy):
+        ids = {origin.user_id, origin.user_id_alt} - {None}
+        if not ids and origin.chat_type == "dm":
+            ids = {origin.chat_id, origin.chat_id_alt}
+        if ids & {*person.ids}:
+            return True
+    if origin is None and each.keys and all(_is_key_of(core, key, person) for _, key in each.keys):
+        return True
+    platforms = {_platform(core, key) for _, key in each.keys}
+    if origin is not None:
+        platforms.add(origin.platform)
+    return False if person.platform in platforms or core.settings.key_policy.unified is not None else None
+
+
+def _is_key_of(core: Core, key: str, person: Person) -> bool:
+    """Whether a key is that of a conversation with this person alone, as far as it says."""
+    try:
+        parts = parse_key(key, core.settings.key_policy)
+    except InvalidKey:
+        return False
+    if parts.platform != person.platform:
+        return False
+    ids = {parts.user_id, parts.user_id_alt} - {None}
+    if not ids and parts.chat_type in ("dm", None):
+        ids = {parts.chat_id, parts.chat_id_alt}
+    return bool(ids & {*person.ids})
+
+
+def _platform(core: Core, key: str) -> str | None:
+    try:
+        return parse_key(key, core.settings.key_policy).platform
+    except InvalidKey:
+        return None

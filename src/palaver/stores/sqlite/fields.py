@@ -1,0 +1,59 @@
+"""Fields of sessions and turns that hold JSON: which of them cannot be read any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from palaver.info import Notice
+from palaver.keys import Origin
+from palaver.model import Usage
+from palaver.rows import Holder
+from palaver.stores.sqlite.rows import LAST
+from palaver.stores.sqlite.statements import Row, Statements
+
+__all__ = ["SESSION_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
+
+SESSION_FIELDS: dict[str, Any] = {
+    "origin": Origin,
+    "metadata": dict[str, Any],
+    "tags": tuple[str, ...],
+    "holds": tuple[tuple[str, int], ...],
+    "notice": Notice,
+}
+TURN_FIELDS: dict[str, Any] = {
+    "holder": Holder,
+    "taken": tuple[int, ...],
+    "notice": Notice,
+    "budget": dict[str, Any],
+    "calibration": Any,
+    "usage": Usage,
+}
+
+
+def damaged_fields(sql: Statements, number: int) -> list[tuple[str, int | None, str]]:
+    """Problem, position and detail of every field of a session, and of its turns, that cannot be decoded."""
+    row = sql.one("check_session_row", (number,))
+    found: list[tuple[str, int | None, str]] = [
+        ("session_undecodable", None, f"its {name} cannot be decoded") for name in bad_fields(SESSION_FIELDS, row or ())
+    ]
+    for turn in sql.all("check_turn_rows", (number << 32, number << 32 | LAST)):
+        found += [
+            ("turn_undecodable", turn[0] & LAST, f"the {name} of its turn cannot be decoded")
+            for name in bad_fields(TURN_FIELDS, turn[1:])
+        ]
+    return found
+
+
+def bad_fields(kinds: dict[str, Any], values: Row) -> list[str]:
+    """Names of the fields whose text is not what it should be."""
+    bad: list[str] = []
+    for (name, kind), text in zip(kinds.items(), values, strict=False):
+        if text is None:
+            continue
+        try:
+            msgspec.json.decode(text, type=kind)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            bad.append(name)
+    return bad

@@ -1,0 +1,181 @@
+"""Bringing a SQLite store back from a backup.
+
+The backup is verified, copied beside the store, synced, and takes the store's name in one step: a process that dies on
+the way leaves the store that was there, or the restored one. What was there before is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from palaver.backups import Backup, Restored
+from palaver.errors import StoreBusy, StoreUnavailable
+from palaver.findings import Progress
+from palaver.stores.sqlite.backup import NOTE, backup_of, copy_pages, digest, named, partial_file, sync_folder
+from palaver.stores.sqlite.connection import Opener
+from palaver.stores.sqlite.errors import translated
+from palaver.stores.sqlite.statements import Row, Statements
+
+__all__ = ["Past", "restore", "verified"]
+
+LEAP = 1 << 32
+"""How far the feed's positions move on: no cursor that the lost time gave out is reached again; all of them expire."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What the restored store has to know of the one that stood in its place."""
+
+    position: int = 0
+    """Of the feed."""
+    backups: tuple[Row, ...] = ()
+
+
+def verified(path: Path) -> Backup | None:
+    """What a backup says of itself, having looked whether it is so; None for a sound store that says nothing.
+
+    Raises StoreUnavailable for what is no store, or is damaged, and SchemaMismatch for one of a later version.
+    """
+    name = f"the backup {path}"
+    if not path.is_file():
+        msg = f"{name} is no file"
+        raise StoreUnavailable(msg)
+    if not path.stat().st_size:
+        msg = f"{name} holds no store: it is empty"
+        raise StoreUnavailable(msg)
+    with translated(name):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            Opener(str(path), name=name, read_only=True).check_schema(connection)
+            sql = Statements(connection)
+            said = [str(row[0]) for row in sql.all("check_integrity")]
+            if said != ["ok"]:
+                msg = f"{name} is damaged ({said[0]}): take another; nothing was restored"
+                raise StoreUnavailable(msg)
+            row = sql.one("meta", (NOTE,))
+            if row is None:
+                return None
+            made = msgspec.json.decode(row[0], type=Backup)
+            if digest(sql) != made.content_digest:
+                msg = f"{name} holds other content than when it was made: take another; nothing was restored"
+                raise StoreUnavailable(msg)
+        except msgspec.MsgspecError as exc:
+            msg = f"{name} does not say what it is: {exc}; nothing was restored"
+            raise StoreUnavailable(msg) from exc
+        finally:
+            connection.close()
+    return made
+
+
+def restore(path: Path, to: Path, at: datetime, *, force: bool = False, progress: Progress | None = None) -> Restored:
+    """Put a copy of a backup where a store is, or was.
+
+    A store with content is replaced with `force` only, and kept beside under a name with the time. Cursors of the
+    change feed from before expire, so that readers notice.
+
+    Raises as `verified` does; FileExistsError for a store with content; StoreBusy where a process has it open,
+    StoreFull.
+    """
+    backup = verified(path)
+    to = to.absolute()
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept: Path | None = None
+    with partial_file(to) as partial, _held(to, force=force) as past:
+        _copy(path, partial, progress)
+        _settle(partial, past)
+        if past is None:
+            named(partial, to)
+        else:
+            kept = to.with_name(f"{to.name}.before-restore-{at:%Y%m%dT%H%M%S%fZ}")
+            os.link(to, kept)
+            for suffix in ("-wal", "-journal"):  # of a store too damaged to be closed: its log is not the new one's
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{to}{suffix}").rename(f"{kept}{suffix}")
+            Path(f"{to}-shm").unlink(missing_ok=True)
+            sync_folder(to.parent)
+            partial.replace(to)
+            sync_folder(to.parent)
+    return Restored(path=str(to), backup=backup, kept=str(kept) if kept is not None else None)
+
+
+@contextmanager
+def _held(to: Path, *, force: bool) -> Generator[Past | None]:
+    """Nobody else has the store while the block runs. Gives what is to be known of it; None: there is none."""
+    if not to.exists() or (to.is_file() and not to.stat().st_size):
+        to.unlink(missing_ok=True)
+        yield None
+        return
+    connection = apsw.Connection(str(to), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        sql = Statements(connection)
+        try:
+            # Only the one process that has a database open can take it out of WAL mode: then it is one file.
+            sql.pragma("PRAGMA journal_mode=DELETE")  # raises while another connection has it open
+            sql.script("BEGIN EXCLUSIVE")
+            past = _past(sql)
+        except (apsw.BusyError, apsw.LockedError) as exc:
+            msg = f"a process has {to} open: stop everything that uses this store (servers, agents) and try again"
+            raise StoreBusy(msg) from exc
+        except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError):
+            if not force:
+                raise _refused(to) from None
+            past = Past()
+        if past.position and not force:
+            raise _refused(to)
+        yield past
+    finally:
+        connection.close()
+
+
+def _refused(to: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{to} has content: restore to another path, or say --force (force=True), which keeps it beside"
+    )
+
+
+def _past(sql: Statements) -> Past:
+    [(position,)] = sql.all("highest_change")
+    return Past(position or 0, tuple(sql.all("backups")))
+
+
+def _copy(path: Path, partial: Path, progress: Progress | None) -> None:
+    with translated(f"the copy of {path}"):
+        source = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            copy_pages(source, partial, progress)
+        finally:
+            source.close()
+
+
+def _settle(partial: Path, past: Past | None) -> None:
+    """Make a store of a copy: it is no backup any more, and knows what the one before it knew."""
+    connection = apsw.Connection(str(partial), flags=apsw.SQLITE_OPEN_READWRITE)
+    with translated(f"the copy {partial}"):
+        try:
+            sql = Statements(connection)
+            sql.pragma("PRAGMA synchronous=FULL")
+            sql.script("BEGIN IMMEDIATE")
+            [(position,)] = sql.all("highest_change")
+            mark = max(position or 0, past.position if past is not None else 0) + LEAP
+            sql.run("mend_search_moved", {"was": position or 0, "now": mark})
+            sql.run("put_meta", ("pruned", str(mark)))
+            sql.run("drop_meta", (NOTE,))
+            for row in past.backups if past is not None else ():
+                backup = backup_of(row)
+                if Path(backup.path).exists():
+                    sql.run("put_backup", row)
+            sql.script("COMMIT")
+        finally:
+            connection.close()
+    fd = os.open(partial, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
