@@ -69,6 +69,7 @@ LOGGED: dict[str, Logged] = {
     "put_erasure": Logged("erasure", STORE),
     "put_erased": Logged("erased", STORE),
     "put_meta": Logged("meta", STORE),
+    "put_pruned": Logged("pruned", STORE, columns=("value", "below")),
 }
 UNLOGGED = {
     "purge_versions": "goes with `purge`",
@@ -84,8 +85,7 @@ UNLOGGED = {
     "drop_orphan_queue": "the same",
     "drop_orphan_versions": "the same",
     "drop_orphan_index": "the same",
-    "prune_changes": "makes the index smaller, not the files: made anew, it has all changes",
-    "put_pruned": "the same",
+    "prune_changes": "goes with `pruned`, once everything is read",
     "purge_quarantine": "what was set aside has files of its own",
     "purge_damaged_blob": "the same",
     "put_backup": "where backups are, the index knows while there is one",
@@ -273,6 +273,7 @@ _TEXTS = {
     ("put_todo", "token"),
     ("put_erasure", "counts"),
     ("put_meta", "value"),
+    ("put_pruned", "value"),
 }
 """Columns of text that may be empty, and are then left out."""
 _NULLABLE = {

@@ -90,6 +90,9 @@ SELECT mark, at FROM erased WHERE :number = 0 ORDER BY mark;
 -- name: snapshot_put_meta
 SELECT name, value FROM meta WHERE :number = 0 AND name = 'erasure_secret';
 
+-- name: snapshot_put_pruned
+SELECT value, value AS below FROM meta WHERE :number = 0 AND name = 'pruned' AND value <> '0';
+
 -- name: numbers
 SELECT number FROM sessions ORDER BY number;
 

@@ -58,6 +58,9 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         data = directory.get_media(row[0])
         if data is not None and address_of(data) == row[0]:
             sql.run("put_blob", (row[0], data))
+    pruned = sql.one("meta", ("pruned",))
+    if read and pruned is not None:
+        sql.run("prune_changes", (int(pruned[0]),))
     sql.run("put_commit_number", (newest,))
     return read
 
@@ -153,6 +156,8 @@ class _Reader:
         sql, number = self._sql, self._session or 0
         said = False
         newest: Any = None
+        commit = int(group[-1][1].rsplit(_MARK, 1)[1][:-1])
+        self._newest = max(self._newest, commit)
         for order, (offset, line) in enumerate(group):
             try:
                 (name, values), fields = statement_of(line, number)
@@ -166,11 +171,8 @@ class _Reader:
                     extra={"action": "line_damaged"},
                 )
                 continue
-            commit = fields.get("n")
-            if isinstance(commit, int):
-                self._newest = max(self._newest, commit)
             if name in ("put_binding", "drop_binding"):
-                keys.append((int(commit or self._newest + 1), order, name, values))
+                keys.append((commit, order, name, values))
                 continue
             said = said or name in ("put_head", "put_session")
             if name == "put_message":
