@@ -93,6 +93,11 @@ SELECT name, value FROM meta WHERE :number = 0 AND name = 'erasure_secret';
 -- name: snapshot_put_pruned
 SELECT value, value AS below FROM meta WHERE :number = 0 AND name = 'pruned' AND value <> '0';
 
+-- name: newest_hole
+-- Before which change one is missing: its session's file was taken away, or lines of it could not be read.
+SELECT max(c.position) - 1 FROM changes c
+WHERE c.position > :pruned + 1 AND NOT EXISTS (SELECT 1 FROM changes p WHERE p.position = c.position - 1);
+
 -- name: numbers
 SELECT number FROM sessions ORDER BY number;
 

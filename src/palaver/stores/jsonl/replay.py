@@ -58,11 +58,22 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         data = directory.get_media(row[0])
         if data is not None and address_of(data) == row[0]:
             sql.run("put_blob", (row[0], data))
-    pruned = sql.one("meta", ("pruned",))
-    if read and pruned is not None:
-        sql.run("prune_changes", (int(pruned[0]),))
+    if read:
+        _prune(sql)
     sql.run("put_commit_number", (newest,))
     return read
+
+
+def _prune(sql: Statements) -> None:
+    """Take out of the feed what was pruned, and what would have holes: readers of it begin anew."""
+    row = sql.one("meta", ("pruned",))
+    pruned = int(row[0]) if row is not None else 0
+    hole = sql.one("newest_hole", {"pruned": pruned})
+    if hole is not None and hole[0] is not None:
+        pruned = max(pruned, hole[0])
+        sql.run("put_pruned", (str(pruned), pruned))
+    if pruned:
+        sql.run("prune_changes", (pruned,))
 
 
 def _commit_number(sql: Statements) -> int:
