@@ -270,8 +270,9 @@ class Book:
 
     def _retried(self, operation: Retry, answer: Begun) -> None:
         transcript = self.of(answer.session_id)
-        if operation.lease.token in transcript.turns:  # the same operation again: the turn that it began
-            return
+        known = transcript.turns.get(operation.lease.token)
+        if known is not None and answer.turn is not None and answer.turn.first_seq == known:
+            return  # the same operation again: the turn that it began, unless a redo has undone that since
         asked = max(seq for seq, role, text in transcript.live() if role == "user" and text != "/help")
         transcript.cuts.append(("retry", frozenset(transcript.span(asked, transcript.last)), transcript.last + 1))
         transcript.last += 1

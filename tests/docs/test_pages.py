@@ -61,6 +61,15 @@ def test_decisions_are_numbered_and_listed() -> None:
     assert listed == files
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    """Each page under docs/ is linked from the README, or, where a folder has an index, from that."""
+    linked: set[Path] = set()
+    for index in (ROOT / "README.md", *(ROOT / "docs").rglob("README.md")):
+        found = LINK.findall(CODE.sub("", index.read_text()))
+        linked |= {(index.parent / target).resolve() for target, _ in found if target}
+    assert set((ROOT / "docs").rglob("*.md")) - linked == set()
+
+
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     """A link to a missing file or heading is reported; links in code, to the web and to what exists are not."""
     page = tmp_path / "page.md"

@@ -77,16 +77,33 @@ def test_17_a_window_is_a_view(sessions: SessionManager) -> None:
     assert [hit.snippet for hit in sessions.search("m7")] == ["m7"]
 
 
-@pytest.mark.parametrize("summary", ["", "  \n"])
-def test_18_an_empty_summary_changes_nothing(sessions: SessionManager, summary: str) -> None:
-    """What a failed summariser gives is refused, and the one before is an input of the next."""
+@pytest.mark.parametrize(
+    ("summary", "stop_reason"),
+    [
+        ("", None),
+        ("  \n", None),
+        ("They talked about a, b and", "length"),
+        (assistant("They talked about a, b and"), "max_tokens"),
+        (assistant("Let me look.", ToolCall(name="read", call_id="s1")), None),
+        (call("read", "s1"), "tool_calls"),
+        ("I cannot help with that.", "content_filter"),
+    ],
+)
+def test_18_what_is_no_summary_changes_nothing(
+    sessions: SessionManager, summary: str | palaver.Message, stop_reason: str | None
+) -> None:
+    """An empty, cut-short or tool-calling answer is refused; the one before still stands, and is told to the next."""
     session = sessions.get_or_create("k")
-    session.append(user("a"), assistant("b"), user("c"), assistant("d"))
+    session.append(user("a"), assistant("b"), user("c"), assistant("d"), user("e"), assistant("f"))
     session.compact("they said a", through_seq=2)
     before = shown(session)
     with pytest.raises(InvalidMessage):
-        session.compact(summary, through_seq=4)
+        session.compact(summary, through_seq=4, stop_reason=stop_reason)
     assert shown(session) == before
+    due = session.compaction_due(palaver.CompactionPolicy(max_messages=1, keep_last=1, keep="turns"))
+    assert due is not None
+    assert due.previous is not None
+    assert due.previous.text == "they said a"
 
 
 def test_19_a_window_has_what_the_user_said(sessions: SessionManager) -> None:

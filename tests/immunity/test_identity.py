@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import palaver
-from palaver import KeyPolicy, Origin, SessionManager, assistant, user
-from palaver.errors import InvalidKey, SessionEnded, SessionNotFound
+from palaver import KeyPolicy, Origin, Session, SessionManager, assistant, user
+from palaver.errors import ContentErased, InvalidKey, SessionEnded, SessionNotFound
+from palaver.exporters import jsonl, read_whole, record_of
+from palaver.importers import import_path
 from tests.immunity.stores import texts
+
+PHONE = Origin("telegram", chat_id="42", user_id="7")
+
+
+def saved(sessions: SessionManager, session: Session) -> list[str]:
+    """A lossless export of a session, as it is now."""
+    record = record_of(sessions, session.id)
+    return list(jsonl.lines(session.info(), read_whole(sessions, record), record=record))
 
 
 def test_01_two_keys_never_share_a_name(sessions: SessionManager) -> None:
@@ -78,3 +90,26 @@ def test_05_what_was_deleted_stays_deleted(sessions: SessionManager) -> None:
     sessions.reset("k")
     with pytest.raises(SessionEnded):
         ended.append(user("late"))
+
+
+def test_05_what_was_purged_or_erased_stays_away(sessions: SessionManager, folder: Path) -> None:
+    """No read, no old handle and no file of the store has it any more, and an old copy does not bring it back."""
+    with sessions.begin_turn(PHONE, user("wyvern", id="m-1")) as turn:
+        turn.finish(assistant("griffin"))
+    session, purged = sessions.get(turn.session_id), sessions.create(title="basilisk")
+    purged.append(user("manticore"))
+    export = folder / "old.jsonl"
+    export.write_text("".join(line for each in (session, purged) for line in saved(sessions, each)))
+    purged.purge()
+    assert sessions.erase(user="telegram:7").sessions == (session.id,)
+    for gone in (session, purged):
+        for late in (lambda gone=gone: gone.append(user("late")), gone.info, gone.messages):
+            with pytest.raises(SessionNotFound):
+                late()
+    with pytest.raises(ContentErased):
+        sessions.begin_turn(PHONE, user("wyvern", id="m-1"))
+    kept_out = import_path(sessions, export)
+    assert (kept_out.total("imported"), kept_out.total("skipped")) == (0, 3)
+    assert list(sessions.search("wyvern")) == list(sessions.search("manticore")) == []
+    store = b"".join(path.read_bytes() for path in folder.glob("chat.db*"))
+    assert not [word for word in (b"wyvern", b"griffin", b"manticore", b"basilisk") if word in store]

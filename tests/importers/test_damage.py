@@ -289,6 +289,23 @@ def test_links_and_leftovers_are_told(tmp_path: Path) -> None:
         }
 
 
+def test_memory_is_no_conversation(tmp_path: Path) -> None:
+    """What nanobot remembers across conversations stays where it is; its log is named in the report."""
+    source = write(tmp_path / "w", talk(2))
+    memory = source / "memory"
+    memory.mkdir()
+    (memory / "MEMORY.md").write_text("# They like tea\n")
+    (memory / "history.jsonl").write_bytes(
+        line({"cursor": 1, "timestamp": "2026-03-01 09:00", "content": "They met."}) + b"\n"
+    )
+    before = {path.name: path.read_bytes() for path in memory.iterdir()}
+    with palaver.open("memory://") as sessions:
+        report = take(sessions, source)
+        assert [(note.action, note.file) for note in report.notes] == [("aside", "memory/history.jsonl")]
+        assert len(sessions.list()) == len(report.sessions) == 1
+    assert {path.name: path.read_bytes() for path in memory.iterdir()} == before
+
+
 @given(st.binary(max_size=400), st.integers(0, 600))
 def test_any_bytes_can_be_read(noise: bytes, place: int) -> None:
     """Whatever is written over a file, reading it ends, and the records on whole lines elsewhere are there."""

@@ -173,6 +173,18 @@ def test_an_edit_and_what_was_said_before(sessions: SessionManager) -> None:
         session.edit(1, assistant("x"))
 
 
+def test_an_edit_of_metadata_alone(sessions: SessionManager) -> None:
+    """A message can be given other metadata: it says and is the same otherwise, and has its version."""
+    session = sessions.get_or_create("k")
+    session.append(user("hi"), assistant("hello", metadata={"speed": 1}))
+    before = session.messages()[1]
+    session.edit(2, before.replace(metadata={"speed": 2, "stopped": True}))
+    after = session.messages()[1]
+    assert after.metadata == {"speed": 2, "stopped": True}
+    assert (after.seq, after.id, after.parts, after.created_at) == (2, before.id, before.parts, before.created_at)
+    assert [m.metadata for m in session.versions(2)] == [{"speed": 1}]
+
+
 def test_an_edited_result_still_answers_its_call(sessions: SessionManager) -> None:
     """Text for a tool message is what its result says; deleting what is deleted changes nothing."""
     session = talk(sessions, 1)
@@ -225,6 +237,40 @@ def test_a_fork_shares_nothing(sessions: SessionManager) -> None:
     session.edit(1, "changed")
     assert texts(fork)[0] == "question 1"
     assert "elsewhere" not in texts(session)
+
+
+@pytest.mark.parametrize("how", ["delete", "purge"])
+def test_a_fork_outlives_its_parent(sessions: SessionManager, how: str) -> None:
+    """What it holds is its own: it stays whole, and says still where it came from."""
+    session = talk(sessions, 2)
+    said, fork = texts(session), session.fork()
+    if how == "delete":
+        session.delete()
+    else:
+        session.purge()
+    assert texts(fork) == said
+    assert fork.info().parent == session.id
+    assert [info.id for info in sessions.list()] == [fork.id]
+    assert sessions.check() == []
+
+
+def test_a_fork_leaves_behind_what_runs(sessions: SessionManager) -> None:
+    """Keys, holds, the running turn and what waits for it belong to the session, and not to its copy."""
+    session = sessions.get_or_create("k")
+    session.append(user("before"))
+    session.hold("a job")
+    with session.begin_turn(user("now")) as turn:
+        session.begin_turn(user("and this"), on_busy="store")
+        fork = session.fork(at=1)
+        info = fork.info()
+        assert (info.keys, info.holds, info.turn_running) == ((), (), False)
+        assert texts(fork) == ["before"]
+        assert [m.text for m in turn.inbox()] == ["and this"]
+        turn.finish(assistant("done"))
+    with fork.begin_turn(user("elsewhere")) as own:
+        assert not own.inbox()
+        own.finish(assistant("free"))
+    assert texts(fork) == ["before", "elsewhere", "free"]
 
 
 @pytest.mark.parametrize(("at", "length"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (5, 5), (8, 8), (None, 8)])

@@ -79,10 +79,11 @@ def test_a_suggestion_is_short_and_on_one_line(text: str) -> None:
         ("x" * 200, "x" * 99 + "\N{HORIZONTAL ELLIPSIS}"),
         ("word " * 40, "word " * 18 + "word\N{HORIZONTAL ELLIPSIS}"),
         ("\u200b", None),
+        ("Trip\u202e to\x07\nRo\u200bme", "Trip to Rome"),
     ],
 )
 def test_what_a_model_says_is_made_a_title(text: str, title: str | None) -> None:
-    """Without the quotes and marks that models put around titles, and not too long."""
+    """Without the quotes and marks that models put around titles, on one visible line, and not too long."""
     assert titles.tidy(text) == title
 
 

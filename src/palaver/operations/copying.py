@@ -83,9 +83,13 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         was = _opened(ledger, record.row, self.at)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
-        title = _free_title(ledger, number, owner, record.row.title)
-        if title != was.title:
-            ledger.put_title(owner, was.title, title, number)
+        title = record.row.title
+        if record.row.deleted_at is None:
+            title = _free_title(ledger, number, owner, title)
+        had = was.title if was.deleted_at is None else None
+        has = title if record.row.deleted_at is None else None  # a deleted session keeps its title from nobody
+        if has != had:
+            ledger.put_title(owner, had, has, number)
         row = msgspec.structs.replace(
             record.row,
             number=number,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from palaver import codec
 from palaver.errors import InvalidMessage, SessionConflict
 from palaver.operations import summaries
 from palaver.operations.base import (
@@ -124,6 +125,9 @@ class Edit(Operation, frozen=True, kw_only=True, tag="edit"):
         fixed = ROLE_MASK | UNSEEN
         if self.message.kind & fixed != stored.kind & fixed:
             msg = f"an edit keeps the role and the visibility of the message at seq {seq}: delete it and append another"
+            raise InvalidMessage(msg)
+        if self.message.id != codec.decode(stored.body).id:
+            msg = f"an edit keeps the id of the message at seq {seq}: delete it and append another"
             raise InvalidMessage(msg)
         versions = ledger.versions(number, seq)
         before = VersionRow(row.rev + 1, self.at, stored.kind, stored.body)

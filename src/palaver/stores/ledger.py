@@ -453,7 +453,8 @@ class CachedLedger(Ledger, ABC):
 
     def aliases(self, number: int) -> tuple[tuple[str, str], ...]:
         fresh = {name: to for name, to in self.aliases_by_name.changed() if to == number}
-        return tuple(sorted({*self._load_aliases(number), *fresh} - self._dropped_aliases()))
+        stored = () if number in self.gone else self._load_aliases(number)
+        return tuple(sorted({*stored, *fresh} - self._dropped_aliases()))
 
     def _dropped_aliases(self) -> set[tuple[str, str]]:
         return {name for name, to in self.aliases_by_name.changed() if to is None}

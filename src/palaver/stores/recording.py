@@ -20,7 +20,7 @@ MAX_BYTES = 4 * 1024 * 1024
 
 def portable(row: SessionRow) -> SessionRow:
     """A session's row without what only its own store can say."""
-    return msgspec.structs.replace(row, number=0, stored_at=0)
+    return msgspec.structs.replace(row, number=0, stored_at=0, guarded_until=0)
 
 
 def portable_todo(todo: TodoRow | None) -> TodoRow | None:

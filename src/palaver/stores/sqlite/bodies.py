@@ -51,7 +51,8 @@ def _wrong(
     """What is wrong with one message that can be read."""
     if message.seq or right_kind(message, kind) != kind:
         yield "kind_differs", "the row and its body disagree"
-    if message.id is not None and sql.one("message_seq", (packed >> 32, message.id)) is None:
+    unnoted = message.id is not None and sql.one("message_seq", (packed >> 32, message.id)) is None
+    if unnoted and sql.one("check_being_removed", (packed >> 32,)) is None:
         yield "id_missing", f"its id {message.id!r} is not noted"
     for address in media.addresses(message):
         if not sql.one("has_ref", (address, packed)):

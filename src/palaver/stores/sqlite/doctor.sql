@@ -118,6 +118,10 @@ SELECT t.session, NULL, NULL, 'its to-do of ' || date(t.made_at / 1000000, 'unix
        || t.failures || ' failures: ' || coalesce(t.error, '')
 FROM todos t JOIN sessions s ON s.number = t.session WHERE t.state = 'given_up';
 
+-- name: check_being_removed
+-- Whether a session is being purged or erased: what lay beside its messages goes first.
+SELECT 1 FROM sessions WHERE number = ? AND deleted_at IS NOT NULL;
+
 -- name: check_erasures
 -- Erasures that began and have not ended. Four columns.
 SELECT NULL, NULL, 'erasure ' || id, 'it began at ' || datetime(began_at / 1000000, 'unixepoch') || ' UTC and has not ended'
@@ -167,7 +171,8 @@ FROM sessions s WHERE s.cut_count <> (SELECT count(*) FROM cuts c WHERE c.sessio
 -- Sessions that name another summary than the newest that holds. Four columns.
 SELECT s.number, NULL, NULL, 'its summary is said to be ' || s.compaction || ', and is not'
 FROM sessions s
-WHERE s.compaction <> coalesce((SELECT max(c.id) FROM compactions c WHERE c.session = s.number AND c.stale = 0), 0);
+WHERE s.deleted_at IS NULL
+  AND s.compaction <> coalesce((SELECT max(c.id) FROM compactions c WHERE c.session = s.number AND c.stale = 0), 0);
 
 -- name: check_parents
 -- Parents that are gone. Four columns.
