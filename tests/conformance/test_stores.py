@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from palaver.errors import StoreClosed
+from palaver.operations import Create, NewSession
+from palaver.search import SearchQuery
+from palaver.stores import Store
 from palaver.stores import open_store as open_url
 from palaver.testing import OpenStore, StoreConformance
+from palaver.testing.material import AT, do, drafts
 
 
 class TestMemory(StoreConformance):
@@ -28,6 +34,48 @@ class TestSqlite(StoreConformance):
     def open_store(self, tmp_path: Path) -> OpenStore:
         """One file."""
         return lambda: open_url(f"sqlite:///{tmp_path}/store.db")
+
+
+class TestJsonl(StoreConformance):
+    """The JSONL store."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        """One directory."""
+        return lambda: open_url(f"jsonl:///{tmp_path}/store")
+
+
+class TestJsonlWithoutIndex(StoreConformance):
+    """The JSONL store, whose index is lost whenever nobody has it open: all is in the files."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        """One directory."""
+        opened: list[Store] = []
+
+        def open_it() -> Store:
+            if all(_is_closed(store) for store in opened):
+                shutil.rmtree(tmp_path / "store" / ".palaver", ignore_errors=True)
+            opened.append(open_url(f"jsonl:///{tmp_path}/store"))
+            return opened[-1]
+
+        return open_it
+
+    def test_it_is_there_when_the_store_is_opened_again(self, open_store: OpenStore) -> None:
+        """The search index is made anew as well, by the first search that may take its time."""
+        with open_store() as store:
+            do(store, Create(at=AT, new=NewSession(id="s", carried=drafts("plum one"))))
+            assert [hit.seq for hit in store.search(SearchQuery(text="plum"))] == [1]
+        with open_store() as store:
+            assert [hit.seq for hit in store.search(SearchQuery(text="plum"))] == [1]
+
+
+def _is_closed(store: Store) -> bool:
+    try:
+        store.stats(None)
+    except StoreClosed:
+        return True
+    return False
 
 
 def test_no_group_hides_a_test_of_another() -> None:

@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(params=["sqlite", "jsonl"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What to open: the same store each time."""
+    return str(tmp_path / "chat.db") if request.param == "sqlite" else f"jsonl:///{tmp_path}/lines"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
+    """A file system of 3 MB."""
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
-        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
+        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)],
         capture_output=True,
         text=True,
         check=False,

@@ -92,7 +92,16 @@ DAMAGES = {
     "metadata of noise": Damage("session_undecodable", "UPDATE sessions SET metadata = '[' WHERE number = 1"),
     "tags of noise": Damage("session_undecodable", "UPDATE sessions SET tags = '{}' WHERE number = 1"),
     "holds of noise": Damage("session_undecodable", "UPDATE sessions SET holds = '3' WHERE number = 1"),
-    "settings of noise": Damage("session_undecodable", "UPDATE sessions SET settings = '{' WHERE number = 1"),
+    "metadata that is no UTF-8": Damage(
+        "session_undecodable", "UPDATE sessions SET metadata = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE number = 1"
+    ),
+    "a title that is no UTF-8": Damage(
+        "session_undecodable", "UPDATE sessions SET title = CAST(x'41ff' AS TEXT) WHERE number = 1"
+    ),
+    "a preview that is no UTF-8": Damage(
+        "session_undecodable", "UPDATE sessions SET preview = CAST(x'41ff' AS TEXT) WHERE number = 1"
+    ),
+    "settings of noise": Damage("session_undecodable", "UPDATE sessions SET settings = '[' WHERE number = 1"),
     "a to-do's holder of noise": Damage(
         "todo_undecodable", "INSERT INTO todos VALUES (1, 'x', 'claimed', 1, 0, 1, 0, NULL, 't', '{', 1)"
     ),

@@ -75,19 +75,24 @@ def test_a_checkpoint_that_was_not_synced(tmp_path: Path, disk: RecordingDisk, m
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded and finds names in /proc")
-def test_fsync_says_eio(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("store", "files", "cause"),
+    [("{}/chat.db", "chat.db-wal", "IOError"), ("jsonl:///{}/lines", ".jsonl", "OSError")],
+    ids=["sqlite", "jsonl"],
+)
+def test_fsync_says_eio(tmp_path: Path, store: str, files: str, cause: str) -> None:
     """The same with the system's own fsync failing beneath SQLite: unknown, refused, and settled by the ids."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler to build the failing fsync with")
-    library, fault, path = tmp_path / "failing_sync.so", tmp_path / "fault", tmp_path / "chat.db"
+    library, fault, path = tmp_path / "failing_sync.so", tmp_path / "fault", store.format(tmp_path)
     source = Path(__file__).with_name("failing_sync.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-    environment = {"LD_PRELOAD": str(library), "PALAVER_FAULT": str(fault), "PALAVER_FAULT_FILES": "chat.db-wal"}
+    environment = {"LD_PRELOAD": str(library), "PALAVER_FAULT": str(fault), "PALAVER_FAULT_FILES": files}
     said = kit.finished("broken_disk.py", path, fault, env=environment)
     assert said == [
         *(f"acknowledged before {n}" for n in range(5)),
-        "error StoreUnavailable unknown IOError",
+        f"error StoreUnavailable unknown {cause}",
         "error StoreUnavailable not_written StoreUnavailable",
         "error StoreUnavailable not_written StoreUnavailable",
         "read 5",

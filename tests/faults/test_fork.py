@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
@@ -15,14 +14,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 @pytest.mark.parametrize("state", ["idle", "closing", "writing"])
-def test_both_sides_of_a_fork_keep_what_they_acknowledge(tmp_path: Path, state: str) -> None:
+def test_both_sides_of_a_fork_keep_what_they_acknowledge(place: str, state: str) -> None:
     """Whether the parent goes on, closes its store or was in the middle of writes: all acknowledged texts are there."""
-    path = tmp_path / "chat.db"
     acknowledged: defaultdict[str, list[str]] = defaultdict(list)
-    for line in kit.finished("forked.py", path, state, patience=30):
+    for line in kit.finished("forked.py", place, state, patience=30):
         acknowledged[line.split()[0]].append(line)
     assert len(acknowledged["child0"]) == 20
-    with palaver.open(path) as sessions:
+    with palaver.open(place) as sessions:
         assert sessions.check() == []
         for name, expected in acknowledged.items():
             assert kit.texts(sessions, name) == expected, f"what {name} acknowledged and what is there"

@@ -68,11 +68,17 @@ def test_a_turn_on_a_full_disk(tmp_path: Path) -> None:
         still_there(sessions, "key", acknowledged[20:])
 
 
-def test_a_disk_that_is_full(small_disk: Path) -> None:
+def place(disk: Path, store: str) -> str:
+    """What to open on a disk."""
+    return store.format(disk) if "{}" in store else str(disk / store)
+
+
+@pytest.mark.parametrize("store", ["chat.db", "jsonl:///{}/lines"])
+def test_a_disk_that_is_full(small_disk: Path, store: str) -> None:
     """On a file system without room writing is StoreFull and reading goes on; with room writing works again."""
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(400_000))
-    path = small_disk / "chat.db"
+    ballast.write_bytes(bytes(1_600_000))
+    path = place(small_disk, store)
     with palaver.open(path) as sessions:
         acknowledged = fill(sessions, "key")
         still_there(sessions, "key", acknowledged)
@@ -88,9 +94,10 @@ def test_a_disk_that_is_full(small_disk: Path) -> None:
         still_there(sessions, "key", acknowledged)
 
 
-def test_opening_on_a_full_disk(small_disk: Path) -> None:
+@pytest.mark.parametrize("store", ["chat.db", "jsonl:///{}/lines"])
+def test_opening_on_a_full_disk(small_disk: Path, store: str) -> None:
     """A store that was closed on a disk without any room can be opened or says why not, and loses nothing."""
-    path = small_disk / "chat.db"
+    path = place(small_disk, store)
     with palaver.open(path) as sessions:
         session = sessions.create("key")
         acknowledged = [f"{n} {BIG}" for n in range(20)]
@@ -117,6 +124,6 @@ def ballast_fits(ballast: io.FileIO) -> bool:
         return False
 
 
-def _append_once(path: Path) -> None:
+def _append_once(path: str) -> None:
     with palaver.open(path) as sessions:
         sessions.resolve("key").append(user(BIG))

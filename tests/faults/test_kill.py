@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,12 @@ WRITERS = 8
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
-def test_acknowledged_writes_survive_kill_9(tmp_path: Path, how: str) -> None:
+def test_acknowledged_writes_survive_kill_9(place: str, how: str) -> None:
     """After each of several kills every acknowledged message is there, in order, once, and turns begin at once."""
-    path = tmp_path / "chat.db"
     chance = random.Random(f"kill {how}")
     acknowledged: dict[int, list[str]] = {writer: [] for writer in range(WRITERS)}
     for number in range(ROUNDS):
-        with kit.process("crash_writer.py", path, how, number) as running:
+        with kit.process("crash_writer.py", place, how, number) as running:
             acks = kit.pipe(running.stdout)
             lines = [acks.readline() for _ in range(chance.randrange(WRITERS, 600))]
             kit.kill(running)
@@ -31,7 +29,7 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path, how: str) -> None:
             assert line.endswith("\n")
             name, text = line.split()
             acknowledged[int(name)].append(text)
-        with palaver.open(path) as sessions:
+        with palaver.open(place) as sessions:
             assert sessions.check() == []
             for writer, expected in acknowledged.items():
                 found = kit.texts(sessions, f"writer:{writer}") if expected else []
@@ -49,13 +47,12 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path, how: str) -> None:
             assert sessions.check() == []
 
 
-def test_an_interrupted_turn_is_taken_over_by_its_own_message(tmp_path: Path) -> None:
+def test_an_interrupted_turn_is_taken_over_by_its_own_message(place: str) -> None:
     """The platform delivers the message of a killed turn again: that turn goes on, with what it had stored."""
-    path = tmp_path / "chat.db"
-    with kit.process("one_turn.py", path) as running:
+    with kit.process("one_turn.py", place) as running:
         assert kit.pipe(running.stdout).readline() == "stored\n"
         kit.kill(running)
-    with palaver.open(path) as sessions:
+    with palaver.open(place) as sessions:
         [open_turn] = sessions.open_turns()
         assert not open_turn.alive
         turn = sessions.begin_turn("key", user("question", id="m1"), on_busy="raise")

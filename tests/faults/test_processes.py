@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,14 @@ EACH = 600
 """Messages per session; each process writes to two. Enough that a wait of some commits weighs little."""
 
 
-def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
+def test_four_processes_write_to_one_file(place: str) -> None:
     """1,200 appends by each of four processes: none fails, all are there in each one's order, and none starves."""
-    path = tmp_path / "chat.db"
-    with palaver.open(path) as sessions:
+    with palaver.open(place) as sessions:
         sessions.create("shared")
     with ExitStack() as stack:
-        running = [stack.enter_context(kit.process("process_writer.py", path, name, EACH)) for name in range(PROCESSES)]
+        running = [
+            stack.enter_context(kit.process("process_writer.py", place, name, EACH)) for name in range(PROCESSES)
+        ]
         for process in running:
             assert kit.pipe(process.stdout).readline() == "ready\n"
         for process in running:
@@ -30,7 +30,7 @@ def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
         for process in running:
             assert kit.pipe(process.stdout).read() == "errors: 0\n"
             assert process.wait(kit.PATIENCE) == 0
-    with palaver.open(path) as sessions:
+    with palaver.open(place) as sessions:
         assert sessions.check() == []
         shared = kit.texts(sessions, "shared")
         assert len(shared) == PROCESSES * EACH
@@ -45,15 +45,15 @@ def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["wait", "raise", "store"])
-def test_processes_take_turns_in_one_session(tmp_path: Path, mode: str) -> None:
+def test_processes_take_turns_in_one_session(place: str, mode: str) -> None:
     """Turns of three processes in one session never overlap; every message is answered, or waits for a turn."""
-    path, each = tmp_path / "chat.db", 12
-    with palaver.open(path) as sessions:
+    each = 12
+    with palaver.open(place) as sessions:
         sessions.create("shared")
     outcomes: dict[str, str] = {}
     with ExitStack() as stack:
         running = [
-            stack.enter_context(kit.process("turn_taker.py", path, name, each, mode)) for name in ("a", "b", "c")
+            stack.enter_context(kit.process("turn_taker.py", place, name, each, mode)) for name in ("a", "b", "c")
         ]
         for process in running:
             assert kit.pipe(process.stdout).readline() == "ready\n"
@@ -64,7 +64,7 @@ def test_processes_take_turns_in_one_session(tmp_path: Path, mode: str) -> None:
                 text, became = line.split()
                 outcomes[text] = became
             assert process.wait(kit.PATIENCE) == 0
-    with palaver.open(path) as sessions:
+    with palaver.open(place) as sessions:
         assert sessions.check() == []
         found = kit.texts(sessions, "shared")
         asked = [t for t in found if " " not in t]

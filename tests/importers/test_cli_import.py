@@ -125,3 +125,13 @@ def test_a_killed_import_goes_on(tmp_path: Path, operations: int) -> None:
         assert [m.text for m in sessions.resolve(KEY).messages()] == [f"m{n}" for n in range(40)]
         assert storing.CHUNK > 7
         assert not sessions.check()
+
+
+def test_a_store_is_no_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who gives a store of Palaver's is told how to open it, and how to bring what is in it elsewhere."""
+    with palaver.open(tmp_path / "old.db") as sessions:
+        sessions.create("one").append(palaver.user("hello"))
+    assert main(["import", str(tmp_path / "old.db"), "--store", str(tmp_path / "new.db")]) == 2
+    told = capsys.readouterr().err
+    assert "a store of Palaver's" in told
+    assert "palaver export --all" in told

@@ -6,6 +6,7 @@ values. Beside them stands a book that no store keeps: what each transcript hold
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -102,7 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "a.db"
         self.memory = open_store("memory://")
-        self.files = [open_store(self.path), open_store(self.path)]
+        self.files = [self.opened(), self.opened()]
         self.now = START
         self.made = 0
         self.book = Book()
@@ -113,6 +114,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.looked = True
         self.sound = True
         self.compared = False
+
+    def opened(self) -> Store:
+        """The store in files, once more."""
+        return open_store(self.path)
 
     def teardown(self) -> None:
         """Compare everything a last time, and leave nothing."""
@@ -158,7 +163,7 @@ class StoreMachine(RuleBasedStateMachine):
     def open_anew(self, file: int) -> None:
         """A process ends and begins again."""
         self.files[file].close()
-        self.files[file] = open_store(self.path)
+        self.files[file] = self.opened()
 
     @precondition(lambda self: not self.compared)
     @rule()
@@ -429,5 +434,23 @@ class StoreMachine(RuleBasedStateMachine):
             query = msgspec.structs.replace(query, after=page[-1])
 
 
+class LinesMachine(StoreMachine):
+    """The same with the JSONL store, whose index is now and then lost."""
+
+    def opened(self) -> Store:
+        """The directory, once more."""
+        return open_store(f"jsonl:///{self.folder.name}/lines")
+
+    @rule()
+    def lose_the_index(self) -> None:
+        """Nobody uses the store, and somebody deletes what can be made anew."""
+        for store in self.files:
+            store.close()
+        shutil.rmtree(Path(self.folder.name) / "lines" / ".palaver")
+        self.files = [self.opened(), self.opened()]
+
+
 StoreMachine.TestCase.settings = settings(stateful_step_count=20)
 TestStores = StoreMachine.TestCase
+LinesMachine.TestCase.settings = settings(stateful_step_count=20)
+TestLines = LinesMachine.TestCase

@@ -252,3 +252,33 @@ def test_a_wrong_command_line(url: str, command: list[str], capsys: pytest.Captu
     assert captured.err
     assert not captured.out
     assert info(url) == before
+
+
+def test_redo_says_how_much_came_back(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two turns that were taken back one after the other, each redo brings one: the numbers say which."""
+    assert main(["undo", KEY, "--store", url]) == 0
+    assert main(["undo", KEY, "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["redo", KEY, "--store", url]) == 0
+    assert live(url) == ["one", "first"]
+    assert "brought back 2 messages of #1 to #4\n" in capsys.readouterr().out
+    assert main(["redo", KEY, "--store", url]) == 0
+    assert "brought back #3 to #4\n" in capsys.readouterr().out
+    assert live(url) == ["one", "first", "two", "second"]
+
+
+def test_resume_goes_on_under_a_key(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A session without a key gets one; one that had ended is open again, and the session it replaces ends."""
+    with palaver.open(url) as sessions:
+        sessions.create(title="Trip to Rome").append(user("By train?"))
+        first = sessions.resolve(ORIGIN).id
+    assert main(["resume", "trip to", "local:rome", "--store", url]) == 0
+    assert "goes on under local:rome" in capsys.readouterr().out
+    assert main(["resume", "Trip to Rome", KEY, "--json", "--store", url]) == 0
+    assert set(json.loads(capsys.readouterr().out)["keys"]) == {"local:rome", KEY}
+    assert live(url) == ["By train?"]
+    assert main(["resume", first, KEY, "--store", url]) == 0
+    assert info(url).ended_at is None
+    assert live(url) == ["one", "first", "two", "second"]
+    assert main(["resume", "nowhere", KEY, "--store", url]) == 3
+    capsys.readouterr()

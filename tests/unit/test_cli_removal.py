@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import palaver
-from palaver import Origin, assistant, user
+from palaver import Origin, Sender, assistant, user
 from palaver.cli import main
 
 KEY = "telegram:dm:42"
@@ -132,3 +132,15 @@ def test_scrubbing_later(url: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "palaver scrub" in capsys.readouterr().err
     assert main(["scrub", "--store", url]) == 0
     assert b"marmalade" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_an_erasure_tells_what_stays(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What went is counted in words, and what nobody can tell apart is not among it."""
+    with palaver.open(url) as sessions:
+        group = sessions.get_or_create(Origin("telegram", chat_type="thread", chat_id="-1", thread_id="2"))
+        group.append(user("hers", sender=Sender(id="70")), assistant("to her"), user("whose?"))
+    for option in ("--dry-run", "--yes"):
+        assert main(["erase", "--user", "telegram:70", option, "--store", url]) == 0
+        told = capsys.readouterr()
+        assert "\n2 messages\n" in told.out
+        assert "3 messages in conversations that others take part in" in told.err  # with two of the direct chat

@@ -176,6 +176,14 @@ def test_a_dry_run_says_what_will_go(sessions: SessionManager) -> None:
     assert sessions.erase(user="telegram:7").counts == {}
 
 
+def test_a_dry_run_says_what_cannot_be_told_apart(sessions: SessionManager) -> None:
+    """Messages without a sender, where others take part, stay; who asks first is told how many."""
+    group = Origin("telegram", chat_type="thread", chat_id="-1", thread_id="2")
+    said(sessions, group, "hers", sender="7").append(user("whose?"), assistant("yours"))
+    would = sessions.erase(user="telegram:7", dry_run=True).counts
+    assert would["unattributed"] == sessions.erase(user="telegram:7").counts["unattributed"] == 1
+
+
 def test_what_is_left_of_an_erasure_names_nobody(sessions: SessionManager) -> None:
     """While it is under way it must know whom it is about; afterwards there are numbers and hashes."""
     said(sessions, DM, "a")

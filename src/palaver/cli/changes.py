@@ -33,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("fork", epilog='Example: palaver fork telegram:dm:42 --at 12 --title "Rome, by train"')(fork)
     app.command("undo", epilog="Example: palaver undo telegram:dm:42 2")(undo)
     app.command("redo", epilog="Example: palaver redo telegram:dm:42")(redo)
+    app.command("resume", epilog='Example: palaver resume "Trip to Rome" telegram:dm:42')(resume)
 
 
 def rename(
@@ -211,6 +212,29 @@ def redo(
 ) -> None:
     """Bring back what was taken back last, as long as no message came after it."""
     _change(context, session, rewriting.redo, owner=owner, store=store, json=json, debug=debug)
+
+
+def resume(
+    context: typer.Context,
+    session: Reference,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Where the conversation goes on.")],
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Go on with a session under a key: the next message that comes there continues it.
+
+    It is reopened if it had ended. What the key led to before ends if no other key leads there, and stays.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+
+    def work(output: Output) -> None:
+        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
+            rewriting.resume(manager, stores.find(manager, session), key, output)
+
+    perform(options, work)
 
 
 def _require_text(text: str | None, where: str) -> None:

@@ -14,7 +14,7 @@ from palaver.cli.files import Draft
 from palaver.cli.jobs import Format, Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
-from palaver.errors import SessionNotFound
+from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.exporters import (
     Entry,
     Item,
@@ -35,6 +35,8 @@ from palaver.formats import wires
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
 from palaver.model import Message
+from palaver.records import SessionRecord
+from palaver.stores.sqlite.salvage import is_damage
 
 __all__ = ["export"]
 
@@ -56,6 +58,7 @@ class _Tally:
     messages: int = 0
     lost: int = 0
     total: int = 0
+    is_written: bool = True
     told_at: float = field(default_factory=time.monotonic)
 
 
@@ -66,12 +69,14 @@ class _Source:
     manager: SessionManager
     output: Output
     job: Job
+    unread: list[str] = field(default_factory=list[str])
+    """Sessions of which nothing could be read."""
 
 
 def export(manager: SessionManager, output: Output, job: Job) -> int:
     """Write the sessions; the exit code says whether something in them could not be read."""
     _require_sense(job, output)
-    ids = _all_ids(manager) if job.everything else _named_ids(manager, job.references)
+    ids = _all_ids(manager, output) if job.everything else _named_ids(manager, job.references)
     if len(ids) > 1 and job.format is Format.html and not job.is_directory:
         msg = "html is a page for each session: name a directory with --output"
         raise Failure(msg, USAGE)
@@ -81,7 +86,7 @@ def export(manager: SessionManager, output: Output, job: Job) -> int:
         output.note("no sessions")
     source = _Source(manager, output, job)
     tallies = _to_directory(source, ids) if job.is_directory else _to_one(source, ids)
-    lost = sum(tally.lost for tally in tallies)
+    lost = sum(tally.lost for tally in tallies) + len(source.unread)
     if lost:
         output.note(f"{lost:,} stored things could not be read; `palaver check` names them")
     if job.output is not None:
@@ -110,7 +115,40 @@ def _named_ids(manager: SessionManager, references: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(find(manager, reference).id for reference in references))
 
 
-def _all_ids(manager: SessionManager) -> list[str]:
+def _all_ids(manager: SessionManager, output: Output) -> list[str]:
+    """Every session there is; in a damaged store those that the change feed names, where they cannot be listed."""
+    try:
+        return _listed_ids(manager)
+    except StoreUnavailable as error:
+        if not is_damage(error):
+            raise
+        output.note(str(error))
+        output.note("the sessions cannot be listed: those are exported that the change feed names")
+    return _ids_in_feed(manager)
+
+
+def _ids_in_feed(manager: SessionManager) -> list[str]:
+    named: dict[str, None] = {}
+    cursor: str | None = None
+    while page := manager.events(cursor, limit=PAGE):
+        named.update((change.session_id, None) for change in page)
+        cursor = page.cursor
+    return [session_id for session_id in named if _may_be_there(manager, session_id)]
+
+
+def _may_be_there(manager: SessionManager, session_id: str) -> bool:
+    """False for what was deleted or purged, as far as that can be read."""
+    try:
+        manager.get(session_id).info()
+    except SessionNotFound:
+        return False
+    except StoreUnavailable as error:
+        if not is_damage(error):
+            raise
+    return True
+
+
+def _listed_ids(manager: SessionManager) -> list[str]:
     """Every session there is, oldest activity last; one that moves to the front meanwhile is met a second time."""
     found: dict[str, None] = {}
     for _ in range(3):  # the second time is for what moved; one that is busier than that is never done
@@ -136,7 +174,29 @@ def _present(source: _Source, ids: Sequence[str]) -> Iterator[tuple[_Tally, Sess
                 raise
             source.output.note(f"{session_id}: deleted meanwhile, and not exported")
             continue
+        except StoreUnavailable as error:
+            _pass_over(source, session_id, error)
+            continue
         yield _Tally(session_id), info
+
+
+def _pass_over(source: _Source, session_id: str, error: StoreUnavailable) -> None:
+    """Go on without a session that stands where the store's file is damaged; raises any other error."""
+    if not is_damage(error):
+        raise error
+    source.unread.append(session_id)
+    source.output.note(f"{session_id}: its place in the file is damaged, and it is not exported")
+
+
+def _texts(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -> Iterator[str]:
+    """The text of a session; none where it cannot be read, which is known before the first piece."""
+    try:
+        yield from _pieces(source, tally, info, seen)
+    except StoreUnavailable as error:
+        if tally.messages or tally.lost:
+            raise
+        tally.is_written = False
+        _pass_over(source, info.id, error)
 
 
 def _to_one(source: _Source, ids: Sequence[str]) -> list[_Tally]:
@@ -146,17 +206,19 @@ def _to_one(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     seen: set[str] = set()
     if job.output is None:
         for tally, info in _present(source, ids):
-            for text in _pieces(source, tally, info, seen):
+            for text in _texts(source, tally, info, seen):
                 output.piece(text, is_json=job.format not in {Format.markdown, Format.html})
                 if output.closed:
                     return tallies
-            tallies.append(tally)
+            if tally.is_written:
+                tallies.append(tally)
         return tallies
     with Draft(Path(job.output), force=job.force) as draft:
         for tally, info in _present(source, ids):
-            for text in _pieces(source, tally, info, seen):
+            for text in _texts(source, tally, info, seen):
                 draft.write(text)
-            tallies.append(tally)
+            if tally.is_written:
+                tallies.append(tally)
         draft.keep()
     for tally in tallies:
         _report(output, tally, job.output)
@@ -172,8 +234,10 @@ def _to_directory(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     for tally, info in _present(source, ids):
         path = directory / f"{info.id}{_SUFFIXES.get(job.format, '.json')}"
         with Draft(path, force=job.force) as draft:
-            for text in _pieces(source, tally, info, set()):
+            for text in _texts(source, tally, info, set()):
                 draft.write(text)
+            if not tally.is_written:
+                continue
             draft.keep()
         tallies.append(tally)
         _report(source.output, tally, str(path))
@@ -201,21 +265,34 @@ def _pieces(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -
         yield from payloads.payload(shown, messages, job.format.value)
         return
     tally.total = info.last_seq
-    if job.format is Format.jsonl and redactor is None:
-        record = record_of(manager, info.id)
+    record = _record(source, info) if job.format is Format.jsonl and redactor is None else None
+    if record is not None:
         whole = _watched(read_whole(manager, record, seen=seen), source.output, tally)
         yield from jsonl.lines(info_of(record, info), whole, record=record)
         return
     items: Iterable[Item] = read(
         manager,
         info,
-        everything=job.format is Format.jsonl or job.undone,
-        media=redactor is None and job.format is Format.html,
+        everything=(job.format is Format.jsonl and redactor is not None) or job.undone,
+        media=redactor is None and job.format in {Format.jsonl, Format.html},
+        seen=seen if job.format is Format.jsonl else None,
     )
     items = _watched(items, source.output, tally)
     if redactor is not None:
         items = redactor.items(items)
     yield from _written(job.format, shown, items, redacted=redactor is not None)
+
+
+def _record(source: _Source, info: SessionInfo) -> SessionRecord | None:
+    """All of a session but its messages; None where the file is damaged there, and only what is live can be had."""
+    try:
+        return record_of(source.manager, info.id)
+    except StoreUnavailable as error:
+        if not is_damage(error):
+            raise
+        source.unread.append(info.id)
+        source.output.note(f"{info.id}: its place in the file is damaged; only what is live is exported")
+        return None
 
 
 def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted: bool) -> Iterator[str]:

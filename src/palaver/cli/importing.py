@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from palaver.cli import records, stores
@@ -20,6 +21,8 @@ __all__ = ["run", "zone_of"]
 
 _ORDER: tuple[Action, ...] = ("skipped", "repaired", "aside")
 """What was lost is told first: a person is shown only so many."""
+_HEADER = 100
+"""Bytes of the header of a SQLite file; four of them, from 68 on, say whose it is (https://sqlite.org/fileformat.html)."""
 _SHOWN = 20
 """Notes shown to a person; JSON has all of them."""
 
@@ -43,9 +46,26 @@ def run(url: str, owner: str | None, path: str, output: Output, *, zone: tzinfo 
         for note in report.notes:
             output.note(_told(note))
         msg = f"nothing under {path} is a conversation that this version can import"
+        if _is_own(path):
+            msg = (
+                f"{path} is a store of Palaver's: --store opens it; "
+                "to bring what is in it here, `palaver export --all` it, and import that file"
+            )
         raise Failure(msg, USAGE)
     _write(report, output)
     return FOUND if report.count("skipped") else OK
+
+
+def _is_own(path: str) -> bool:
+    """Whether a file says in its header that it is a SQLite store of Palaver's."""
+    from palaver.stores.sqlite.connection import APPLICATION_ID
+
+    file = Path(path).expanduser()
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        header = opened.read(_HEADER)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == APPLICATION_ID.to_bytes(4)
 
 
 @contextmanager
@@ -116,7 +136,7 @@ def _totals(report: Report) -> dict[str, object]:
 
 def _line(session: SessionReport) -> str:
     name = session.key or session.source_id
-    where = f" ({session.session_id})" if session.session_id else ""
+    where = f" ({session.session_id})" if session.session_id and session.session_id != name else ""
     there = f", {session.present:,} there already" if session.present else ""
     lost = f", {session.skipped:,} skipped" if session.skipped else ""
     return one_line(f"{session.status:<10}{name}{where}: {counted(session.imported, 'message')}{there}{lost}")

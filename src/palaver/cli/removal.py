@@ -20,6 +20,17 @@ from palaver.session import Session
 
 __all__ = ["Asked", "clear", "delete", "edit", "erase", "purge", "scrub", "truncate", "undelete"]
 
+_ONE = {
+    "aliases": "alias",
+    "keys": "key",
+    "messages": "message",
+    "sessions": "session",
+    "summaries": "summary",
+    "versions": "version",
+}
+_STAYED = "unattributed"
+"""What is counted although nobody erased it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -161,7 +172,14 @@ def _write(report: EraseReport, output: Output) -> None:
         output.text(one_line(f"{verb:<16}{session_id}"))
     for session_id in report.parts:
         output.text(one_line(f"{verb:<16}part of {session_id}"))
-    output.text(", ".join(f"{number:,} {name}" for name, number in sorted(report.counts.items())) or "nothing")
+    removed = [(name, number) for name, number in sorted(report.counts.items()) if name != _STAYED]
+    named = [f"{number:,} {_ONE.get(name, name) if number == 1 else name}" for name, number in removed]
+    output.text(", ".join(named) or "nothing")
+    if stayed := report.counts.get(_STAYED):
+        said = counted(stayed, "message")
+        output.note(
+            f"{said} in conversations that others take part in without a sender's name: left, whoever said them"
+        )
     if report.unfinished:
         output.note(f"finished {counted(report.unfinished, 'erasure')} first that had been interrupted")
     if report.scrub is not None:

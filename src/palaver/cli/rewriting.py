@@ -7,10 +7,11 @@ from palaver.cli.amounts import counted
 from palaver.cli.failures import REFUSED, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
+from palaver.manager import SessionManager
 from palaver.session import Session
 from palaver.titles import suggested_title
 
-__all__ = ["archive", "fork", "pin", "redo", "rename", "tag", "undo"]
+__all__ = ["archive", "fork", "pin", "redo", "rename", "resume", "tag", "undo"]
 
 SAID = 50
 """Messages of which a title may be made."""
@@ -74,7 +75,14 @@ def redo(session: Session, output: Output) -> None:
     if output.json:
         output.record({"session_id": session.id, **records.of(done)})
         return
-    output.text(one_line(f"{session.id}: brought back {_range(done.from_seq, done.through_seq)}"))
+    whole = done.count == done.through_seq - done.from_seq + 1
+    some = "" if whole else f"{counted(done.count, 'message')} of "  # the others were taken back before
+    output.text(one_line(f"{session.id}: brought back {some}{_range(done.from_seq, done.through_seq)}"))
+
+
+def resume(manager: SessionManager, session: Session, key: str, output: Output) -> None:
+    """Point the key at the session."""
+    _tell(manager.resume(key, session.id), output, f"it goes on under {key}")
 
 
 def _range(first: int, last: int) -> str:

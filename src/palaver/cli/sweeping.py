@@ -91,7 +91,7 @@ def _sum_up(report: SweepReport, actions: list[SweepAction], changed: int, outpu
     for todo in report.given_up:
         output.text(_given_up(todo))
     done = ", ".join(f"{count:,} {_DONE[what]}" for what, count in counts.items())
-    would = "a sweep would leave: " if report.dry_run else ""
+    would = "a sweep would leave: " if report.dry_run and done else ""
     output.note(f"{would}{done or 'nothing to sweep'}")
     if changed:
         output.note(f"{counted(changed, 'session')} came into use meanwhile, and stayed")

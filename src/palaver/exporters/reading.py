@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from palaver import codec
-from palaver.errors import CorruptRecord, MediaNotFound
+from palaver.errors import CorruptRecord, MediaNotFound, StoreUnavailable
 from palaver.exporters.entries import Entry, Item, Unreadable
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
@@ -18,9 +20,12 @@ from palaver.records import MessageRecord, SessionRecord
 from palaver.rows import TurnRow, VersionRow
 from palaver.session import Session
 from palaver.stores import views
+from palaver.stores.sqlite.salvage import is_damage
 from palaver.times import from_micros
 
 __all__ = ["info_of", "read", "read_whole", "record_of"]
+
+T = TypeVar("T")
 
 _EPOCH = from_micros(0)
 
@@ -58,7 +63,8 @@ def read(
 
     `everything`: also what is live no more, and what messages said before they were edited. `media`: also the content
     that messages refer to; with `seen`, each address once, and those that it holds already not at all. Each piece is
-    as it was when it was read. Raises SessionNotFound where the session is gone, also half-way.
+    as it was when it was read. Positions that stand where the store's file is damaged are `Unreadable`.
+    Raises SessionNotFound where the session is gone, also half-way.
     """
     if everything:
         record = record_of(manager, info.id)
@@ -81,7 +87,11 @@ def read_whole(
     last = record.head.last_seq if through is None else through
     after = 0
     while after < last:
-        chunk = core.store.chunk(record.row.id, core.owner, after=after, limit=PIECE, media=media)
+        chunk = _past_damage(partial(core.store.chunk, record.row.id, core.owner, after=after, media=media))
+        if chunk is None:
+            after += 1
+            yield Unreadable(seq=after)
+            continue
         content = {blob.address: blob.data for blob in chunk.blobs}
         turns = [turn for turn in chunk.turns if turn.first_seq <= last]
         for message in chunk.messages:
@@ -134,7 +144,11 @@ def _read_live(manager: SessionManager, info: SessionInfo, *, media: bool, seen:
     session = manager.get(info.id)
     after = 0
     while after < info.last_seq:
-        page = session.messages(after=after, before=info.last_seq + 1, limit=PIECE)
+        page = _past_damage(partial(session.messages, after=after, before=info.last_seq + 1))
+        if page is None:
+            after += 1
+            yield Unreadable(seq=after)
+            continue
         places = [message.seq for message in page] + list(page.corrupt)
         if not places:
             return
@@ -148,6 +162,17 @@ def _read_live(manager: SessionManager, info: SessionInfo, *, media: bool, seen:
         after = max(places)
 
 
+def _past_damage(reading: Callable[..., T]) -> T | None:
+    """The next piece, or the next message alone where the store's file is damaged; None where that one is."""
+    for limit in (PIECE, 1):
+        try:
+            return reading(limit=limit)
+        except StoreUnavailable as error:
+            if not is_damage(error):
+                raise
+    return None
+
+
 def _place(item: Message | int) -> int:
     return item if isinstance(item, int) else item.seq
 
@@ -159,6 +184,11 @@ def _content(session: Session, message: Message, seen: set[str] | None) -> tuple
         try:
             content[address] = session.media(address)
         except MediaNotFound:
+            missing.append(address)
+            continue
+        except StoreUnavailable as error:
+            if not is_damage(error):
+                raise
             missing.append(address)
             continue
         if seen is not None:

@@ -249,7 +249,7 @@ class _Work:
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:
         row = each.row
-        gone, state, earlier = 0, ErasedMessages(0), False
+        gone, unattributed, state, earlier = 0, 0, ErasedMessages(0), False
         for first in range(1, each.last_seq + 1, CHUNK):
             state = yield from self._messages(
                 row.id,
@@ -261,12 +261,14 @@ class _Work:
             )
             gone += state.gone
             earlier = earlier or state.earlier
+            unattributed += state.unattributed
         if gone:
             self.parts[row.id] = None
         if gone or (earlier and self._resumed):
             self._touched.add(row.id)
         if self._dry_run:
             self._add("messages", gone)
+            self._add("unattributed", unattributed)
             return
         theirs = tuple((o, k) for o, k in each.keys if _is_key_of(self._core, k, person))
         traces = EraseTraces(

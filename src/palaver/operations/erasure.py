@@ -137,6 +137,8 @@ class ErasedMessages(msgspec.Struct, frozen=True, gc=False):
     """Whether the range ended with a copy: copies stand first, and there may be more."""
     earlier: bool = False
     """Whether something of the range had been erased before."""
+    unattributed: int = 0
+    """Messages that name no sender, and stay."""
 
 
 class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
@@ -227,7 +229,7 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
                 chosen.append(m)
         if unattributed and not self.dry_run:
             _count(ledger, self.erasure_id, unattributed=unattributed)
-        return chosen, ErasedMessages(len(chosen), following, turn)
+        return chosen, ErasedMessages(len(chosen), following, turn, unattributed=unattributed)
 
     def _erase(self, ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> None:
         """Remove messages of a session that lives on."""

@@ -22,7 +22,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
 
     `memory://` keeps nothing. `sqlite:///relative.db`, `sqlite:////absolute/path.db`, with `?timeout=SECONDS` to wait
     for other processes, `?mode=ro` to refuse writing, `?exclusive=1` for one process on a network file system,
-    `?max_pages=N` as the largest size.
+    `?max_pages=N` as the largest size. `jsonl:///directory` is a file of lines for each session, with `?timeout=` and
+    `?mode=`.
 
     Raises ValueError for a URL that names no store or has a wrong option; StoreError where the store cannot be opened.
     """
@@ -44,8 +45,11 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         if not path:
             raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
         return _sqlite(path, options)
+    if scheme == "jsonl":
+        return _jsonl(text, parts.netloc, unquote(parts.path[1:]), options)
     raise ValueError(
-        f"no store for {scheme}:// URLs yet; there are sqlite:///path and memory://, and a bare path is SQLite"
+        f"no store for {scheme}:// URLs yet; there are sqlite:///path, jsonl:///directory and memory://, "
+        "and a bare path is SQLite"
     )
 
 
@@ -88,6 +92,23 @@ def _sqlite(path: str, options: dict[str, str]) -> Store:
     if path == ":memory:":
         raise StoreUnavailable("a SQLite database in memory cannot be shared by threads; use memory://")
     return SqliteStore(path, **known)
+
+
+def _jsonl(url: str, host: str, path: str, options: dict[str, str]) -> Store:
+    from palaver.stores.jsonl import JsonlStore
+
+    if host or not path:
+        raise ValueError(f"{url!r} names no directory; write jsonl:///path/to/directory")
+    known: dict[str, Any] = {}
+    try:
+        if "timeout" in options:
+            known["timeout"] = float(options.pop("timeout"))
+        if "mode" in options:
+            known["read_only"] = {"ro": True, "rw": False}[options.pop("mode")]
+    except (ValueError, KeyError) as exc:
+        raise ValueError(f"{url}: an option has a value that it cannot have: {exc}") from exc
+    _reject(url, options)
+    return JsonlStore(path, **known)
 
 
 def _reject(url: str, options: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import palaver
 from palaver import user
 
-path, fault = Path(sys.argv[1]), Path(sys.argv[2])
+path, fault = sys.argv[1], Path(sys.argv[2])
 sessions = palaver.open(path)
 session = sessions.create("key")
 for n in range(5):

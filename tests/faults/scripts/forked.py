@@ -34,7 +34,8 @@ def write(sessions: palaver.SessionManager, name: str, low: int = 0, high: int =
 def main() -> None:  # noqa: C901 - the order in which two processes do things is the point
     """Fork, write, wait for the child."""
     path, state = sys.argv[1:]
-    sessions = palaver.open(f"sqlite:///{path}?timeout=5")
+    url = path if "://" in path else f"sqlite:///{path}"
+    sessions = palaver.open(f"{url}?timeout=5")
     write(sessions, "before")
     stop = threading.Event()
 

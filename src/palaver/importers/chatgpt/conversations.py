@@ -95,7 +95,7 @@ class _Reading:
             last, told = self._node(name, links[name], last, live=name in live)
             empty += not told
         if empty:
-            self.note("aside", f"{empty} nodes that say nothing")
+            self.note("aside", f"nodes that say nothing: {empty}")
         session.created_at = session.created_at or last
         session.cuts = cut_ranges(self.kept)
         if session.cuts:

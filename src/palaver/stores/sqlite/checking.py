@@ -19,6 +19,7 @@ from palaver.stores.sqlite.bodies import check_bodies, check_versions
 from palaver.stores.sqlite.fields import damaged_fields
 from palaver.stores.sqlite.media import check_media
 from palaver.stores.sqlite.rows import LAST, cut_row, head_row, newer_head
+from palaver.stores.sqlite.salvage import integrity
 from palaver.stores.sqlite.spots import Sink, Source, Spot
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.tails import live_ranges
@@ -121,31 +122,36 @@ class Checking:
         self._progress = progress
         self._done = 0
         self._total = 0
+        self._is_damaged = False
 
     def run(self, scope: Scope, *, notes: bool = False) -> None:
         """Look at everything in the scope. Raises SessionNotFound for a session that is not there."""
         numbers = self._numbers(scope)
         if scope.everything:
-            self._guarded("integrity", self._integrity)
+            self._integrity()
         for name, problem in (*_RELATIONS, *((("check_quarantined", "quarantined"),) if notes else ())):
-            self._guarded(name, lambda name=name, problem=problem: self._relation(name, problem, numbers))  # type: ignore[misc]
-        self._guarded("check_parent", lambda: self._circles(numbers))
+            self._guarded(lambda name=name, problem=problem: self._relation(name, problem, numbers))  # type: ignore[misc]
+        self._guarded(lambda: self._circles(numbers))
         self._total = self._size(numbers)
         if numbers is None:
-            self._guarded("messages", lambda: self._messages(0, _EVERY))
-            self._guarded("media", lambda: check_media(self._source, self._sink))
+            self._guarded(lambda: self._messages(0, _EVERY))
+            self._guarded(lambda: check_media(self._source, self._sink))
         for number in sorted(numbers) if numbers is not None else ():
             span = number << 32, number << 32 | LAST
-            self._guarded("messages", lambda span=span: self._messages(*span))  # type: ignore[misc]
+            self._guarded(lambda span=span: self._messages(*span))  # type: ignore[misc]
         for number, _, _ in self._sessions(scope):
-            self._guarded(f"session number {number}", lambda number=number: self._session(number))  # type: ignore[misc]
+            self._guarded(lambda number=number: self._session(number), number)  # type: ignore[misc]
 
-    def _guarded(self, where: str, look: Callable[[], None]) -> None:
-        """A check ends with what it could see, whatever the file has become."""
+    def _guarded(self, look: Callable[[], None], number: int | None = None) -> None:
+        """A check ends with what it could see, whatever the file has become. The file is said to be damaged once."""
         try:
             look()
         except (apsw.CorruptError, UnicodeDecodeError) as exc:
-            self._sink(Spot("database", None, None, where, f"it cannot be read to its end: {exc}"))
+            if number is not None or not self._is_damaged:
+                # By its number: its name is asked of the file that cannot be read.
+                place = self._source.name if number is None else f"session number {number}"
+                self._sink(Spot("database", None, None, place, f"it cannot be read to its end: {exc}"))
+            self._is_damaged = True
 
     # ------------------------------------------------------------------ what is looked at
     def _numbers(self, scope: Scope) -> set[int] | None:
@@ -181,12 +187,11 @@ class Checking:
 
     # ------------------------------------------------------------------ the whole file
     def _integrity(self) -> None:
-        for (said,) in self._sql.all("check_integrity"):
-            for line in str(said).splitlines():
-                if line == "ok" or line.startswith("***"):
-                    continue
-                problem = "database_index" if any(fault in line for fault in _INDEX_FAULTS) else "database"
-                self._sink(Spot("index_state" if "search_index" in line else problem, None, None, "file", line))
+        for line in integrity(self._sql.connection):
+            problem = "database_index" if any(fault in line for fault in _INDEX_FAULTS) else "database"
+            self._is_damaged = self._is_damaged or problem == "database"
+            place = self._source.name
+            self._sink(Spot("index_state" if "search_index" in line else problem, None, None, place, line))
 
     def _relation(self, name: str, problem: str, numbers: set[int] | None) -> None:
         for number, seq, place, detail in self._sql.each(name):

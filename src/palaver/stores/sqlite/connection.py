@@ -34,7 +34,7 @@ class Opener:
     """How to open one database file.
 
     `exclusive`: one process only, with a rollback journal: safe on a network file system.
-    `read_only`: never writes, and refuses to.
+    `read_only`: never writes, and refuses to. Not `durable`: a power loss may take the newest commits, and no others.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Opener:
         read_only: bool = False,
         exclusive: bool = False,
         vfs: str | None = None,
+        durable: bool = True,
     ) -> None:
         self.path = os.path.abspath(path)  # noqa: PTH100 - keeps a symbolic link as it is, which SQLite resolves
         self.name = name
@@ -53,6 +54,7 @@ class Opener:
         self.read_only = read_only
         self.exclusive = exclusive
         self.vfs = vfs
+        self.durable = durable
         self.impatient = False
         self._hurried: set[int] = set()
         """Threads that must not wait long for another process."""
@@ -94,7 +96,7 @@ class Opener:
                 sql.pragma("PRAGMA journal_mode=DELETE")
             else:
                 self._enable_wal(connection)
-            sql.pragma("PRAGMA synchronous=FULL")
+            sql.pragma("PRAGMA synchronous=FULL" if self.durable else "PRAGMA synchronous=NORMAL")
             sql.pragma("PRAGMA journal_size_limit=67108864")
             self._migrate(connection)
         except apsw.Error as exc:

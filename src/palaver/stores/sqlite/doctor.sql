@@ -12,8 +12,10 @@ SELECT number, id, owner FROM sessions WHERE number > ? ORDER BY number LIMIT ?;
 SELECT id, owner FROM sessions WHERE number = ?;
 
 -- name: check_session_row
--- The fields of a session that hold JSON.
-SELECT origin, metadata, tags, holds, notice, settings FROM sessions WHERE number = ?;
+-- The fields of a session that hold JSON or text, as bytes: they may be no UTF-8 any more.
+SELECT CAST(origin AS BLOB), CAST(metadata AS BLOB), CAST(tags AS BLOB), CAST(holds AS BLOB), CAST(notice AS BLOB),
+       CAST(settings AS BLOB), CAST(title AS BLOB), CAST(preview AS BLOB)
+FROM sessions WHERE number = ?;
 
 -- name: check_todo_row
 -- The fields of a session's to-do that hold JSON.
@@ -230,7 +232,7 @@ FROM changes c JOIN sessions s ON s.number = c.session WHERE c.rev > s.rev GROUP
 -- name: check_feed
 -- Positions of the feed that are missing. Four columns.
 WITH pruned (position) AS (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'pruned')
-SELECT NULL, NULL, 'change feed', (max(c.position) - p.position - count(*)) || ' changes are missing'
+SELECT NULL, NULL, 'change feed', 'changes that are missing: ' || (max(c.position) - p.position - count(*))
 FROM pruned p JOIN changes c ON c.position > p.position
 GROUP BY p.position HAVING max(c.position) - p.position > count(*);
 
@@ -355,7 +357,11 @@ UPDATE sessions SET origin = CASE WHEN :field = 'origin' THEN NULL ELSE origin E
     tags = CASE WHEN :field = 'tags' THEN NULL ELSE tags END,
     holds = CASE WHEN :field = 'holds' THEN NULL ELSE holds END,
     notice = CASE WHEN :field = 'notice' THEN NULL ELSE notice END,
-    settings = CASE WHEN :field = 'settings' THEN NULL ELSE settings END
+    settings = CASE WHEN :field = 'settings' THEN NULL ELSE settings END,
+    preview = CASE WHEN :field = 'preview' THEN NULL ELSE preview END,
+    title_source = CASE WHEN :field = 'title' THEN NULL ELSE title_source END,
+    title_key = CASE WHEN :field = 'title' THEN NULL ELSE title_key END,
+    title = CASE WHEN :field = 'title' THEN NULL ELSE title END
 WHERE number = :id;
 
 -- name: mend_todo_holder

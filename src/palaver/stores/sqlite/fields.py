@@ -1,4 +1,4 @@
-"""Fields of sessions, their to-dos and turns that hold JSON: which of them cannot be read any more."""
+"""Fields of sessions, their to-dos and turns that hold JSON or text: which of them cannot be read any more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ SESSION_FIELDS: dict[str, Any] = {
     "holds": tuple[tuple[str, int], ...],
     "notice": Notice,
     "settings": ModelSettings,
+    "title": str,
+    "preview": str,
 }
+"""What is JSON of what kind; `str` is no JSON, but text."""
 TODO_FIELDS: dict[str, Any] = {"holder": Holder}
 TURN_FIELDS: dict[str, Any] = {
     "holder": Holder,
@@ -61,7 +64,10 @@ def bad_fields(kinds: dict[str, Any], values: Row) -> list[str]:
         if text is None:
             continue
         try:
-            msgspec.json.decode(text, type=kind)
+            if kind is str:
+                str(text, "utf-8")
+            else:
+                msgspec.json.decode(text, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             bad.append(name)
     return bad

@@ -9,14 +9,14 @@ from importlib.resources import files
 __all__ = ["migrations", "queries"]
 
 _PACKAGE = "palaver.stores.sqlite"
-_FILES = ("queries.sql", "doctor.sql")
+_FILES = {_PACKAGE: ("queries.sql", "doctor.sql"), "palaver.stores.jsonl": ("queries.sql",)}
 _MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 @cache
-def queries() -> dict[str, str]:
-    """Every statement by its name, without comments and the final semicolon."""
-    text = "\n".join((files(_PACKAGE) / name).read_text("utf-8") for name in _FILES)
+def queries(package: str = _PACKAGE) -> dict[str, str]:
+    """Every statement of a package by its name, without comments and the final semicolon."""
+    text = "\n".join((files(package) / name).read_text("utf-8") for name in _FILES[package])
     pieces = _MARK.split(text)[1:]
     found: dict[str, str] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):

@@ -11,7 +11,7 @@ from palaver.errors import StoreError
 from palaver.findings import Finding, finding
 from palaver.stores.sqlite.errors import translated
 
-__all__ = ["damage", "is_damage"]
+__all__ = ["damage", "integrity", "is_damage"]
 
 MOST = 100
 """Findings that SQLite lists at most: a file with more is not mended by hand."""
@@ -35,15 +35,15 @@ def damage(path: str) -> list[Finding]:
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
         try:
             connection.set_busy_timeout(_WAIT_MS)
-            tables = _tables(connection)
-            said = _check(connection)
+            said = integrity(connection)
         finally:
             connection.close()
-    named = [_TREE.sub(lambda match: f"{tables.get(int(match[1]), match[0].rstrip())}, ", each) for each in said]
-    return [finding("database", name, each) for each in named]
+    return [finding("database", name, each) for each in said]
 
 
-def _check(connection: apsw.Connection) -> list[str]:
+def integrity(connection: apsw.Connection) -> list[str]:
+    """What SQLite's integrity check says about the file behind a connection, with tables by their names."""
+    tables = _tables(connection)
     said: list[str] = []
     try:
         for row in cast("Any", connection).execute(f"PRAGMA integrity_check({MOST})"):
@@ -51,7 +51,7 @@ def _check(connection: apsw.Connection) -> list[str]:
             said += [line for line in str(row[0]).splitlines() if line not in {"ok", "*** in database main ***"}]
     except apsw.CorruptError as exc:
         said.append(f"the check could not go on from here: {exc}")
-    return said
+    return [_TREE.sub(lambda match: f"{tables.get(int(match[1]), match[0].rstrip())}, ", each) for each in said]
 
 
 def _tables(connection: apsw.Connection) -> dict[int, str]:

@@ -16,16 +16,22 @@ Values = Sequence[Any] | Mapping[str, Any]
 
 
 class Statements:
-    """The statements of `queries.sql` on one connection. Errors are apsw's."""
+    """The statements of `queries.sql` on one connection, and those of other packages. Errors are apsw's."""
 
     __slots__ = ("_execute", "_executemany", "_named", "connection")
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, *packages: str) -> None:
         self.connection = connection
         self._named = queries()
+        for package in packages:
+            self._named = self._named | queries(package)
         untyped = cast("Any", connection)
         self._execute = untyped.execute
         self._executemany = untyped.executemany
+
+    def names(self, name: str, parameter: str) -> bool:
+        """Whether a statement has a parameter of this name."""
+        return f":{parameter}" in self._named[name]
 
     def run(self, name: str, values: Values = ()) -> None:
         """Run a statement that gives no rows."""

@@ -109,16 +109,27 @@ class SqliteStore(Store):
         exclusive: bool = False,
         max_pages: int | None = None,
         vfs: str | None = None,
+        name: str | None = None,
+        durable: bool = True,
     ) -> None:
         """Open the file, or make it.
 
         `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. `exclusive`: one process,
         on a network file system. `max_pages`: the file's greatest size, in pages of 4 KiB; beyond it is StoreFull.
+        `name`: what to call it in messages. `durable`: sync each commit; False for what can be made anew.
 
         Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
         """
-        self.name = f"sqlite:///{path}"
-        self._opener = Opener(path, name=self.name, timeout=timeout, read_only=read_only, exclusive=exclusive, vfs=vfs)
+        self.name = name or f"sqlite:///{path}"
+        self._opener = Opener(
+            path,
+            name=self.name,
+            timeout=timeout,
+            read_only=read_only,
+            exclusive=exclusive,
+            vfs=vfs,
+            durable=durable,
+        )
         self._max_pages = max_pages
         self._closed = False
         self._broken: StoreError | None = None
@@ -146,10 +157,13 @@ class SqliteStore(Store):
         self._writer.set_wal_hook(self._on_wal)
         self._wal_pages = 0
         self._data_version: Row | None = None
-        self._ledger = SqliteLedger(self._writes)
+        self._ledger = self._open_ledger()
         self._readers: deque[Reads] = deque()
         self._tails = TailCache()
         self._lines: Lines = {}
+
+    def _open_ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._writes)
 
     # ------------------------------------------------------------------ writing
     def commit(self, operations: Sequence[Operation]) -> list[Any]:

@@ -1,0 +1,156 @@
+"""What a commit writes to the index, written to the files of its sessions first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palaver.errors import StoreUnavailable
+from palaver.operations import Ledger, Operation
+from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.lines import line_of, number_of
+from palaver.stores.jsonl.names import STORE, file_name
+from palaver.stores.jsonl.recording import RecordingStatements
+from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.sqlite.ledger import SqliteLedger
+
+__all__ = ["Behind", "JsonlLedger", "WriteAnew", "lines_of"]
+
+
+class Behind(Exception):
+    """A file holds more than the index: a process ended between the two. What it holds is to be read first."""
+
+
+class WriteAnew(Operation, frozen=True, kw_only=True, tag="write_anew"):
+    """Write every file anew, without what nobody needs any more. The JSONL store's own business."""
+
+    def apply(self, ledger: Ledger) -> None:
+        if isinstance(ledger, JsonlLedger):
+            ledger.anew = True
+
+
+class JsonlLedger(SqliteLedger):
+    """The `Ledger` of the index's writing connection. A commit is in the files before it is in the index."""
+
+    def __init__(self, sql: RecordingStatements, directory: Directory) -> None:
+        super().__init__(sql)
+        self._recording = sql
+        self._directory = directory
+        self.anew = False
+        """Whether the commit under way writes every file anew."""
+        self.is_replaced = False
+        """Whether the commit under way put a file in the place of another: that is not taken back."""
+        self.unneeded: list[str] = []
+        """Addresses of content that no message refers to, once the commit has come to its end."""
+
+    @property
+    def changed(self) -> bool:
+        return self.anew or super().changed
+
+    def forget(self) -> None:
+        super().forget()
+        self.anew = False
+
+    def flush(self) -> None:
+        sql = self._recording
+        self.unneeded = []
+        sql.begin()
+        try:
+            super().flush()
+        finally:
+            recorded = sql.end()
+        if self.anew:
+            self._write_anew()
+        elif recorded:
+            self._write(recorded)
+        self.unneeded = [each for each in dict.fromkeys(sql.dropped) if sql.one("has_address", (each,)) is None]
+
+    def _write_anew(self) -> None:
+        """Every file from what the index holds."""
+        sql, directory = self._recording, self._directory
+        row = sql.one("commit_number")
+        number = (row[0] if row is not None else 0) + 1
+        directory.fold()
+        self.is_replaced = True
+        for session in (0, *(row[0] for row in sql.all("numbers"))):
+            file = file_name(self._id(session)) if session else STORE
+            text = snapshot(sql, session, number)
+            if session or text:
+                directory.replace(file, text)
+                sql.run("put_file", (session, file, *directory.size(file)))
+        sql.run("put_commit_number", (number,))
+        self.anew = False
+
+    def _write(self, recorded: list[tuple[str, Any]]) -> None:
+        sql, directory = self._recording, self._directory
+        row = sql.one("commit_number")
+        number = (row[0] if row is not None else 0) + 1
+        texts: dict[str, bytes] = {}
+        files: dict[int, str] = {}
+        for session, statements in _by_session(recorded).items():
+            known = sql.one("file", (session,))
+            file = known[0] if known is not None else file_name(self._id(session)) if session else STORE
+            if directory.size(file)[0] != (known[1] if known is not None else 0):
+                raise Behind
+            files[session] = file
+            text = lines_of(statements, number)
+            if text:
+                texts[file] = text
+        for address, data in sql.blobs:
+            directory.put_media(address, data)
+        if texts:
+            directory.append(texts)
+        self.is_replaced = False
+        purged = {number_of(name, values) for name, values in recorded if name in ("purge_messages", "purge_ids")}
+        for session in purged:  # what they said is in their lines still, and in what was set aside
+            directory.fold()
+            directory.replace(files[session], snapshot(sql, session, number))
+            directory.drop_aside(files[session])
+            self.is_replaced = True
+        for session, file in files.items():
+            sql.run("put_file", (session, file, *directory.size(file)))
+        sql.run("put_commit_number", (number,))
+
+    def _id(self, session: int) -> str:
+        row = self._recording.one("id_of", (session,))
+        if row is None:
+            msg = f"the index has no session {session}: open the store again"
+            raise StoreUnavailable(msg)
+        name: str = row[0]
+        return name
+
+
+def _by_session(recorded: list[tuple[str, Any]]) -> dict[int, list[tuple[str, Any]]]:
+    out: dict[int, list[tuple[str, Any]]] = {}
+    for name, values in recorded:
+        out.setdefault(number_of(name, values), []).append((name, values))
+    return out
+
+
+def lines_of(statements: list[tuple[str, Any]], number: int) -> bytes:
+    """The lines for what one commit wrote to one session; the last one has the commit's number.
+
+    An id that names a message of the same commit stands on the message's line. Where the session has come to is not
+    said where the newest message says it.
+    """
+    named = {(values[0] << 32 | values[2]): values[1] for name, values in statements if name == "put_message_id"}
+    messages = {values[0]: values for name, values in statements if name == "put_message"}
+    lines: list[bytes] = []
+    for name, values in statements:
+        if name == "put_message":
+            lines.append(line_of(name, values, message_id=named.get(values[0])))
+        elif not _is_said(name, values, messages):
+            lines.append(line_of(name, values))
+    if not lines:  # only where it had come to, which a line before says
+        return b""
+    return b"}\n".join(lines) + b',"n":%d}\n' % number
+
+
+def _is_said(name: str, values: Any, messages: dict[int, Any]) -> bool:
+    """Whether the line of a message says it."""
+    if name == "put_message_id":
+        return values[0] << 32 | values[2] in messages
+    if name != "put_head":
+        return False
+    last_seq, _, last_active, _, number = values
+    newest = messages.get(number << 32 | last_seq)
+    return newest is not None and newest[4] == last_active

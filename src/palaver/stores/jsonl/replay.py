@@ -1,0 +1,234 @@
+"""The index brought to what the files hold: after a crash, after somebody changed a file, or from nothing.
+
+Lines of one commit are taken together, or not at all. A line that cannot be read is kept aside, and costs itself; what
+stands after the last whole commit was never answered for, and is cut off before anything is written after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import msgspec
+
+from palaver.media import address_of
+from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
+from palaver.stores.jsonl.names import STORE, SUFFIX
+from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.sqlite.statements import Statements
+from palaver.times import SECOND
+
+__all__ = ["catch_up"]
+
+_log = logging.getLogger(__name__)
+_FORGET = (
+    *("sessions", "keys", "aliases", "messages", "message_ids", "versions", "media_refs", "turns", "queue", "cuts"),
+    *("compactions", "usage", "imports", "todos", "changes"),
+)
+_MARK = b'"n":'
+
+
+def catch_up(sql: Statements, directory: Directory) -> int:
+    """Bring the index to what the files hold; says how many files it had to read. In one transaction of the caller."""
+    directory.replay()
+    known = {name: (session, size, changed) for session, name, size, changed in sql.all("files")}
+    listed = directory.listed()
+    newest = _commit_number(sql)
+    keys: list[tuple[int, int, str, Any]] = []
+    read = 0
+    for file, (session, _, _) in known.items():
+        if file not in listed:
+            _forget(sql, session)
+            sql.run("drop_file", (session,))
+            read += 1
+            _log.warning("%s is gone, and its session with it", file, extra={"action": "file_gone", "file": file})
+    for file, (size, changed) in sorted(listed.items()):
+        was = known.get(file)
+        if was is not None and was[1:] == (size, changed):
+            continue
+        read += 1
+        grown = was is not None and was[1] < size and was[2] <= changed
+        reader = _Reader(sql, directory, file, was[0] if was is not None else None, was[1] if was and grown else 0)
+        newest = max(newest, reader.read(keys))
+    for _, _, name, values in sorted(keys, key=lambda each: each[:2]):
+        _bind(sql, name, values)
+    for row in sql.all("missing_blobs"):
+        data = directory.get_media(row[0])
+        if data is not None and address_of(data) == row[0]:
+            sql.run("put_blob", (row[0], data))
+    if read:
+        _prune(sql)
+    sql.run("put_commit_number", (newest,))
+    return read
+
+
+def _prune(sql: Statements) -> None:
+    """Take out of the feed what was pruned, and what would have holes: readers of it begin anew."""
+    row = sql.one("meta", ("pruned",))
+    pruned = int(row[0]) if row is not None else 0
+    hole = sql.one("newest_hole", {"pruned": pruned})
+    if hole is not None and hole[0] is not None:
+        pruned = max(pruned, hole[0])
+        sql.run("put_pruned", (str(pruned), pruned))
+    if pruned:
+        sql.run("prune_changes", (pruned,))
+
+
+def _commit_number(sql: Statements) -> int:
+    row = sql.one("commit_number")
+    return row[0] if row is not None else 0
+
+
+def _forget(sql: Statements, session: int) -> None:
+    values = {"number": session, "first": session << 32, "last": session << 32 | LAST}
+    for table in _FORGET:
+        name = f"forget_{table}"
+        sql.run(name, {key: value for key, value in values.items() if sql.names(name, key)})
+    sql.run("drop_indexed", (session << 32, session << 32 | LAST))
+
+
+def _bind(sql: Statements, name: str, values: Any) -> None:
+    """A key goes to whoever had it last."""
+    owner, key, session = values[:3]
+    row = sql.one("key_of", (owner, key))
+    if name == "drop_binding":
+        if row is not None and row[0] == session:
+            sql.run(name, (owner, key))
+    elif row is None or row[0] == session or row[1] <= values[4]:
+        sql.run(name, values)
+
+
+class _Reader:
+    """Reads one file into the index."""
+
+    def __init__(self, sql: Statements, directory: Directory, file: str, session: int | None, offset: int) -> None:
+        self._sql = sql
+        self._directory = directory
+        self._file = file
+        self._session = session
+        self._offset = offset
+        self._newest = 0
+        self._purged = False
+        self._damaged: list[tuple[int, bytes]] = []
+        self._head: list[int] = []
+
+    def read(self, keys: list[tuple[int, int, str, Any]]) -> int:
+        """Take what is new; keys, which other files may have too, are collected. Gives the newest commit's number."""
+        data = self._directory.read(self._file, self._offset)
+        if self._file == STORE:
+            self._session = 0
+        elif self._offset == 0:
+            self._begin(data)
+        if self._session is None:
+            if data:
+                self._directory.set_aside(f"{self._file}.unreadable", data)
+            return 0
+        place = whole = 0
+        group: list[tuple[int, bytes]] = []
+        while (end := data.find(b"\n", place)) >= 0:
+            line = data[place:end]
+            if line.strip():
+                group.append((self._offset + place, line))
+            place = end + 1
+            if _ends(line):
+                self._take(group, keys)
+                group, whole = [], place
+        self._keep_damage()
+        kept = self._offset + whole
+        if kept < self._offset + len(data):
+            self._directory.cut_off(self._file, kept)
+        if self._purged:
+            self._directory.fold()
+            self._directory.replace(self._file, snapshot(self._sql, self._session, self._newest))
+        self._sql.run("put_file", (self._session, self._file, *self._directory.size(self._file)))
+        return self._newest
+
+    def _begin(self, data: bytes) -> None:
+        """Find out which number the session has, and forget what the index says of it."""
+        if self._session is not None:
+            _forget(self._sql, self._session)
+        for line in data.split(b"\n"):
+            if not line.startswith(b'{"type":"session"'):
+                continue
+            try:
+                number = msgspec.json.decode(line).get("number")
+            except msgspec.MsgspecError:
+                continue
+            if isinstance(number, int) and 0 < number <= LAST:
+                taken = self._sql.one("number_taken", (number,))
+                if taken is None or number == self._session:
+                    self._session = number
+                    return
+
+    def _take(self, group: list[tuple[int, bytes]], keys: list[tuple[int, int, str, Any]]) -> None:
+        """The lines of one commit."""
+        sql, number = self._sql, self._session or 0
+        said = False
+        newest: Any = None
+        commit = int(group[-1][1].rsplit(_MARK, 1)[1][:-1])
+        self._newest = max(self._newest, commit)
+        for order, (offset, line) in enumerate(group):
+            try:
+                (name, values), fields = statement_of(line, number)
+            except (msgspec.MsgspecError, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError) as exc:
+                self._damaged.append((offset, line))
+                _log.error(
+                    "%s at byte %d: a line cannot be read: %s",
+                    self._file,
+                    offset,
+                    exc,
+                    extra={"action": "line_damaged"},
+                )
+                continue
+            if name in ("put_binding", "drop_binding"):
+                keys.append((commit, order, name, values))
+                continue
+            said = said or name in ("put_head", "put_session")
+            if name == "put_message":
+                newest = values
+                if isinstance(fields.get("id"), str):
+                    sql.run("put_message_id", (number, fields["id"], values[0] & LAST))
+            self._run(name, values)
+        if newest is not None and not said:
+            self._move(newest)
+
+    def _run(self, name: str, values: Any) -> None:
+        sql = self._sql
+        if name == "purge_messages":
+            self._purged = True
+            for each in WITH_PURGE:
+                sql.run(each, values)
+        elif name == "purge_ids":
+            self._purged = True
+            number = number_of(name, values)
+            sql.run("purge_turns", (number << 32, number << 32 | LAST))
+            for each in WITH_GONE:
+                sql.run(each, values)
+        else:
+            sql.run(name, values)
+
+    def _move(self, newest: Any) -> None:
+        """Where the session has come to, which only its messages say. Written once a second, as the ledger does."""
+        number = newest[0] >> 32
+        row = self._sql.one("head", (number,))
+        if row is None:
+            return
+        last_seq, count, active, user_seq = row
+        seq, back, at = newest[0] & LAST, newest[2], newest[4]
+        if abs(at - active) >= SECOND:
+            user_seq = seq - back if back >= 0 else user_seq
+            self._sql.run("put_head", (seq, count + seq - last_seq, max(active, at), user_seq, number))
+
+    def _keep_damage(self) -> None:
+        """Put damaged lines aside, as they are: the file keeps them until it is written anew."""
+        for offset, line in self._damaged:
+            name = f"{self._file.removesuffix(SUFFIX)}-{offset}-{hashlib.sha256(line).hexdigest()[:8]}.line"
+            self._directory.set_aside(name, line)
+
+
+def _ends(line: bytes) -> bool:
+    """Whether a line is the last one of a commit."""
+    place = line.rfind(_MARK)
+    return place > 0 and line.endswith(b"}") and line[place + len(_MARK) : -1].isdigit()

@@ -1,0 +1,170 @@
+"""The JSONL store: the files are the truth, and an index of SQLite answers what is asked of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from palaver.erasure import ScrubReport
+from palaver.errors import StoreError, StoreUnavailable
+from palaver.findings import Finding, Progress, Repaired, finding
+from palaver.operations import Operation
+from palaver.stores.base import Stats
+from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
+from palaver.stores.jsonl.queries import schema
+from palaver.stores.jsonl.recording import RecordingStatements
+from palaver.stores.jsonl.replay import catch_up
+from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.store import SqliteStore
+from palaver.times import to_micros
+
+__all__ = ["JsonlStore"]
+
+
+class JsonlStore(SqliteStore):
+    """See `palaver.stores.base.Store`.
+
+    `sessions/` has a file of lines for each session, `media/` the content that they refer to, `.palaver/` the index,
+    which may be deleted while nobody uses the store: it is made anew. What `commit` answered for has been synced to
+    the files. A file that somebody changed is read again when the store is opened.
+    """
+
+    def __init__(self, path: str, *, timeout: float = 30.0, read_only: bool = False) -> None:
+        """Open the directory, or make it. Raises StoreUnavailable or SchemaMismatch."""
+        root = Path(path)
+        self._directory = Directory(root, f"jsonl:///{path}")
+        if not read_only:
+            self._directory.prepare()
+        super().__init__(
+            str(self._directory.index),
+            timeout=timeout,
+            read_only=read_only,
+            name=f"jsonl:///{path}",
+            durable=False,
+        )
+
+    # ------------------------------------------------------------------ opening
+    def _connect(self) -> None:
+        try:
+            super()._connect()
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, apsw.NotADBError | apsw.CorruptError) or self._opener.read_only:
+                raise
+            for file in self._directory.hidden.glob("index.db*"):  # all of it is in the files
+                file.replace(file.with_name(f"damaged-{file.name}"))
+            self._opener.prepare()
+            super()._connect()
+        if self._writable:
+            self._catch_up()
+
+    def _open_ledger(self) -> JsonlLedger:
+        recording = RecordingStatements(self._writer)
+        self._writes = recording
+        self._jsonl = JsonlLedger(recording, self._directory)
+        return self._jsonl
+
+    def _catch_up(self) -> None:
+        writes = self._writes
+        try:
+            writes.script("BEGIN IMMEDIATE")
+            try:
+                writes.script(schema())
+                catch_up(writes, self._directory)
+                writes.script("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    writes.script("ROLLBACK")
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
+
+    # ------------------------------------------------------------------ writing
+    def _transact(self, operations: list[Operation]) -> list[Any]:
+        self._directory.settle()
+        try:
+            try:
+                results = super()._transact(operations)
+            except Behind:
+                self._catch_up()
+                results = super()._transact(operations)
+        except Behind as exc:
+            msg = f"{self.name}: the files change while they are read; is another program writing to them?"
+            raise StoreUnavailable(msg) from exc
+        except StoreError as error:
+            self._failed(error)
+            raise
+        except BaseException:
+            self._take_back()
+            raise
+        self._directory.settle()
+        ledger = self._jsonl
+        for address in ledger.unneeded:
+            self._directory.drop_media(address)
+        ledger.unneeded = []
+        return results
+
+    def _failed(self, error: StoreError) -> None:
+        """The files hold what the index does not: nobody was answered for it, and it is taken back."""
+        if error.outcome == "unknown" or not self._take_back():
+            error.outcome = "unknown"
+            if self._broken is None:
+                # A failed sync may have dropped what a second one would report as safe.
+                self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
+
+    def _take_back(self) -> bool:
+        return not self._jsonl.is_replaced and self._directory.take_back()
+
+    # ------------------------------------------------------------------ reports
+    def stats(self, owner: str | None) -> Stats:
+        return msgspec.structs.replace(super().stats(owner), size_bytes=self._directory.bytes_held())
+
+    def check(
+        self,
+        owner: str | None = None,
+        *,
+        session_id: str | None = None,
+        notes: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Finding]:
+        found = super().check(owner, session_id=session_id, notes=notes, progress=progress)
+        if owner is None and session_id is None and self._directory.quarantine.is_dir():
+            found += [
+                finding("message_undecodable", f"quarantine/{path.name}", "a line that could not be read was set aside")
+                for path in sorted(self._directory.quarantine.glob("*.line"))
+            ]
+        return found
+
+    def repair(self, now: datetime) -> list[Repaired]:
+        done = super().repair(now)
+        if any(each.count for each in done):  # it mended the index
+            self.rewrite(now)
+        return done
+
+    def rewrite(self, now: datetime) -> None:
+        """Write every file anew, without what nobody needs any more: undone states, old turns of a title, and so on.
+
+        Nothing of what can be read goes. Raises StoreError.
+        """
+        [answer] = self._committer.commit([WriteAnew(at=to_micros(now))], alone=True)
+        if isinstance(answer, Exception):
+            raise answer
+
+    def scrub(self) -> ScrubReport:
+        for path in self._directory.hidden.glob("damaged-*"):
+            path.unlink()
+        return super().scrub()
+
+    # ------------------------------------------------------------------ life
+    def before_fork(self) -> None:
+        super().before_fork()
+        self._directory.forget()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        super().close()
+        self._directory.forget()
