@@ -87,6 +87,7 @@ UNLOGGED = {
     "drop_orphan_index": "the same",
     "prune_changes": "goes with `pruned`, once everything is read",
     "purge_quarantine": "what was set aside has files of its own",
+    "purge_set_aside": "the same",
     "purge_damaged_blob": "the same",
     "put_backup": "where backups are, the index knows while there is one",
     "drop_backup": "the same",
