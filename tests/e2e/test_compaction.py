@@ -82,10 +82,10 @@ def test_a_summary_from_a_file(url: str, tmp_path: Path, capsys: pytest.CaptureF
         (["--summary", "f", "--undo"], 2, "give one of them"),
         (["--through", "4"], 2, "it goes with --summary"),
         (["--summary", "empty"], 2, "the summary is empty"),
-        (["--summary", "full", "--through", "3"], 5, "seq 3"),
-        (["--summary", "full", "--keep", "12"], 5, "nothing is due"),
+        (["--summary", "full", "--through", "3"], 6, "seq 3"),
+        (["--summary", "full", "--keep", "12"], 6, "nothing is due"),
         (["--max-messages", "8"], 2, "keep fewer"),
-        (["--undo"], 5, "no summary to take back"),
+        (["--undo"], 6, "no summary to take back"),
         (["--summary", "missing"], 5, "missing"),
     ],
 )

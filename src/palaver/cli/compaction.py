@@ -10,7 +10,7 @@ import typer
 
 from palaver.cli import records, stores
 from palaver.cli.amounts import counted
-from palaver.cli.failures import FAILED, OK, USAGE, Failure
+from palaver.cli.failures import FAILED, OK, REFUSED, USAGE, Failure
 from palaver.cli.options import Debug, Json, Owner, Provider, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
@@ -131,7 +131,7 @@ def _take(session: Session, policy: CompactionPolicy, text: str, through: int | 
         due = session.compaction_due(policy)
         if due is None:
             msg = "nothing is due: --through says what the summary covers, or --keep fewer messages"
-            raise Failure(msg, FAILED)
+            raise Failure(msg, REFUSED)
         through = due.through_seq
     _say_made(session, session.compact(text, through_seq=through), output)
     return OK
