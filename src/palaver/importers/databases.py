@@ -85,6 +85,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+_FAILURES = 20_000
+"""Reads that may fail until what is left is given up as it is: damage can make of a row's number any number."""
+
+
 class Database:
     """A database of which this process alone has the copy."""
 
@@ -203,14 +207,16 @@ class Database:
         rows: list[Row] = []
         lost: list[tuple[int, int | None]] = []
         waiting = [(1, last)]
+        failures = 0
         while waiting:
             low, high = waiting.pop()
             try:
                 rows += self.rows(table, "WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (low, high))
             except DAMAGE:
-                if low == high:
+                failures += 1
+                if low == high or failures > _FAILURES:
                     before = lost[-1][1] if lost else None
-                    lost[-1:] = [(lost[-1][0], low)] if before == low - 1 else [*lost[-1:], (low, low)]
+                    lost[-1:] = [(lost[-1][0], high)] if before == low - 1 else [*lost[-1:], (low, high)]
                 else:
                     middle = (low + high) // 2
                     waiting += [(middle + 1, high), (low, middle)]
@@ -227,6 +233,8 @@ class Database:
                 )
                 if number is None:
                     return rows, []
+                if number <= after:  # a damaged page has its rows in any order
+                    return rows, [(after + 1, None)]
                 rows += self.rows(table, "WHERE rowid = ?", (number,))
                 after = number
         except DAMAGE:
