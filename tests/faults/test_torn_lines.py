@@ -131,6 +131,20 @@ def test_what_was_purged_is_in_no_file(root: Path) -> None:
         assert (session.info(), list(session.messages()), list(session.versions(1)), sessions.events()) == before
 
 
+def test_a_file_that_another_process_wrote_anew_is_gone_on_with(root: Path) -> None:
+    """A purge puts another file in its place; who had the old one open appends to the new one."""
+    with opened(root) as one, opened(root) as other:
+        one.get_or_create("k").append(user("keep"), user("a secret"))
+        other.resolve("k").append(user("mine"))
+        one.resolve("k").purge(2, 2)
+        other.resolve("k").append(user("after"))
+        one.resolve("k").append(user("and this"))
+        assert kit.texts(other, "k") == ["keep", "mine", "after", "and this"]
+    shutil.rmtree(root / ".palaver")
+    with opened(root) as sessions:
+        assert kit.texts(sessions, "k") == ["keep", "mine", "after", "and this"]
+
+
 def test_a_journal_completes_what_a_crash_cut_off(root: Path) -> None:
     """A commit that wrote to several files, of which only some got it: opening the store writes the others."""
     with opened(root) as sessions:

@@ -452,5 +452,5 @@ class LinesMachine(StoreMachine):
 
 StoreMachine.TestCase.settings = settings(stateful_step_count=20)
 TestStores = StoreMachine.TestCase
-LinesMachine.TestCase.settings = settings(stateful_step_count=20)
+LinesMachine.TestCase.settings = settings(stateful_step_count=20, max_examples=25)  # each syncs files
 TestLines = LinesMachine.TestCase

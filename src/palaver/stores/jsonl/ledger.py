@@ -50,6 +50,10 @@ class JsonlLedger(SqliteLedger):
         super().forget()
         self.anew = False
 
+    def doubt(self) -> None:
+        super().doubt()
+        self._directory.forget()  # another process may have put other files in their place
+
     def flush(self) -> None:
         sql = self._recording
         self.unneeded = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,8 @@ _FORGET = (
     *("sessions", "keys", "aliases", "messages", "message_ids", "versions", "media_refs", "turns", "queue", "cuts"),
     *("compactions", "usage", "imports", "todos", "changes"),
 )
+Bound: TypeAlias = tuple[int, int, str, Any, bool]
+"""A key's line: its commit, its place there, the statement, and whether no commit after it can be in the index."""
 _MARK = b'"n":'
 
 
@@ -36,7 +38,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
     known = {name: (session, size, changed) for session, name, size, changed in sql.all("files")}
     listed = directory.listed()
     newest = _commit_number(sql)
-    keys: list[tuple[int, int, str, Any]] = []
+    keys: list[Bound] = []
     read = 0
     for file, (session, _, _) in known.items():
         if file not in listed:
@@ -51,9 +53,9 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         read += 1
         grown = was is not None and was[1] < size and was[2] <= changed
         reader = _Reader(sql, directory, file, was[0] if was is not None else None, was[1] if was and grown else 0)
-        newest = max(newest, reader.read(keys))
-    for _, _, name, values in sorted(keys, key=lambda each: each[:2]):
-        _bind(sql, name, values)
+        newest = max(newest, reader.read(keys, sure=grown or not known))
+    for _, _, name, values, sure in sorted(keys, key=lambda each: each[:2]):
+        _bind(sql, name, values, sure=sure)
     for row in sql.all("missing_blobs"):
         data = directory.get_media(row[0])
         if data is not None and address_of(data) == row[0]:
@@ -89,14 +91,14 @@ def _forget(sql: Statements, session: int) -> None:
     sql.run("drop_indexed", (session << 32, session << 32 | LAST))
 
 
-def _bind(sql: Statements, name: str, values: Any) -> None:
-    """A key goes to whoever had it last."""
+def _bind(sql: Statements, name: str, values: Any, *, sure: bool) -> None:
+    """A key goes to whoever had it last: by the order of commits where that is `sure`, else by since when."""
     owner, key, session = values[:3]
     row = sql.one("key_of", (owner, key))
     if name == "drop_binding":
         if row is not None and row[0] == session:
             sql.run(name, (owner, key))
-    elif row is None or row[0] == session or row[1] <= values[4]:
+    elif sure or row is None or row[0] == session or row[1] <= values[4]:
         sql.run(name, values)
 
 
@@ -114,7 +116,7 @@ class _Reader:
         self._damaged: list[tuple[int, bytes]] = []
         self._head: list[int] = []
 
-    def read(self, keys: list[tuple[int, int, str, Any]]) -> int:
+    def read(self, keys: list[Bound], *, sure: bool) -> int:
         """Take what is new; keys, which other files may have too, are collected. Gives the newest commit's number."""
         data = self._directory.read(self._file, self._offset)
         if self._file == STORE:
@@ -133,7 +135,7 @@ class _Reader:
                 group.append((self._offset + place, line))
             place = end + 1
             if _ends(line):
-                self._take(group, keys)
+                self._take(group, keys, sure=sure)
                 group, whole = [], place
         self._keep_damage()
         kept = self._offset + whole
@@ -162,7 +164,7 @@ class _Reader:
                     self._session = number
                     return
 
-    def _take(self, group: list[tuple[int, bytes]], keys: list[tuple[int, int, str, Any]]) -> None:
+    def _take(self, group: list[tuple[int, bytes]], keys: list[Bound], *, sure: bool) -> None:
         """The lines of one commit."""
         sql, number = self._sql, self._session or 0
         said = False
@@ -183,7 +185,7 @@ class _Reader:
                 )
                 continue
             if name in ("put_binding", "drop_binding"):
-                keys.append((commit, order, name, values))
+                keys.append((commit, order, name, values, sure))
                 continue
             said = said or name in ("put_head", "put_session")
             if name == "put_message":

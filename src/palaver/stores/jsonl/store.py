@@ -70,6 +70,7 @@ class JsonlStore(SqliteStore):
 
     def _catch_up(self) -> None:
         writes = self._writes
+        self._directory.forget()
         try:
             writes.script("BEGIN IMMEDIATE")
             try:
