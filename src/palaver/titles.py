@@ -6,7 +6,6 @@ conversation takes its title with the next number: `Trip to Rome`, `Trip to Rome
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -80,6 +79,8 @@ def near(text: str, names: Iterable[str]) -> list[str]:
     for name in names:
         by_key.setdefault(folded(name), name)
     inside = [key for key in by_key if wanted and wanted in key]
+    import difflib  # only what was misspelt needs it
+
     like = difflib.get_close_matches(wanted, by_key, n=_GUESSES, cutoff=0.6)
     return [by_key[key] for key in dict.fromkeys((*inside, *like))][:_GUESSES]
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import palaver
 from palaver.importers import import_path, sources
+from palaver.importers.databases import opened_copy
 from tests.importers.hermes_home import Home, logged, opened, reasons, take, texts
 
 KEY = "agent:main:telegram:dm:42"
@@ -272,3 +273,20 @@ def test_any_damage_to_a_database(damage: list[tuple[float, bytes]], length: flo
         path = Path(folder) / "state.db"
         path.write_bytes(data[: int(length * len(data))])
         take(sessions, path)
+
+
+def test_what_a_killed_import_left_behind_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one removes copies that nobody uses any more, and leaves those alone that somebody uses."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "palaver-import-left"
+    left.mkdir()
+    (left / "in-use").touch()
+    (left / "copy.db").write_bytes(b"a secret")
+    path = tmp_path / "state.db"
+    path.write_bytes(sound())
+    with opened_copy(path):
+        assert not left.exists()
+        [mine] = tmp_path.glob("palaver-import-*")
+        with opened_copy(path):
+            assert mine.exists()
+    assert not list(tmp_path.glob("palaver-import-*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -82,7 +81,7 @@ def erase(
                 erasure_id=core.new_id(core.now()),
                 target=target,
                 scope=core.owner,
-                secret=secrets.token_bytes(32),
+                secret=os.urandom(32),
             )
         )
     work = _Work(core, began, dry_run=dry_run, progress=progress)

@@ -31,6 +31,16 @@ _PROBED = 100_000
 """Row numbers that are tried one by one around a damaged place."""
 
 
+try:
+    import fcntl as _locks
+except ImportError:  # Windows: nobody can tell there whether a copy is in use
+    _locks = None  # type: ignore[assignment]
+fcntl: Any = _locks
+_PREFIX = "palaver-import-"
+_IN_USE = "in-use"
+"""A file that is locked as long as the copy beside it is used."""
+
+
 class Row(msgspec.Struct):
     """A row, by its columns. `mended`: bytes in it that were no UTF-8 became U+FFFD."""
 
@@ -39,12 +49,37 @@ class Row(msgspec.Struct):
 
 
 @contextmanager
+def _marked(folder: Path) -> Generator[None]:
+    """Let others see that a folder is in use, for as long as this process lives."""
+    made = folder / f"{_IN_USE}.new"
+    with made.open("wb") as mark:
+        if fcntl is not None:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+        made.rename(folder / _IN_USE)  # only now: nobody finds it without its lock
+        yield
+
+
+def _remove_left_behind() -> None:
+    """Remove copies that a killed import could not: they hold what somebody said."""
+    if fcntl is None:
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            with (folder / _IN_USE).open("rb") as mark:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+        except OSError:  # in use, another user's, or removed by somebody else
+            continue
+
+
+@contextmanager
 def opened_copy(path: Path) -> Generator[tuple[Database, bool]]:
     """A copy of a database, which is gone again at the end, and whether the source held still while it was copied.
 
     Raises OSError where it cannot be copied, one of DAMAGE where there is no database in it.
     """
-    with tempfile.TemporaryDirectory(prefix="palaver-import-") as folder:  # nobody else may look into it
+    _remove_left_behind()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder, _marked(Path(folder)):  # nobody else may look into it
         copy = Path(folder) / "copy.db"
         steady = any(_copied(path, copy) for _ in range(_TRIES))
         connection = apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READWRITE)
