@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from palaver.cli import removal, stores
-from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
-from palaver.cli.output import Output
-from palaver.cli.performing import perform
-from palaver.manager import SessionManager
+from palaver.cli import removal
+from palaver.cli.options import Debug, Json, Owner, Position, Reference, Store, Yes, common_of
+from palaver.cli.performing import on_sessions, on_store
 
 __all__ = ["add_to"]
-
-Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can answer.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +36,7 @@ def clear(
 ) -> None:
     """Begin anew in the same session: a model sees nothing of it any more; `redo` brings it back."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.clear(stores.find(m, session), output))
+    on_sessions(options, owner, session, removal.clear)
 
 
 def truncate(
@@ -59,13 +53,13 @@ def truncate(
 ) -> None:
     """Keep the first part of a conversation; a model sees the rest no more, and `redo` brings it back."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.truncate(stores.find(m, session), output, after))
+    on_sessions(options, owner, session, lambda found, output: removal.truncate(found, output, after))
 
 
 def edit(
     context: typer.Context,
     session: Reference,
-    seq: Annotated[int, typer.Argument(metavar="SEQ", min=1, help="The message, by its number in `show`.")],
+    seq: Position,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What it shall say; `-` reads standard input.")],
     *,
     owner: Owner = None,
@@ -75,7 +69,7 @@ def edit(
 ) -> None:
     """Put new text in the place of a message; what it said before is kept."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.edit(stores.find(m, session), output, seq, text))
+    on_sessions(options, owner, session, lambda found, output: removal.edit(found, output, seq, text))
 
 
 def delete(
@@ -89,7 +83,7 @@ def delete(
 ) -> None:
     """Make a session not found; all of it stays, and `undelete` brings it back by its id until it is purged."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.delete(stores.find(m, session), output))
+    on_sessions(options, owner, session, removal.delete)
 
 
 def undelete(
@@ -103,7 +97,7 @@ def undelete(
 ) -> None:
     """Bring a deleted session back. It has ended, and no key points at it."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.undelete(m, output, session))
+    on_store(options, owner, lambda m, output: removal.undelete(m, output, session))
 
 
 def purge(
@@ -127,7 +121,7 @@ def purge(
         msg = "give both --from and --through, or neither to remove the whole session"
         raise typer.BadParameter(msg, param_hint="--from")
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.purge(m, output, session, first, last, yes=yes))
+    on_store(options, owner, lambda m, output: removal.purge(m, output, session, first, last, yes=yes))
 
 
 def erase(
@@ -160,7 +154,7 @@ def erase(
         raise typer.BadParameter(msg, param_hint="--user")
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     asked = removal.Asked(owner=owner, user=user, session=session, dry_run=dry_run, yes=yes, scrub=not no_scrub)
-    _with_store(options, None, lambda m, output: removal.erase(m, output, asked))
+    on_store(options, None, lambda m, output: removal.erase(m, output, asked))
 
 
 def scrub(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
@@ -169,14 +163,4 @@ def scrub(context: typer.Context, *, store: Store = None, json: Json = False, de
     Others wait to write meanwhile. It needs as much room as the store takes.
     """
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, None, removal.scrub)
-
-
-def _with_store(options: Common, owner: str | None, work: Callable[[SessionManager, Output], int | None]) -> None:
-    """Do the work on a store that can be written, which is not made where it is missing."""
-
-    def run(output: Output) -> int | None:
-        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
-            return work(manager, output)
-
-    perform(options, run)
+    on_store(options, None, removal.scrub)
