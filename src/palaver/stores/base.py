@@ -57,7 +57,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """None: of all owners."""
     limit: int = 50
     after: str | None = None
-    """Session id that the page before ended with."""
+    """Session id that the page before ended with; a deleted one only where deleted ones are listed."""
     active_since: datetime | None = None
     include_archived: bool = False
     include_ended: bool = True

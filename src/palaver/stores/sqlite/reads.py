@@ -100,9 +100,12 @@ class Reads:
             self.sql.script("COMMIT")
 
     # ------------------------------------------------------------------ one session
-    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+    def _found(
+        self, session_id: str, owner: str | None, *, deleted: bool = False
+    ) -> tuple[SessionRow, Head, TurnRow | None]:
         row = self.sql.one("session_by_id", (session_id,))
-        if row is None or row[21] is not None or (owner is not None and row[2] != owner):
+        gone = row is None or (row[21] is not None and not deleted)
+        if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         return self.parse(row)
@@ -383,7 +386,7 @@ class Reads:
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
-                session, head, _ = self._found(query.after, query.owner)
+                session, head, _ = self._found(query.after, query.owner, deleted=query.include_deleted)
                 stored = self.sql.one("head", (session.number,))
                 active, number = stored[2] if stored is not None else head.last_active, session.number
             values: dict[str, Any] = {
