@@ -10,16 +10,21 @@ import typer
 
 from palaver import __version__
 from palaver.cli import (
+    beginnings,
     changes,
     compaction,
+    contents,
     feed,
+    inventory,
     keeping,
     listing,
     removing,
     reports,
     search,
     serving,
+    settings,
     stores,
+    todos,
     transcript,
     transfer,
     upkeep,
@@ -198,6 +203,9 @@ def ls(
     ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Only deleted ones, which `undelete` brings back.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -215,6 +223,7 @@ def ls(
                 limit=limit,
                 active_since=since,
                 everything=everything,
+                deleted=deleted,
                 tag=tag,
                 title=title,
                 platform=platform,
@@ -360,13 +369,21 @@ def stats(
     perform(options, lambda output: work(options, output))
 
 
-changes.add_to(app)
-removing.add_to(app)
-compaction.add_to(app)
-transfer.add_to(app)
-keeping.add_to(app)
-feed.add_to(app)
-upkeep.add_to(app)
+for commands in (
+    inventory,
+    beginnings,
+    changes,
+    settings,
+    contents,
+    removing,
+    compaction,
+    transfer,
+    keeping,
+    feed,
+    upkeep,
+    todos,
+):
+    commands.add_to(app)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

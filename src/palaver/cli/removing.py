@@ -17,6 +17,8 @@ def add_to(app: typer.Typer) -> None:
     """Give the program these commands."""
     app.command("clear", epilog="Example: palaver clear telegram:dm:42")(clear)
     app.command("truncate", epilog="Example: palaver truncate telegram:dm:42 --after 12")(truncate)
+    app.command("retain", epilog="Example: palaver retain telegram:dm:42 --last 20")(retain)
+    app.command("delete-message", epilog="Example: palaver delete-message telegram:dm:42 3")(delete_message)
     app.command("edit", epilog='Example: palaver edit telegram:dm:42 3 "What is 2+3?"')(edit)
     app.command("delete", epilog="Example: palaver delete telegram:dm:42")(delete)
     app.command("undelete", epilog="Example: palaver undelete 01m7wn65aqe0mz5ma2r6p7")(undelete)
@@ -54,6 +56,39 @@ def truncate(
     """Keep the first part of a conversation; a model sees the rest no more, and `redo` brings it back."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     on_sessions(options, owner, session, lambda found, output: removal.truncate(found, output, after))
+
+
+def retain(
+    context: typer.Context,
+    session: Reference,
+    *,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many of the newest messages stay.")],
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Keep the newest messages of a conversation, and its instructions; `redo` brings the others back.
+
+    Fewer stay where so many would tear a call from its result.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, lambda found, output: removal.retain(found, output, last))
+
+
+def delete_message(
+    context: typer.Context,
+    session: Reference,
+    seq: Position,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take one message out of a conversation; it stays stored, and `redo` brings it back. `purge` removes it."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, lambda found, output: removal.delete_message(found, output, seq))
 
 
 def edit(
@@ -135,6 +170,9 @@ def erase(
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="One session, also a deleted one: its id or alias.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="What was erased before and is there again, as after an old backup.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; change nothing.")] = False,
     yes: Yes = False,
     no_scrub: Annotated[
@@ -149,11 +187,13 @@ def erase(
     Also earlier versions, copies, summaries, search, media and names; at the end the files are written anew, while
     others wait to write. What was erased is kept out of later imports. Killed in the middle, the next one finishes it.
     """
-    if sum(each is not None for each in (owner, user, session)) != 1:
-        msg = "name what is to be erased: --owner, --user or --session, and one of them alone"
+    if sum(each is not None for each in (owner, user, session)) + again != 1:
+        msg = "name what is to be erased: --owner, --user, --session or --again, and one of them alone"
         raise typer.BadParameter(msg, param_hint="--user")
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    asked = removal.Asked(owner=owner, user=user, session=session, dry_run=dry_run, yes=yes, scrub=not no_scrub)
+    asked = removal.Asked(
+        owner=owner, user=user, session=session, again=again, dry_run=dry_run, yes=yes, scrub=not no_scrub
+    )
     on_store(options, None, lambda m, output: removal.erase(m, output, asked))
 
 
