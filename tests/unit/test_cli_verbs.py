@@ -52,6 +52,7 @@ SESSION = {
     "delete_message": "delete-message",
     "edit": "edit",
     "fork": "fork",
+    "hide": "hide",
     "history": "show",
     "hold": "hold",
     "info": "show",

@@ -36,6 +36,9 @@ def create(
     metadata: Annotated[
         str | None, typer.Option("--metadata", metavar="JSON", help="An object that is kept with it.")
     ] = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Leave it out of lists and searches, as `hide` does.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
@@ -52,7 +55,7 @@ def create(
 
     def work(output: Output) -> None:
         with stores.open_or_make(stores.resolve_url(options.store), owner) as manager:
-            made = manager.create(key, alias=alias, title=title, metadata=given)
+            made = manager.create(key, alias=alias, title=title, metadata=given, hidden=hidden)
             _write_id(made, output, f"made{f', under {key}' if key is not None else ''}")
 
     perform(options, work)

@@ -18,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("rename", epilog='Example: palaver rename telegram:dm:42 "Trip to Rome"')(rename)
     app.command("archive", epilog="Example: palaver archive telegram:dm:42")(archive)
     app.command("pin", epilog="Example: palaver pin telegram:dm:42")(pin)
+    app.command("hide", epilog="Example: palaver hide cron:nightly")(hide)
     app.command("tag", epilog="Example: palaver tag telegram:dm:42 travel family")(tag)
     app.command("fork", epilog='Example: palaver fork telegram:dm:42 --at 12 --title "Rome, by train"')(fork)
     app.command("undo", epilog="Example: palaver undo telegram:dm:42 2")(undo)
@@ -96,6 +97,24 @@ def pin(
         sessions,
         lambda found, output: rewriting.pin(found, output, pinned=not undo),
     )
+
+
+def hide(
+    context: typer.Context,
+    sessions: References,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Show it again.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Leave a session out of lists and searches, as what runs for the machinery; `ls --hidden` shows it.
+
+    What a reset puts in its place is hidden too.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, sessions, lambda found, output: rewriting.hide(found, output, hidden=not undo))
 
 
 def tag(

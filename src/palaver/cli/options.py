@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+
+from palaver.cli.moments import parse_since
+from palaver.clock import utc_now
 
 __all__ = [
     "Common",
@@ -20,6 +24,7 @@ __all__ = [
     "Store",
     "Yes",
     "common_of",
+    "moment",
     "require_text",
 ]
 
@@ -64,6 +69,14 @@ def common_of(context: typer.Context) -> Common:
     """What was said before the command."""
     found: Any = context.obj
     return found if isinstance(found, Common) else Common()
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """The instant that an option names. Raises BadParameter."""
+    try:
+        return parse_since(text, utc_now()) if text is not None else None
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint=option) from exc
 
 
 def require_text(text: str | None, where: str) -> None:

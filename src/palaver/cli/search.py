@@ -31,6 +31,7 @@ def search(
     until: datetime | None,
     limit: int,
     around: int,
+    include_hidden: bool = False,
 ) -> None:
     """Write the hits, the best first, and say when there are more, or when some may be missing."""
     index(manager, output)
@@ -43,6 +44,7 @@ def search(
         until=until,
         limit=limit,
         around=around,
+        include_hidden=include_hidden,
     )
     for number, hit in enumerate(page):
         if output.closed:

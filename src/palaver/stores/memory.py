@@ -429,7 +429,7 @@ class MemoryStore(Store):
                     and (head.last_active, number) < order
                     and (query.include_deleted or row.deleted_at is None)
                     and (query.include_archived or query.archived or not row.archived)
-                    and (query.include_hidden or not row.hidden)
+                    and (query.include_hidden or query.hidden or not row.hidden)
                     and (query.include_ended or row.ended_at is None)
                     and (query.include_empty or head.last_seq > 0)
                     and (not query.narrowed or views.is_wanted(row, query))

@@ -394,7 +394,7 @@ class Reads:
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
                 "archived": query.include_archived or query.archived is True,
-                "hidden": query.include_hidden,
+                "hidden": query.include_hidden or query.hidden is True,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
                 "empty": query.include_empty,
@@ -408,7 +408,7 @@ class Reads:
                 name = _NARROWED[name]
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
-                values["is_archived"] = query.archived
+                values |= {"is_archived": query.archived, "is_hidden": query.hidden}
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
