@@ -98,6 +98,9 @@ class ManagerBase:
         *,
         session_id: str | None,
         platform: str | None,
+        agent: str | None,
+        account: str | None,
+        tag: str | None,
         role: Role | None,
         since: datetime | None,
         until: datetime | None,
@@ -111,6 +114,9 @@ class ManagerBase:
             owner=self._core.owner,
             session_id=session_id,
             platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
             role=role,
             since=aware(since, "since"),
             until=aware(until, "until"),
@@ -302,6 +308,9 @@ class SessionManager(Upkeep, ManagerBase):
         *,
         session_id: str | None = None,
         platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
         role: Role | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -313,9 +322,10 @@ class SessionManager(Upkeep, ManagerBase):
         """Messages that say all of `words`, `"phrases"` and `prefix*`, the best first; nothing written is an error.
 
         What was undone, replaced, hidden, purged or copied from elsewhere is not found; tools' calls and results are.
-        `platform` is where a session began; `since` <= made < `until`. With `around`, each hit has so many messages
-        before and after it. `cursor` is `next` of the page before. What is new is taken into the index first, within
-        a second; `SearchPage.behind` says how much is missing after that.
+        `platform`, `agent` and `account` are where a session began, `tag` is one that it has now; `since` <= made <
+        `until`. With `around`, each hit has so many messages before and after it. `cursor` is `next` of the page
+        before. What is new is taken into the index first, within a second; `SearchPage.behind` says how much is missing
+        after that.
 
         Raises SessionNotFound for a `session_id` (or alias) of no session, CursorExpired.
         """
@@ -325,6 +335,9 @@ class SessionManager(Upkeep, ManagerBase):
                 text,
                 session_id=session_id,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=role,
                 since=since,
                 until=until,

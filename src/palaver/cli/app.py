@@ -292,6 +292,13 @@ def search_messages(
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")
     ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only in sessions with this agent.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only in sessions through this account.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only in sessions with this tag.")] = None,
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help=f"Only messages of: {', '.join(get_args(Role))}.")
     ] = None,
@@ -325,6 +332,9 @@ def search_messages(
                 text,
                 session_id=found,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=cast("Role | None", role),
                 since=began,
                 until=ended,

@@ -694,7 +694,7 @@ def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
         and query.owner in (None, row.owner)
         and query.session_id in (None, row.id)
         and (query.include_hidden or query.session_id is not None or not row.hidden)
-        and (query.platform is None or query.platform == views.platform(row.origin))
+        and views.is_of(row, query)
     )
 
 
