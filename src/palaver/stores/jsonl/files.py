@@ -17,9 +17,10 @@ import msgspec
 
 from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
+from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.names import SUFFIX
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "sync_folder"]
 
 _OPEN = 128
 """Files that are kept open."""
@@ -50,11 +51,13 @@ class Directory:
         self.quarantine = root / "quarantine"
         self.index = self.hidden / "index.db"
         self._journal = self.hidden / "journal"
-        self._name = name
+        self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._new_names = False
         self._appended: list[tuple[Path, int]] = []
         """What the last append wrote to, and how long that was before."""
+        self.foreign: list[Path] = []
+        """What was found among the sessions, when it was last looked, that is another program's."""
 
     def prepare(self) -> None:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
@@ -136,7 +139,7 @@ class Directory:
         try:
             os.fdatasync(self._fd(file))
             if self._new_names:
-                self._sync_folder(self.sessions)
+                sync_folder(self.sessions)
                 self._new_names = False
         except OSError as exc:  # what is on the disk is not known any more, and a second sync would not tell
             raise self._error(exc, "unknown") from exc
@@ -182,7 +185,7 @@ class Directory:
                 outcome = "unknown"
                 os.fdatasync(fd)
                 if fresh:
-                    self._sync_folder(self.hidden)
+                    sync_folder(self.hidden)
             finally:
                 os.close(fd)
         except OSError as exc:
@@ -221,7 +224,7 @@ class Directory:
         try:
             for file in sorted(files):
                 os.fdatasync(self._fd(file))
-            self._sync_folder(self.sessions)
+            sync_folder(self.sessions)
             self._new_names = False
             fd = os.open(self._journal, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -271,7 +274,7 @@ class Directory:
             finally:
                 os.close(fd)
             draft.replace(path)
-            self._sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -307,6 +310,7 @@ class Directory:
     def listed(self) -> dict[str, tuple[int, int]]:
         """All files of sessions: bytes, and when they were changed."""
         found: dict[str, tuple[int, int]] = {}
+        self.foreign = []
         try:
             with os.scandir(self.sessions) as entries:
                 for entry in entries:
@@ -315,6 +319,8 @@ class Directory:
                         found[entry.name] = stat.st_size, stat.st_mtime_ns
                     elif entry.name.endswith(".tmp"):
                         Path(entry.path).unlink(missing_ok=True)
+                    elif entry.is_dir(follow_symlinks=False) and Path(entry.path, WORKSPACE).is_file():
+                        self.foreign += sorted(Path(entry.path).glob(f"*{SUFFIX}"))
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
         return found
@@ -343,23 +349,24 @@ class Directory:
         if fd is not None:
             os.close(fd)
 
-    def _sync_folder(self, folder: Path) -> None:
-        """Make names durable; some file systems cannot, and need not."""
-        try:
-            fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            os.fsync(fd)
-        except OSError as exc:
-            if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-                raise
-        finally:
-            os.close(fd)
-
     def _error(self, exc: OSError, outcome: str) -> StoreFull | StoreUnavailable:
-        where = f"{self._name}: {exc.strerror or exc}: {exc.filename or self.root}"
+        where = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.root}"
         known: Outcome = "unknown" if outcome == "unknown" else "not_written"
         if exc.errno in _NO_ROOM:
             return StoreFull(f"{where}; free some room and try again", outcome=known)
         return StoreUnavailable(where, outcome=known)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names durable; some file systems cannot, and need not. Raises OSError."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(fd)

@@ -14,6 +14,7 @@ import msgspec
 
 from palaver.media import address_of
 from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.foreign import begins_as_nanobot
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
 from palaver.stores.jsonl.names import STORE, SUFFIX
 from palaver.stores.jsonl.snapshots import snapshot
@@ -124,7 +125,9 @@ class _Reader:
         elif self._offset == 0:
             self._begin(data)
         if self._session is None:
-            if data:
+            if begins_as_nanobot(data):  # it stays as it is: opening the store says what to do with it
+                self._directory.foreign.append(self._directory.sessions / self._file)
+            elif data:
                 self._directory.set_aside(f"{self._file}.unreadable", data)
             return 0
         place = whole = 0

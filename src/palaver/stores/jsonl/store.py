@@ -15,6 +15,7 @@ from palaver.findings import Finding, Progress, Repaired, finding
 from palaver.operations import Operation
 from palaver.stores.base import Stats
 from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.foreign import nanobot_files, refusal
 from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
 from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import RecordingStatements
@@ -34,10 +35,19 @@ class JsonlStore(SqliteStore):
     the files. A file that somebody changed is read again when the store is opened.
     """
 
-    def __init__(self, path: str, *, timeout: float = 30.0, read_only: bool = False) -> None:
-        """Open the directory, or make it. Raises StoreUnavailable or SchemaMismatch."""
+    def __init__(
+        self, path: str, *, timeout: float = 30.0, read_only: bool = False, beside_nanobot: bool = False
+    ) -> None:
+        """Open the directory, or make it.
+
+        `beside_nanobot`: although session files of nanobot's lie there, which are left alone.
+        Raises StoreUnavailable or SchemaMismatch.
+        """
         root = Path(path)
         self._directory = Directory(root, f"jsonl:///{path}")
+        self._beside_nanobot = beside_nanobot
+        if not beside_nanobot:
+            self._refuse_nanobot(root)
         if not read_only:
             self._directory.prepare()
         super().__init__(
@@ -49,6 +59,18 @@ class JsonlStore(SqliteStore):
         )
 
     # ------------------------------------------------------------------ opening
+    def _refuse_nanobot(self, root: Path) -> None:
+        """Leave a directory as it is that nanobot uses. Where there is an index, it tells strange files itself."""
+        if not root.is_dir():
+            return
+        try:
+            found = next(nanobot_files(root, inside=not self._directory.index.exists()), None)
+        except OSError as exc:
+            msg = f"{self._directory.name}: {exc.strerror or exc}: {exc.filename or root}"
+            raise StoreUnavailable(msg) from exc
+        if found is not None:
+            raise refusal(root, found)
+
     def _connect(self) -> None:
         try:
             super()._connect()
@@ -61,6 +83,10 @@ class JsonlStore(SqliteStore):
             super()._connect()
         if self._writable:
             self._catch_up()
+            foreign = self._directory.foreign
+            if foreign and not self._beside_nanobot:
+                self._close_connections()
+                raise refusal(self._directory.root, foreign[0])
 
     def _open_ledger(self, writer: apsw.Connection) -> JsonlLedger:
         recording = RecordingStatements(writer)
