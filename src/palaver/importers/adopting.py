@@ -24,8 +24,8 @@ from palaver.importers.running import run
 from palaver.importers.values import Note
 from palaver.opening import open as open_store
 from palaver.stores.jsonl import JsonlStore
-from palaver.stores.jsonl.files import sync_folder
 from palaver.stores.jsonl.foreign import ASIDE, WORKSPACE, begins_as_nanobot, begins_as_own
+from palaver.stores.sqlite.filesystem import sync_folder
 
 __all__ = ["adopt"]
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import itertools
 import os
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -19,13 +21,16 @@ from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.sqlite.filesystem import sync_folder
 
-__all__ = ["Directory", "sync_folder"]
+__all__ = ["Directory", "has_lost_sectors", "make_folder"]
 
 _OPEN = 128
 """Files that are kept open."""
 _JOURNAL = 4 * 1024 * 1024
 """From here on the journal is folded into the files."""
+_SECTOR = 512
+_ZEROS = re.compile(rb"\0+")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -63,7 +68,7 @@ class Directory:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
         try:
             for folder in (self.root, self.sessions, self.media, self.hidden):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 
@@ -199,7 +204,22 @@ class Directory:
             if entry.offset <= size < entry.offset + len(entry.text):
                 os.ftruncate(fd, entry.offset)
                 self._write(entry.file, entry.text)
+            elif has_lost_sectors(os.pread(fd, len(entry.text), entry.offset), entry.offset):
+                self._write_over(entry)
         self.fold()
+
+    def _write_over(self, entry: _Entry) -> None:
+        """Put a text to its place in a file that has the length for it, but not the bytes."""
+        try:
+            fd = os.open(self.sessions / entry.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)  # one that may go back
+            try:
+                done = 0
+                while done < len(entry.text):
+                    done += os.pwrite(fd, entry.text[done:], entry.offset + done)
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
 
     def _journaled(self) -> list[_Entry]:
         try:
@@ -292,7 +312,7 @@ class Directory:
     def set_aside(self, name: str, data: bytes) -> None:
         """Keep bytes that could not be read as they were found."""
         try:
-            self.quarantine.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self.quarantine)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
         path = self.quarantine / name[-200:]
@@ -357,16 +377,20 @@ class Directory:
         return StoreUnavailable(where, outcome=known)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names durable; some file systems cannot, and need not. Raises OSError."""
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(fd)
-    except OSError as exc:
-        if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-    finally:
-        os.close(fd)
+def has_lost_sectors(data: bytes, offset: int) -> bool:
+    """Whether sectors of what was read from there never reached the disk: it had the length when the power went.
+
+    They read as zeros up to where a sector ends, or what was read. No line has a zero byte: one that came there
+    otherwise is damage.
+    """
+    runs = _ZEROS.finditer(data) if b"\0" in data else ()
+    return any((offset + run.end()) % _SECTOR == 0 or run.end() == len(data) for run in runs)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a directory for this user alone, and those above it, durably. Raises OSError."""
+    missing = list(itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
+    if missing:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in missing:
+            sync_folder(each.parent)
