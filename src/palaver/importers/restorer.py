@@ -28,7 +28,8 @@ class Restorer:
 
     def write(self, saved: SavedSession) -> SessionReport:
         """Store what is new of a session. Raises StoreError."""
-        report = SessionReport(system="palaver", source_id=saved.row.id, file=saved.file, session_id=saved.row.id)
+        row = saved.row
+        report = SessionReport(system="palaver", source_id=row.id, file=saved.file, title=row.title, session_id=row.id)
         refusal = self._foreign(saved)
         stored = self._last_seq(saved)
         known = stored is not None
