@@ -241,14 +241,19 @@ class SessionManager(Upkeep, ManagerBase):
         alias: str | None = None,
         title: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        hidden: bool = False,
     ) -> Session:
         """Make a session on purpose, under an origin or key or under none, with the caller's own id as an alias.
 
+        A `hidden` one is for machinery, such as a subagent's work: see `Session.hide`.
         Raises SessionConflict if the key, the alias or the title is taken.
         """
         return Session(
             self._core,
-            drive(self._core.store, flows.create(self._core, target, alias=alias, title=title, metadata=metadata)),
+            drive(
+                self._core.store,
+                flows.create(self._core, target, alias=alias, title=title, metadata=metadata, hidden=hidden),
+            ),
         )
 
     def list(
@@ -269,12 +274,13 @@ class SessionManager(Upkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        hidden: bool | None = None,
     ) -> builtins.list[SessionInfo]:
         """Sessions, newest activity first. `after` is the id that the page before ended with.
 
         Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
-        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
-        the page is full.
+        this somewhere; that are `pinned`, `archived` or `hidden`, or are not. Such are looked for one by one, newest
+        first, until the page is full.
         """
         query = self._query(
             limit=limit,
@@ -292,6 +298,7 @@ class SessionManager(Upkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            hidden=hidden,
         )
         return self._core.store.sessions(query, self._core.now())
 

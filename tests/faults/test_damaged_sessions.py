@@ -60,6 +60,8 @@ def test_a_list_names_the_session_and_goes_on(
             ("plum a", ()),
         ]
         assert sessions.list() == listed
+        first = sessions.list(limit=2)
+        assert [*first, *sessions.list(limit=2, after=first[-1].id)] == listed
         for narrowed in (sessions.list(tag="fruit"), sessions.list(agent="writer"), sessions.list(platform="telegram")):
             assert {"plum a", "plum c"} <= {info.preview for info in narrowed}
         assert {hit.snippet for hit in sessions.search("plum")} == {"plum a", "plum b", "plum c"}

@@ -129,9 +129,12 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         alias: str | None = None,
         title: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        hidden: bool = False,
     ) -> AsyncSession:
         """See `SessionManager.create`."""
-        made = await self._handover.drive(flows.create(self._core, target, alias=alias, title=title, metadata=metadata))
+        made = await self._handover.drive(
+            flows.create(self._core, target, alias=alias, title=title, metadata=metadata, hidden=hidden)
+        )
         return AsyncSession(self._core, made, self._handover)
 
     async def list(
@@ -152,6 +155,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        hidden: bool | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -170,6 +174,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            hidden=hidden,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 

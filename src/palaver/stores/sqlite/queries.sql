@@ -125,6 +125,7 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -155,6 +156,7 @@ WHERE s.owner = :owner
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
