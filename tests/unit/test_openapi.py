@@ -90,7 +90,7 @@ def test_operations_are_whole(method: str, path: str, operation: dict[str, Any])
 
 
 def test_routes_are_the_table() -> None:
-    """What the application routes is the table, what it says about itself, and the inspector; the document: the table."""
+    """What the application routes is the table, pages about itself and the inspector; the document has the table."""
     table: dict[str, set[str]] = {}
     for each in ENDPOINTS:
         table.setdefault(each.path, set()).add(each.method)

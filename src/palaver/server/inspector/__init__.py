@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palaver.server.inspector.access import Check, Visitor
+from palaver.server.inspector.access import Door, Visitor
 from palaver.server.inspector.mounting import pages
 
-__all__ = ["Check", "Visitor", "pages"]
+__all__ = ["Door", "Visitor", "pages"]

@@ -10,14 +10,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["FORM_COOKIE", "KEY_COOKIE", "Check", "Visitor", "form_secret", "form_token", "is_own_form", "keep_cookie"]
+__all__ = [
+    "FORM_COOKIE",
+    "KEY_COOKIE",
+    "LONGEST_KEY",
+    "Door",
+    "Visitor",
+    "form_secret",
+    "form_token",
+    "is_own_form",
+    "keep_cookie",
+]
 
 KEY_COOKIE = "palaver_key"
 FORM_COOKIE = "palaver_form"
@@ -37,8 +47,17 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """What to call the key that they came with; None: the server has no keys."""
 
 
-Check: TypeAlias = Callable[[str], Awaitable[Visitor | None]]
-"""Who comes with a key; None where it opens nothing."""
+class Door(Protocol):
+    """The keys of the server, as far as its pages ask for them."""
+
+    @property
+    def required(self) -> bool:
+        """Whether one has to have a key by now."""
+        ...
+
+    def visitor(self, key: str) -> Visitor | None:
+        """Who comes with a key; None where it opens nothing."""
+        ...
 
 
 def form_secret(request: Request) -> str:

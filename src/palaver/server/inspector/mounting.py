@@ -7,8 +7,19 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from palaver.server.inspector import assets, conversation, listing, live, sight
-from palaver.server.inspector.access import Check
+from palaver.server.inspector import (
+    actions,
+    assets,
+    conversation,
+    exporting,
+    health,
+    lineage,
+    listing,
+    live,
+    login,
+    sight,
+    usage,
+)
 from palaver.server.inspector.visits import responder
 from palaver.server.limits import Limits
 
@@ -18,7 +29,13 @@ VIEWS = (
     *listing.VIEWS,
     *conversation.VIEWS,
     *sight.VIEWS,
+    *lineage.VIEWS,
+    *actions.VIEWS,
+    *exporting.VIEWS,
+    *usage.VIEWS,
+    *health.VIEWS,
     *live.VIEWS,
+    *login.VIEWS,
     *assets.VIEWS,
 )
 """Every page, and every form that one may send."""
@@ -26,9 +43,9 @@ VIEWS = (
 Respond = Callable[[Request], Awaitable[Response]]
 
 
-def pages(limits: Limits, check: Check | None = None) -> dict[str, dict[str, Respond]]:
-    """What answers, by path and method. With `check`, visitors show a key first."""
+def pages(limits: Limits) -> dict[str, dict[str, Respond]]:
+    """What answers, by path and method. Where the application's state has a `door`, visitors show it a key."""
     out: dict[str, dict[str, Respond]] = {}
     for view in VIEWS:
-        out.setdefault(view.path, {})[view.method] = responder(view, limits, check)
+        out.setdefault(view.path, {})[view.method] = responder(view, limits)
     return out

@@ -138,7 +138,8 @@ async def show(visit: Visit) -> Response:
             "spans": spans,
             "counts": counts_of(spans),
             "shares": _bars(window, asked.max_tokens),
-            "ribbon": ribbon([(span.from_seq, span.through_seq, span.state) for span in spans]),
+            "ribbon": ribbon(_plain(spans)),
+            "lens": ribbon(_plain(_enlarged(spans))),
             "rows": seen_rows(info, window, rendered, spans, items),
             "payload": text[:SHOWN_PAYLOAD],
             "payload_size": len(text.encode()),
@@ -160,6 +161,23 @@ async def show(visit: Visit) -> Response:
         shown_rows=ROWS,
         **await run_in_threadpool(laid_out),
     )
+
+
+def _plain(spans: Sequence[Span]) -> list[tuple[int, int, str]]:
+    return [(span.from_seq, span.through_seq, span.state) for span in spans]
+
+
+def _enlarged(spans: Sequence[Span]) -> list[Span]:
+    """The end of a long transcript, from a little before the window on; nothing where the whole shows it as well."""
+    total = spans[-1].through_seq if spans else 0
+    inside = [span for span in spans if span.state == "inside"]
+    later = [span.from_seq for span in inside if span.from_seq > total * 3 // 4]
+    if not later or total - later[0] >= total // 8:
+        return []
+    begin = later[0] - (total - later[0]) // 3 - 1
+    return [
+        Span(max(span.from_seq, begin), span.through_seq, span.state) for span in spans if span.through_seq >= begin
+    ]
 
 
 async def payload(visit: Visit) -> Response:

@@ -58,7 +58,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean,
     )
-    made.globals.update(asset_url=asset_url, link=link, ago=wording.ago)
+    shared: dict[str, Any] = made.globals  # typed by what jinja2 itself puts there
+    shared.update(asset_url=asset_url, link=link, ago=wording.ago)
     made.filters.update({name: getattr(wording, name) for name in wording.__all__ if name != "ago"})
     return made
 

@@ -325,12 +325,13 @@ def rows_of(
     undone: list[Line] = []
     for each in (*lines, None):
         if undone and (each is None or each.live or each.undone != undone[0].undone):
-            text = f"{wording.plural(len(undone), 'message')} {undone[0].undone}"
+            count = sum(1 + len(line.also) for line in undone)
+            text = f"{wording.plural(count, 'message')} {undone[0].undone}"
             rows.append(
                 Run(
                     kind="undone",
                     from_seq=undone[0].seq,
-                    through_seq=undone[-1].seq,
+                    through_seq=max((undone[-1].seq, *undone[-1].also)),
                     text=text,
                     lines=tuple(undone),
                 )

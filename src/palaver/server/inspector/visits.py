@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from palaver.aio import AsyncSessionManager
 from palaver.errors import PalaverError
 from palaver.server.inspector import access
-from palaver.server.inspector.access import Check, Visitor
+from palaver.server.inspector.access import Door, Visitor
 from palaver.server.inspector.templating import link, render
 from palaver.server.limits import Limits
 from palaver.server.problems import ProblemError, of_error, problem
@@ -75,8 +75,8 @@ class Visit:
     form: Mapping[str, str]
     secret: str
     """What the visitor's forms are signed with."""
-    guarded: bool = False
-    """Whether the server has keys."""
+    door: Door | None = None
+    """The server's keys; None where it has none."""
 
     def number(self, name: str, *, least: int = 1) -> int | None:
         """A whole number of the query; None where it is not given. Raises Refusal for what is none."""
@@ -111,7 +111,6 @@ async def page(visit: Visit, template: str, *, status: int = 200, **values: Any)
         render,
         template,
         visitor=visit.visitor,
-        guarded=visit.guarded,
         token=access.form_token(visit.secret),
         flash=said,
         query=visit.query,
@@ -145,17 +144,17 @@ def _flash(request: Request) -> Flash | None:
         return None
 
 
-def responder(view: View, limits: Limits, check: Check | None) -> Callable[[Request], Awaitable[Response]]:
+def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Response]]:
     """What answers requests for a view."""
 
     async def respond(request: Request) -> Response:
         secret = access.form_secret(request)
         try:
-            response = await _answered(view, request, limits, check, secret)
+            response = await _answered(view, request, limits, secret)
         except ClientDisconnect:
             response = Response(status_code=400)
         except (Refusal, ProblemError, PalaverError) as error:
-            response = _refused(error, secret, guarded=check is not None)
+            response = _refused(error, secret)
         except Exception as error:  # noqa: BLE001 - the last resort: said in the log, without what the request held
             number = str(uuid.uuid4())
             logger.error(  # noqa: TRY400 - a trace may quote what is stored
@@ -166,7 +165,7 @@ def responder(view: View, limits: Limits, check: Check | None) -> Callable[[Requ
                 extra={"action": "inspector.error", "error": type(error).__name__, "error_id": number},
             )
             failed = Refusal(500, "This page failed", f"The server's log says how; it knows this as {number}.")
-            response = _refused(failed, secret, guarded=check is not None)
+            response = _refused(failed, secret)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if request.cookies.get(access.FORM_COOKIE) != secret:
@@ -177,7 +176,8 @@ def responder(view: View, limits: Limits, check: Check | None) -> Callable[[Requ
     return respond
 
 
-async def _answered(view: View, request: Request, limits: Limits, check: Check | None, secret: str) -> Response:
+async def _answered(view: View, request: Request, limits: Limits, secret: str) -> Response:
+    door: Door | None = getattr(request.app.state, "door", None)
     form: dict[str, str] = {}
     if view.method == "POST":
         form = await _form(request, limits)
@@ -186,7 +186,7 @@ async def _answered(view: View, request: Request, limits: Limits, check: Check |
                 "It came from another site, or from a page that is too old. Go back, load the page again, and retry."
             )
             raise Refusal(403, "This form was not taken", detail)
-    visitor = await _visitor(request, check)
+    visitor = _visitor(request, door)
     if visitor is None and not view.open:
         if view.method == "POST" or "text/html" not in request.headers.get("accept", "text/html"):
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
@@ -202,14 +202,14 @@ async def _answered(view: View, request: Request, limits: Limits, check: Check |
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret, guarded=check is not None))
+    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
 
 
-async def _visitor(request: Request, check: Check | None) -> Visitor | None:
-    if check is None:
+def _visitor(request: Request, door: Door | None) -> Visitor | None:
+    if door is None or not door.required:
         return Visitor()
     key = request.cookies.get(access.KEY_COOKIE, "")
-    return await check(key) if 0 < len(key) <= access.LONGEST_KEY else None
+    return door.visitor(key) if 0 < len(key) <= access.LONGEST_KEY else None
 
 
 async def _form(request: Request, limits: Limits) -> dict[str, str]:
@@ -233,7 +233,7 @@ def _text(value: str) -> str:
 _NAMES = {404: "Not found", 409: "That does not go together", 410: "Gone"}
 
 
-def _refused(error: Refusal | ProblemError | PalaverError, secret: str, *, guarded: bool) -> Response:
+def _refused(error: Refusal | ProblemError | PalaverError, secret: str) -> Response:
     if isinstance(error, Refusal):
         status, title, detail = error.status, error.title, str(error)
     else:
@@ -242,7 +242,6 @@ def _refused(error: Refusal | ProblemError | PalaverError, secret: str, *, guard
     text = render(
         "refusal.html",
         visitor=Visitor(),
-        guarded=guarded,
         token=access.form_token(secret),
         flash=None,
         query={},

@@ -20,7 +20,7 @@ def short(number: int) -> str:
     for power, suffix in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
         if number >= power:
             scaled = number / (1_000 if suffix == "k" else power)
-            return f"{scaled:.0f}{suffix}" if scaled >= 100 else f"{scaled:.1f}{suffix}"
+            return f"{scaled:.0f}{suffix}" if scaled >= 100 else f"{scaled:.1f}".removesuffix(".0") + suffix
     return f"{number:,}"
 
 

@@ -121,7 +121,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 
 // ---------------------------------------------------------------- shortcuts
-const GO = { s: "/", u: "/usage", h: "/health" };
+const GO = { s: "/", u: "/usage", h: "/doctor" };
 let gone = 0;
 
 function stops() {
