@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 REQUIRE_SHARED = "PALAVER_REQUIRE_SHARED"
 # The browser that tests of the inspector drive: Debian's, or another by its path.
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 REQUIRE_CHROMIUM = "PALAVER_REQUIRE_CHROMIUM"
 
 # Select one with --hypothesis-profile. Tests set no max_examples of their own, or `soak` would do nothing for them.

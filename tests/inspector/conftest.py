@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+import palaver
 from palaver import Session, SessionManager
-from palaver.server import app
 from tests.conftest import CHROMIUM
 from tests.inspector.material import Clock, long_one, opened, several
 
@@ -32,41 +34,38 @@ class Site:
         return f"{self.base}/sessions/{self.made[name].id}{page}"
 
 
+PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0)"
+
+
 @contextmanager
 def serving(url: str) -> Iterator[str]:
-    """The application over a store, on a port of its own."""
-    application = app(url)
-    config = uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    listening = threading.Event()
-    startup = server.startup
-
-    async def started(sockets: object = None) -> None:
-        await startup()
-        listening.set()
-
-    server.startup = started  # type: ignore[method-assign] # uvicorn has no other way to say that it listens
-    thread = threading.Thread(target=server.run, name="inspector-server", daemon=True)
-    thread.start()
-    assert listening.wait(30)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    """A server on a store, in a process of its own, as people run it."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", PROGRAM, url],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(palaver.__file__).resolve().parents[1])},
+    )
+    assert process.stdout is not None
     try:
-        yield f"http://127.0.0.1:{port}"
+        said = process.stdout.readline()
+        yield said.partition(" on ")[2].partition(" (")[0]
     finally:
-        application.state.closing = True
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+        process.terminate()
+        status = process.wait(30)
+        process.stdout.close()
+    assert status in {0, -signal.SIGTERM}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server with sessions of many kinds, for the tests of a module."""
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with sessions of many kinds, for the tests of a module; with a long one where the module asks for it."""
     url = f"sqlite:///{tmp_path_factory.mktemp('site')}/chat.db"
     clock = Clock()
     with opened(url, clock) as sessions:
         made = several(sessions, clock)
-        made["long"] = long_one(sessions)
+        if long := getattr(request.module, "LONG", 0):
+            made["long"] = long_one(sessions, long)
         with serving(url) as base:
             yield Site(base, sessions, clock, made)
 

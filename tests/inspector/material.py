@@ -64,7 +64,18 @@ def call(name: str, call_id: str, arguments: str) -> ToolCall:
     return ToolCall(name=name, call_id=call_id, arguments=arguments)
 
 
-TRIP = "## Three days in Lisbon\n\n| day | where | hours |\n|---|:--|--:|\n| 1 | **Alfama**, on foot | 6 |\n| 2 | Belém | 7 |\n| 3 | Sintra by train | 8 |\n\n- The train to Sintra leaves from *Rossio* every 20 minutes.\n- `Viva Viagem` works on all of it.\n\n> Shall I book the hotel?"
+TRIP = """## Three days in Lisbon
+
+| day | where | hours |
+|---|:--|--:|
+| 1 | **Alfama**, on foot | 6 |
+| 2 | Belém | 7 |
+| 3 | Sintra by train | 8 |
+
+- The train to Sintra leaves from *Rossio* every 20 minutes.
+- `Viva Viagem` works on all of it.
+
+> Shall I book the hotel?"""
 
 
 def turn(
@@ -112,11 +123,12 @@ def travel(sessions: SessionManager, clock: Clock) -> Session:
         ),
         tool(
             "c1",
-            '[{"name": "Casa do Rossio", "price": 118, "rating": 9.1}, {"name": "Hotel Madalena", "price": 134, "rating": 8.8}]',
+            '[{"name": "Casa do Rossio", "price": 118, "rating": 9.1}, {"name": "Madalena", "price": 134, "rating": 8.8}]',
         ),
         tool("c2", "17 to 20 °C, six days of rain", name="weather"),
         assistant(
-            "**Casa do Rossio**: 118 € a night, rated 9.1, two minutes from the station.\n\nApril has 17 to 20 °C and about six days of rain."
+            "**Casa do Rossio**: 118 € a night, rated 9.1, two minutes from the station."
+            "\n\nApril has 17 to 20 °C and about six days of rain."
         ),
         usage=used(4120, cost="0.0311"),
     )
@@ -170,8 +182,10 @@ def support(sessions: SessionManager, clock: Clock, turns: int = 24) -> Session:
             ),
             tool(f"q{number}", f'{{"p99_ms": {180 + number * 17 % 90}, "requests": {120_000 + number * 991}}}'),
             assistant(
-                f"p99 is **{180 + number * 17 % 90} ms** over {120_000 + number * 991:,} requests. Change {4100 + number} moved it by {number * 7 % 13 - 5} ms, which is within noise."
-                + " The database is idle and the queue is short." * (number % 4)
+                f"p99 is **{180 + number * 17 % 90} ms** over {120_000 + number * 991:,} requests. "
+                f"Change {4100 + number} moved it by {number * 7 % 13 - 5} ms, which is within noise."
+                + " The database is idle and the queue is short."
+                * (number % 4)
             ),
             usage=used(2400 + 310 * number, model="claude-sonnet-4-5", cost="0.0188"),
         )
@@ -179,7 +193,8 @@ def support(sessions: SessionManager, clock: Clock, turns: int = 24) -> Session:
     session.append(user("/status", flags=("command",)), assistant("All green.", flags=("hidden",)))
     middle = [m.seq for m in session.messages(limit=500) if m.role == "assistant" and not m.tool_calls][turns // 2 - 1]
     session.compact(
-        "Checkout p99 was 180 to 260 ms over twelve changes (4100 to 4111); none of them stood out. The database was idle throughout.",
+        "Checkout p99 was 180 to 260 ms over twelve changes (4100 to 4111); none of them stood out. "
+        "The database was idle throughout.",
         through_seq=middle,
     )
     session.append(

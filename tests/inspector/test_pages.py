@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
@@ -14,8 +16,24 @@ from palaver import assistant, user
 from tests.inspector.conftest import Site, Watched, watched
 from tests.inspector.material import turn
 
-PAGES = ("", "?q=Lisbon", "usage", "doctor", "shortcuts", "travel", "travel/window?max_tokens=900",
-         "support", "support/window?max_tokens=1200", "travel/lineage", "travel/manage", "travel/messages/13", "long")  # fmt: skip
+PAGES = (
+    "",
+    "?q=Lisbon",
+    "usage",
+    "doctor",
+    "shortcuts",
+    "travel",
+    "travel/window?max_tokens=900",
+    "support",
+    "support/window?max_tokens=1200",
+    "travel/lineage",
+    "travel/manage",
+    "travel/messages/13",
+    "long",
+)
+
+LONG = 100_000
+"""Messages of the session `long` (see the fixture `site`)."""
 
 PAINTED = """new Promise(done => new PerformanceObserver(list => {
   const [paint] = list.getEntriesByName("first-contentful-paint");
@@ -31,7 +49,7 @@ def address(site: Site, name: str) -> str:
 
 
 def test_the_list_shows_what_is_worth_knowing(window: Watched, site: Site) -> None:
-    """Newest first, with title, preview, where it is from, counts, tokens, cost and marks; archived ones are left out."""
+    """Newest first, with title, preview, origin, counts, tokens, cost and marks; archived ones are left out."""
     page = window.go(site.base)
     rows = page.locator(".sessions > li")
     titles = rows.locator("h2").all_inner_texts()
@@ -178,7 +196,9 @@ def test_the_first_session_appears_by_itself(context: BrowserContext, empty: Sit
     assert window.faults == []
 
 
-def test_a_hundred_thousand_messages(window: Watched, site: Site, record_property: pytest.RecordProperty) -> None:
+def test_a_hundred_thousand_messages(
+    window: Watched, site: Site, record_property: Callable[[str, object], None]
+) -> None:
     """A long session's pages hold as much as a short one's, and any place in it is one step away."""
     page = window.go(site.path("long"))
     expect(page.locator(".line")).to_have_count(100)
@@ -237,21 +257,25 @@ def test_tab_reaches_what_a_page_offers(window: Watched, site: Site) -> None:
     reached: set[str] = set()
     for _ in range(40):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.innerText || document.activeElement.getAttribute('aria-label')"))
+        reached.add(
+            page.evaluate("document.activeElement.innerText || document.activeElement.getAttribute('aria-label')")
+        )
         width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
         assert width != "0px"
     assert {"Rename", "Set tags", "Archive", "Fork", "Markdown", "Delete this session…"} <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone(chromium: Browser, site: Site, scheme: str) -> None:
+def test_pages_fit_a_phone(chromium: Browser, site: Site, scheme: Literal["light", "dark"]) -> None:
     """No page is wider than a phone, whatever is on it, and text stands out from what is behind it."""
-    context = chromium.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     window = watched(context, site.base)
     for name in PAGES:
         page = window.go(address(site, name))
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
-    ink, paper = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
+    ink, paper = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
     dark, bright = sorted(sum(map(int, re.findall(r"\d+", color)[:3])) for color in (ink, paper))
     assert bright - dark > 450
     assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == (scheme == "dark")
@@ -318,4 +342,3 @@ def test_the_doctor_says_that_all_is_well(window: Watched, site: Site) -> None:
     expect(page.locator(".well")).to_have_count(0)
     page.get_by_role("link", name="Check now").click()
     expect(page.locator(".well")).to_contain_text("All is well")
-

@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 from starlette.responses import Response
 
+from palaver.errors import SessionNotFound
 from palaver.server.inspector.listing import PAGE, Filter, fingerprint, listed, scoped
 from palaver.server.inspector.visits import View, Visit
-from palaver.server.lookup import session_named
-from palaver.server.reach import commits_of, watch
+from palaver.server.reach import commits_of, session_handle, watch
 
 __all__ = ["VIEWS"]
 
@@ -29,9 +29,12 @@ class News(msgspec.Struct, frozen=True):
 
 
 async def _seen(visit: Visit) -> str:
-    """What a page of this session, or of this list, would say that it knows."""
+    """What a page of this session, or of this list, would say that it knows; nothing of a session that is gone."""
     if "session" in visit.query:
-        info = await (await session_named(visit.sessions, visit.query["session"])).info()
+        try:
+            info = await session_handle(visit.sessions, visit.query["session"]).info()
+        except SessionNotFound:
+            return ""
         return f"{info.etag}.{int(info.turn_running)}"
     wanted = Filter.of(visit)
     sessions = scoped(visit, wanted)

@@ -202,7 +202,7 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
+    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret, door))
 
 
 def _visitor(request: Request, door: Door | None) -> Visitor | None:

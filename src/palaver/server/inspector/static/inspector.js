@@ -85,10 +85,11 @@ async function follow(list) {
       const url = new URL(list.dataset.live, location.href);
       url.searchParams.set("seen", list.dataset.seen);
       const answer = await fetch(url);
-      if (answer.status === 401 || answer.status === 404) return;
+      if (answer.status === 401) return;
       if (!answer.ok) throw new Error(String(answer.status));
       const said = await answer.json();
       patience = 1;
+      if (!said.seen) return;
       if (said.seen !== list.dataset.seen) {
         const before = list.dataset.seen;
         list = await refresh(list);
