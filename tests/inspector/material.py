@@ -123,7 +123,7 @@ def travel(sessions: SessionManager, clock: Clock) -> Session:
         ),
         tool(
             "c1",
-            '[{"name": "Casa do Rossio", "price": 118, "rating": 9.1}, {"name": "Madalena", "price": 134, "rating": 8.8}]',
+            '[{"name": "Casa do Rossio", "price": 118, "rating": 9.1}, {"name": "Sol", "price": 134, "rating": 8.8}]',
         ),
         tool("c2", "17 to 20 °C, six days of rain", name="weather"),
         assistant(

@@ -1,38 +1,52 @@
 """The one place where the server reaches behind the public API.
 
 For whose process a lease belongs to, for the tokens of turns, for handles that cost no read, for one change of what
-takes the handle several, and for what the inspector shows: records as they are stored, and when something changes.
+takes the handle several, and for work that is written for the manager without `await`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from palaver import codec
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
 from palaver.manager import SessionManager
-from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
-from palaver.steps import Flow, Watch, call, long_call
+from palaver.steps import call
 
 __all__ = [
     "blocking",
-    "chunk_of",
-    "commits_of",
-    "now_of",
+    "in_thread",
     "of_clients",
-    "record_of",
     "running_turn",
     "running_turn_id",
     "session_handle",
     "set_info",
-    "watch",
+    "store_name",
 ]
+
+T = TypeVar("T")
+
+
+def blocking(sessions: AsyncSessionManager) -> SessionManager:
+    """The same manager without `await`: for threads, and never for the event loop's own."""
+    return SessionManager(sessions._core)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def in_thread(sessions: AsyncSessionManager, run: Callable[[], T]) -> T:
+    """Do something that blocks, to its end, even if the request is cancelled meanwhile."""
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    done: T = await handover.call(run)
+    return done
+
+
+def store_name(sessions: AsyncSessionManager) -> str:
+    """What findings call the store: where it lies."""
+    return sessions._core.store.name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
@@ -78,44 +92,3 @@ async def set_info(
     if metadata is not None:
         changes["metadata"] = codec.json_text(dict(metadata), "metadata")
     await handover.drive(flows.set_info(core, session.id, expected_rev=expected_rev, **changes))
-
-
-def now_of(sessions: AsyncSessionManager) -> datetime:
-    """The present time, by the manager's clock."""
-    return sessions._core.now()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-def blocking(sessions: AsyncSessionManager) -> SessionManager:
-    """The same sessions for a thread that may wait."""
-    return SessionManager(sessions._core)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-async def record_of(sessions: AsyncSessionManager, session_id: str) -> SessionRecord:
-    """All of a session but its messages and turns, in one snapshot. Raises SessionNotFound."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return await handover.drive(long_call(core.store.record, session_id, core.owner))
-
-
-async def chunk_of(sessions: AsyncSessionManager, session_id: str, *, after: int, limit: int) -> Chunk:
-    """Messages after a position as they are stored, live or not, without content. Raises SessionNotFound."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return await handover.drive(
-        long_call(core.store.chunk, session_id, core.owner, after=after, limit=limit, media=False)
-    )
-
-
-def commits_of(sessions: AsyncSessionManager) -> int:
-    """How many commits of this process there were: what `watch` counts from."""
-    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-async def watch(sessions: AsyncSessionManager, seen: int, seconds: float) -> None:
-    """Wait for the next commit of this process after the `seen`th, at most so many seconds."""
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-    def waiting() -> Flow[None]:
-        yield Watch(seen, seconds)
-
-    await handover.drive(waiting())

@@ -11,12 +11,13 @@ from palaver.exporters import Entry
 from palaver.operations.ranges import merged
 from palaver.redact import clean
 from palaver.server.inspector.conversation import found, items_between
+from palaver.server.inspector.stored import record_of
 from palaver.server.inspector.templating import link
 from palaver.server.inspector.transcript import lines_of
 from palaver.server.inspector.visits import Flash, Refusal, View, Visit, moved, page
 from palaver.server.inspector.wording import plural
 from palaver.server.lookup import session_named
-from palaver.server.reach import record_of, session_handle
+from palaver.server.reach import session_handle
 
 __all__ = ["VIEWS"]
 

@@ -12,10 +12,11 @@ from palaver.exporters.reading import entry_of
 from palaver.info import SessionInfo
 from palaver.operations.ranges import merged
 from palaver.records import SessionRecord
+from palaver.server.inspector.stored import chunk_of, record_of
 from palaver.server.inspector.transcript import Line, Row, Run, lines_of, raster, rows_of
 from palaver.server.inspector.visits import View, Visit, page
 from palaver.server.lookup import session_named
-from palaver.server.reach import chunk_of, record_of, running_turn
+from palaver.server.reach import running_turn
 
 __all__ = ["PAGE", "VIEWS", "Stretch", "found", "items_between", "stretch_of"]
 

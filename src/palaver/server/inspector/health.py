@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 import palaver
+from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.visits import View, Visit, page
-from palaver.server.reach import now_of
 from palaver.times import from_micros
 
 __all__ = ["VIEWS"]

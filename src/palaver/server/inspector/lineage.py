@@ -10,8 +10,9 @@ from palaver.errors import SessionNotFound
 from palaver.info import SessionInfo
 from palaver.redact import clean
 from palaver.server.inspector.conversation import found
+from palaver.server.inspector.stored import record_of
 from palaver.server.inspector.visits import View, Visit, page
-from palaver.server.reach import record_of, session_handle
+from palaver.server.reach import session_handle
 
 __all__ = ["VIEWS", "Node", "tree_of"]
 

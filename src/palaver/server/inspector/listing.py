@@ -18,10 +18,11 @@ from palaver.info import SessionInfo
 from palaver.redact import clean
 from palaver.search import SearchPage
 from palaver.server.inspector.markup import marked
+from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.templating import link
 from palaver.server.inspector.visits import View, Visit, page
 from palaver.server.pages import begin_command, finish_command
-from palaver.server.reach import now_of, session_handle
+from palaver.server.reach import session_handle
 
 __all__ = ["VIEWS", "Filter", "fingerprint", "listed"]
 

@@ -21,10 +21,10 @@ from palaver.redact import clean
 from palaver.server.inspector.charts import Bar, ribbon
 from palaver.server.inspector.conversation import found, items_between
 from palaver.server.inspector.overlay import SAYS, Span, State, counts_of, shares_of, spans_of, summary_in
+from palaver.server.inspector.stored import record_of
 from palaver.server.inspector.templating import link
 from palaver.server.inspector.transcript import call_line, said_of, speaker_of
 from palaver.server.inspector.visits import Refusal, View, Visit, page
-from palaver.server.reach import record_of
 from palaver.tokens import tokens_of
 from palaver.window import Window
 

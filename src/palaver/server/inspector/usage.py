@@ -15,9 +15,10 @@ from palaver.flows.usage import grouped
 from palaver.model import Usage
 from palaver.redact import clean
 from palaver.server.inspector.charts import Column, columns, ticks
+from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.visits import View, Visit, page
 from palaver.server.inspector.wording import amount, money, plural, short
-from palaver.server.reach import now_of, session_handle
+from palaver.server.reach import session_handle
 from palaver.stores.base import UsageLine
 
 __all__ = ["VIEWS", "Entry", "by_day"]
