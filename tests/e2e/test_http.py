@@ -51,7 +51,7 @@ class Server:
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
         )
         assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline().strip() for _ in range(4)]
+        self.said = [self.process.stdout.readline().strip() for _ in range(5)]
         self.base = self.said[0].partition(" on ")[2].partition(" (")[0]
         assert self.base, f"the server did not start: {self.process.wait(10)}"
         self.client = httpx2.Client(base_url=self.base, timeout=30)
@@ -274,8 +274,8 @@ def test_a_taken_port_is_said(server: Server) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.0.2.7", "chat.example"])  # noqa: S104
 def test_other_machines_are_kept_out(host: str) -> None:
-    """A host that others reach is refused unless that is asked for: there is no authentication."""
-    with pytest.raises(ValueError, match="allow_remote"):
+    """A host that others reach is refused while there is no key, and the refusal says how to make one."""
+    with pytest.raises(ValueError, match="palaver keys create NAME --file"):
         serve("memory://", host, 0)
 
 

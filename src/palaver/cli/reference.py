@@ -73,9 +73,17 @@ def reference() -> str:
     """The page."""
     root: Any = typer.main.get_command(app)
     sections = [_HEAD, _section("palaver", root, "Options before the command")]
-    sections += [_section(f"palaver {name}", command, None) for name, command in root.commands.items()]
+    sections += [_section(f"palaver {name}", command, None) for name, command in _commands(root)]
     sections += [_STORES.format(variable=config.STORE_VARIABLE), _OUTPUT, _exit_codes()]
     return "\n".join(sections)
+
+
+def _commands(group: Any, before: str = "") -> list[tuple[str, Any]]:
+    """Every command by its full name, those of a group in its place."""
+    out: list[tuple[str, Any]] = []
+    for name, command in group.commands.items():
+        out += _commands(command, f"{before}{name} ") if hasattr(command, "commands") else [(before + name, command)]
+    return out
 
 
 def _section(name: str, command: Any, title: str | None) -> str:

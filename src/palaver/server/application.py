@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -22,11 +23,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from palaver.aio import AsyncSessionManager, aopen
+from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
+from palaver.server.access import Keys, access_of, owned, require
+from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names
 from palaver.server.limits import Limits
-from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
+from palaver.server.openapi import INCOGNITO_HEADER, document
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
@@ -41,7 +45,6 @@ __all__ = ["app"]
 
 logger = logging.getLogger("palaver.server")
 
-MAX_OWNER_BYTES = 256
 Respond = Callable[[Request], Awaitable[Response]]
 
 
@@ -60,6 +63,8 @@ def app(
     sweep_every: timedelta | None = None,
     sweep_policy: SweepPolicy | None = None,
     workers: int | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    keys_required: bool = False,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -70,6 +75,10 @@ def app(
     With `sweep_every` it sweeps by itself, by `sweep_policy` (see `SessionManager.sweep`), as long as it runs.
     `workers` is how many processes serve the application together (None: what the environment's WEB_CONCURRENCY says,
     as uvicorn and gunicorn take it): with more than one there are no incognito sessions.
+
+    `keys` is the file that `palaver keys` writes (see `palaver.apikeys.keys_path`): as soon as there is a key in it, or
+    at once where it is `required`, a request needs one. Without a file whoever asks may do everything: so it has to be
+    out of reach of others, or behind something that knows them.
 
     Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
     """
@@ -93,9 +102,14 @@ def app(
             async with sweeping(opened, sweep_every, sweep_policy):
                 yield
 
+    limits = limits or Limits()
+    known = None if keys is None else Keys(KeyFile(keys), required=keys_required, seconds=time.monotonic)
     made = Starlette(
-        routes=_routes(limits or Limits()),
-        middleware=[Middleware(Guard, names=own_names(allowed_hosts))],
+        routes=_routes(limits),
+        middleware=[
+            Middleware(Guard, names=own_names(allowed_hosts)),
+            Middleware(Gate, keys=known, limits=limits, seconds=time.monotonic),
+        ],
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
     )
@@ -181,7 +195,9 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
         return answer(_unexpected(each, error))
 
 
-def _encoded(done: Answer) -> Response:
+def _encoded(done: Answer | Response) -> Response:
+    if isinstance(done, Response):
+        return done
     if done.value is None:
         return Response(status_code=done.status, headers=dict(done.headers))
     return Response(
@@ -193,13 +209,14 @@ def _encoded(done: Answer) -> Response:
 
 
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
-    sessions = _owned(request)
+    require(access_of(request), each.needs)
+    sessions = owned(request, _kept(request))
     path = {name: _text(name, value) for name, value in request.path_params.items()}
     query = decode_query(request, each.query)
     body: Any = None
     cleaned: tuple[Cleaned, ...] = ()
     if each.method != "GET":
-        raw = await read_body(request, limits.max_body_bytes)
+        raw = await read_body(request, limits.max_body_bytes, limits.body_seconds)
         if each.bodies and (raw or each.body_required):
             require_json(request)
             body, cleaned = decode(raw, _kind_of(each, raw))
@@ -220,22 +237,6 @@ def _text(name: str, value: str) -> str:
         return unquote(value, errors="strict")
     except UnicodeDecodeError as exc:
         raise problem("bad-request", f"the path's {name} is not UTF-8", path=name) from exc
-
-
-def _owned(request: Request) -> AsyncSessionManager:
-    """The sessions of the owner that the request names; of all owners where it names none."""
-    sessions = _kept(request)
-    given = request.headers.getlist(OWNER_HEADER)
-    if not given:
-        return sessions
-    try:
-        owner = given[0].encode("latin-1").decode()
-    except UnicodeDecodeError as exc:
-        raise problem("bad-request", f"{OWNER_HEADER} is not UTF-8", path=OWNER_HEADER) from exc
-    if len(given) > 1 or not owner.isprintable() or not 0 < len(owner.encode()) <= MAX_OWNER_BYTES:
-        detail = f"{OWNER_HEADER} is one name of 1 to {MAX_OWNER_BYTES} bytes without control characters"
-        raise problem("bad-request", detail, path=OWNER_HEADER)
-    return sessions.for_owner(owner)
 
 
 def _kept(request: Request) -> AsyncSessionManager:

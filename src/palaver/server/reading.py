@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -42,18 +43,26 @@ class Cleaned(msgspec.Struct, frozen=True):
     kind: Literal["lone_surrogate_replaced"] = "lone_surrogate_replaced"
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise."""
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise.
+
+    It has to be there within `seconds`, however many of them each piece takes.
+    """
     length = request.headers.get("content-length")
     if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
         raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(chunk)
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(chunk)
+    except TimeoutError as exc:
+        detail = f"the body was not there after {seconds:g} seconds; {size} bytes had come"
+        raise problem("body-too-slow", detail) from exc
     return b"".join(parts)
 
 

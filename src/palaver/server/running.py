@@ -8,10 +8,12 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
+from palaver.apikeys import KeyFile, keys_path
 from palaver.server.application import app
 from palaver.server.limits import Limits
 from palaver.server.pages import begin_command, finish_command, list_command
@@ -53,7 +55,7 @@ def serve(
     settings: Settings | None = None,
     limits: Limits | None = None,
     allowed_hosts: tuple[str, ...] = (),
-    allow_remote: bool = False,
+    keys: str | os.PathLike[str] | None = None,
     sweep_every: timedelta | None = SWEEP_EVERY,
     sweep_policy: SweepPolicy | None = None,
     log_level: str = "warning",
@@ -64,15 +66,19 @@ def serve(
     It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
-    Raises ValueError for a host that other machines reach, unless `allow_remote`: there is no authentication yet, so
-    whoever reaches the server reads and changes everything. Raises OSError where the address cannot be had,
-    StoreError where the store cannot be opened.
+    It asks for keys, from the file `keys` (else where `palaver keys` puts them: see `palaver.apikeys.keys_path`), as
+    soon as there is one. Without any it listens on this machine alone, and says so.
+
+    Raises ValueError for a host that other machines reach while there is no key, and for a file of keys that cannot be
+    used. Raises OSError where the address cannot be had, StoreError where the store cannot be opened.
     """
     tell = say if say is not None else _print
-    if not allow_remote and not _is_loopback(host):
+    file = KeyFile(keys if keys is not None else keys_path("" if isinstance(url, Store) else os.fspath(url)))
+    known = len(file.all())
+    if not known and not _is_loopback(host):
         msg = (
-            f"host {host!r} can be reached from other machines, and the server has no authentication: "
-            f"listen on 127.0.0.1 behind a proxy that has, or pass allow_remote=True"
+            f"host {host!r} can be reached from other machines, and there is no key to this server yet: make one with "
+            f"palaver keys create NAME --file {file.path}, or listen on 127.0.0.1"
         )
         raise ValueError(msg)
     names = allowed_hosts if host in {"", "0.0.0.0", "::"} else (host, *allowed_hosts)  # noqa: S104 - compared, not bound
@@ -87,6 +93,8 @@ def serve(
                 allowed_hosts=names,
                 sweep_every=sweep_every,
                 sweep_policy=sweep_policy,
+                keys=file.path,
+                keys_required=not _is_loopback(host),
             )
             base = f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
@@ -95,6 +103,7 @@ def serve(
                 tell(f"Try: {begin_command(base)}")
                 tell(f"then answer it, with its id for ID: {finish_command(base)}")
                 tell(f"and look: {list_command(base)}")
+                tell(_who(file.path, known))
 
             config = uvicorn.Config(
                 application,
@@ -107,6 +116,15 @@ def serve(
             )
             with contextlib.suppress(KeyboardInterrupt):
                 _Server(config, application, listening).run(sockets=[listener])
+
+
+def _who(path: Path, known: int) -> str:
+    if known:
+        return f"It asks for a key, with -H 'Authorization: Bearer KEY'; those that it knows are in {path}"
+    return (
+        "It asks nobody for a key: whatever runs on this machine may read and change everything; "
+        "`palaver keys create NAME` changes that"
+    )
 
 
 def _print(line: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from palaver.aio import AsyncSessionManager
+from palaver.server.access import Needs
 from palaver.server.reading import Cleaned
 
 __all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery"]
@@ -46,7 +48,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer | Response]]
+"""A response is sent as it is: a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,12 @@ class Endpoint:
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Request headers that it reads, and what each means."""
+    asks: Needs | None = None
+    """What the key has to allow; None: what its method suggests."""
+    streams: bool = False
+    """Whether it also answers as a stream of events, to who accepts `text/event-stream`."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the key of the one who asks has to allow."""
+        return self.asks or ("read" if self.method == "GET" else "write")
