@@ -35,8 +35,8 @@ OPEN = "health healthz readyz".split()
 NEEDS = {
     "read": """
         findSession getSession getTurn listOpenTurns listSessions readCompactionDraft readCompactionDue
-        readEvents readMedia readMessages readStats readTodos readUsage readVersions readWindow
-        resolveKey search
+        readEvents readMedia readMessages readSessionEvents readStats readTodos readUsage readVersions
+        readWindow resolveKey search
     """.split(),
     "write": """
         acknowledgeTodo appendMessages appendToTurn beginTurn claimTodo clearSession compactSession createSession

@@ -80,6 +80,14 @@ class Keys:
             return None
         return Access(id=found.id, may=found.may, owner=found.owner)
 
+    def still(self, access: Access) -> bool:
+        """Whether what was opened is open yet: for answers that last."""
+        self._look()
+        found = self._keys.get(access.id) if access.id is not None else None
+        if access.id is None:
+            return not self._required
+        return found is not None and found.state(self._clock()) == "valid"
+
     def _look(self) -> None:
         now = self._seconds()
         if now - self._looked < LOOK_EVERY:

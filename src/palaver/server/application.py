@@ -30,6 +30,7 @@ from palaver.server.access import Keys, access_of, owned, require
 from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names
 from palaver.server.limits import Limits
+from palaver.server.live import Hub, listening
 from palaver.server.openapi import INCOGNITO_HEADER, document
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
@@ -94,12 +95,12 @@ def app(
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
         if isinstance(sessions, AsyncSessionManager):
             application.state.sessions = of_clients(sessions)
-            async with sweeping(sessions, sweep_every, sweep_policy):
+            async with sweeping(sessions, sweep_every, sweep_policy), listening(application.state.live):
                 yield
             return
         async with aopen(sessions, settings=settings) as opened:
             application.state.sessions = of_clients(opened)
-            async with sweeping(opened, sweep_every, sweep_policy):
+            async with sweeping(opened, sweep_every, sweep_policy), listening(application.state.live):
                 yield
 
     limits = limits or Limits()
@@ -114,6 +115,8 @@ def app(
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
+    made.state.keys = known
+    made.state.live = Hub(lambda: made.state.sessions)
     made.state.processes = _processes() if workers is None else workers
     return made
 

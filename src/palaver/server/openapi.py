@@ -162,6 +162,8 @@ def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
             out[str(status)]["content"] = {"application/json": {"schema": schemas[each.answer]}}
+            if each.streams:
+                out[str(status)]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else ())]
     if each.path.startswith("/v1/"):
         slugs += _WITH_KEY

@@ -134,6 +134,7 @@ _OWN = (
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),
     Kind("rate-limited", 429, "Requests come too fast: wait as long as Retry-After says.", retryable=True),
     Kind("internal-error", 500, "The server failed; its log says how."),
+    Kind("too-many-streams", 503, "So many listen to this server that it takes no more.", retryable=True),
     Kind(
         "shutting-down",
         503,

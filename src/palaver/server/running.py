@@ -44,6 +44,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.state.closing = True
+        self._application.state.live.close()
         await super().shutdown(sockets)
 
 
