@@ -18,9 +18,11 @@ class Event(NamedTuple):
 
 async def eventually(reached: Callable[[], bool]) -> None:
     """Wait until something is true that tells nobody of itself."""
-    async with asyncio.timeout(30):
-        while not reached():
-            await asyncio.sleep(0.005)
+    for _ in range(6000):
+        if reached():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
 
 
 class Listening:

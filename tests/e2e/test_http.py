@@ -35,7 +35,15 @@ from tests.e2e.asking import BASE, ORIGIN, begin, problem, texts
 from tests.faults import kit
 
 SOURCE = Path(palaver.__file__).resolve().parents[1]
-PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0)"
+PROGRAM = """
+import sys
+from datetime import timedelta
+from palaver.server import Limits, serve
+
+serve(sys.argv[1], port=0, **eval(sys.argv[2]))
+"""
+QUICK = "{'drain': timedelta(0)}"
+"""Options of a server that does not wait for turns when it is stopped."""
 CALL = {"role": "assistant", "content": [{"kind": "tool_call", "name": "calc", "call_id": "c1", "arguments": "{}"}]}
 RESULT = {"role": "tool", "call_id": "c1", "content": "4"}
 
@@ -43,9 +51,9 @@ RESULT = {"role": "tool", "call_id": "c1", "content": "4"}
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: str = QUICK) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM, url],
+            [sys.executable, "-W", "error", "-c", PROGRAM, url, options],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
@@ -67,9 +75,9 @@ class Server:
 
 
 @contextmanager
-def running(url: str) -> Iterator[Server]:
+def running(url: str, options: str = QUICK) -> Iterator[Server]:
     """A server that is stopped in the end, if it still runs."""
-    server = Server(url)
+    server = Server(url, options)
     try:
         yield server
     finally:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from palaver import errors
 from palaver.server import app
 from palaver.server.openapi import document, route_table
+from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, of_error
 from palaver.server.routes import ENDPOINTS
 from palaver.server.table import Endpoint
@@ -89,12 +90,12 @@ def test_operations_are_whole(method: str, path: str, operation: dict[str, Any])
 
 
 def test_routes_are_the_table() -> None:
-    """What the application routes is what the table says, and four pages about itself; and so is the document."""
+    """What the application routes is what the table says, and the pages about itself; and so is the document."""
     table: dict[str, set[str]] = {}
     for each in ENDPOINTS:
         table.setdefault(each.path, set()).add(each.method)
     assert {path: {method.upper() for method in item} for path, item in DOCUMENT["paths"].items()} == table
-    own = {"/": {"GET"}, "/docs": {"GET"}, "/openapi.json": {"GET"}, "/problems/{slug}": {"GET"}}
+    own = dict.fromkeys(("/", "/docs", "/openapi.json", "/problems/{slug}", *PROBES), {"GET"})
     routed = {
         route.path: (route.methods or set()) - {"HEAD"} for route in app("memory://").routes if isinstance(route, Route)
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
@@ -17,7 +16,6 @@ from urllib.parse import unquote
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -27,15 +25,18 @@ from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import Keys, access_of, owned, require
-from palaver.server.gate import Gate
-from palaver.server.guard import Guard, own_names
+from palaver.server.draining import OpenHere
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
+from palaver.server.metrics import Meter
+from palaver.server.observed import Tracer, record_of
 from palaver.server.openapi import INCOGNITO_HEADER, document
+from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
 from palaver.server.routes import ENDPOINTS
+from palaver.server.stack import stack
 from palaver.server.sweeping import sweeping
 from palaver.server.table import Answer, Call, Endpoint
 from palaver.settings import Settings
@@ -66,6 +67,8 @@ def app(
     workers: int | None = None,
     keys: str | os.PathLike[str] | None = None,
     keys_required: bool = False,
+    cors_origins: tuple[str, ...] = (),
+    traces: Tracer | None = None,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -81,7 +84,11 @@ def app(
     at once where it is `required`, a request needs one. Without a file whoever asks may do everything: so it has to be
     out of reach of others, or behind something that knows them.
 
-    Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
+    Pages of other sites may not ask, but those of `cors_origins`. `traces` follows requests, as
+    `palaver.server.observed.tracer()` does with OpenTelemetry.
+
+    Raises ValueError for settings beside a manager, an interval that is not positive, a host with a scheme or port,
+    or an origin without.
     """
     if isinstance(sessions, AsyncSessionManager) and settings is not None:
         msg = "a manager has its settings already: give settings= with a URL only"
@@ -105,17 +112,19 @@ def app(
 
     limits = limits or Limits()
     known = None if keys is None else Keys(KeyFile(keys), required=keys_required, seconds=time.monotonic)
+    meter = Meter()
     made = Starlette(
         routes=_routes(limits),
-        middleware=[
-            Middleware(Guard, names=own_names(allowed_hosts)),
-            Middleware(Gate, keys=known, limits=limits, seconds=time.monotonic),
-        ],
+        middleware=stack(
+            names=allowed_hosts, origins=cors_origins, keys=known, limits=limits, meter=meter, traces=traces
+        ),
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
     made.state.keys = known
+    made.state.meter = meter
+    made.state.turns = OpenHere()
     made.state.live = Hub(lambda: made.state.sessions)
     made.state.processes = _processes() if workers is None else workers
     return made
@@ -150,8 +159,8 @@ def _routes(limits: Limits) -> list[Route]:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     own: dict[str, Respond] = {"/": front, "/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
-    for path, respond in own.items():
-        paths[path] = {"GET": respond}
+    for path, respond in (own | PROBES).items():
+        paths[path] = {"GET": _page(path, respond)}
     return [Route(path, _by_method(methods), methods=sorted(methods)) for path, methods in paths.items()]
 
 
@@ -168,16 +177,21 @@ def _by_method(methods: Mapping[str, Respond]) -> Respond:
 
 def _responder(each: Endpoint, limits: Limits) -> Respond:
     async def respond(request: Request) -> Response:
-        clock = asyncio.get_running_loop().time
-        start = clock()
-        response = await _answered(each, request, limits)
-        if logger.isEnabledFor(logging.INFO):
-            millis = round((clock() - start) * 1000, 1)
-            fields = {"route": each.path, "status": response.status_code, "duration_ms": millis}
-            _log(logging.INFO, "http.request", each, fields)
-        return response
+        record = record_of(request.scope)
+        record.route, record.operation = each.path, each.name
+        return await _answered(each, request, limits)
 
     return respond
+
+
+def _page(path: str, respond: Respond) -> Respond:
+    """A page of the server about itself, under its own name in the log."""
+
+    async def named(request: Request) -> Response:
+        record_of(request.scope).route = path
+        return await respond(request)
+
+    return named
 
 
 async def _answered(each: Endpoint, request: Request, limits: Limits) -> Response:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palaver.server.access import OPERATOR, Access, Keys, key_in, require
 from palaver.server.limits import Limits
+from palaver.server.observed import record_of
 from palaver.server.problems import ProblemError, answer, problem
 
 __all__ = ["Buckets", "Gate"]
@@ -78,6 +79,7 @@ class Gate:
             await _refusal(error, path)(scope, receive, send)
             return
         scope["palaver.access"] = access
+        record_of(scope).key = access.id
         await self._app(scope, receive, send)
 
     def _access(self, scope: Scope, path: str, address: str) -> Access:

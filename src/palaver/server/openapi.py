@@ -28,6 +28,13 @@ _KEY = {
     "scheme": "bearer",
     "description": "A key that `palaver keys create` made. A server on this machine that has no keys asks for none.",
 }
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same request with the same key is done once, and answered again; for a day.",
+}
 _WITH_KEY = ("unauthorized", "forbidden", "rate-limited")
 _ANYWHERE = ("bad-request", "host-not-allowed")
 _WITH_BODY = (
@@ -64,7 +71,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "components": {
             "securitySchemes": {"key": _KEY},
             "schemas": components,
-            "parameters": {"Owner": _owner(), "Incognito": _incognito()},
+            "parameters": {"Owner": _owner(), "Incognito": _incognito(), "IdempotencyKey": _IDEMPOTENCY_KEY},
             "responses": {"Problem": _problem("Something went wrong; `type` says what.", schemas)},
         },
     }
@@ -97,6 +104,8 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
         "tags": [each.path.split("/")[2] if each.path.startswith("/v1/") else "server"],
     }
     parameters = [*_path_parameters(each), *_query_parameters(each, schemas, components)]
+    if each.method == "POST" and each.path.startswith("/v1/"):
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     parameters += [
         {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
         for name, text in each.headers.items()

@@ -132,6 +132,7 @@ _OWN = (
     Kind("body-too-large", 413, "The body is larger than the server takes."),
     Kind("unsupported-media-type", 415, "Bodies are JSON: send Content-Type: application/json."),
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),
+    Kind("idempotency-key-reused", 422, "This Idempotency-Key came with another request before."),
     Kind("rate-limited", 429, "Requests come too fast: wait as long as Retry-After says.", retryable=True),
     Kind("internal-error", 500, "The server failed; its log says how."),
     Kind("too-many-streams", 503, "So many listen to this server that it takes no more.", retryable=True),

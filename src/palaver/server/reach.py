@@ -18,7 +18,12 @@ from palaver.flows.turns import turn_id
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
 
-__all__ = ["of_clients", "owner_of", "running_turn", "running_turn_id", "session_handle", "set_info"]
+__all__ = ["commits_of", "of_clients", "owner_of", "running_turn", "running_turn_id", "session_handle", "set_info"]
+
+
+def commits_of(sessions: AsyncSessionManager) -> int:
+    """How often this process has committed to the store."""
+    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:

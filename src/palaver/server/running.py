@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +18,10 @@ from starlette.applications import Starlette
 from palaver.apikeys import KeyFile, keys_path
 from palaver.server.application import app
 from palaver.server.limits import Limits
+from palaver.server.logs import log_to_stderr
+from palaver.server.observed import Tracer
 from palaver.server.pages import begin_command, finish_command, list_command
+from palaver.server.protocol import deadlined
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
@@ -25,22 +30,43 @@ from palaver.sweeping import SweepPolicy
 __all__ = ["serve"]
 
 SWEEP_EVERY = timedelta(hours=1)
+DRAIN = timedelta(seconds=10)
+"""How long turns that began here may go on when the server is told to stop."""
 GRACE_SECONDS = 10
 """How long requests under way may take when the server is told to stop; waits for a busy session end at once."""
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and lets waiting requests know when it stops."""
+    """Says when it listens, lets turns end before it stops, and lets waiting requests know when it does."""
 
-    def __init__(self, config: uvicorn.Config, application: Starlette, listening: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, application: Starlette, listening: Callable[[], None], drain: timedelta
+    ) -> None:
         super().__init__(config)
         self._application = application
         self._listening = listening
+        self._drain = drain.total_seconds()
+        self._draining_until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: once it is told to, and the turns that were begun here have ended or had their time."""
+        return await super().on_tick(counter) and not await self._waits()
+
+    async def _waits(self) -> bool:
+        state = self._application.state
+        if self.force_exit or signal.SIGTERM not in self._captured_signals:
+            return False  # a person who presses Ctrl+C does not wait
+        now = time.monotonic()
+        if self._draining_until is None:
+            self._draining_until = now + self._drain
+            state.draining = True
+            state.live.close()
+        return now < self._draining_until and bool(state.turns)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.state.closing = True
@@ -59,10 +85,17 @@ def serve(
     keys: str | os.PathLike[str] | None = None,
     sweep_every: timedelta | None = SWEEP_EVERY,
     sweep_policy: SweepPolicy | None = None,
+    cors_origins: tuple[str, ...] = (),
+    traces: Tracer | None = None,
+    drain: timedelta = DRAIN,
     log_level: str = "warning",
+    log_json: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM. `port` 0 takes a free one.
+
+    On SIGTERM it takes no new turns, says so at `/readyz`, and goes on as long as turns that began here have not ended,
+    at most `drain`; then it answers what is under way, and stops. A turn that is not over goes on elsewhere by its id.
 
     It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
@@ -96,6 +129,8 @@ def serve(
                 sweep_policy=sweep_policy,
                 keys=file.path,
                 keys_required=not _is_loopback(host),
+                cors_origins=cors_origins,
+                traces=traces,
             )
             base = f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
@@ -106,9 +141,11 @@ def serve(
                 tell(f"and look: {list_command(base)}")
                 tell(_who(file.path, known))
 
+            log_to_stderr(log_level, json=log_json)
             config = uvicorn.Config(
                 application,
-                log_level=log_level,
+                http=deadlined((limits or Limits()).header_seconds),
+                log_config=None,
                 access_log=False,
                 server_header=False,
                 lifespan="on",
@@ -116,7 +153,7 @@ def serve(
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             with contextlib.suppress(KeyboardInterrupt):
-                _Server(config, application, listening).run(sockets=[listener])
+                _Server(config, application, listening, drain).run(sockets=[listener])
 
 
 def _who(path: Path, known: int) -> str:
