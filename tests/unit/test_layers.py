@@ -45,7 +45,7 @@ LAYERS = (
         """,
         pure=True,
     ),
-    layer("edge", "clock config counters ids observe"),
+    layer("edge", "apikeys clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
     layer("manager", "manager opening restoring session turn upkeep"),

@@ -9,6 +9,7 @@ import typer
 
 from palaver import __version__
 from palaver.cli import (
+    apikeys,
     beginnings,
     changes,
     compaction,
@@ -87,10 +88,6 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8080,
-    allow_remote: Annotated[
-        bool,
-        typer.Option("--allow-remote", help="Let other machines in, although the server asks nobody who they are."),
-    ] = False,
     sweep_every: Annotated[
         str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
     ] = "1h",
@@ -108,9 +105,7 @@ def serve(
         raise typer.BadParameter(str(exc), param_hint="--sweep-every") from exc
 
     def work(_: Output) -> None:
-        serving.start(
-            stores.resolve_url(options.store), host=host, port=port, allow_remote=allow_remote, sweep_every=every
-        )
+        serving.start(stores.resolve_url(options.store), host=host, port=port, sweep_every=every)
 
     perform(options, work)
 
@@ -394,5 +389,6 @@ for commands in (
     feed,
     upkeep,
     todos,
+    apikeys,
 ):
     commands.add_to(app)

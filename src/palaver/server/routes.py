@@ -5,6 +5,7 @@ from __future__ import annotations
 from palaver.server import (
     compaction,
     exporting,
+    feed,
     importing,
     keeping,
     keys,
@@ -33,6 +34,7 @@ ENDPOINTS = (
     *keeping.ENDPOINTS,
     *exporting.ENDPOINTS,
     *importing.ENDPOINTS,
+    *feed.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""
