@@ -161,6 +161,20 @@ creates = st.builds(
     alias=st.sampled_from((None, "x", "y")),
     new=new_sessions,
 )
+subagents = st.builds(
+    Create,
+    at=st.just(0),
+    owner=owners,
+    new=st.builds(
+        NewSession,
+        id=st.just(NEW),
+        hidden=st.just(True),
+        parent=sessions,
+        parent_kind=st.just("subagent"),
+        title=st.sampled_from((None, "plans")),
+        carried=several,
+    ),
+)
 rotates = st.builds(
     Rotate,
     at=st.just(0),
@@ -188,6 +202,8 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Retry, **by_id, lease=leases),
     st.builds(Retry, **by_id, lease=leases),
     creates,
+    subagents,
+    subagents,
     st.builds(Bind, **by_id, key=keys),
     st.builds(Alias, **by_id, alias=st.sampled_from(("x", "y", "z"))),
     st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),

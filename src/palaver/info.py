@@ -14,7 +14,7 @@ from palaver.model import Message, Usage
 __all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "SessionName", "Summary", "Todo", "TodoState"]
 
 TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
-LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
+LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import", "subagent"]
 
 
 class Page(list[Message]):

@@ -263,12 +263,13 @@ class SessionManager(Upkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """Sessions, newest activity first. `after` is the id that the page before ended with.
 
         Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
-        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
-        the page is full.
+        this somewhere; that are `pinned` or `archived`, or are not; that follow the session `parent`. Such are looked
+        for one by one, newest first, until the page is full.
         """
         query = self._query(
             limit=limit,
@@ -286,6 +287,7 @@ class SessionManager(Upkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            parent=parent,
         )
         return self._core.store.sessions(query, self._core.now())
 

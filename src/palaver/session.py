@@ -262,6 +262,21 @@ class Session(SessionBase):
         """
         return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
 
+    def subagent(
+        self,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Make the session of a subagent that works for this one: hidden, and deleted, purged and erased with it.
+
+        `sessions.list(parent=session.id, include_hidden=True)` lists them. Raises SessionNotFound where this one is not
+        stored yet, SessionConflict if the alias or the title is taken.
+        """
+        made = self._on(lambda i: flows.subagent(self._core, i, alias=alias, title=title, metadata=metadata))
+        return Session(self._core, drive(self._core.store, made))
+
     def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """Take back the newest turns; gives the messages that are live no more. `redo` brings them back.
 

@@ -152,6 +152,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -170,6 +171,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            parent=parent,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 

@@ -139,6 +139,17 @@ class AsyncSession(SessionBase):
         new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))
         return AsyncSession(self._core, new, self._handover)
 
+    async def subagent(
+        self,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """See `Session.subagent`."""
+        made = self._on(lambda i: flows.subagent(self._core, i, alias=alias, title=title, metadata=metadata))
+        return AsyncSession(self._core, await self._handover.drive(made), self._handover)
+
     async def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """See `Session.rewind`."""
         return await self._handover.drive(self._on(lambda i: rewriting.rewind(self._core, i, turns, expected_rev)))

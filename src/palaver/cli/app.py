@@ -196,6 +196,10 @@ def ls(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="SESSION", help="Only what follows this one; with --all also its subagents'."),
+    ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
@@ -209,6 +213,7 @@ def ls(
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            followed = stores.find(manager, parent).id if parent is not None else None
             listing.list_sessions(
                 manager,
                 output,
@@ -222,6 +227,7 @@ def ls(
                 account=account,
                 pinned=pinned or None,
                 archived=archived or None,
+                parent=followed,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)

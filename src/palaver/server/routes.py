@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from palaver.server import compaction, keys, removal, retrying, rewriting, search, service, sessions, turns, upkeep
+from palaver.server import (
+    compaction,
+    keys,
+    removal,
+    retrying,
+    rewriting,
+    search,
+    service,
+    sessions,
+    subagents,
+    turns,
+    upkeep,
+)
 
 __all__ = ["ENDPOINTS"]
 
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *subagents.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,

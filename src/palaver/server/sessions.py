@@ -58,6 +58,8 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pinned: bool | None = None
     archived: bool | None = None
     """true: only archived ones."""
+    parent: str | None = None
+    """Id of the session that they follow; sessions of subagents are hidden ones."""
 
 
 class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

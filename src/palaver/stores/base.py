@@ -74,11 +74,13 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     pinned: bool | None = None
     archived: bool | None = None
     """True: only archived ones. None: as `include_archived` has it."""
+    parent: str | None = None
+    """Id of the session that they follow."""
 
     @property
     def narrowed(self) -> bool:
         """Whether sessions are asked for by what only a look at each of them tells."""
-        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived)
+        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived, self.parent)
         return any(each is not None for each in asked)
 
 

@@ -174,6 +174,7 @@ def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
         and (query.title is None or (title is not None and query.title in title))
         and query.pinned in {None, row.pinned}
         and query.archived in {None, row.archived}
+        and query.parent in {None, row.parent}
     )
 
 

@@ -22,6 +22,7 @@ from palaver.testing.retrying import Repeats
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
+from palaver.testing.subagents import Subagents
 from palaver.testing.sweeping import Pruning, Standings, Sweeps
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.todos import Todos
@@ -53,6 +54,7 @@ class StoreConformance(
     Redos,
     Repeats,
     Deletions,
+    Subagents,
     Copies,
     Erasures,
     Edits,

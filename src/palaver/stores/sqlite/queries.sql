@@ -124,6 +124,7 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -153,8 +154,13 @@ WHERE s.owner = :owner
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM sessions WHERE parent = ? AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
