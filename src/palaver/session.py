@@ -11,13 +11,13 @@ from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.endpoints import ModelSettings
 from palaver.errors import SessionNotFound
+from palaver.flows import chains, forks, history, retrying, rewriting
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, history, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
-from palaver.info import Page, SessionInfo, Summary
+from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, NewSession, Redone
 from palaver.rows import MOST
@@ -116,6 +116,12 @@ class SessionBase:
             )
         )
 
+    def _chain(self, limit: int, before: str | None) -> Flow[Chain]:
+        limit = page_limit(limit, "messages")
+        if not (yield from self._stored()):
+            return Chain()
+        return (yield from chains.chain(self._core, self.id, limit, before))
+
     def _due(self, policy: CompactionPolicy | None) -> Flow[CompactionDue | None]:
         if not (yield from self._stored()):
             return None
@@ -207,6 +213,14 @@ class Session(SessionBase):
             self._core.store,
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live),
         )
+
+    def chain(self, *, limit: int = 100, before: str | None = None) -> Chain:
+        """The transcript with that of the sessions before it: the newest `limit` live messages, oldest first.
+
+        Through resets, forks, threads and what was imported as one line; each message once, where copies were carried
+        over. `before` is that of the page after. Raises CursorExpired for what is no cursor.
+        """
+        return drive(self._core.store, self._chain(limit, before))
 
     def media(self, address: str) -> bytes:
         """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""

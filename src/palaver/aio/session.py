@@ -18,7 +18,7 @@ from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.handover import Handover
-from palaver.info import Page, SessionInfo, Summary
+from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, NewSession, Redone
 from palaver.session import SessionBase, budget_of
@@ -101,6 +101,10 @@ class AsyncSession(SessionBase):
         return await self._handover.drive(
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live)
         )
+
+    async def chain(self, *, limit: int = 100, before: str | None = None) -> Chain:
+        """See `Session.chain`."""
+        return await self._handover.drive(self._chain(limit, before))
 
     async def media(self, address: str) -> bytes:
         """See `Session.media`."""

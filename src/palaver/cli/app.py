@@ -247,6 +247,9 @@ def show(
     window: Annotated[
         bool, typer.Option("--window", help="What a model would see, what was mended for it, what it does not see.")
     ] = False,
+    ancestors: Annotated[
+        bool, typer.Option("--ancestors", help="Also what was said in the sessions that this one goes on from.")
+    ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="All of each message as it is stored, and those undone or replaced.")
     ] = False,
@@ -256,15 +259,17 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a conversation."""
-    if window and raw:
-        msg = "a window is not raw: give --window or --raw"
-        raise typer.BadParameter(msg, param_hint="--raw")
+    if window + raw + ancestors > 1:
+        msg = "give one of them"
+        raise typer.BadParameter(msg, param_hint="--window, --raw, --ancestors")
 
     def work(options: Common, output: Output) -> int:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
             found = stores.find(manager, session)
             if window:
                 return transcript.show_window(found, output, limit=limit)
+            if ancestors:
+                return transcript.show_chain(found, output, limit=limit)
             return transcript.show_transcript(found, output, limit=limit, raw=raw)
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)

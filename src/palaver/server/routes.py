@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.server import (
+    chains,
     compaction,
     keys,
     removal,
@@ -22,6 +23,7 @@ ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
     *subagents.ENDPOINTS,
+    *chains.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,
