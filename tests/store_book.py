@@ -25,6 +25,7 @@ from palaver.operations import (
     Expired,
     Finish,
     Finished,
+    Merge,
     NewSession,
     Operation,
     Purge,
@@ -60,6 +61,8 @@ class Transcript:
         """What was live of what a summary covers when it was made, by its id."""
         self.seen: dict[int, tuple[int, list[tuple[int, str, str]]]] = {}
         """Where the session ended and what was live, when a reader first saw a version of it."""
+        self.merged: dict[int, list[tuple[str, str]]] = {}
+        """What answers said before they were merged with their continuations."""
 
     def add(self, given: tuple[Draft, ...], turn: int = 0) -> tuple[int, ...]:
         """Where messages come to stand: each new one next, a known id where it stands."""
@@ -186,6 +189,8 @@ class Book:
                     transcript.rolled_back |= own
                 else:
                     assert last == transcript.last
+                if kind == "merge":
+                    transcript.held[min(taken) - 1] = transcript.merged[min(taken) - 1].pop()
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
             case Compact(), CompactionRow():
                 self.of(operation.session_id).compacted(answer.id, operation.through_seq, operation.drafted_rev)
@@ -219,6 +224,14 @@ class Book:
             case Edit(), int():
                 message = codec.decode(operation.message.body)
                 self.of(operation.session_id).held[operation.seq] = (message.role, message.text)
+            case Merge(), SessionRow():
+                transcript = self.of(operation.session_id)
+                live = {seq: role for seq, role, _ in transcript.live()}
+                assert live[operation.seq] == live[operation.continuation] == "assistant"
+                message = codec.decode(operation.message.body)
+                transcript.merged.setdefault(operation.seq, []).append(transcript.held[operation.seq])
+                transcript.held[operation.seq] = (message.role, message.text)
+                transcript.cut("merge", transcript.span(operation.seq + 1, operation.continuation))
             case Replace(), Appended():
                 transcript = self.of(operation.session_id)
                 if transcript.last:

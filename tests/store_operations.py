@@ -34,6 +34,7 @@ from palaver.operations import (
     FinishErasure,
     Hold,
     Lease,
+    Merge,
     NewSession,
     Operation,
     Purge,
@@ -225,6 +226,14 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Redo, **by_id),
     st.builds(Edit, **by_id, seq=seqs, message=drafts, expected_rev=revs),
     st.builds(Edit, **by_id, seq=seqs, message=drafts),
+    st.builds(
+        Merge,
+        **by_id,
+        seq=seqs,
+        continuation=seqs,
+        message=st.just(codec.draft(assistant("well, and more"))),
+        expected_rev=revs,
+    ),
     st.builds(Replace, **by_id, messages=several, expected_seq=st.sampled_from((None, None, ACTUAL, 3))),
     st.builds(Hold, **by_id, name=st.sampled_from(("h", "i", "")), until=st.sampled_from((None, 1, 600))),
     st.builds(

@@ -360,6 +360,17 @@ class Session(SessionBase):
         """
         return drive(self._core.store, self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
 
+    def merge(self, seq: int, continuation: int, *, separator: str = "", expected_rev: int | None = None) -> Message:
+        """Put the continuation of an answer at its end, and give it as it is now; the request for more goes too.
+
+        `versions` has what it said before, and `redo` makes them two again. Raises SessionConflict where the two are
+        no live answers without calls, or anything but messages of the user stands between them; SessionBusy.
+        """
+        return drive(
+            self._core.store,
+            self._on(lambda i: rewriting.merge(self._core, i, seq, continuation, separator, expected_rev)),
+        )
+
     def versions(self, seq: int) -> Page:
         """What a message said before each of its edits, oldest first."""
         return drive(self._core.store, self._on(lambda i: rewriting.versions(self._core, i, seq)))

@@ -207,6 +207,14 @@ class AsyncSession(SessionBase):
         """See `Session.edit`."""
         return await self._handover.drive(self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
 
+    async def merge(
+        self, seq: int, continuation: int, *, separator: str = "", expected_rev: int | None = None
+    ) -> Message:
+        """See `Session.merge`."""
+        return await self._handover.drive(
+            self._on(lambda i: rewriting.merge(self._core, i, seq, continuation, separator, expected_rev))
+        )
+
     async def versions(self, seq: int) -> Page:
         """See `Session.versions`."""
         return await self._handover.drive(self._on(lambda i: rewriting.versions(self._core, i, seq)))

@@ -11,6 +11,7 @@ from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
+from palaver.testing.merging import Merges
 from palaver.testing.messages import Appends, Batches
 from palaver.testing.naming import Beginnings, Narrowed, NumberedTitles
 from palaver.testing.queue import Queue
@@ -58,6 +59,7 @@ class StoreConformance(
     Copies,
     Erasures,
     Edits,
+    Merges,
     Replacements,
     Titles,
     NumberedTitles,
