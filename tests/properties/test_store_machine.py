@@ -387,6 +387,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert (list(page), page.behind) == (list(found), 0)
         for owner in OWNERS:
             self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, role="user")), owner)
+            self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, tag="work")), owner)
 
     @rule(file=files)
     def search_by_itself(self, file: int) -> None:

@@ -366,6 +366,13 @@ def test_search_shows_what_was_found_and_where(url: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines()[1:] == ["  #1 user: What is 2+2?", '  #2 assistant: calc {"sum":[2,2]}']
     assert main(["search", "what", "--since", "2999-01-01", "--store", url]) == 0
     assert capsys.readouterr() == ("", "nothing found\n")
+    assert main(["tag", "telegram:dm:42", "sums", "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["search", "2", "--tag", "sums", "--store", url]) == 0
+    assert capsys.readouterr().out.count("#") > 1
+    for narrowed in (["--tag", "no"], ["--agent", "no"], ["--account", "no"], ["--agent", "a", "--account", "b"]):
+        assert main(["search", "2", *narrowed, "--store", url]) == 0
+        assert capsys.readouterr() == ("", "nothing found\n")
     assert main(["search", "it*", "4", "-n", "1", "--store", url]) == 2  # one text: quotes keep words together
     assert main(["search", "4", "-n", "1", "--store", url]) == 0
     assert "--limit" in capsys.readouterr().err

@@ -106,6 +106,11 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         helper = session.subagent()
         helper.append(user("look"))
         sessions.create().append(user("else"))
+    assert main(["subagent", "s", "--alias", "x", "--title", "Trains", *store]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["parent_kind"], made["title"], made["hidden"]) == ("subagent", "Trains", True)
+    assert main(["delete", "x", *store]) == 0
+    capsys.readouterr()
     assert main(["ls", "--parent", "s", *store]) == 0
     assert capsys.readouterr().out == ""
     assert main(["ls", "--parent", "s", "--all", *store]) == 0

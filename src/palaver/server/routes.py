@@ -5,6 +5,9 @@ from __future__ import annotations
 from palaver.server import (
     chains,
     compaction,
+    exporting,
+    importing,
+    keeping,
     keys,
     removal,
     retrying,
@@ -31,6 +34,9 @@ ENDPOINTS = (
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,
+    *keeping.ENDPOINTS,
+    *exporting.ENDPOINTS,
+    *importing.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

@@ -100,9 +100,12 @@ class Reads:
             self.sql.script("COMMIT")
 
     # ------------------------------------------------------------------ one session
-    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+    def _found(
+        self, session_id: str, owner: str | None, *, deleted: bool = False
+    ) -> tuple[SessionRow, Head, TurnRow | None]:
         row = self.sql.one("session_by_id", (session_id,))
-        if row is None or row[21] is not None or (owner is not None and row[2] != owner):
+        gone = row is None or (row[21] is not None and not deleted)
+        if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         return self.parse(row)
@@ -383,7 +386,7 @@ class Reads:
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
-                session, head, _ = self._found(query.after, query.owner)
+                session, head, _ = self._found(query.after, query.owner, deleted=query.include_deleted)
                 stored = self.sql.one("head", (session.number,))
                 active, number = stored[2] if stored is not None else head.last_active, session.number
             values: dict[str, Any] = {
@@ -391,7 +394,7 @@ class Reads:
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
                 "archived": query.include_archived or query.archived is True,
-                "hidden": query.include_hidden,
+                "hidden": query.include_hidden or query.hidden is True,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
                 "empty": query.include_empty,
@@ -405,7 +408,7 @@ class Reads:
                 name = _NARROWED[name]
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
-                values |= {"is_archived": query.archived, "parent": query.parent}
+                values |= {"is_archived": query.archived, "is_hidden": query.hidden, "parent": query.parent}
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
