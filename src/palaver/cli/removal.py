@@ -25,6 +25,7 @@ __all__ = [
     "delete_message",
     "edit",
     "erase",
+    "merge",
     "purge",
     "retain",
     "scrub",
