@@ -144,7 +144,7 @@ def _retry(session: Session, output: Output) -> None:
         output.record({"type": "message", "live": True, "session_id": session.id, **records.of_message(asked)})
         return
     output.text(asked.text)
-    output.note(f"{session.id}: #{asked.seq} is to be answered again; `palaver redo` brings the answer before back")
+    output.note(f"{session.id}: #{asked.seq} is to be answered again; `palaver redo` goes back")
 
 
 def _write_id(session: Session, output: Output, remark: str) -> None:
