@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.server import (
+    chains,
     compaction,
     exporting,
     feed,
@@ -15,6 +16,7 @@ from palaver.server import (
     search,
     service,
     sessions,
+    subagents,
     turns,
     upkeep,
 )
@@ -24,6 +26,8 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *subagents.ENDPOINTS,
+    *chains.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,
