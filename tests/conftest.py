@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.servers import keeping
+from tests.servers.fixtures import new_postgres_url, postgres_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["new_postgres_url", "postgres_url"]  # fixtures for every test
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 REQUIRE_SHARED = "PALAVER_REQUIRE_SHARED"
@@ -78,7 +82,8 @@ def _broken_promise(config: pytest.Config, reporter: pytest.TerminalReporter) ->
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that was promised the shared material and yet did not run the tests that read it."""
+    """End the servers; fail a run that was promised the shared material and yet did not run the tests that read it."""
+    keeping.shut_down()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # a worker of xdist has none
     if reporter is not None and session.exitstatus == pytest.ExitCode.OK and _broken_promise(session.config, reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
