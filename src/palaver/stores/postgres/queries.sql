@@ -48,7 +48,7 @@ LEFT JOIN LATERAL (
 WHERE k.owner = $1 AND k.key = $2;
 
 -- name: tail_state
--- What tells whether a tail that was read before still holds: version, newest message, newest turn. $1 to $4 are not used.
+-- What tells whether a tail that was read before still holds: version, newest message, newest turn. $1 to $4 are its span.
 SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
@@ -58,7 +58,7 @@ JOIN palaver.heads h ON h.session = s.number
 LEFT JOIN LATERAL (
     SELECT * FROM palaver.turns t WHERE t.session = s.number ORDER BY t.first_seq DESC LIMIT 1
 ) t ON true
-WHERE s.number = $5;
+WHERE s.number = $5 AND $1::bigint <= $2::bigint AND $3::bigint <= $4::bigint;
 
 -- name: list_all
 -- A page of sessions of all owners, newest activity first.
@@ -781,10 +781,6 @@ UPDATE palaver.sessions SET last_active = $2 WHERE number = $1;
 -- name: drop_indexed
 DELETE FROM palaver.search_index WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
 
--- name: unsettled
--- Whether changes are committed that the feed does not tell of yet.
-SELECT EXISTS (SELECT 1 FROM palaver.changes WHERE position >= (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14));
-
 -- name: put_indexed
 INSERT INTO palaver.search_index (session, seq, words, lexemes)
 VALUES ($1::bigint >> 32, $1::bigint & 4294967295, $2, array_to_tsvector($3::text[]))
@@ -804,3 +800,57 @@ SELECT position FROM palaver.changes ORDER BY position DESC OFFSET $1 LIMIT 1;
 -- name: oldest_step
 -- The change that so many older ones precede.
 SELECT position FROM palaver.changes WHERE position <= $1 ORDER BY position OFFSET $2 LIMIT 1;
+
+-- name: settings
+-- What a transaction that writes is told. A server or user that is set to answer before a commit is on disk is overruled.
+SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '60s', true),
+       CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END;
+
+-- name: lock_shared
+-- Most transactions hold the store's own lock together.
+SELECT pg_advisory_xact_lock_shared($1);
+
+-- name: lock_alone
+-- And some alone.
+SELECT pg_advisory_xact_lock($1);
+
+-- name: lock_each
+-- Locks in the order that they are given in.
+SELECT pg_advisory_xact_lock(l.key) FROM unnest($1::bigint[]) l (key);
+
+-- name: try_lock
+SELECT pg_try_advisory_xact_lock($1);
+
+-- name: clock
+-- Now, in microseconds.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
+-- name: numbers_by_id
+SELECT id, number FROM palaver.sessions WHERE id = ANY($1::text[]);
+
+-- name: bindings
+-- What several keys point at.
+SELECT k.owner, k.key, k.session, k.previous, k.since
+FROM unnest($1::text[], $2::text[]) w (owner, key) JOIN palaver.keys k ON k.owner = w.owner AND k.key = w.key;
+
+-- name: message_seqs
+-- Which of several ids are known, each with its session's number.
+SELECT i.session, i.id, i.seq
+FROM unnest($1::bigint[], $2::text[]) w (session, id)
+JOIN palaver.message_ids i ON i.session = w.session AND i.id = w.id;
+
+-- name: queues
+-- What waits in several sessions.
+SELECT q.session, q.seq FROM palaver.queue q WHERE q.session = ANY($1::bigint[]) ORDER BY q.session, q.seq;
+
+-- name: database_size
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p');
+
+-- name: newest_change
+-- The newest change that is committed, told or not.
+SELECT max(position) FROM palaver.changes;
+
+-- name: is_settled
+-- Whether no transaction under way can come before a position.
+SELECT $1 < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14);

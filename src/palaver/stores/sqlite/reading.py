@@ -46,7 +46,7 @@ class RowStore(Store):
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[RowReads]:
-        """A connection to read by; what it finds damaged is set aside afterwards, the driver's errors are translated."""
+        """A connection to read by; what it finds damaged is set aside afterwards, and errors are translated."""
 
     @abstractmethod
     def _mend(self, mend: Mend) -> Repaired:

@@ -77,6 +77,7 @@ class RowReads(ABC):
     unreadable: tuple[type[Exception], ...]
     after_all_text: bytes | str
     """What is greater than every text."""
+    upkeep_type: type[Upkeep] = Upkeep
     schema: int
     """The schema's version."""
 
@@ -492,7 +493,7 @@ class RowReads(ABC):
     def upkeep(self) -> Generator[Upkeep]:
         """The reads of a sweep, in one snapshot."""
         with self.snapshot():
-            yield Upkeep(self)
+            yield self.upkeep_type(self)
 
     def number_of(self, session_id: str, owner: str | None) -> int:
         """The number of a session, deleted or not. Raises SessionNotFound."""

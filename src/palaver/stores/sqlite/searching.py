@@ -157,15 +157,22 @@ class Index(ABC):
 
     def behind(self) -> int:
         """How many changes are not in it; while it is built anew, about how many messages besides."""
-        state = self.state()
-        if state.words != WORDS_VERSION:
-            state = State(0, 0, 0, WORDS_VERSION)
+        state = self._current()
         [(newest,)] = self._sql.all("highest_change")
         left: int = newest - state.position
-        if state.walked is not None:
-            [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
-            left += max(1, messages)
-        return left
+        return left + self._unwalked(state)
+
+    def _current(self) -> State:
+        """How far it has come; nowhere, where text was cut otherwise."""
+        state = self.state()
+        return state if state.words == WORDS_VERSION else State(0, 0, 0, WORDS_VERSION)
+
+    def _unwalked(self, state: State) -> int:
+        """About how many messages are to be walked."""
+        if state.walked is None:
+            return 0
+        [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
+        return max(1, messages)
 
     def is_lost(self) -> bool:
         """Whether it must be built anew: text is cut otherwise now, or the feed does not reach back so far."""
