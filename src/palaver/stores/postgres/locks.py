@@ -47,7 +47,9 @@ class Plan:
     extra: set[int] = field(default_factory=set)
     alone: bool = False
     numbers: int = 0
-    """How many sessions may be made."""
+    """How many sessions are made."""
+    creating: list[tuple[str, str]] = field(default_factory=list)
+    """Keys for which one is made, if they point at nothing."""
     restarts: int = 0
 
     @classmethod
@@ -71,8 +73,10 @@ class Plan:
                 keys[owner, key] = None
             if alias is not None:
                 aliases[owner, alias] = None
-            if getattr(operation, "new", None) is not None or getattr(operation, "create", None) is not None:
+            if getattr(operation, "new", None) is not None:
                 plan.numbers += 1
+            elif getattr(operation, "create", None) is not None and key is not None:
+                plan.creating.append((owner, key))
         plan.ids, plan.keys, plan.aliases = list(ids), list(keys), list(aliases)
         return plan
 
@@ -82,6 +86,6 @@ class Plan:
         if isinstance(why, Held):
             self.extra.add(why.lock)
         elif isinstance(why, NumbersUsedUp):
-            self.numbers = max(4, 2 * self.numbers)
+            self.numbers = max(1, 2 * self.numbers)
         if isinstance(why, Alone) or self.restarts > MOST_RESTARTS:
             self.alone = True

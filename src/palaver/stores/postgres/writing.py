@@ -104,18 +104,20 @@ class Writer:
         ledger, sql = self._ledger, self._sql
         known = ledger.numbers.rows
         unknown = [each for each in plan.ids if each not in known]
-        wanted = plan.numbers - len(ledger.fresh_numbers)
         bound: list[int] = []
-        if unknown or plan.keys or wanted > 0:
+        pointing: set[tuple[str, str]] = set()
+        if unknown or plan.keys:
             with sql.pipeline():
                 by_id = sql.start("numbers_by_id", (unknown,)) if unknown else None
                 by_key = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
-                new = sql.start("new_numbers", (wanted,)) if wanted > 0 else None
             for session_id, number in by_id.fetchall() if by_id is not None else ():
                 known[session_id] = number
             for row in by_key.fetchall() if by_key is not None else ():
                 bound += [row[2], row[3]]
-            ledger.fresh_numbers += [row[0] for row in new.fetchall()] if new is not None else []
+                pointing.add((row[0], row[1]))
+        # No more than are made: who comes later has the higher number, whichever process makes it.
+        wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
+        ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
         return named | {number for number in bound if number}
 
@@ -166,11 +168,8 @@ class Writer:
                     raise
                 time.sleep(pause)
                 pause = min(1.0, pause * 2)
-        fresh = getattr(self, "_ledger", None)
         self._sql = self._opener.statements(self._connection)
         self._ledger = PostgresLedger(self._sql, self._place)
-        if fresh is not None:
-            self._ledger.fresh_numbers = fresh.fresh_numbers
         return self._connection
 
     def _roll_back(self) -> None:
