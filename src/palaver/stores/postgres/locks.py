@@ -39,16 +39,16 @@ class NumbersUsedUp(Exception):
 class Plan:
     """What a batch names, and what was learnt by trying."""
 
-    ids: list[str] = field(default_factory=list)
-    keys: list[tuple[str, str]] = field(default_factory=list)
-    aliases: list[tuple[str, str]] = field(default_factory=list)
-    message_ids: list[tuple[str, str]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list[str])
+    keys: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    aliases: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    message_ids: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Session id and message id."""
-    extra: set[int] = field(default_factory=set)
+    extra: set[int] = field(default_factory=set[int])
     alone: bool = False
     numbers: int = 0
     """How many sessions are made."""
-    creating: list[tuple[str, str]] = field(default_factory=list)
+    creating: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Keys for which one is made, if they point at nothing."""
     restarts: int = 0
 

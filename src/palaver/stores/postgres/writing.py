@@ -53,6 +53,8 @@ class Writer:
                 plan.learn(why)
             except psycopg.Error as exc:
                 outcome = self._outcome(exc)
+                if not is_unknown(exc) and self._connection is not None:
+                    self._connection.committing = False  # the server answered: it did not commit
                 self._roll_back()
                 tries += 1
                 lost = is_unknown(exc) and outcome == "not_written"
@@ -79,17 +81,17 @@ class Writer:
             return results
         with self._sql.pipeline():
             ledger.flush()
-            connection.unsure = None
+            connection.take_unsure()
             connection.committing = True
             done = connection.execute("COMMIT")
         connection.committing = False
         if done.statusmessage != "COMMIT":
             msg = f"{self._place.name}: the server rolled the transaction back"
             raise StoreUnavailable(msg)
-        if connection.unsure is not None:
-            why = connection.unsure
+        unsure = connection.take_unsure()
+        if unsure is not None:
             self.close()
-            msg = f"{self._place.name}: committed, but perhaps not on the standby: {why}; read the ids to know"
+            msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
             raise StoreUnavailable(msg, outcome="unknown")
         ledger.flushed()
         self._wakes.wake()
@@ -129,7 +131,7 @@ class Writer:
         locks.update(place.lock("alias", *alias) for alias in plan.aliases)
         alone = plan.alone or len(locks) > MOST
         known = ledger.numbers.rows
-        ids = [(known[each], said) for each, said in plan.message_ids if known.get(each) is not None]
+        ids = [(number, said) for each, said in plan.message_ids if (number := known.get(each)) is not None]
         sessions = sorted(numbers)
         with sql.pipeline():
             sql.script("BEGIN")
