@@ -77,6 +77,11 @@ class PostgresStore(RowStore):
         """Moving average of how long a commit takes."""
         return self._committer.average
 
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """Advisory locks of the last transaction: those above 0 are sessions'. For tests and curious people."""
+        return self._writer.locks_held
+
     def _run(self, operations: list[Operation]) -> list[Any]:
         if not self._writable:
             raise StoreUnavailable(f"{self.name}: it was opened with mode=ro: open it without to write")

@@ -68,6 +68,11 @@ class Writer:
         sent = self._connection is not None and self._connection.committing
         return "unknown" if sent and is_unknown(exc) else "not_written"
 
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """The advisory locks that the last transaction had."""
+        return frozenset(self._ledger.held)
+
     # ------------------------------------------------------------------ one transaction
     def _attempt(self, operations: list[Operation], plan: Plan) -> list[Any]:
         connection = self._connected()
@@ -115,13 +120,13 @@ class Writer:
             for session_id, number in by_id.fetchall() if by_id is not None else ():
                 known[session_id] = number
             for row in by_key.fetchall() if by_key is not None else ():
-                bound += [row[2], row[3]]
+                bound.append(row[2])  # the one before is looked at for a while after a reset, and tried for then
                 pointing.add((row[0], row[1]))
         # No more than are made: who comes later has the higher number, whichever process makes it.
         wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
         ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
-        return named | {number for number in bound if number}
+        return named | set(bound)
 
     def _begin(self, plan: Plan, numbers: set[int]) -> None:
         """Begin, wait for the locks, and read what the batch will want to see."""
