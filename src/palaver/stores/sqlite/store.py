@@ -17,7 +17,7 @@ import apsw
 
 from palaver.backups import Backup
 from palaver.clock import utc_now
-from palaver.erasure import Erasure, ScrubReport
+from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import StoreClosed, StoreError, StoreFull, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -438,6 +438,10 @@ class SqliteStore(Store):
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._reading() as r:
             return r.erased(marks)
+
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self._reading() as r:
+            return r.marks(after, limit=limit)
 
     def scrub(self) -> ScrubReport:
         self._require_open()
