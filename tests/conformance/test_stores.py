@@ -70,6 +70,17 @@ class TestJsonlWithoutIndex(StoreConformance):
             assert [hit.seq for hit in store.search(SearchQuery(text="plum"))] == [1]
 
 
+class TestPostgres(StoreConformance):
+    """The PostgreSQL store, whose server judges leases."""
+
+    lease_clock = "store"
+
+    @pytest.fixture
+    def open_store(self, postgres_url: str) -> OpenStore:
+        """One database."""
+        return lambda: open_url(postgres_url)
+
+
 def _is_closed(store: Store) -> bool:
     try:
         store.stats(None)

@@ -1,4 +1,4 @@
-"""A copy that is killed on its way is gone on with, and nothing is there twice; one that follows hears of everything."""
+"""A copy that is killed on its way is gone on with, nothing twice; one that follows hears of everything."""
 
 from __future__ import annotations
 

@@ -20,13 +20,24 @@ from palaver.operations import SetInfo
 from palaver.stores import Store, open_store
 from palaver.testing.material import do
 from palaver.times import to_micros
+from tests.servers.postgres import databases
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-KINDS = ["memory", "sqlite", "jsonl"]
+PAIRS = [
+    ("memory", "jsonl"),
+    ("sqlite", "memory"),
+    ("sqlite", "postgres"),
+    ("jsonl", "sqlite"),
+    ("postgres", "jsonl"),
+    ("postgres", "postgres"),
+]
+"""Each kind is a source and a target: a copy sees of either nothing but the contract."""
 
 
 def opened(kind: str, folder: Path, name: str) -> Store:
-    """A store of a kind."""
+    """An empty store of a kind."""
+    if kind == "postgres":
+        return open_store(databases().new("moving", lambda url: open_store(url).close()))
     urls = {"memory": "memory://", "sqlite": f"sqlite:///{folder}/{name}.db", "jsonl": f"jsonl:///{folder}/{name}"}
     return open_store(urls[kind])
 
@@ -97,18 +108,25 @@ def copied(source: Store, target: Store, *, verify: bool = False) -> CopyReport:
     return Copier(source, target, verify=verify, clock=lambda: AT + timedelta(days=1)).copy()
 
 
-@pytest.fixture(params=KINDS)
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(params=PAIRS, ids="-".join)
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Of which kind the source is, and the target."""
+    found: tuple[str, str] = request.param
+    return found
+
+
+@pytest.fixture
+def source(pair: tuple[str, str], tmp_path: Path) -> Iterator[Store]:
     """A store with everything in it."""
-    with opened(request.param, tmp_path, "source") as store:
+    with opened(pair[0], tmp_path, "source") as store:
         fill(store)
         yield store
 
 
-@pytest.fixture(params=KINDS)
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture
+def target(pair: tuple[str, str], tmp_path: Path) -> Iterator[Store]:
     """An empty store."""
-    with opened(request.param, tmp_path, "target") as store:
+    with opened(pair[1], tmp_path, "target") as store:
         yield store
 
 
@@ -292,7 +310,9 @@ def test_what_differs_is_found(tmp_path: Path) -> None:
         session.append(user("as it was"))
         copied(source, target)
         connection = apsw.Connection(str(tmp_path / "target.db"))
-        connection.execute("UPDATE messages SET body = CAST(replace(CAST(body AS TEXT), 'as it was', 'as it is') AS BLOB)")
+        connection.execute(
+            "UPDATE messages SET body = CAST(replace(CAST(body AS TEXT), 'as it was', 'as it is') AS BLOB)"
+        )
         connection.close()
         assert copied(source, target).copied == 0
         report = copied(source, target, verify=True)

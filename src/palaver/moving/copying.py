@@ -165,7 +165,7 @@ class Copier:
             self._gather(session_id)
 
     def _is_same(self, session_id: str, mine: SessionRecord) -> bool:
-        """Whether nothing has to be written. What changes a message changes the record as well, but for a turn's end."""
+        """Whether nothing has to be written. What changes a message changes the record too, but for a turn's end."""
         theirs = self._source.record(session_id, None)
         if mine.row.end_reason == "erased" and theirs.row.end_reason == "erased":
             return True
@@ -223,7 +223,7 @@ class Copier:
 
     # ------------------------------------------------------------------ one session
     def _gather(self, session_id: str, after: int = 0) -> None:
-        """Read a session, and put it with those of the next commit; of a long one the first chunks are stored at once."""
+        """Read a session, and put it with those of the next commit; a long one's first chunks are stored at once."""
         start = after
         try:
             record = self._source.record(session_id, None)

@@ -196,6 +196,10 @@ SELECT seq FROM sqlite_sequence WHERE name = 'sessions';
 -- name: head
 SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number = ?;
 
+-- name: listed_at
+-- Where a session stands in listings.
+SELECT last_active FROM sessions WHERE number = ?;
+
 -- name: newest_after
 -- The newest message after a known one: what the session's row does not yet know of.
 SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1;

@@ -12,6 +12,7 @@ finds single Chinese characters, which they do not.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -26,10 +27,23 @@ from palaver.rows import ROLE_MASK, ChangeKind, kind_of
 from palaver.search import WORDS_VERSION, SearchQuery, Term, is_searchable, rank, searched_text, words_of
 from palaver.stores import views
 from palaver.stores.searching import Candidate, Found
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.sqlite.statements import Statements as SqliteStatements
+from palaver.stores.statements import Row, Statements
 from palaver.times import EARLIEST, LATEST, to_micros
 
-__all__ = ["Index", "Reindex", "Searched", "State", "Step", "expression", "read_state", "register"]
+__all__ = [
+    "FullText",
+    "Index",
+    "Reindex",
+    "Searched",
+    "State",
+    "Step",
+    "expression",
+    "narrowed",
+    "read_state",
+    "register",
+    "tag",
+]
 
 STEP = 500
 """Messages that are taken in at once: others wait for about 20 ms to commit."""
@@ -109,7 +123,7 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     """
     said = " AND ".join(f'"{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in terms)
     narrowed = [
-        _tag(letter, value)
+        tag(letter, value)
         for letter, value in (("o", query.owner), ("p", query.platform), ("r", query.role))
         if value is not None
     ]
@@ -117,46 +131,24 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     return whole if not narrowed else f"{whole} AND tags : ({' AND '.join(narrowed)})"
 
 
-def _tag(letter: str, value: str) -> str:
+def tag(letter: str, value: str) -> str:
     """A word for a value of any form. Two values may share one: what is found is compared again."""
     return letter + hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
 
 
-class Index:
+class Index(ABC):
     """The index by one connection that reads, inside a snapshot of the caller's."""
 
     def __init__(self, sql: Statements, name: str) -> None:
         self._sql = sql
         self._name = name
-        self._ranks = False
 
     # ------------------------------------------------------------------ asking
+    @abstractmethod
     def candidates(
         self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
     ) -> list[Candidate]:
         """Live matches, from the highest id down."""
-        if not self._ranks:
-            register(self._sql.connection)
-            self._ranks = True
-        if session is not None:
-            low, high = max(low, session << 32), min(high, session << 32 | _LAST)
-        rows = self._sql.all(
-            "search",
-            {
-                "expression": expression(query, terms),
-                "terms": len(terms),
-                "low": low,
-                "high": high,
-                "limit": limit,
-                "owner": query.owner,
-                "platform": query.platform,
-                "role": kind_of(Message(role=query.role)) if query.role is not None else None,
-                "since": to_micros(query.since) if query.since is not None else EARLIEST,
-                "until": to_micros(query.until) if query.until is not None else LATEST + 1,
-                "hidden": query.include_hidden or session is not None,
-            },
-        )
-        return [Candidate(*row) for row in rows]
 
     # ------------------------------------------------------------------ following
     def state(self) -> State:
@@ -165,15 +157,22 @@ class Index:
 
     def behind(self) -> int:
         """How many changes are not in it; while it is built anew, about how many messages besides."""
-        state = self.state()
-        if state.words != WORDS_VERSION:
-            state = State(0, 0, 0, WORDS_VERSION)
+        state = self._current()
         [(newest,)] = self._sql.all("highest_change")
         left: int = newest - state.position
-        if state.walked is not None:
-            [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
-            left += max(1, messages)
-        return left
+        return left + self._unwalked(state)
+
+    def _current(self) -> State:
+        """How far it has come; nowhere, where text was cut otherwise."""
+        state = self.state()
+        return state if state.words == WORDS_VERSION else State(0, 0, 0, WORDS_VERSION)
+
+    def _unwalked(self, state: State) -> int:
+        """About how many messages are to be walked."""
+        if state.walked is None:
+            return 0
+        [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
+        return max(1, messages)
 
     def is_lost(self) -> bool:
         """Whether it must be built anew: text is cut otherwise now, or the feed does not reach back so far."""
@@ -215,6 +214,43 @@ class Index:
         after = msgspec.structs.replace(state, position=position, part=part)
         cost = max(1, len(batch.put) + looked // 8)
         return Step(at=at, before=state, after=after, put=tuple(batch.put), drop=tuple(batch.drop), cost=cost)
+
+
+class FullText(Index):
+    """The index as SQLite's FTS5 keeps it."""
+
+    def __init__(self, sql: SqliteStatements, name: str) -> None:
+        super().__init__(sql, name)
+        self._connection = sql.connection
+        self._ranks = False
+
+    def candidates(
+        self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
+    ) -> list[Candidate]:
+        """Live matches, from the highest id down."""
+        if not self._ranks:
+            register(self._connection)
+            self._ranks = True
+        asked = narrowed(query, session, low, high)
+        values = {**asked, "expression": expression(query, terms), "terms": len(terms), "limit": limit}
+        rows = self._sql.all("search", values)
+        return [Candidate(*row) for row in rows]
+
+
+def narrowed(query: SearchQuery, session: int | None, low: int, high: int) -> dict[str, Any]:
+    """What candidates are compared with, besides their words."""
+    if session is not None:
+        low, high = max(low, session << 32), min(high, session << 32 | _LAST)
+    return {
+        "low": low,
+        "high": high,
+        "owner": query.owner,
+        "platform": query.platform,
+        "role": kind_of(Message(role=query.role)) if query.role is not None else None,
+        "since": to_micros(query.since) if query.since is not None else EARLIEST,
+        "until": to_micros(query.until) if query.until is not None else LATEST + 1,
+        "hidden": query.include_hidden or session is not None,
+    }
 
 
 class Keeper(Protocol):
@@ -293,12 +329,12 @@ class _Batch:
             row = self._sql.one("session_scope", (number,))
             owner, origin = row if row is not None else ("", None)
             platform = views.platform(origin)
-            tags = _tag("o", owner) if platform is None else f"{_tag('o', owner)} {_tag('p', platform)}"
+            tags = tag("o", owner) if platform is None else f"{tag('o', owner)} {tag('p', platform)}"
             self._tags[number] = tags
         return tags
 
 
-_ROLES = {kind_of(Message(role=role)): _tag("r", role) for role in ("system", "developer", "user", "assistant", "tool")}
+_ROLES = {kind_of(Message(role=role)): tag("r", role) for role in ("system", "developer", "user", "assistant", "tool")}
 
 
 def _text(kind: int, body: bytes) -> str:

@@ -1,0 +1,287 @@
+-- Times are microseconds since 1970. `palaver.` stands for the store's own schema. Text is compared by its bytes (COLLATE
+-- "C"), as in every other store. What grows with messages begins with the session's number, so that it can be distributed.
+CREATE SEQUENCE palaver.session_numbers;
+
+-- One row per session; `last_active` is for listings, and behind by up to a second: `heads` has the true one.
+CREATE TABLE palaver.sessions (
+    number bigint PRIMARY KEY,  -- never reused
+    id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    last_active bigint NOT NULL,
+    rev bigint NOT NULL,
+    explicit boolean NOT NULL,
+    parent text COLLATE "C",
+    parent_kind text COLLATE "C",
+    reset_reason text COLLATE "C",
+    notice text COLLATE "C",
+    origin text COLLATE "C",
+    title text COLLATE "C",
+    preview text COLLATE "C",
+    metadata text COLLATE "C",
+    tags text COLLATE "C",
+    holds text COLLATE "C",
+    archived boolean NOT NULL,
+    pinned boolean NOT NULL,
+    hidden boolean NOT NULL,
+    ended_at bigint,
+    end_reason text COLLATE "C",
+    deleted_at bigint,
+    leading_seq bigint NOT NULL,
+    cut_count bigint NOT NULL,
+    compaction bigint NOT NULL,
+    stored_at bigint NOT NULL,  -- when this store got it, or got it back
+    guarded_until bigint NOT NULL,  -- until then, what comes is held against what was erased; 0: never
+    title_source text COLLATE "C",
+    settings text COLLATE "C",  -- JSON of the model and where it is
+    title_key text COLLATE "C",  -- the title as it is looked for: folded; null for a deleted session
+    platform text COLLATE "C",  -- this and the next two: of the origin
+    agent text COLLATE "C",
+    account text COLLATE "C",
+    labels text[] COLLATE "C"  -- the tags
+);
+CREATE UNIQUE INDEX sessions_id ON palaver.sessions (id);
+CREATE INDEX sessions_active ON palaver.sessions (last_active DESC, number DESC);
+CREATE INDEX sessions_owner ON palaver.sessions (owner, last_active DESC, number DESC);
+CREATE INDEX sessions_of_owner ON palaver.sessions (owner, number);
+-- Titles are unique per owner; operations see to it, as two sessions may exchange theirs in one commit.
+CREATE INDEX sessions_title ON palaver.sessions (owner, title) WHERE title IS NOT NULL;
+CREATE INDEX sessions_title_key ON palaver.sessions (owner, title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_any_title ON palaver.sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_owner_id ON palaver.sessions (owner, id) WHERE deleted_at IS NULL;
+
+-- What every append moves; no index but the key, and room beside each row, so that an update stays on its page.
+CREATE TABLE palaver.heads (
+    session bigint PRIMARY KEY,
+    last_seq bigint NOT NULL,
+    message_count bigint NOT NULL,
+    last_active bigint NOT NULL,
+    user_seq bigint NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE TABLE palaver.messages (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    kind integer NOT NULL,
+    back bigint NOT NULL,
+    turn bigint NOT NULL,
+    at bigint NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+
+-- Only ids that callers gave: they are idempotency keys.
+CREATE TABLE palaver.message_ids (
+    session bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+-- Binary content, once for all messages that refer to it; gone with the last of them.
+CREATE TABLE palaver.media (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address text COLLATE "C" NOT NULL UNIQUE,  -- sha256 in hex, "-", number of bytes
+    data bytea NOT NULL
+);
+CREATE TABLE palaver.media_refs (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    address text COLLATE "C" NOT NULL,
+    PRIMARY KEY (session, seq, address)
+);
+CREATE INDEX media_refs_address ON palaver.media_refs (address);
+
+-- Earlier content of edited messages.
+CREATE TABLE palaver.versions (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    version bigint NOT NULL,
+    edited_at bigint NOT NULL,
+    kind integer NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (session, seq, version)
+);
+
+CREATE TABLE palaver.keys (
+    owner text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    session bigint NOT NULL,
+    previous bigint NOT NULL,
+    since bigint NOT NULL,
+    PRIMARY KEY (owner, key)
+);
+CREATE INDEX keys_session ON palaver.keys (session, since);
+
+CREATE TABLE palaver.aliases (
+    owner text COLLATE "C" NOT NULL,
+    alias text COLLATE "C" NOT NULL,
+    session bigint NOT NULL,
+    PRIMARY KEY (owner, alias)
+);
+CREATE INDEX aliases_session ON palaver.aliases (session);
+
+CREATE TABLE palaver.turns (
+    session bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    token text COLLATE "C" NOT NULL,
+    holder text COLLATE "C",
+    expires_at bigint NOT NULL,
+    began_at bigint NOT NULL,
+    ended_at bigint,
+    end_seq bigint NOT NULL,
+    anchor bigint NOT NULL,
+    reason text COLLATE "C",
+    session_is_new boolean NOT NULL,
+    first_contact boolean NOT NULL,
+    taken text COLLATE "C",  -- JSON array of positions that had waited
+    notice text COLLATE "C",
+    message_seq bigint NOT NULL,
+    steps_from bigint NOT NULL,
+    budget text COLLATE "C",
+    calibration text COLLATE "C",  -- JSON
+    usage text COLLATE "C",  -- JSON, reported when it ended
+    PRIMARY KEY (session, first_seq)
+) WITH (fillfactor = 80);
+CREATE INDEX turns_running ON palaver.turns (began_at) WHERE state = 'running';
+
+-- Messages that came while a turn ran.
+CREATE TABLE palaver.queue (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+
+CREATE TABLE palaver.cuts (
+    session bigint NOT NULL,
+    id bigint NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    rev bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    lifted bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+CREATE TABLE palaver.compactions (
+    session bigint NOT NULL,
+    id bigint NOT NULL,
+    summary text COLLATE "C" NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    previous bigint NOT NULL,
+    stale bigint NOT NULL,  -- id of the cut that changed what it covers; below 0: see rows.py; 0: it holds
+    created_at bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+CREATE TABLE palaver.usage (
+    session bigint NOT NULL,
+    day bigint NOT NULL,  -- days since 1970
+    model text COLLATE "C" NOT NULL,
+    calls bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    cost bigint NOT NULL,  -- billionths of a US dollar
+    updated_at bigint NOT NULL,
+    priced bigint NOT NULL,  -- how many of the calls have a cost that is known
+    cost_source text COLLATE "C",  -- of the newest of these
+    PRIMARY KEY (session, day, model)
+);
+CREATE INDEX usage_day ON palaver.usage (day);
+
+-- Sessions that were imported, and how far they had come then.
+CREATE TABLE palaver.imports (
+    session bigint PRIMARY KEY,
+    last_seq bigint NOT NULL,
+    rev bigint NOT NULL,
+    settled boolean NOT NULL
+);
+
+-- What is to be done about a session before it is reset for good: one row per session that ever had such a to-do.
+CREATE TABLE palaver.todos (
+    session bigint PRIMARY KEY,
+    reason text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    made_at bigint NOT NULL,
+    after_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    failures bigint NOT NULL,
+    error text COLLATE "C",
+    token text COLLATE "C" NOT NULL,
+    holder text COLLATE "C",
+    until bigint NOT NULL  -- claimed: when the claim ends; waiting: when it is due
+);
+CREATE INDEX todos_state ON palaver.todos (state, made_at, session) WHERE state <> 'done';
+
+-- The journal behind the change feed: no content. A position is the transaction's id << 14 and a count within it, so that
+-- what is below the oldest transaction under way is complete and in order; see feed.py.
+CREATE TABLE palaver.changes (
+    session bigint NOT NULL,
+    position bigint NOT NULL,
+    rev bigint NOT NULL,
+    kind integer NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    PRIMARY KEY (session, position)
+);
+CREATE INDEX changes_position ON palaver.changes (position);
+
+-- The search index; see searching.py. `words` are those of a message, in order; `lexemes` the same, each once, with what
+-- it is narrowed by.
+CREATE TABLE palaver.search_index (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    words text COLLATE "C" NOT NULL,
+    lexemes tsvector NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+CREATE INDEX search_index_lexemes ON palaver.search_index USING gin (lexemes);
+-- How far it has come: one row.
+CREATE TABLE palaver.search_state (
+    position bigint NOT NULL,  -- of the last change that is in it
+    part bigint NOT NULL,  -- of the change after that, the last seq that is in it
+    walked bigint,  -- while it is built anew from `messages`: the last one (session << 32 | seq) that is in it
+    words bigint NOT NULL  -- by which version text was cut into words
+);
+INSERT INTO palaver.search_state VALUES (0, 0, NULL, 1);
+
+-- Records that could not be decoded, as they were found.
+CREATE TABLE palaver.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    location text COLLATE "C" NOT NULL UNIQUE,
+    found_at bigint NOT NULL,
+    body bytea NOT NULL
+);
+
+-- Backups that were made of this store.
+CREATE TABLE palaver.backups (
+    path text COLLATE "C" PRIMARY KEY,
+    made_at bigint NOT NULL,
+    position bigint NOT NULL,  -- of the last change that is in it
+    sessions bigint NOT NULL,
+    messages bigint NOT NULL,
+    size bigint NOT NULL,
+    content_digest text COLLATE "C" NOT NULL,
+    file_digest text COLLATE "C" NOT NULL
+);
+-- Erasures, and keyed marks of what was erased; see palaver.erasure. The key is in `meta`.
+CREATE TABLE palaver.erasures (
+    id text COLLATE "C" PRIMARY KEY,
+    began_at bigint NOT NULL,
+    target text COLLATE "C",  -- JSON; NULL once everything is gone
+    scope text COLLATE "C",
+    ended_at bigint,
+    scrubbed_at bigint,
+    counts text COLLATE "C" NOT NULL  -- JSON
+);
+CREATE TABLE palaver.erased (mark bytea PRIMARY KEY, at bigint NOT NULL);
+
+CREATE TABLE palaver.meta (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL);
+INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0');
