@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(params=["sqlite", "jsonl"])
+@pytest.fixture(params=["sqlite", "jsonl", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """What to open: the same store each time."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
     return str(tmp_path / "chat.db") if request.param == "sqlite" else f"jsonl:///{tmp_path}/lines"
 
 
