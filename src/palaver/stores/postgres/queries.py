@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-__all__ = ["Statement", "migrations", "queries", "require_schema"]
+__all__ = ["Statement", "backup_statements", "migrations", "queries", "require_schema"]
 
 _PACKAGE = "palaver.stores.postgres"
 _MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
@@ -44,7 +44,17 @@ def require_schema(schema: str) -> str:
 @cache
 def queries(schema: str = "palaver") -> dict[str, Statement]:
     """Every statement by its name, without comments and the final semicolon, for a store in this schema."""
-    text = "\n".join((files(_PACKAGE) / name).read_text("utf-8") for name in ("queries.sql", "doctor.sql"))
+    return _read(schema, "queries.sql", "doctor.sql")
+
+
+@cache
+def backup_statements(schema: str = "palaver") -> dict[str, Statement]:
+    """The same of `backup.sql`, whose `write_` statements are SQLite's."""
+    return _read(schema, "backup.sql")
+
+
+def _read(schema: str, *names: str) -> dict[str, Statement]:
+    text = "\n".join((files(_PACKAGE) / name).read_text("utf-8") for name in names)
     pieces = _MARK.split(text)[1:]
     found: dict[str, Statement] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
@@ -53,9 +63,9 @@ def queries(schema: str = "palaver") -> dict[str, Statement]:
             raise ValueError(msg)
         lines = [line.partition("--")[0].rstrip() for line in body.splitlines()]
         sql = "\n".join(line for line in lines if line).strip().removesuffix(";")
-        names = tuple(dict.fromkeys(_NAMED.findall(sql)))
-        sql = _NAMED.sub(lambda match, names=names: f"${names.index(match[1]) + 1}", sql)  # type: ignore[misc]
-        found[name] = Statement(_placed(sql, schema), names or None)
+        given = tuple(dict.fromkeys(_NAMED.findall(sql)))
+        sql = _NAMED.sub(lambda match, given=given: f"${given.index(match[1]) + 1}", sql)  # type: ignore[misc]
+        found[name] = Statement(_placed(sql, schema), given or None)
     return found
 
 

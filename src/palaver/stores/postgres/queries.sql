@@ -776,7 +776,9 @@ SELECT last_active FROM palaver.sessions WHERE number = $1;
 
 -- name: newest_after
 -- The newest message after a known one: more than the head tells where that is damaged.
-SELECT session << 32 | seq, back, at FROM palaver.messages WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295) ORDER BY seq DESC LIMIT 1;
+SELECT session << 32 | seq, back, at FROM palaver.messages
+WHERE session = $1::bigint >> 32 AND seq > ($1::bigint & 4294967295) AND seq <= ($2::bigint & 4294967295)
+ORDER BY seq DESC LIMIT 1;
 
 -- name: put_active
 UPDATE palaver.sessions SET last_active = $2 WHERE number = $1;
@@ -857,3 +859,22 @@ SELECT max(position) FROM palaver.changes;
 -- name: is_settled
 -- Whether no transaction under way can come before a position.
 SELECT $1 < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14);
+
+-- name: tables
+SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname;
+
+-- name: newest_transaction
+-- The id that the next transaction will have.
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text;
+
+-- name: older_transactions
+-- Whether anybody may still see rows that were removed before that: another transaction, a prepared one, a replica.
+SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
+        AND a.datname = current_database() AND age(a.backend_xmin) > age(($1::text::bigint % 4294967296)::text::xid))
+    OR EXISTS (SELECT 1 FROM pg_prepared_xacts p WHERE p.database = current_database())
+    OR EXISTS (SELECT 1 FROM pg_replication_slots r
+        WHERE age(r.xmin) > age(($1::text::bigint % 4294967296)::text::xid));
+
+-- name: notify
+SELECT pg_notify($1, $2);

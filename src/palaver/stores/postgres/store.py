@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,15 +19,19 @@ from palaver.findings import Progress, Repaired
 from palaver.operations import Operation
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
+from palaver.stores.postgres import backup
 from palaver.stores.postgres.connection import Opener, Place
 from palaver.stores.postgres.errors import translate
+from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.reads import PostgresReads
+from palaver.stores.postgres.scrubbing import scrub
 from palaver.stores.postgres.writing import Writer
+from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines
 from palaver.stores.sqlite.tails import TailCache
-from palaver.stores.waking import Wakes
+from palaver.times import to_micros
 
 __all__ = ["PostgresStore"]
 
@@ -50,13 +55,13 @@ class PostgresStore(RowStore):
         self._opener.prepare()
         self._writable = not self._place.read_only
         self._closed = False
-        self._writer = Writer(self._opener)
+        self.wakes = ListeningWakes(self._opener)
+        self._writer = Writer(self._opener, self.wakes)
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
         self._tails = TailCache()
         self._lines: Lines = {}
-        self.wakes = Wakes()
 
     # ------------------------------------------------------------------ writing
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
@@ -75,9 +80,7 @@ class PostgresStore(RowStore):
     def _run(self, operations: list[Operation]) -> list[Any]:
         if not self._writable:
             raise StoreUnavailable(f"{self.name}: it was opened with mode=ro: open it without to write")
-        results = self._isolated(operations)
-        self.wakes.wake()
-        return results
+        return self._isolated(operations)
 
     def _isolated(self, operations: list[Operation]) -> list[Any]:
         """Commit; a value that the database cannot take is found when it is flushed, and harms its operation alone."""
@@ -142,14 +145,44 @@ class PostgresStore(RowStore):
         sound: bool = True,
         progress: Progress | None = None,
     ) -> Backup:
-        raise StoreUnavailable(f"{self.name}: not yet")
+        """`path` has to be given: a store on a server has no place of its own for files."""
+        self._require_open()
+        if path is None:
+            msg = f"{self.name} is on a server: name the file that the backup goes to"
+            raise StoreUnavailable(msg)
+        connection = self._opener.connect()
+        sql = self._opener.statements(connection)
+        reads = PostgresReads(sql, self._place, TailCache(), {})
+        try:
+            with reads.snapshot():
+                made = backup.make(sql, connection, self._place.schema, path, now, sound=sound, progress=progress)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
+        if self._writable:
+            dropped = to_drop(self.backups(), made, keep)
+            record = RecordBackup(at=to_micros(now), backup=made, dropped=dropped)
+            [answer] = self._committer.commit([record], alone=True)
+            if isinstance(answer, Exception):
+                raise answer
+        return made
 
     def backups(self) -> list[Backup]:
-        return []
+        with self._reading() as r:
+            rows = r.sql.all("backups")
+        return [each for each in map(backup_of, rows) if Path(each.path).exists()]
 
     # ------------------------------------------------------------------ erasing
     def scrub(self) -> ScrubReport:
-        raise StoreUnavailable(f"{self.name}: not yet")
+        self._require_open()
+        connection = self._opener.connect()
+        try:
+            return scrub(self._opener.statements(connection), self._place.schema)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
 
     # ------------------------------------------------------------------ life
     @property
@@ -162,5 +195,6 @@ class PostgresStore(RowStore):
         self._committer.close()
         self._closed = True
         self.wakes.wake()
+        self.wakes.close()
         self._writer.close()
         self._opener.close()

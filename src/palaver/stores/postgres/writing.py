@@ -14,6 +14,7 @@ from palaver.operations import Operation
 from palaver.stores.postgres.connection import Opener, PalaverConnection
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
+from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
 from palaver.stores.postgres.statements import Statements
 
@@ -28,8 +29,9 @@ _RECONNECT_SECONDS = 10.0
 class Writer:
     """Runs batches. Used by one thread at a time: the one that has the commit right."""
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, wakes: ListeningWakes) -> None:
         self._opener = opener
+        self._wakes = wakes
         self._place = opener.place
         self._connection: PalaverConnection | None = None
         self._sql: Statements
@@ -90,6 +92,11 @@ class Writer:
             msg = f"{self._place.name}: committed, but perhaps not on the standby: {why}; read the ids to know"
             raise StoreUnavailable(msg, outcome="unknown")
         ledger.flushed()
+        self._wakes.wake()
+        try:
+            self._wakes.tell(self._sql)
+        except psycopg.Error:  # the commit is done; others find it by looking, and the next commit connects anew
+            self.close()
         return results
 
     def _look_up(self, plan: Plan) -> set[int]:

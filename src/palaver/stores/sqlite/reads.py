@@ -274,7 +274,7 @@ class RowReads(ABC):
             session, head, _ = self._found(session_id, owner)
             high = head.last_seq if before is None else min(before - 1, head.last_seq)
             dead = merged(self.cuts_of(session)) if live else []
-            ranges = live_ranges(dead, after + 1, high)
+            ranges = live_ranges(dead, max(after, 0) + 1, high)
             base = session.number << 32
             number = session.number
             rows: list[StoredRow] = []
