@@ -46,25 +46,25 @@ def end_all(server: Server) -> int:
 
 def test_connections_ended_in_the_middle_of_batches(server: Server, url: str) -> None:
     """`pg_terminate_backend`, again and again: who writes notices, or is answered all the same."""
-    load = Load(url)
-    for _ in range(15):
-        load.goes_on(30)
-        assert end_all(server) > 0
-    load.goes_on()
-    load.end()
+    with Load(url) as load:
+        for _ in range(15):
+            load.goes_on(30)
+            assert end_all(server) > 0
+        load.goes_on()
+        load.end()
 
 
 def test_the_server_restarts_under_load(server: Server, url: str) -> None:
     """Stopped by its administrator, and killed: writers are back within seconds, and by themselves."""
-    load = Load(url)
-    for end in (server.stop, server.kill):
-        load.goes_on()
-        end()
-        server.start()
-        back = time.monotonic()
-        load.goes_on()
-        assert load.gap_after(back) < ENOUGH
-    load.end()
+    with Load(url) as load:
+        for end in (server.stop, server.kill):
+            load.goes_on()
+            end()
+            server.start()
+            back = time.monotonic()
+            load.goes_on()
+            assert load.gap_after(back) < ENOUGH
+        load.end()
 
 
 def test_a_network_that_drops_and_stalls(server: Server, url: str) -> None:
@@ -72,22 +72,22 @@ def test_a_network_that_drops_and_stalls(server: Server, url: str) -> None:
     proxy = Proxy(server.port)
     try:
         through = url.replace(f":{server.port}/", f":{proxy.port}/")
-        load = Load(through)
-        for _ in range(5):
+        with Load(through) as load:
+            for _ in range(5):
+                load.goes_on(20)
+                proxy.drop()
             load.goes_on(20)
+            proxy.flows.clear()
+            before = len(load.moments)
+            time.sleep(0.3)  # nothing to wait for: that nothing is acknowledged is what is looked at
+            assert len(load.moments) <= before + 1
+            proxy.flows.set()
+            load.goes_on(20)
+            proxy.flows.clear()
             proxy.drop()
-        load.goes_on(20)
-        proxy.flows.clear()
-        before = len(load.moments)
-        time.sleep(0.3)  # nothing to wait for: that nothing is acknowledged is what is looked at
-        assert len(load.moments) <= before + 1
-        proxy.flows.set()
-        load.goes_on(20)
-        proxy.flows.clear()
-        proxy.drop()
-        proxy.flows.set()
-        load.goes_on(20)
-        load.end(url)
+            proxy.flows.set()
+            load.goes_on(20)
+            load.end(url)
     finally:
         proxy.close()
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
+import pytest
+
 import palaver
 from palaver import SessionConflict, user
 from tests.faults import kit
+from tests.postgres.load import Load
+from tests.servers.bouncer import Bouncer
+from tests.servers.postgres import QUICK, Server
 
 WRITERS = 200
 
@@ -67,3 +72,22 @@ def test_eight_processes(postgres_url: str) -> None:
             assert kit.texts(sessions, f"own:{name}") == expected
             assert [text for text in shared if text.startswith(f"{name}.")] == expected
         assert sessions.check() == []
+
+
+@pytest.mark.pgbouncer
+def test_behind_a_pooler_that_gives_any_connection() -> None:
+    """PgBouncer in its transaction mode, with four connections for all that four managers do: as without it."""
+    server = Server(settings=QUICK).make().start()
+    bouncer = Bouncer(server)
+    through = server.url(port=bouncer.port, pooled="1", listen="")
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Load(through, writers=3, name=f"m{number}")) for number in range(4)]
+        for load in loads:
+            load.goes_on(60)
+        waiting = stack.enter_context(palaver.open(through))
+        assert waiting.search("m0") is not None
+        for load in loads:
+            load.end()
+            assert load.errors == []
+    bouncer.stop()
+    server.stop()

@@ -878,3 +878,9 @@ SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
 
 -- name: notify
 SELECT pg_notify($1, $2);
+
+-- name: confirm
+-- Makes a transaction that wrote nothing wait for the standby as well, where commits do. A commit whose waiting was
+-- broken off is seen by everybody, and no standby need have it.
+SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
+            THEN pg_logical_emit_message(true, 'palaver', '') END;

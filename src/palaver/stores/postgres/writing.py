@@ -74,11 +74,12 @@ class Writer:
         numbers = self._look_up(plan)
         self._begin(plan, numbers)
         results = ledger.run(operations)
-        if not ledger.changed:
-            self._sql.script("ROLLBACK")
-            return results
+        changed = ledger.changed
         with self._sql.pipeline():
-            ledger.flush()
+            if changed:
+                ledger.flush()
+            else:  # it may be told of what another commit wrote that no standby has yet: this waits for both
+                self._sql.run("confirm")
             connection.unsure = None
             connection.committing = True
             done = connection.execute("COMMIT")
@@ -91,6 +92,8 @@ class Writer:
             self.close()
             msg = f"{self._place.name}: committed, but perhaps not on the standby: {why}; read the ids to know"
             raise StoreUnavailable(msg, outcome="unknown")
+        if not changed:
+            return results
         ledger.flushed()
         self._wakes.wake()
         try:
