@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.servers import keeping
+from tests.servers.bouncer import program
 from tests.servers.fixtures import new_postgres_url, postgres_url
 
 if TYPE_CHECKING:
@@ -51,11 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[shared_required] = os.environ.get(REQUIRE_SHARED, "0") not in ("", "0")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `shared` every test that asks for the shared directory."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as `shared` every test that asks for that directory; leave out what needs a program that is missing."""
     for item in items:
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.shared)
+    left_out = [item for item in items if item.get_closest_marker("pgbouncer") is not None and program() is None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -95,6 +100,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     properties = [each for report in reports for each in getattr(report, "user_properties", ())]
     for figure in sorted(str(value) for name, value in properties if name == "figure"):
         terminalreporter.write_line(figure)  # printing would not get out of a worker of xdist
+    if program() is None:
+        terminalreporter.write_line("pgbouncer: not installed; its tests were left out", yellow=True)
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

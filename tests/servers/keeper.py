@@ -1,6 +1,6 @@
 """A process that runs servers for the tests, and ends them and removes their files when whoever asked is gone.
 
-Not imported: started as a script by `keeping.py`, which talks to it through its standard input, a line of JSON each way.
+Not imported: started as a script by `keeping.py`, which talks to it through pipes, a line of JSON each way.
 However the tests end (also by kill -9), that pipe is closed then. Should this process be killed itself, the kernel ends
 the servers where it can (Linux); their files are then left to the next run's sweep.
 """

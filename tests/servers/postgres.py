@@ -181,6 +181,23 @@ class Server:
         asked = "&".join(f"{name}={value}" for name, value in parameters.items())
         return f"postgresql://postgres:{self.password}@127.0.0.1:{port or self.port}/{database}{asked and '?' + asked}"
 
+    def standby(self, name: str) -> Server:
+        """A server that follows this one, and is called so in `synchronous_standby_names`; not started yet."""
+        other = Server(self.version, self.settings[len(COMMON) :], password=self.password)
+        source = f"host=127.0.0.1 port={self.port} user=postgres password={self.password} application_name={name}"
+        copying = ("-X", "stream", "-c", "fast", "--no-sync")
+        self.run("pg_basebackup", "-d", source, "-D", other.data, "-R", *copying)
+        return other
+
+    def promote(self) -> None:
+        """Make a standby a primary."""
+        self.run("pg_ctl", "-D", self.data, "promote", "-w")
+
+    def query(self, text: str) -> list[tuple[object, ...]]:
+        """What a query gives, asked as an administrator."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            return connection.execute(text).fetchall()  # type: ignore[arg-type, call-overload, unused-ignore]
+
     def stop(self) -> None:
         """End it as an administrator does: sessions are cut off, everything is written."""
         self.process.stop(signal.SIGINT)

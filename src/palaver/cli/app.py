@@ -12,6 +12,7 @@ from palaver import __version__
 from palaver.cli import (
     changes,
     compaction,
+    copying,
     feed,
     keeping,
     listing,
@@ -364,6 +365,7 @@ changes.add_to(app)
 removing.add_to(app)
 compaction.add_to(app)
 transfer.add_to(app)
+copying.add_to(app)
 keeping.add_to(app)
 feed.add_to(app)
 upkeep.add_to(app)

@@ -144,6 +144,10 @@ class PostgresLedger(SqliteLedger):
         self._require_alone()
         super().add_erased(marked, at)
 
+    def put_erased(self, keyed: bytes, at: int) -> None:
+        self._require_alone()
+        super().put_erased(keyed, at)
+
     def add_media(self, number: int, seq: int, address: str, data: bytes | None) -> None:
         self.hold(self._place.lock("media", address))
         super().add_media(number, seq, address, data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from palaver.operations import Operation
+from palaver.operations import Import, Operation, Settle
 
 __all__ = ["Alone", "Held", "NumbersUsedUp", "Plan"]
 
@@ -50,6 +50,8 @@ class Plan:
     """How many sessions are made."""
     creating: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Keys for which one is made, if they point at nothing."""
+    importing: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids that one is made for, if there is none with them."""
     restarts: int = 0
 
     @classmethod
@@ -73,7 +75,13 @@ class Plan:
                 keys[owner, key] = None
             if alias is not None:
                 aliases[owner, alias] = None
-            if getattr(operation, "new", None) is not None:
+            if isinstance(operation, (Import, Settle)):
+                row = operation.row if isinstance(operation, Import) else operation.record.row
+                ids[row.id] = None
+                plan.importing[row.id] = None
+                if isinstance(operation, Settle):
+                    keys.update(((row.owner, each.key), None) for each in operation.record.keys)
+            elif getattr(operation, "new", None) is not None:
                 plan.numbers += 1
             elif getattr(operation, "create", None) is not None and key is not None:
                 plan.creating.append((owner, key))

@@ -739,6 +739,9 @@ SELECT at FROM palaver.erased WHERE mark = $1;
 -- name: every_erased
 SELECT mark, at FROM palaver.erased;
 
+-- name: erased_after
+SELECT mark, at FROM palaver.erased WHERE mark > $1 ORDER BY mark LIMIT $2;
+
 -- name: put_erased
 INSERT INTO palaver.erased (mark, at) VALUES ($1, $2) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;
 
@@ -875,3 +878,9 @@ SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
 
 -- name: notify
 SELECT pg_notify($1, $2);
+
+-- name: confirm
+-- Makes a transaction that wrote nothing wait for the standby as well, where commits do. A commit whose waiting was
+-- broken off is seen by everybody, and no standby need have it.
+SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
+            THEN pg_logical_emit_message(true, 'palaver', '') END;

@@ -81,11 +81,12 @@ class Writer:
         numbers = self._look_up(plan)
         self._begin(plan, numbers)
         results = ledger.run(operations)
-        if not ledger.changed:
-            self._sql.script("ROLLBACK")
-            return results
+        changed = ledger.changed
         with self._sql.pipeline():
-            ledger.flush()
+            if changed:
+                ledger.flush()
+            else:  # it may be told of what another commit wrote that no standby has yet: this waits for both
+                self._sql.run("confirm")
             connection.take_unsure()
             connection.committing = True
             done = connection.execute("COMMIT")
@@ -98,6 +99,8 @@ class Writer:
             self.close()
             msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
             raise StoreUnavailable(msg, outcome="unknown")
+        if not changed:
+            return results
         ledger.flushed()
         self._wakes.wake()
         try:
@@ -124,6 +127,7 @@ class Writer:
                 pointing.add((row[0], row[1]))
         # No more than are made: who comes later has the higher number, whichever process makes it.
         wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
+        wanted += len([each for each in plan.importing if each not in known])
         ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
         return named | set(bound)

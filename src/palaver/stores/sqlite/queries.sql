@@ -724,6 +724,9 @@ SELECT at FROM erased WHERE mark = ?;
 -- name: every_erased
 SELECT mark, at FROM erased;
 
+-- name: erased_after
+SELECT mark, at FROM erased WHERE mark > ? ORDER BY mark LIMIT ?;
+
 -- name: put_erased
 INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from palaver.clock import utc_now
-from palaver.erasure import Erasure
+from palaver.erasure import Erasure, Marks
 from palaver.errors import StoreError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -147,6 +147,10 @@ class RowStore(Store):
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._reading() as r:
             return r.erased(marks)
+
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self._reading() as r:
+            return r.marks(after, limit=limit)
 
     # ------------------------------------------------------------------ searching
     def search(self, query: SearchQuery) -> SearchPage:

@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from palaver import codec, media
-from palaver.erasure import Erasure, keyed
+from palaver.erasure import Erasure, Marks, keyed
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
@@ -387,6 +387,13 @@ class RowReads(ABC):
             secret = bytes.fromhex(found[0])
             rows = ((each, self.sql.one("erased", (keyed(secret, each),))) for each in marks)
             return {each: row[0] for each, row in rows if row is not None}
+
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self.snapshot():
+            found = self.sql.one("meta", ("erasure_secret",))
+            if found is None:
+                return Marks()
+            return Marks(bytes.fromhex(found[0]), tuple(self.sql.all("erased_after", (after, limit))))
 
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
