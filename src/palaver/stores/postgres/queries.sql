@@ -124,6 +124,7 @@ WHERE (s.last_active, s.number) < (:active::bigint, :number::bigint)
   AND (:title::text IS NULL OR strpos(s.title_key, :title) > 0)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
+  AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -151,6 +152,7 @@ WHERE s.owner = :owner::text AND (s.last_active, s.number) < (:active::bigint, :
   AND (:title::text IS NULL OR strpos(s.title_key, :title) > 0)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
+  AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -574,6 +576,9 @@ WHERE i.lexemes @@ :expression::tsquery
   AND (NOT s.hidden OR :hidden::boolean)
   AND (:owner::text IS NULL OR s.owner = :owner)
   AND (:platform::text IS NULL OR s.platform = :platform)
+  AND (:agent::text IS NULL OR s.agent = :agent)
+  AND (:account::text IS NULL OR s.account = :account)
+  AND (:tag::text IS NULL OR s.labels @> ARRAY[:tag::text] COLLATE "C")
   AND (:role::integer IS NULL OR m.kind & 7 = :role)
   AND m.at >= :since::bigint AND m.at < :until::bigint
   AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM palaver.cuts c
