@@ -889,3 +889,11 @@ SELECT pg_notify($1, $2);
 -- broken off is seen by everybody, and no standby need have it.
 SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'palaver', '') END;
+
+-- name: append_one
+-- One ordinary message; see the migration.
+SELECT palaver.append_one($1, $2, $3, $4, $5, $6::integer, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: append_many
+-- Several.
+SELECT op, last FROM palaver.append_many($1, $2, $3, $4, $5, $6::integer[], $7::integer[], $8, $9, $10, $11, $12, $13, $14);
