@@ -185,20 +185,15 @@ class Writer:
         sessions = sorted(numbers)
         with sql.pipeline():
             sql.script("BEGIN")
-            sql.run("settings", (self._timeout,))
-            sql.run("lock_alone" if alone else "lock_shared", (self._store_lock,))
-            if locks and not alone:
-                sql.run("lock_each", (sorted(locks),))
-            clock = sql.start("clock") if place.clock == "store" else None
+            taken = sql.start("take", (self._timeout, self._store_lock, alone, [] if alone else sorted(locks)))
             rows = sql.start("sessions_by_number", (sessions,)) if sessions else None
-            queues = sql.start("queues", (sessions,)) if sessions else None
             bound = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
             said = sql.start("message_seqs", _columns(ids)) if ids else None
         ledger.begin(set() if alone else locks, alone=alone)
-        ledger.time = _first(clock) if clock is not None else None
-        if rows is not None and queues is not None:
+        [(at,)] = taken.fetchall()
+        ledger.time = int(at) if place.clock == "store" else None
+        if rows is not None:
             ledger.fill_sessions(rows.fetchall())
-            ledger.fill_queues(queues.fetchall())
         if bound is not None:
             ledger.fill_bindings(plan.keys, bound.fetchall())
         if said is not None:
@@ -254,8 +249,3 @@ class Writer:
 
 def _columns(pairs: list[Any]) -> tuple[list[Any], list[Any]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _first(cursor: psycopg.Cursor[Any]) -> int:
-    [(value,)] = cursor.fetchall()
-    return int(value)

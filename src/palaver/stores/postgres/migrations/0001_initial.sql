@@ -287,6 +287,24 @@ CREATE TABLE palaver.meta (name text COLLATE "C" PRIMARY KEY, value text COLLATE
 -- `ahead`: what positions of changes are ahead of the server's own count of transactions.
 INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0'), ('ahead', '0');
 
+-- What a transaction that writes begins with: its locks, in the order that they are given in. Gives the time when it had
+-- them. A server or user that is set to answer before a commit is on disk is overruled.
+CREATE FUNCTION palaver.take(p_timeout text, p_store bigint, p_alone boolean, p_locks bigint[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', p_timeout, true), set_config('idle_in_transaction_session_timeout', '60s', true);
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    IF p_alone THEN
+        PERFORM pg_advisory_xact_lock(p_store);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+    END IF;
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+END $$;
+
 -- One message at the end of a session, where nothing about it is out of the ordinary: what `Append.apply` then does, in
 -- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done.
 CREATE FUNCTION palaver.append_one(
