@@ -12,6 +12,7 @@ import palaver
 from palaver import Session, SessionManager, assistant, user
 from palaver.stores.jsonl import JsonlStore
 from palaver.stores.jsonl import store as jsonl_store
+from palaver.stores.jsonl.snapshots import snapshot
 from tests.faults import kit
 
 
@@ -94,7 +95,7 @@ def test_a_file_that_is_needed_is_left_alone(root: Path, monkeypatch: pytest.Mon
         assert sessions.sweep().actions == ()
         assert file.read_bytes() == before
         looked: list[int] = []
-        real = jsonl_store.snapshot
+        real = snapshot
 
         def counted(sql: Any, number: int, commit: int) -> bytes:
             looked.append(number)
