@@ -184,3 +184,20 @@ def test_files_are_for_their_owner_alone(root: Path) -> None:
         assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o700}
         assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o600}
         assert not [path for path in paths if path.name.endswith(".tmp")]
+
+
+def test_a_backup_outlives_the_index(root: Path, tmp_path: Path) -> None:
+    """It is not where the index is, which may be deleted; it opens as a SQLite store, and is restored to one."""
+    with opened(root) as sessions:
+        sessions.get_or_create("k").append(user("one"))
+        made = sessions.backup()
+        sessions.resolve("k").append(user("after"))
+        assert sessions.backups() == [made]
+    assert Path(made.path).parent == root / "backups"
+    shutil.rmtree(root / ".palaver")
+    with opened(root) as sessions:
+        assert kit.texts(sessions, "k") == ["one", "after"]
+    palaver.restore(made.path, tmp_path / "restored.db")
+    with palaver.open(tmp_path / "restored.db") as sessions:
+        assert kit.texts(sessions, "k") == ["one"]
+        assert sessions.check() == []

@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from palaver.backups import Backup
 from palaver.clock import utc_now
 from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
@@ -219,6 +220,19 @@ class JsonlStore(SqliteStore):
         Nothing of what can be read goes. Raises StoreError.
         """
         self._write_anew(WriteAnew(at=to_micros(now)))
+
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """See `Store.backup`; it goes to `backups` in the directory if nothing is said: the index may be deleted."""
+        place = path if path is not None else f"{self._directory.root.absolute()}/backups/"
+        return super().backup(place, now, keep=keep, sound=sound, progress=progress)
 
     def scrub(self) -> ScrubReport:
         for path in self._directory.hidden.glob("damaged-*"):
