@@ -138,6 +138,7 @@ def test_what_the_model_sees(window: Watched, site: Site) -> None:
     expect(page.locator(".seen li.k-made")).to_contain_text("Interrupted")
     expect(page.locator(".repairs")).to_contain_text("has no result")
     page.get_by_label("For").select_option("anthropic")
+    page.wait_for_url("**wire=anthropic**")
     page.get_by_label("Tokens at most").fill("100000")
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".payload summary")).to_contain_text("Anthropic")
