@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 import palaver
 from palaver import Origin, assistant, user
 from palaver.server import app
-from palaver.server.inspector import Visitor
+from palaver.server.inspector import is_page
 from palaver.server.inspector.charts import WIDE, ribbon, ticks
 from palaver.server.inspector.conversation import stretch_of
 from palaver.server.inspector.markup import LONGEST, marked, prose, tidied
@@ -26,26 +28,29 @@ from palaver.server.inspector.overlay import SAYS, spans_of
 from palaver.server.inspector.transcript import raster
 from palaver.server.inspector.visits import View
 from palaver.server.inspector.wording import ago, lasted, money, short, size
+from palaver.server.routes import ENDPOINTS
 from tests.e2e.asking import BASE
 from tests.inspector.attacks import ATTACKS
 from tests.inspector.material import START, Clock, several
 
-VISITORS = {
-    "all": Visitor(name="all"),
-    "ana": Visitor(owner="ana", may_administer=False, name="ana"),
-    "bo": Visitor(owner="bo", may_administer=True, name="bo"),
-    "looks": Visitor(may_write=False, may_administer=False, name="looks"),
-}
+
+class Key(NamedTuple):
+    """What a key opens."""
+
+    id: str
+    may: str = "write"
+    owner: str | None = None
 
 
-class Doorkeeper:
-    """A door with four keys, that is open while nobody wants it shut."""
+class Ring:
+    """Four keys, of which one has to be shown."""
 
     required = True
+    keys = (Key("all", "admin"), Key("ana", owner="ana"), Key("bo", "admin", "bo"), Key("looks", "read"))
 
-    def visitor(self, key: str) -> Visitor | None:
-        """Who has this key."""
-        return VISITORS.get(key)
+    def find(self, text: str, /) -> Key | None:
+        """What a key opens."""
+        return next((key for key in self.keys if key.id == text), None)
 
 
 @pytest.fixture
@@ -63,9 +68,9 @@ def http(url: str) -> Iterator[TestClient]:
 
 @pytest.fixture
 def locked(url: str) -> Iterator[TestClient]:
-    """The same with a door."""
+    """The same, where one has to show a key."""
     application = app(url)
-    application.state.door = Doorkeeper()
+    application.state.keys = Ring()
     with TestClient(application, base_url=BASE, headers={"Accept": "text/html"}) as client:
         yield client
 
@@ -257,6 +262,31 @@ def test_pages_tell_nothing_of_foreign_sessions(locked: TestClient, url: str, vi
     with palaver.open(url) as sessions:
         assert [message.text for message in sessions.get(hers).messages()] == ["What is my secret?", "It is *plum*."]
         assert sessions.get(hers).info().title == "Hers"
+
+
+def test_a_key_in_a_header_is_as_good(url: str) -> None:
+    """Who was let in with a key by what stands before the pages sees what that key opens, whatever the cookie says."""
+    session_id = talk(url)
+    inner = app(url)
+    inner.state.keys = Ring()
+    let_in = Key("bo", "admin", "bo")
+
+    async def gate(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner({**scope, "palaver.access": let_in}, receive, send)
+
+    with TestClient(gate, base_url=BASE, cookies={"palaver_key": "all"}) as client:
+        assert client.get("/").status_code == 200
+        assert client.get(f"/sessions/{session_id}").status_code == 404
+
+
+def test_pages_are_not_the_api() -> None:
+    """No path of the API is taken for a page: what a page looks at itself, the API must not leave to it."""
+    for each in ENDPOINTS:
+        assert not is_page(each.path.replace("{", "").replace("}", ""))
+    assert not any(
+        is_page(path) for path in ("/docs", "/openapi.json", "/problems/x", "/v1/sessions/a/window", "/metrics")
+    )
+    assert all(is_page(view.path.replace("{session_id}", "a%2Fb").replace("{seq}", "1")) for view in VIEWS)
 
 
 def test_permissions_are_kept(locked: TestClient, url: str) -> None:

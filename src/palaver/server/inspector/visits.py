@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from palaver.aio import AsyncSessionManager
 from palaver.errors import PalaverError
 from palaver.server.inspector import access
-from palaver.server.inspector.access import Door, Visitor
+from palaver.server.inspector.access import Visitor
 from palaver.server.inspector.templating import link, render
 from palaver.server.limits import Limits
 from palaver.server.problems import ProblemError, of_error, problem
@@ -75,8 +75,6 @@ class Visit:
     form: Mapping[str, str]
     secret: str
     """What the visitor's forms are signed with."""
-    door: Door | None = None
-    """The server's keys; None where it has none."""
 
     def number(self, name: str, *, least: int = 1) -> int | None:
         """A whole number of the query; None where it is not given. Raises Refusal for what is none."""
@@ -177,7 +175,6 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
 
 
 async def _answered(view: View, request: Request, limits: Limits, secret: str) -> Response:
-    door: Door | None = getattr(request.app.state, "door", None)
     form: dict[str, str] = {}
     if view.method == "POST":
         form = await _form(request, limits)
@@ -186,7 +183,7 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
                 "It came from another site, or from a page that is too old. Go back, load the page again, and retry."
             )
             raise Refusal(403, "This form was not taken", detail)
-    visitor = _visitor(request, door)
+    visitor = access.visitor_of(request)
     if visitor is None and not view.open:
         if view.method == "POST" or "text/html" not in request.headers.get("accept", "text/html"):
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
@@ -202,14 +199,7 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret, door))
-
-
-def _visitor(request: Request, door: Door | None) -> Visitor | None:
-    if door is None or not door.required:
-        return Visitor()
-    key = request.cookies.get(access.KEY_COOKIE, "")
-    return door.visitor(key) if 0 < len(key) <= access.LONGEST_KEY else None
+    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
 
 
 async def _form(request: Request, limits: Limits) -> dict[str, str]:
