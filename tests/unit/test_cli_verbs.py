@@ -44,6 +44,7 @@ MANAGER = {
 SESSION = {
     "append": "append",
     "archive": "archive",
+    "chain": "show",
     "clear": "clear",
     "compact": "compact",
     "compaction_draft": "compact",
@@ -57,6 +58,7 @@ SESSION = {
     "hold": "hold",
     "info": "show",
     "media": "media",
+    "merge": "merge",
     "messages": "show",
     "pin": "pin",
     "purge": "purge",
@@ -69,6 +71,7 @@ SESSION = {
     "rewind": "undo",
     "set_metadata": "metadata",
     "set_model": "model",
+    "subagent": "subagent",
     "tag": "tag",
     "truncate": "truncate",
     "versions": "versions",

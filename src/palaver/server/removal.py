@@ -50,8 +50,9 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: str
     messages: int
-    """How many messages were removed for good; 0: all of them can be had back."""
+    """How many messages went, undone ones not counted where they can be had back."""
     restorable: bool
+    """Whether they can be had back. False: they were removed for good."""
 
 
 class ErasureDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +75,10 @@ class Erasures(msgspec.Struct, frozen=True, kw_only=True):
 async def delete_session(call: Call) -> Answer:
     """Make a session not found."""
     session = await session_of(call)
+    count = (await session.info()).message_count
     async with guarded(call, session) as expected:
         await session.delete(expected_rev=expected)
-    return Answer(Removed(session_id=session.id, messages=0, restorable=True))
+    return Answer(Removed(session_id=session.id, messages=count, restorable=True))
 
 
 async def restore_session(call: Call) -> Answer:
@@ -175,6 +177,7 @@ ENDPOINTS = (
         problems=("session-not-found", "session-conflict", "precondition-failed"),
         example={"from_seq": 3, "through_seq": 4},
         headers=_IF_MATCH,
+        asks="admin",
     ),
     Endpoint(
         "POST",
@@ -187,6 +190,7 @@ ENDPOINTS = (
         bodies=(Erase,),
         problems=("session-not-found",),
         example={"user": "telegram:7", "dry_run": True},
+        asks="admin",
     ),
     Endpoint(
         "GET",
@@ -196,6 +200,7 @@ ENDPOINTS = (
         list_erasures,
         {200: "The erasures, oldest first."},
         Erasures,
+        asks="operator",
     ),
     Endpoint(
         "POST",
@@ -206,5 +211,6 @@ ENDPOINTS = (
         {200: "Whether it is done."},
         ScrubReport,
         problems=("store-busy", "store-full"),
+        asks="operator",
     ),
 )

@@ -11,24 +11,23 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from palaver.server.access import Access, Keys, key_in
+
 __all__ = [
     "FORM_COOKIE",
     "KEY_COOKIE",
-    "LONGEST_KEY",
-    "Keys",
-    "Opened",
     "Visitor",
     "form_secret",
     "form_token",
     "is_own_form",
     "keep_cookie",
     "keys_of",
+    "opened_by",
     "visitor_of",
 ]
 
@@ -50,64 +49,31 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """What to call the key that they came with; None: the server has no keys."""
 
 
-class Opened(Protocol):
-    """What a key opens."""
-
-    @property
-    def id(self) -> str | None:
-        """Of the key; None: of no key, where none is asked for."""
-        ...
-
-    @property
-    def may(self) -> str:
-        """`read`, `write` or `admin`."""
-        ...
-
-    @property
-    def owner(self) -> str | None:
-        """Whose sessions alone; None: everyone's."""
-        ...
-
-
-class Keys(Protocol):
-    """The keys of the server, as far as its pages ask for them: `keys` in the state of the application."""
-
-    @property
-    def required(self) -> bool:
-        """Whether one has to have a key by now."""
-        ...
-
-    def find(self, text: str, /) -> Opened | None:
-        """What a key opens; None for one that opens nothing."""
-        ...
-
-
 def keys_of(request: Request) -> Keys | None:
     """The server's keys, where it asks for one; None where it is open."""
-    keys: Keys | None = getattr(request.app.state, "keys", None)
+    keys: Keys | None = request.app.state.keys
     return keys if keys is not None and keys.required else None
 
 
 def visitor_of(request: Request) -> Visitor | None:
-    """Who asks: by the key that the request was let in with, or by the cookie's; None: nobody that the server knows."""
-    let_in: Opened | None = request.scope.get("palaver.access")
-    if let_in is not None and let_in.id is not None:
-        return _known(let_in)
+    """Who comes, by the key of a header or the cookie's; None: nobody that the server knows."""
     keys = keys_of(request)
     if keys is None:
         return Visitor()
-    text = request.cookies.get(KEY_COOKIE, "")
-    found = keys.find(text) if 0 < len(text) <= LONGEST_KEY else None
-    return _known(found) if found is not None else None
-
-
-def _known(opened: Opened) -> Visitor:
+    opened = opened_by(keys, key_in(request.headers) or request.cookies.get(KEY_COOKIE, ""))
+    if opened is None:
+        return None
     return Visitor(
         owner=opened.owner,
-        may_write=opened.may in {"write", "admin"},
-        may_administer=opened.may == "admin",
+        may_write=opened.allows("write"),
+        may_administer=opened.allows("admin"),
         name=opened.id,
     )
+
+
+def opened_by(keys: Keys, text: str) -> Access | None:
+    """What a key opens; None for one that opens nothing."""
+    return keys.find(text) if 0 < len(text) <= LONGEST_KEY else None
 
 
 def form_secret(request: Request) -> str:

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from palaver.errors import SessionNotFound
 from palaver.server.inspector.listing import PAGE, Filter, fingerprint, listed, scoped
-from palaver.server.inspector.stored import commits_of, watch
+from palaver.server.inspector.stored import watch
 from palaver.server.inspector.visits import View, Visit
-from palaver.server.reach import session_handle
+from palaver.server.reach import commits_of, session_handle
 
 __all__ = ["VIEWS"]
 

@@ -28,7 +28,7 @@ async def enter(visit: Visit) -> Response:
     then = _next(visit.form.get("next", "/"))
     key = visit.form.get("key", "").strip()
     keys = access.keys_of(visit.request)
-    if keys is not None and (not 0 < len(key) <= access.LONGEST_KEY or keys.find(key) is None):
+    if keys is not None and access.opened_by(keys, key) is None:
         return await page(visit, "login.html", status=403, then=then, wrong=True)
     response = RedirectResponse(then, 303)
     if keys is not None:

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from palaver.aio import AsyncSessionManager
 from palaver.errors import PalaverError
+from palaver.server import observed as noticed
 from palaver.server.inspector import access
 from palaver.server.inspector.access import Visitor
 from palaver.server.inspector.templating import link, render
@@ -146,6 +147,7 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
     """What answers requests for a view."""
 
     async def respond(request: Request) -> Response:
+        noticed.record_of(request.scope).route = view.path
         secret = access.form_secret(request)
         try:
             response = await _answered(view, request, limits, secret)
@@ -189,6 +191,8 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(link("login", next=wanted if wanted != "/" else None), 303)
+    if visitor is not None:
+        noticed.record_of(request.scope).key = visitor.name
     visitor = visitor or Visitor(may_write=False, may_administer=False)
     if (view.method == "POST" and not view.open and not visitor.may_write) or (
         view.administers and not visitor.may_administer
@@ -204,7 +208,7 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
 
 async def _form(request: Request, limits: Limits) -> dict[str, str]:
     """The fields of a form; of those that come twice the last."""
-    body = await read_body(request, limits.max_body_bytes)
+    body = await read_body(request, limits.max_body_bytes, limits.body_seconds)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise Refusal(415, "This form was not taken", "Forms are sent as application/x-www-form-urlencoded.")
     try:

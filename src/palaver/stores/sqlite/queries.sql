@@ -117,14 +117,16 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (s.ended_at IS NULL OR :ended)
   AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
         WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
-  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
-  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
+  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
+  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
+        WHERE tag.value = :tag))
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -147,16 +149,22 @@ WHERE s.owner = :owner
   AND (s.ended_at IS NULL OR :ended)
   AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
         WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
-  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
-  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
+  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
+  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
+        WHERE tag.value = :tag))
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM sessions WHERE parent = ? AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
