@@ -123,14 +123,15 @@ async def listed(
         "tag": wanted.tag or None,
         "pinned": True if wanted.state == "pinned" else None,
         "archived": True if wanted.state == "archived" else None,
+        "hidden": True if wanted.state == "hidden" else None,
         "active_since": wanted.after(now_of(sessions)),
         "include_ended": wanted.state not in {"open", "running"},
         "include_archived": wanted.state in {"archived", "pinned", "deleted", "hidden", "running"},
         "include_hidden": wanted.state in {"hidden", "running"},
         "include_deleted": wanted.state == "deleted",
-        "include_empty": wanted.state in {"pinned", "archived", "deleted"},
+        "include_empty": wanted.state in {"pinned", "archived", "hidden", "deleted"},
     }
-    if wanted.state in {"", "open", "pinned", "archived"}:
+    if wanted.state in {"", "open", "pinned", "archived", "hidden"}:
         rows = await sessions.list(limit=limit + 1, after=after, **narrowed)
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
     kept: list[SessionInfo] = []
@@ -150,9 +151,7 @@ async def listed(
 def _is(info: SessionInfo, state: State) -> bool:
     if state == "running":
         return info.turn_running
-    if state == "ended":
-        return info.ended_at is not None
-    return info.hidden if state == "hidden" else info.deleted_at is not None
+    return info.ended_at is not None if state == "ended" else info.deleted_at is not None
 
 
 def fingerprint(rows: Sequence[SessionInfo]) -> str:
