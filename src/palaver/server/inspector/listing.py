@@ -17,6 +17,7 @@ from palaver.errors import SessionNotFound
 from palaver.info import SessionInfo
 from palaver.redact import clean
 from palaver.search import SearchPage
+from palaver.server.inspector.access import keys_of
 from palaver.server.inspector.markup import marked
 from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.templating import link
@@ -244,9 +245,16 @@ async def show(visit: Visit) -> Response:
         platforms=sorted({row.origin.platform for row in rows if row.origin is not None}),
         tags=sorted({tag for row in rows for tag in row.tags}),
         seen=fingerprint(rows),
-        commands=(begin_command(base), finish_command(base)),
+        commands=[_with_key(each, visit) for each in (begin_command(base), finish_command(base))],
         **shared,
     )
+
+
+def _with_key(command: str, visit: Visit) -> str:
+    """A command as it has to be on a server that asks for keys."""
+    if keys_of(visit.request) is None:
+        return command
+    return command.replace(" -H ", " -H 'Authorization: Bearer KEY' -H ", 1)
 
 
 VIEWS = (View("GET", "/", show),)
