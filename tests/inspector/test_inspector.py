@@ -23,7 +23,7 @@ from palaver.server import app
 from palaver.server.inspector import is_page
 from palaver.server.inspector.charts import WIDE, ribbon, ticks
 from palaver.server.inspector.conversation import stretch_of
-from palaver.server.inspector.markup import LONGEST, marked, prose, tidied
+from palaver.server.inspector.markup import LONGEST, MOST, marked, prose, tidied
 from palaver.server.inspector.mounting import VIEWS
 from palaver.server.inspector.overlay import SAYS, spans_of
 from palaver.server.inspector.transcript import raster
@@ -414,8 +414,10 @@ def test_prose_says_what_was_written() -> None:
     assert prose("a\nb\n\nc & d") == "<p>a<br />\nb</p>\n<p>c &amp; d</p>\n"
     assert prose("one\ntwo\n\nthree") == "<p>one<br>two</p><p>three</p>"
     assert prose("*" * (LONGEST + 1)) == f'<div class="plain">{"*" * (LONGEST + 1)}</div>'
+    said = f"{'x' * MOST}\n… 7 more characters, in the export"
+    assert (prose("x" * (MOST + 7)), tidied("x" * (MOST + 7))) == (f'<div class="plain">{said}</div>', said)
     assert tidied('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
-    assert [tidied(text) for text in ("{oops", "12", "{}", "[" * 100_000)] == ["{oops", "12", "{}", "[" * 100_000]
+    assert [tidied(text) for text in ("{oops", "12", "{}", "[" * MOST)] == ["{oops", "12", "{}", "[" * MOST]
     assert marked("<a> b", [(4, 5)]) == "&lt;a&gt; <mark>b</mark>"
 
 

@@ -48,7 +48,7 @@ Respond = Callable[[Request], Awaitable[Response]]
 
 def is_page(path: str) -> bool:
     """Whether this is one of the inspector's, which looks by itself who comes: by a cookie, or asks for a key."""
-    return any(pattern.match(path) for pattern in _PATHS)
+    return not path.startswith("/v1/") and any(pattern.match(path) for pattern in _PATHS)
 
 
 def pages(limits: Limits) -> dict[str, dict[str, Respond]]:
