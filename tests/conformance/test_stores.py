@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from palaver.stores import Store
 from palaver.stores import open_store as open_url
 from palaver.testing import OpenStore, StoreConformance
 from palaver.testing.material import AT, do, drafts
+from tests.servers.postgres import databases
 
 
 class TestMemory(StoreConformance):
@@ -76,9 +78,12 @@ class TestPostgres(StoreConformance):
     lease_clock = "store"
 
     @pytest.fixture
-    def open_store(self, postgres_url: str) -> OpenStore:
-        """One database."""
-        return lambda: open_url(postgres_url)
+    def open_store(self) -> Iterator[OpenStore]:
+        """One database, whose schema was made once."""
+        there = databases()
+        url = there.new("palaver", lambda url: open_url(url).close())
+        yield lambda: open_url(url)
+        there.drop(url)
 
 
 def _is_closed(store: Store) -> bool:

@@ -122,6 +122,11 @@ class PalaverConnection(psycopg.Connection[Any]):
         if not self.committing:
             super()._try_cancel(timeout=timeout)
 
+    def take_unsure(self) -> str | None:
+        """What was warned of since this was last asked."""
+        unsure, self.unsure = self.unsure, None
+        return unsure
+
     def noticed(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         """A notice came. The text is translated, so any warning of this class that comes with a COMMIT counts."""
         if diagnostic.sqlstate == _SYNC_WARNING and self.committing:

@@ -10,7 +10,6 @@ import msgspec
 from palaver.erasure import Erasure
 from palaver.rows import Binding, Head, SessionRow
 from palaver.search import WORDS_VERSION
-from palaver.stores.ledger import Table
 from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.locks import Alone, Held, NumbersUsedUp
 from palaver.stores.postgres.rows import session_values
@@ -42,7 +41,11 @@ class PostgresLedger(SqliteLedger):
         """The server's clock when the locks were had; None: the callers' clocks judge."""
         self.fresh_numbers: list[int] = []
         self._heads_before: dict[int, Head] = {}
-        by_number: tuple[Table[int, Any], ...] = (
+        self._guard_tables()
+
+    def _guard_tables(self) -> None:
+        """Have rows loaded under their session's lock, or that of their name."""
+        by_number: tuple[Any, ...] = (
             self.sessions,
             self.heads,
             self.bound,
@@ -53,19 +56,24 @@ class PostgresLedger(SqliteLedger):
             self.compaction_lists,
             self.import_marks,
         )
-        for each in by_number:
-            each.load = self._guarded(each.load, lambda number: number)
-        by_place: tuple[Table[Any, Any], ...] = (
+        by_place: tuple[Any, ...] = (
             self.messages,
             self.message_ids,
             self.version_lists,
             self.turns,
             self.usage_rows,
         )
+        by_name: list[tuple[str, Any]] = [
+            ("key", self.bindings),
+            ("alias", self.aliases_by_name),
+            ("title", self.titles),
+        ]
+        for each in by_number:
+            each.load = self._guarded(each.load, lambda number: number)
         for each in by_place:
             each.load = self._guarded(each.load, lambda place: place[0])
-        for kind, table in (("key", self.bindings), ("alias", self.aliases_by_name), ("title", self.titles)):
-            table.load = self._named(table.load, kind)
+        for kind, named in by_name:
+            named.load = self._named(named.load, kind)
 
     # ------------------------------------------------------------------ locks
     def begin(self, held: set[int], *, alone: bool) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 
@@ -92,7 +92,7 @@ class ListeningWakes(Wakes):
                 connection.close()
 
     def _hear(self, connection: PalaverConnection) -> None:
-        connection.execute(cast("str", f'LISTEN "{self._channel}"'))
+        connection.execute(cast("Any", f'LISTEN "{self._channel}"'))
         again = True  # what came before this listened
         while not self._stopping:
             ready, _, _ = select.select([connection.pgconn.socket, self._woken], [], [], 2 * PAUSE if again else None)

@@ -39,15 +39,19 @@ class NumbersUsedUp(Exception):
 class Plan:
     """What a batch names, and what was learnt by trying."""
 
-    ids: list[str] = field(default_factory=list)
-    keys: list[tuple[str, str]] = field(default_factory=list)
-    aliases: list[tuple[str, str]] = field(default_factory=list)
-    message_ids: list[tuple[str, str]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list[str])
+    keys: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    aliases: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    message_ids: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Session id and message id."""
-    extra: set[int] = field(default_factory=set)
+    extra: set[int] = field(default_factory=set[int])
     alone: bool = False
     numbers: int = 0
-    """How many sessions may be made."""
+    """How many sessions are made."""
+    creating: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Keys for which one is made, if they point at nothing."""
+    importing: list[str] = field(default_factory=list[str])
+    """Ids of sessions that are made, if they are not there."""
     restarts: int = 0
 
     @classmethod
@@ -74,11 +78,13 @@ class Plan:
             if isinstance(operation, (Import, Settle)):
                 row = operation.row if isinstance(operation, Import) else operation.record.row
                 ids[row.id] = None
-                plan.numbers += 1
+                plan.importing.append(row.id)
                 if isinstance(operation, Settle):
                     keys.update(((row.owner, each.key), None) for each in operation.record.keys)
-            if getattr(operation, "new", None) is not None or getattr(operation, "create", None) is not None:
+            if getattr(operation, "new", None) is not None:
                 plan.numbers += 1
+            elif getattr(operation, "create", None) is not None and key is not None:
+                plan.creating.append((owner, key))
         plan.ids, plan.keys, plan.aliases = list(ids), list(keys), list(aliases)
         return plan
 
@@ -88,6 +94,6 @@ class Plan:
         if isinstance(why, Held):
             self.extra.add(why.lock)
         elif isinstance(why, NumbersUsedUp):
-            self.numbers = max(4, 2 * self.numbers)
+            self.numbers = max(1, 2 * self.numbers)
         if isinstance(why, Alone) or self.restarts > MOST_RESTARTS:
             self.alone = True

@@ -55,8 +55,8 @@ class PostgresStore(RowStore):
         self._opener.prepare()
         self._writable = not self._place.read_only
         self._closed = False
-        self.wakes = ListeningWakes(self._opener)
-        self._writer = Writer(self._opener, self.wakes)
+        self.wakes = self._listening = ListeningWakes(self._opener)
+        self._writer = Writer(self._opener, self._listening)
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
@@ -76,6 +76,11 @@ class PostgresStore(RowStore):
     def commit_seconds(self) -> float:
         """Moving average of how long a commit takes."""
         return self._committer.average
+
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """Advisory locks of the last transaction: those above 0 are sessions'. For tests and curious people."""
+        return self._writer.locks_held
 
     def _run(self, operations: list[Operation]) -> list[Any]:
         if not self._writable:
@@ -195,6 +200,6 @@ class PostgresStore(RowStore):
         self._committer.close()
         self._closed = True
         self.wakes.wake()
-        self.wakes.close()
+        self._listening.close()
         self._writer.close()
         self._opener.close()

@@ -53,6 +53,8 @@ class Writer:
                 plan.learn(why)
             except psycopg.Error as exc:
                 outcome = self._outcome(exc)
+                if not is_unknown(exc) and self._connection is not None:
+                    self._connection.committing = False  # the server answered: it did not commit
                 self._roll_back()
                 tries += 1
                 lost = is_unknown(exc) and outcome == "not_written"
@@ -65,6 +67,11 @@ class Writer:
     def _outcome(self, exc: psycopg.Error) -> Outcome:
         sent = self._connection is not None and self._connection.committing
         return "unknown" if sent and is_unknown(exc) else "not_written"
+
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """The advisory locks that the last transaction had."""
+        return frozenset(self._ledger.held)
 
     # ------------------------------------------------------------------ one transaction
     def _attempt(self, operations: list[Operation], plan: Plan) -> list[Any]:
@@ -80,17 +87,17 @@ class Writer:
                 ledger.flush()
             else:  # it may be told of what another commit wrote that no standby has yet: this waits for both
                 self._sql.run("confirm")
-            connection.unsure = None
+            connection.take_unsure()
             connection.committing = True
             done = connection.execute("COMMIT")
         connection.committing = False
         if done.statusmessage != "COMMIT":
             msg = f"{self._place.name}: the server rolled the transaction back"
             raise StoreUnavailable(msg)
-        if connection.unsure is not None:
-            why = connection.unsure
+        unsure = connection.take_unsure()
+        if unsure is not None:
             self.close()
-            msg = f"{self._place.name}: committed, but perhaps not on the standby: {why}; read the ids to know"
+            msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
             raise StoreUnavailable(msg, outcome="unknown")
         if not changed:
             return results
@@ -107,20 +114,23 @@ class Writer:
         ledger, sql = self._ledger, self._sql
         known = ledger.numbers.rows
         unknown = [each for each in plan.ids if each not in known]
-        wanted = plan.numbers - len(ledger.fresh_numbers)
         bound: list[int] = []
-        if unknown or plan.keys or wanted > 0:
+        pointing: set[tuple[str, str]] = set()
+        if unknown or plan.keys:
             with sql.pipeline():
                 by_id = sql.start("numbers_by_id", (unknown,)) if unknown else None
                 by_key = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
-                new = sql.start("new_numbers", (wanted,)) if wanted > 0 else None
             for session_id, number in by_id.fetchall() if by_id is not None else ():
                 known[session_id] = number
             for row in by_key.fetchall() if by_key is not None else ():
-                bound += [row[2], row[3]]
-            ledger.fresh_numbers += [row[0] for row in new.fetchall()] if new is not None else []
+                bound.append(row[2])  # the one before is looked at for a while after a reset, and tried for then
+                pointing.add((row[0], row[1]))
+        # No more than are made: who comes later has the higher number, whichever process makes it.
+        wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
+        wanted += len({each for each in plan.importing if known.get(each) is None})
+        ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
-        return named | {number for number in bound if number}
+        return named | set(bound)
 
     def _begin(self, plan: Plan, numbers: set[int]) -> None:
         """Begin, wait for the locks, and read what the batch will want to see."""
@@ -130,7 +140,7 @@ class Writer:
         locks.update(place.lock("alias", *alias) for alias in plan.aliases)
         alone = plan.alone or len(locks) > MOST
         known = ledger.numbers.rows
-        ids = [(known[each], said) for each, said in plan.message_ids if known.get(each) is not None]
+        ids = [(number, said) for each, said in plan.message_ids if (number := known.get(each)) is not None]
         sessions = sorted(numbers)
         with sql.pipeline():
             sql.script("BEGIN")
@@ -169,11 +179,8 @@ class Writer:
                     raise
                 time.sleep(pause)
                 pause = min(1.0, pause * 2)
-        fresh = getattr(self, "_ledger", None)
         self._sql = self._opener.statements(self._connection)
         self._ledger = PostgresLedger(self._sql, self._place)
-        if fresh is not None:
-            self._ledger.fresh_numbers = fresh.fresh_numbers
         return self._connection
 
     def _roll_back(self) -> None:

@@ -171,7 +171,7 @@ class Index(ABC):
         """About how many messages are to be walked."""
         if state.walked is None:
             return 0
-        [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
+        messages: int = self._sql.all("messages_from", (state.walked >> 32,))[0][0]
         return max(1, messages)
 
     def is_lost(self) -> bool:
