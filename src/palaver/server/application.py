@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from palaver.aio import AsyncSessionManager, aopen
@@ -29,10 +29,10 @@ from palaver.server.limits import Limits
 from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
-from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
+from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json, require_type
 from palaver.server.routes import ENDPOINTS
 from palaver.server.sweeping import sweeping
-from palaver.server.table import Answer, Call, Endpoint
+from palaver.server.table import Answer, Call, Endpoint, Stream
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.sweeping import SweepPolicy
@@ -167,7 +167,7 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
     """The one place where errors become answers."""
     try:
         done = await each.handler(await _read(each, request, limits))
-        return _encoded(done)
+        return _streamed(each, request, done) if isinstance(done, Stream) else _encoded(done)
     except ProblemError as error:
         return answer(error.problem)
     except PalaverError as error:
@@ -192,20 +192,46 @@ def _encoded(done: Answer) -> Response:
     )
 
 
+def _streamed(each: Endpoint, request: Request, done: Stream) -> Response:
+    headers = dict(done.headers)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=done.media_type)
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        try:
+            async for chunk in done.chunks:
+                yield chunk
+                if await request.is_disconnected():  # else all of it would be read for nobody
+                    return
+        except Exception as error:  # noqa: BLE001 - the answer has begun: all that is left is not to end it
+            _log(logging.ERROR, "http.cut_off", each, {"error": type(error).__name__})
+            raise CutOffError(each.name) from None
+
+    return StreamingResponse(chunks(), headers=headers, media_type=done.media_type)
+
+
+class CutOffError(Exception):
+    """An answer that was begun could not be ended: the connection is closed, so that its reader notices."""
+
+
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     sessions = _owned(request)
+    if each.operator and sessions.owner is not None:
+        raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
     path = {name: _text(name, value) for name, value in request.path_params.items()}
     query = decode_query(request, each.query)
     body: Any = None
     cleaned: tuple[Cleaned, ...] = ()
-    if each.method != "GET":
+    if each.takes:
+        require_type(request, each.takes)
+    elif each.method != "GET":
         raw = await read_body(request, limits.max_body_bytes)
         if each.bodies and (raw or each.body_required):
             require_json(request)
             body, cleaned = decode(raw, _kind_of(each, raw))
         elif raw:
             raise problem("invalid-request", f"{each.method} {each.path} takes no body")
-    return Call(request, sessions, path, body, query, cleaned)
+    return Call(request, sessions, path, body, query, cleaned, limits)
 
 
 def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from palaver.server import compaction, keys, removal, retrying, rewriting, search, service, sessions, turns, upkeep
+from palaver.server import (
+    compaction,
+    exporting,
+    importing,
+    keeping,
+    keys,
+    removal,
+    retrying,
+    rewriting,
+    search,
+    service,
+    sessions,
+    turns,
+    upkeep,
+)
 
 __all__ = ["ENDPOINTS"]
 
@@ -16,6 +30,9 @@ ENDPOINTS = (
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,
+    *keeping.ENDPOINTS,
+    *exporting.ENDPOINTS,
+    *importing.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

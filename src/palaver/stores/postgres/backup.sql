@@ -192,7 +192,7 @@ INSERT INTO erased (
 VALUES (?, ?);
 
 -- name: read_meta
-SELECT name, value FROM palaver.meta WHERE name NOT IN ('pruned', 'backup');
+SELECT name, value FROM palaver.meta WHERE name NOT IN ('pruned', 'ahead', 'backup');
 
 -- name: write_meta
 INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import zlib
 from dataclasses import dataclass, field
@@ -258,8 +259,10 @@ class Opener:
 
 
 def _check(connection: PalaverConnection) -> None:
-    """A connection that the server has closed meanwhile is not lent. This asks the socket, not the server."""
-    pgconn = connection.pgconn
-    pgconn.consume_input()
-    if pgconn.status != psycopg.pq.ConnStatus.OK:
-        raise psycopg.OperationalError("the connection was closed")
+    """A connection that the server has closed meanwhile is not lent. One on which nothing came is not asked."""
+    watched = select.poll() if hasattr(select, "poll") else None
+    if watched is not None:
+        watched.register(connection.pgconn.socket, select.POLLIN)
+        if not watched.poll(0):
+            return
+    connection.execute("")

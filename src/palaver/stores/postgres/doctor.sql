@@ -224,7 +224,7 @@ FROM palaver.changes c JOIN palaver.sessions s ON s.number = c.session WHERE c.r
 -- name: check_feed
 -- Changes of transactions that this server has not had: it was moved from another. Four columns.
 SELECT NULL::bigint, NULL::bigint, 'change feed', 'changes that this server has not come to yet: ' || count(*)
-FROM palaver.changes WHERE position >= (pg_snapshot_xmax(pg_current_snapshot())::text::bigint << 14)
+FROM palaver.changes WHERE position >= ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)
 HAVING count(*) > 0;
 
 -- name: check_feed_orphans
@@ -378,9 +378,10 @@ WHERE s.number = $1;
 UPDATE palaver.sessions SET rev = rev + 1 WHERE number = $1 RETURNING rev;
 
 -- name: mend_feed
--- Every change that is stored counts as pruned.
-UPDATE palaver.meta SET value = greatest(value::bigint, (SELECT coalesce(max(position), 0) FROM palaver.changes))::text
-WHERE name = 'pruned';
+-- Positions go on behind the newest that is stored, whatever this server's transactions are numbered.
+UPDATE palaver.meta SET value = greatest(value::bigint, (SELECT (max(position) >> 14) + 1 FROM palaver.changes)
+    - pg_snapshot_xmin(pg_current_snapshot())::text::bigint)::text
+WHERE name = 'ahead';
 
 -- name: mend_feed_mark
 -- What is dropped from the feed counts as pruned.

@@ -50,8 +50,8 @@ class Plan:
     """How many sessions are made."""
     creating: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Keys for which one is made, if they point at nothing."""
-    importing: list[str] = field(default_factory=list[str])
-    """Ids of sessions that are made, if they are not there."""
+    importing: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids that one is made for, if there is none with them."""
     restarts: int = 0
 
     @classmethod
@@ -78,10 +78,10 @@ class Plan:
             if isinstance(operation, (Import, Settle)):
                 row = operation.row if isinstance(operation, Import) else operation.record.row
                 ids[row.id] = None
-                plan.importing.append(row.id)
+                plan.importing[row.id] = None
                 if isinstance(operation, Settle):
                     keys.update(((row.owner, each.key), None) for each in operation.record.keys)
-            if getattr(operation, "new", None) is not None:
+            elif getattr(operation, "new", None) is not None:
                 plan.numbers += 1
             elif getattr(operation, "create", None) is not None and key is not None:
                 plan.creating.append((owner, key))

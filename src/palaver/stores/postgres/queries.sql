@@ -124,6 +124,7 @@ WHERE (s.last_active, s.number) < (:active::bigint, :number::bigint)
   AND (:title::text IS NULL OR strpos(s.title_key, :title) > 0)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
+  AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -151,6 +152,7 @@ WHERE s.owner = :owner::text AND (s.last_active, s.number) < (:active::bigint, :
   AND (:title::text IS NULL OR strpos(s.title_key, :title) > 0)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
+  AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -536,26 +538,26 @@ FROM palaver.turns t WHERE t.session = $1::bigint >> 32 AND t.first_seq BETWEEN 
 
 -- name: highest_change
 -- The last change that no transaction under way can come before.
-SELECT greatest((SELECT max(position) FROM palaver.changes WHERE position < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14)),
+SELECT greatest((SELECT max(position) FROM palaver.changes WHERE position < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)),
     (SELECT value::bigint FROM palaver.meta WHERE name = 'pruned'), 0);
 
 -- name: put_change
 -- Changes of this transaction, numbered from 0.
 INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
-SELECT c.session, (pg_current_xact_id()::text::bigint << 14) + c.place, c.rev, c.kind, c.from_seq, c.through_seq
+SELECT c.session, ((pg_current_xact_id()::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) + c.place, c.rev, c.kind, c.from_seq, c.through_seq
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::bigint[], $6::bigint[])
     AS c (session, place, rev, kind, from_seq, through_seq);
 
 -- name: changes
 SELECT c.position, s.id, c.rev, c.kind, c.from_seq, c.through_seq
 FROM palaver.changes c JOIN palaver.sessions s ON s.number = c.session
-WHERE c.position > :after::bigint AND c.position <= :through::bigint AND c.position < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14)
+WHERE c.position > :after::bigint AND c.position <= :through::bigint AND c.position < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)
   AND (:owner::text IS NULL OR s.owner = :owner)
 ORDER BY c.position LIMIT :limit::bigint;
 
 -- name: changes_of_session
 SELECT position, rev, kind, from_seq, through_seq FROM palaver.changes
-WHERE session = :session::bigint AND position > :after::bigint AND position <= :through::bigint AND position < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14)
+WHERE session = :session::bigint AND position > :after::bigint AND position <= :through::bigint AND position < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)
 ORDER BY position LIMIT :limit::bigint;
 
 -- name: scope_of_session
@@ -574,6 +576,9 @@ WHERE i.lexemes @@ :expression::tsquery
   AND (NOT s.hidden OR :hidden::boolean)
   AND (:owner::text IS NULL OR s.owner = :owner)
   AND (:platform::text IS NULL OR s.platform = :platform)
+  AND (:agent::text IS NULL OR s.agent = :agent)
+  AND (:account::text IS NULL OR s.account = :account)
+  AND (:tag::text IS NULL OR s.labels @> ARRAY[:tag::text] COLLATE "C")
   AND (:role::integer IS NULL OR m.kind & 7 = :role)
   AND m.at >= :since::bigint AND m.at < :until::bigint
   AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM palaver.cuts c
@@ -599,7 +604,7 @@ JOIN palaver.messages m ON m.session = j.value::bigint >> 32 AND m.seq = (j.valu
 
 -- name: index_changes
 SELECT position, session, kind, from_seq, through_seq FROM palaver.changes
-WHERE position > $1 AND position < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14) ORDER BY position LIMIT $2;
+WHERE position > $1 AND position < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) ORDER BY position LIMIT $2;
 
 -- name: bodies_from
 SELECT session << 32 | seq, kind, body FROM palaver.messages WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295) ORDER BY seq LIMIT $3;
@@ -858,7 +863,7 @@ SELECT max(position) FROM palaver.changes;
 
 -- name: is_settled
 -- Whether no transaction under way can come before a position.
-SELECT $1 < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 14);
+SELECT $1 < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14);
 
 -- name: tables
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,7 +1,7 @@
 """The search index of the PostgreSQL store: how it is asked, and what a row of it holds.
 
 A row has the words of a message in order, and each of them once in a `tsvector` with what it is narrowed by (owner,
-platform, role; told apart from words by a sign that no word has). The server finds where all words are, without
+beginning, role; told apart from words by a sign that no word has). The server finds where all words are, without
 dictionaries, stemming or positions, whose number it limits; whether they stand beside each other, and how many points
 a message has, is told from the words by `palaver.search` itself. So it is what a plain scan finds, in any script.
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from palaver.search import SearchQuery, Term, points
 from palaver.stores.searching import Candidate
-from palaver.stores.sqlite.searching import Index, narrowed, tag
+from palaver.stores.sqlite.searching import BEGINNINGS, Index, narrowed, tag
 from palaver.stores.statements import Row
 
 __all__ = ["TsvectorIndex", "expression", "indexed_row"]
@@ -43,7 +43,11 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     )
     narrow = [
         f" & '#{tag(letter, value)}'"
-        for letter, value in (("o", query.owner), ("p", query.platform), ("r", query.role))
+        for letter, value in (
+            ("o", query.owner),
+            *((letter, getattr(query, name)) for name, letter in BEGINNINGS.items()),
+            ("r", query.role),
+        )
         if value is not None
     ]
     return f"({said} | '{_EVERY_WORD}'){''.join(narrow)}"
@@ -56,7 +60,7 @@ class TsvectorIndex(Index):
         self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
     ) -> list[Candidate]:
         """Live matches, from the highest place down."""
-        asked = narrowed(query, session, low, high) | {"expression": expression(query, terms)}
+        asked = narrowed(query, session, low, high) | {"expression": expression(query, terms), "tag": query.tag}
         found: list[Candidate] = []
         while limit < 0 or len(found) < limit:
             rows: list[Row] = self._sql.all("search", {**asked, "limit": _AT_ONCE})

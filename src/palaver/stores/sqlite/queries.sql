@@ -124,6 +124,7 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -153,6 +154,7 @@ WHERE s.owner = :owner
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -549,12 +551,44 @@ WHERE search_index MATCH :expression
   AND (s.hidden = 0 OR :hidden)
   AND (s.owner = :owner OR :owner IS NULL)
   AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
   AND (m.kind & 7 = :role OR :role IS NULL)
   AND m.at >= :since AND m.at < :until
   AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
         WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
+
+-- name: search_tagged
+-- The same in some sessions only, a JSON array of their numbers: of others not one message is looked at.
+SELECT m.id, palaver_points(search_index, :terms), m.at
+FROM search_index
+CROSS JOIN messages m ON m.id = search_index.rowid
+CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
+WHERE search_index MATCH :expression
+  AND search_index.rowid BETWEEN :low AND :high
+  AND search_index.rowid >> 32 IN (SELECT value FROM json_each(:sessions))
+  AND s.deleted_at IS NULL
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.owner = :owner OR :owner IS NULL)
+  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
+  AND (m.kind & 7 = :role OR :role IS NULL)
+  AND m.at >= :since AND m.at < :until
+  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
+        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+ORDER BY search_index.rowid DESC
+LIMIT :limit;
+
+-- name: tagged
+-- Sessions that have a tag, in the order that they were made.
+SELECT s.number FROM sessions s INDEXED BY sessions_tagged
+WHERE s.tags IS NOT NULL AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
+  AND s.number BETWEEN :low AND :high
+  AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag WHERE tag.value = :tag)
+ORDER BY s.number;
 
 -- name: search_hit
 -- A message, and what is told of its session.

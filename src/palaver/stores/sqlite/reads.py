@@ -110,9 +110,12 @@ class RowReads(ABC):
         """What the database itself says of its tables and indexes; nothing: all is well."""
 
     # ------------------------------------------------------------------ one session
-    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+    def _found(
+        self, session_id: str, owner: str | None, *, deleted: bool = False
+    ) -> tuple[SessionRow, Head, TurnRow | None]:
         row = self.sql.one("session_by_id", (session_id,))
-        if row is None or row[21] is not None or (owner is not None and row[2] != owner):
+        gone = row is None or (row[21] is not None and not deleted)
+        if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         return self.parse(row)
@@ -400,7 +403,7 @@ class RowReads(ABC):
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
-                session, head, _ = self._found(query.after, query.owner)
+                session, head, _ = self._found(query.after, query.owner, deleted=query.include_deleted)
                 stored = self.sql.one("listed_at", (session.number,))
                 active, number = stored[0] if stored is not None else head.last_active, session.number
             values: dict[str, Any] = {
@@ -408,7 +411,7 @@ class RowReads(ABC):
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
                 "archived": query.include_archived or query.archived is True,
-                "hidden": query.include_hidden,
+                "hidden": query.include_hidden or query.hidden is True,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
                 "empty": query.include_empty,
@@ -422,7 +425,7 @@ class RowReads(ABC):
                 name = _NARROWED[name]
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
-                values["is_archived"] = query.archived
+                values |= {"is_archived": query.archived, "is_hidden": query.hidden}
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}

@@ -284,4 +284,5 @@ CREATE TABLE palaver.erasures (
 CREATE TABLE palaver.erased (mark bytea PRIMARY KEY, at bigint NOT NULL);
 
 CREATE TABLE palaver.meta (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL);
-INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0');
+INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0'),
+    ('ahead', '0')  -- what positions of changes are ahead of the server's own count of transactions;
