@@ -34,7 +34,6 @@ HOT = {
     "message_seq",
     "message_seqs",
     "queue",
-    "queues",
     "turn",
     "last_turn",
     "tail_state",
@@ -49,12 +48,12 @@ HOT = {
     "turn_seqs",
     "turn_bodies",
     "edited_since",
-    "put_head",
+    "move_heads",
     "put_active",
     "put_turn",
     "put_change",
     "put_message",
-    "put_message_id",
+    "put_message_ids",
 }
 BY_NAME = {"session_by_id", "session_by_key", "numbers_by_id", "number_by_id", "binding", "bindings", "alias", "titled"}
 

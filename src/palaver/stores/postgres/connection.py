@@ -21,7 +21,7 @@ from palaver.stores.postgres.queries import migrations, require_schema
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.values import adapt
 
-__all__ = ["Opener", "PalaverConnection", "Place"]
+__all__ = ["Opener", "PalaverConnection", "Place", "is_idle"]
 
 _log = logging.getLogger(__name__)
 _SYNC_WARNING = "01000"
@@ -117,6 +117,8 @@ class PalaverConnection(psycopg.Connection[Any]):
 
     committing = False
     unsure: str | None = None
+    watched: Any = None
+    """What says whether something came on its socket."""
 
     def _try_cancel(self, *, timeout: float = 5.0) -> None:
         """Called where an interrupt strikes while an answer is waited for."""
@@ -260,9 +262,17 @@ class Opener:
 
 def _check(connection: PalaverConnection) -> None:
     """A connection that the server has closed meanwhile is not lent. One on which nothing came is not asked."""
-    watched = select.poll() if hasattr(select, "poll") else None
-    if watched is not None:
-        watched.register(connection.pgconn.socket, select.POLLIN)
-        if not watched.poll(0):
-            return
-    connection.execute("")
+    if not is_idle(connection):
+        connection.execute("")
+
+
+def is_idle(connection: PalaverConnection) -> bool:
+    """Whether a connection is open and nothing came on it: a server that ends it says so."""
+    if connection.closed:
+        return False
+    if connection.watched is None:
+        if not hasattr(select, "poll"):
+            return not select.select([connection.pgconn.socket], [], [], 0)[0]
+        connection.watched = select.poll()
+        connection.watched.register(connection.pgconn.socket, select.POLLIN)
+    return not connection.watched.poll(0)

@@ -186,20 +186,13 @@ class PostgresLedger(SqliteLedger):
                 turn = turn_row(row[_TURN:])
                 self.last_turns.rows[number] = turn.first_seq
                 self.turns.rows[number, turn.first_seq] = turn
-            self.queues.rows[number] = ()
-            self._stored_lists["queue", number] = ()
+            self.queues.rows[number] = self._stored_lists["queue", number] = tuple(row[-1] or ())
 
     def fill_bindings(self, keys: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
         """Take what keys point at."""
         self.bindings.rows.update(dict.fromkeys(keys))
         for owner, key, *binding in rows:
             self.bindings.rows[owner, key] = Binding(*binding)
-
-    def fill_queues(self, rows: Sequence[Row]) -> None:
-        """Take what waits; of the sessions that were filled."""
-        for number, seq in rows:
-            seqs = (*(self.queues.rows.get(number) or ()), seq)
-            self.queues.rows[number] = self._stored_lists["queue", number] = seqs
 
     def fill_message_ids(self, asked: Sequence[tuple[int, str]], rows: Sequence[Row]) -> None:
         """Take which ids are known."""
@@ -236,22 +229,39 @@ class PostgresLedger(SqliteLedger):
             if (m := rows[key]) is not None and key not in again
         ]
         if new:
-            self._sql.run("put_message", [list(column) for column in zip(*new, strict=True)])
+            self._sql.run("put_message", _columns(new))
 
     def _flush_sessions(self) -> None:
         run = self._sql.run
         for number, row in self.sessions.changed():
             if row is not None:
                 run("put_session", session_values(row, self.head(number)))
+        added: list[Row] = []
+        moved: list[Row] = []
+        active: list[Row] = []
         for number, head in self.heads.changed():
             before = self._heads_before.get(number)
             if head is None or head == before:
                 continue
-            run("put_head", (head.last_seq, head.message_count, head.last_active, head.user_seq, number))
+            values = (number, head.last_seq, head.message_count, head.last_active, head.user_seq)
+            (added if before is None else moved).append(values)
             # Listings need no more than the second, and this row has indexes.
-            moved = before is None or before.last_active // SECOND != head.last_active // SECOND
-            if moved and number not in self.sessions.dirty:
-                run("put_active", (number, head.last_active))
+            passed = before is None or before.last_active // SECOND != head.last_active // SECOND
+            if passed and number not in self.sessions.dirty:
+                active.append((number, head.last_active))
+        for name, rows in (("add_heads", added), ("move_heads", moved), ("put_active", active)):
+            if rows:
+                run(name, _columns(rows))
+
+    def _flush_ids(self) -> None:
+        added: list[Row] = []
+        for (number, message_id), seq in self.message_ids.changed():
+            if seq is None:
+                self._sql.run("drop_message_id", (number, message_id))
+            else:
+                added.append((number, message_id, seq))
+        if added:
+            self._sql.run("put_message_ids", _columns(added))
 
     def _flush_changes(self) -> None:
         if not self.changes:
@@ -259,7 +269,7 @@ class PostgresLedger(SqliteLedger):
         if len(self.changes) > _MOST_CHANGES:
             raise OverflowError(f"{len(self.changes)} changes at once")
         rows = [(change[0], place, *change[1:]) for place, change in enumerate(self.changes)]
-        self._sql.run("put_change", [list(column) for column in zip(*rows, strict=True)])
+        self._sql.run("put_change", _columns(rows))
 
     def _flush_index(self) -> None:
         for step in self._indexed:
@@ -277,3 +287,7 @@ class PostgresLedger(SqliteLedger):
     def _flush_upkeep(self) -> None:
         self.hold(self._place.lock("index"))
         super()._flush_upkeep()
+
+
+def _columns(rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

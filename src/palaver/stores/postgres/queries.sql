@@ -210,11 +210,6 @@ ON CONFLICT (number) DO UPDATE SET
     excluded.settings, last_active = excluded.last_active, title_key = excluded.title_key, platform =
     excluded.platform, agent = excluded.agent, account = excluded.account, labels = excluded.labels;
 
--- name: put_head
-INSERT INTO palaver.heads (last_seq, message_count, last_active, user_seq, session) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (session) DO UPDATE SET last_seq = excluded.last_seq, message_count = excluded.message_count,
-    last_active = excluded.last_active, user_seq = excluded.user_seq;
-
 -- name: binding
 SELECT session, previous, since FROM palaver.keys WHERE owner = $1 AND key = $2;
 
@@ -366,10 +361,6 @@ WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: message_seq
 SELECT seq FROM palaver.message_ids WHERE session = $1 AND id = $2;
-
--- name: put_message_id
-INSERT INTO palaver.message_ids (session, id, seq) VALUES ($1, $2, $3)
-ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;
 
 -- name: drop_message_id
 DELETE FROM palaver.message_ids WHERE session = $1 AND id = $2;
@@ -754,7 +745,7 @@ INSERT INTO palaver.erased (mark, at) VALUES ($1, $2) ON CONFLICT (mark) DO UPDA
 INSERT INTO palaver.meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: sessions_by_number
--- The same of several sessions, by their numbers.
+-- The same of several sessions, by their numbers, with what waits.
 SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
        s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
        s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
@@ -763,7 +754,8 @@ SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.par
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
        t.calibration, t.usage,
-       NULL::bigint, NULL::bigint, NULL::bigint
+       NULL::bigint, NULL::bigint, NULL::bigint,
+       (SELECT array_agg(q.seq ORDER BY q.seq) FROM palaver.queue q WHERE q.session = s.number)
 FROM unnest($1::bigint[]) n
 JOIN palaver.sessions s ON s.number = n
 JOIN palaver.heads h ON h.session = s.number
@@ -784,9 +776,6 @@ SELECT last_active FROM palaver.sessions WHERE number = $1;
 SELECT session << 32 | seq, back, at FROM palaver.messages
 WHERE session = $1::bigint >> 32 AND seq > ($1::bigint & 4294967295) AND seq <= ($2::bigint & 4294967295)
 ORDER BY seq DESC LIMIT 1;
-
--- name: put_active
-UPDATE palaver.sessions SET last_active = $2 WHERE number = $1;
 
 -- name: drop_indexed
 DELETE FROM palaver.search_index WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
@@ -811,29 +800,8 @@ SELECT position FROM palaver.changes ORDER BY position DESC OFFSET $1 LIMIT 1;
 -- The change that so many older ones precede.
 SELECT position FROM palaver.changes WHERE position <= $1 ORDER BY position OFFSET $2 LIMIT 1;
 
--- name: settings
--- What a transaction that writes is told. A server or user that is set to answer before a commit is on disk is overruled.
-SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '60s', true),
-       CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END;
-
--- name: lock_shared
--- Most transactions hold the store's own lock together.
-SELECT pg_advisory_xact_lock_shared($1);
-
--- name: lock_alone
--- And some alone.
-SELECT pg_advisory_xact_lock($1);
-
--- name: lock_each
--- Locks in the order that they are given in.
-SELECT pg_advisory_xact_lock(l.key) FROM unnest($1::bigint[]) l (key);
-
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock($1);
-
--- name: clock
--- Now, in microseconds.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
 -- name: numbers_by_id
 SELECT id, number FROM palaver.sessions WHERE id = ANY($1::text[]);
@@ -848,10 +816,6 @@ FROM unnest($1::text[], $2::text[]) w (owner, key) JOIN palaver.keys k ON k.owne
 SELECT i.session, i.id, i.seq
 FROM unnest($1::bigint[], $2::text[]) w (session, id)
 JOIN palaver.message_ids i ON i.session = w.session AND i.id = w.id;
-
--- name: queues
--- What waits in several sessions.
-SELECT q.session, q.seq FROM palaver.queue q WHERE q.session = ANY($1::bigint[]) ORDER BY q.session, q.seq;
 
 -- name: database_size
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
@@ -889,3 +853,41 @@ SELECT pg_notify($1, $2);
 -- broken off is seen by everybody, and no standby need have it.
 SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'palaver', '') END;
+
+-- name: append_one
+-- One ordinary message; see the migration.
+SELECT palaver.append_one($1, $2, $3, $4, $5, $6::integer, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: append_many
+-- Several.
+SELECT op, last FROM palaver.append_many($1, $2, $3, $4, $5, $6::integer[], $7::integer[], $8, $9, $10, $11, $12, $13, $14);
+
+-- name: take
+-- The locks of a transaction; see the migration.
+SELECT palaver.take($1, $2, $3, $4::bigint[]);
+
+-- name: add_heads
+INSERT INTO palaver.heads (session, last_seq, message_count, last_active, user_seq)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]);
+
+-- name: move_heads
+UPDATE palaver.heads h SET last_seq = m.last_seq, message_count = m.message_count, last_active = m.last_active,
+    user_seq = m.user_seq
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    m (session, last_seq, message_count, last_active, user_seq)
+WHERE h.session = m.session;
+
+-- name: put_head
+-- As a repair counts it.
+INSERT INTO palaver.heads (last_seq, message_count, last_active, user_seq, session) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (session) DO UPDATE SET last_seq = excluded.last_seq, message_count = excluded.message_count,
+    last_active = excluded.last_active, user_seq = excluded.user_seq;
+
+-- name: put_active
+-- Where sessions stand in listings.
+UPDATE palaver.sessions s SET last_active = m.last_active
+FROM unnest($1::bigint[], $2::bigint[]) m (session, last_active) WHERE s.number = m.session;
+
+-- name: put_message_ids
+INSERT INTO palaver.message_ids (session, id, seq) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;

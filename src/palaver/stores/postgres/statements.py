@@ -20,7 +20,7 @@ class Statements:
     What `begin` was given goes out with the next statement: that saves a round trip.
     """
 
-    __slots__ = ("_begin", "_changed", "_named", "connection", "prepare")
+    __slots__ = ("_begin", "_changed", "_named", "_own", "connection", "prepare")
 
     def __init__(self, connection: psycopg.Connection[Any], schema: str, *, prepare: bool | None = None) -> None:
         self.connection = connection
@@ -29,6 +29,8 @@ class Statements:
         self._named = queries(schema)
         self._begin: str | None = None
         self._changed = 0
+        self._own: psycopg.Cursor[Row] | None = None
+        """Of statements whose rows are taken at once. A new cursor would look up again how each value is sent."""
 
     def begin(self, text: str) -> None:
         """Begin a transaction with the next statement."""
@@ -60,11 +62,11 @@ class Statements:
 
     def one(self, name: str, values: Values = ()) -> Row | None:
         """The first row, or None."""
-        return self._cursor(name, values).fetchone()
+        return self._answered(name, values).fetchone()
 
     def all(self, name: str, values: Values = ()) -> list[Row]:
         """All rows."""
-        return self._cursor(name, values).fetchall()
+        return self._answered(name, values).fetchall()
 
     def each(self, name: str, values: Values = ()) -> Iterator[Row]:
         """The rows as they come. They are in memory by then: what can be long is asked for in pieces."""
@@ -78,9 +80,16 @@ class Statements:
         """Run text that is no named statement: transaction control."""
         self.connection.execute(cast("Any", text))
 
+    def _answered(self, name: str, values: Values) -> psycopg.Cursor[Row]:
+        if self._own is None:
+            self._own = cast("psycopg.Cursor[Row]", psycopg.RawCursor(self.connection))
+        return self._execute(self._own, name, values)
+
     def _cursor(self, name: str, values: Values) -> psycopg.Cursor[Row]:
+        return self._execute(cast("psycopg.Cursor[Row]", psycopg.RawCursor(self.connection)), name, values)
+
+    def _execute(self, cursor: psycopg.Cursor[Row], name: str, values: Values) -> psycopg.Cursor[Row]:
         statement = self._named[name]
-        cursor = cast("psycopg.Cursor[Row]", psycopg.RawCursor(self.connection))
         if self._begin is None:
             cursor.execute(cast("Any", statement.text), statement.values(values), prepare=self.prepare, binary=True)
             self._changed = cursor.rowcount

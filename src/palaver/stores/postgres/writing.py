@@ -11,7 +11,8 @@ import psycopg
 
 from palaver.errors import Outcome, StoreError, StoreUnavailable
 from palaver.operations import Operation
-from palaver.stores.postgres.connection import Opener, PalaverConnection
+from palaver.stores.postgres.appending import PlainAppends, as_plain
+from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
 from palaver.stores.postgres.listening import ListeningWakes
@@ -32,7 +33,9 @@ class Writer:
     def __init__(self, opener: Opener, wakes: ListeningWakes) -> None:
         self._opener = opener
         self._wakes = wakes
-        self._place = opener.place
+        self._place = place = opener.place
+        self._timeout = f"{int(place.timeout * 1000)}ms"
+        self._store_lock = place.lock("store")
         self._connection: PalaverConnection | None = None
         self._sql: Statements
         self._ledger: PostgresLedger
@@ -43,14 +46,22 @@ class Writer:
         What was rolled back because others wrote, or before COMMIT was sent, is run again. An error at COMMIT, or a
         warning that it may not have reached the standby, leaves the outcome unknown: nothing is run again then.
         """
-        plan = Plan.of(operations)
+        plan: Plan | None = None
+        plain = as_plain(operations)
         tries = 0
         while True:
             try:
+                if plain is not None:
+                    answers = self._append(plain)
+                    if answers is not None:
+                        return answers
+                    plain = None
+                plan = plan or Plan.of(operations)
                 return self._attempt(operations, plan)
             except (Held, Alone, NumbersUsedUp) as why:
                 self._roll_back()
-                plan.learn(why)
+                if plan is not None:
+                    plan.learn(why)
             except psycopg.Error as exc:
                 outcome = self._outcome(exc)
                 if not is_unknown(exc) and self._connection is not None:
@@ -73,6 +84,44 @@ class Writer:
         """The advisory locks that the last transaction had."""
         return frozenset(self._ledger.held)
 
+    # ------------------------------------------------------------------ one round trip
+    def _append(self, plain: PlainAppends) -> list[Any] | None:
+        """Ordinary appends, done by the server; None, and nothing is done, where one of them is not ordinary."""
+        connection = self._connected()
+        numbers = plain.numbers(self._ledger.numbers.rows)
+        if numbers is None:
+            return None
+        place = self._place
+        locks = sorted({place.session_lock(number) for number in numbers})
+        if len(locks) > MOST:
+            return None
+        name, values = plain.statement(numbers, locks)
+        first = (self._timeout, self._store_lock, locks if name == "append_many" else locks[0])
+        connection.take_unsure()
+        connection.committing = True
+        rows = self._sql.all(name, (*first, plain.time if place.clock == "caller" else None, *values))
+        connection.committing = False
+        answers = plain.answers(rows)
+        if answers is not None:
+            self._committed(connection)
+        return answers
+
+    def _committed(self, connection: PalaverConnection) -> None:
+        """A transaction has been committed, unless the server has doubts about its standby."""
+        self._require_sure(connection)
+        self._wakes.wake()
+        try:
+            self._wakes.tell(self._sql)
+        except psycopg.Error:  # the commit is done; others find it by looking, and the next commit connects anew
+            self.close()
+
+    def _require_sure(self, connection: PalaverConnection) -> None:
+        unsure = connection.take_unsure()
+        if unsure is not None:
+            self.close()
+            msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
+            raise StoreUnavailable(msg, outcome="unknown")
+
     # ------------------------------------------------------------------ one transaction
     def _attempt(self, operations: list[Operation], plan: Plan) -> list[Any]:
         connection = self._connected()
@@ -94,19 +143,11 @@ class Writer:
         if done.statusmessage != "COMMIT":
             msg = f"{self._place.name}: the server rolled the transaction back"
             raise StoreUnavailable(msg)
-        unsure = connection.take_unsure()
-        if unsure is not None:
-            self.close()
-            msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
-            raise StoreUnavailable(msg, outcome="unknown")
         if not changed:
+            self._require_sure(connection)
             return results
         ledger.flushed()
-        self._wakes.wake()
-        try:
-            self._wakes.tell(self._sql)
-        except psycopg.Error:  # the commit is done; others find it by looking, and the next commit connects anew
-            self.close()
+        self._committed(connection)
         return results
 
     def _look_up(self, plan: Plan) -> set[int]:
@@ -144,20 +185,15 @@ class Writer:
         sessions = sorted(numbers)
         with sql.pipeline():
             sql.script("BEGIN")
-            sql.run("settings", (f"{int(place.timeout * 1000)}ms",))
-            sql.run("lock_alone" if alone else "lock_shared", (place.lock("store"),))
-            if locks and not alone:
-                sql.run("lock_each", (sorted(locks),))
-            clock = sql.start("clock") if place.clock == "store" else None
+            taken = sql.start("take", (self._timeout, self._store_lock, alone, [] if alone else sorted(locks)))
             rows = sql.start("sessions_by_number", (sessions,)) if sessions else None
-            queues = sql.start("queues", (sessions,)) if sessions else None
             bound = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
             said = sql.start("message_seqs", _columns(ids)) if ids else None
         ledger.begin(set() if alone else locks, alone=alone)
-        ledger.time = _first(clock) if clock is not None else None
-        if rows is not None and queues is not None:
+        [(at,)] = taken.fetchall()
+        ledger.time = int(at) if place.clock == "store" else None
+        if rows is not None:
             ledger.fill_sessions(rows.fetchall())
-            ledger.fill_queues(queues.fetchall())
         if bound is not None:
             ledger.fill_bindings(plan.keys, bound.fetchall())
         if said is not None:
@@ -166,8 +202,9 @@ class Writer:
     # ------------------------------------------------------------------ the connection
     def _connected(self) -> PalaverConnection:
         """The connection; a new one where it is lost. A server that is just being replaced is waited for."""
-        if self._connection is not None and not self._connection.closed:
+        if self._connection is not None and is_idle(self._connection):
             return self._connection
+        self.close()
         deadline = time.monotonic() + min(_RECONNECT_SECONDS, self._place.timeout)
         pause = 0.05
         while True:
@@ -212,8 +249,3 @@ class Writer:
 
 def _columns(pairs: list[Any]) -> tuple[list[Any], list[Any]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _first(cursor: psycopg.Cursor[Any]) -> int:
-    [(value,)] = cursor.fetchall()
-    return int(value)

@@ -284,5 +284,161 @@ CREATE TABLE palaver.erasures (
 CREATE TABLE palaver.erased (mark bytea PRIMARY KEY, at bigint NOT NULL);
 
 CREATE TABLE palaver.meta (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL);
-INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0'),
-    ('ahead', '0')  -- what positions of changes are ahead of the server's own count of transactions;
+-- `ahead`: what positions of changes are ahead of the server's own count of transactions.
+INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0'), ('ahead', '0');
+
+-- What a transaction that writes begins with: its locks, in the order that they are given in. Gives the time when it had
+-- them. A server or user that is set to answer before a commit is on disk is overruled.
+CREATE FUNCTION palaver.take(p_timeout text, p_store bigint, p_alone boolean, p_locks bigint[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', p_timeout, true), set_config('idle_in_transaction_session_timeout', '60s', true);
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    IF p_alone THEN
+        PERFORM pg_advisory_xact_lock(p_store);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+    END IF;
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+END $$;
+
+-- One message at the end of a session, where nothing about it is out of the ordinary: what `Append.apply` then does, in
+-- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done.
+CREATE FUNCTION palaver.append_one(
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_kind integer, p_at bigint,
+    p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_seen record;
+    v_turn record;
+    v_first bigint := 0;
+    v_seq bigint;
+    v_user bigint;
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
+    IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
+        PERFORM set_config('lock_timeout', p_timeout, true);
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(p_lock);
+    END IF;
+    -- A statement of its own, which sees what was committed while the locks were waited for.
+    SELECT s.rev, s.owner, s.deleted_at, s.ended_at, s.guarded_until, s.preview, h.last_seq, h.last_active, h.user_seq
+    INTO v_seen
+    FROM palaver.sessions s JOIN palaver.heads h ON h.session = s.number WHERE s.number = p_number;
+    IF NOT FOUND OR v_seen.deleted_at IS NOT NULL OR v_seen.owner <> p_owner OR v_seen.guarded_until > p_op_at
+        OR v_seen.ended_at IS NOT NULL OR (v_seen.preview IS NULL AND p_kind & 15 = 3) THEN
+        RETURN 0;
+    END IF;
+    IF p_token IS NOT NULL THEN
+        SELECT t.first_seq, t.state, t.token, t.expires_at INTO v_turn
+        FROM palaver.turns t WHERE t.session = p_number ORDER BY t.first_seq DESC LIMIT 1;
+        IF NOT FOUND OR v_turn.state <> 'running' OR v_turn.token <> p_token OR v_turn.expires_at
+            - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < p_lease * 9 / 10 THEN
+            RETURN 0;
+        END IF;
+        v_first := v_turn.first_seq;
+    END IF;
+    IF p_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id) THEN
+        RETURN 0;
+    END IF;
+    v_seq := v_seen.last_seq + 1;
+    v_user := CASE WHEN p_kind & 15 = 3 THEN v_seq ELSE v_seen.user_seq END;
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    VALUES (p_number, v_seq, p_kind, CASE WHEN v_user > 0 THEN v_seq - v_user ELSE -1 END,
+        CASE WHEN v_first > 0 THEN v_seq - v_first + 1 ELSE 0 END, p_at, p_body);
+    IF p_id IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq) VALUES (p_number, p_id, v_seq);
+    END IF;
+    UPDATE palaver.heads SET last_seq = v_seq, message_count = message_count + 1,
+        last_active = greatest(last_active, p_op_at), user_seq = v_user WHERE session = p_number;
+    IF p_op_at / 1000000 > v_seen.last_active / 1000000 THEN
+        UPDATE palaver.sessions SET last_active = p_op_at WHERE number = p_number;
+    END IF;
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    VALUES (p_number, (pg_current_xact_id()::text::bigint
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_seen.rev, 1, v_seq, v_seq);
+    RETURN v_seq;
+END $$;
+
+-- The same for several messages of several operations: all of them, or nothing is done and there are no rows.
+CREATE FUNCTION palaver.append_many(
+    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint, p_numbers bigint[], p_ops integer[],
+    p_kinds integer[], p_ats bigint[], p_op_ats bigint[], p_ids text[], p_owners text[], p_tokens text[],
+    p_leases bigint[], p_bodies bytea[]
+) RETURNS TABLE (op integer, last bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    PERFORM set_config('lock_timeout', p_timeout, true);
+    PERFORM pg_advisory_xact_lock_shared(p_store);
+    PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+    IF EXISTS (
+        SELECT 1
+        FROM unnest(p_numbers, p_kinds, p_op_ats, p_ids, p_owners, p_tokens, p_leases)
+            u (number, kind, op_at, id, owner, token, lease)
+        LEFT JOIN palaver.sessions s ON s.number = u.number
+        LEFT JOIN palaver.heads h ON h.session = u.number
+        LEFT JOIN LATERAL (
+            SELECT r.state, r.token, r.expires_at FROM palaver.turns r
+            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+        ) t ON true
+        LEFT JOIN palaver.message_ids i ON i.session = u.number AND i.id = u.id
+        WHERE s.number IS NULL OR h.session IS NULL OR s.deleted_at IS NOT NULL OR s.owner <> u.owner
+            OR s.guarded_until > u.op_at OR s.ended_at IS NOT NULL
+            OR (s.preview IS NULL AND u.kind & 15 = 3) OR i.id IS NOT NULL
+            OR (u.token IS NOT NULL AND (t.state IS DISTINCT FROM 'running' OR t.token <> u.token OR t.expires_at
+                - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < u.lease * 9 / 10))
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH placed AS (
+        SELECT u.number, u.op, u.kind, u.at, u.op_at, u.id, u.body, u.place, s.rev, h.user_seq, h.last_active,
+            t.first_seq, h.last_seq + row_number() OVER (PARTITION BY u.number ORDER BY u.place) AS seq
+        FROM unnest(p_numbers, p_ops, p_kinds, p_ats, p_op_ats, p_ids, p_tokens, p_bodies)
+            WITH ORDINALITY u (number, op, kind, at, op_at, id, token, body, place)
+        JOIN palaver.sessions s ON s.number = u.number
+        JOIN palaver.heads h ON h.session = u.number
+        LEFT JOIN LATERAL (
+            SELECT r.first_seq FROM palaver.turns r
+            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+        ) t ON true
+    ), told AS (
+        SELECT p.*, greatest(p.user_seq, coalesce(max(CASE WHEN p.kind & 15 = 3 THEN p.seq END)
+            OVER (PARTITION BY p.number ORDER BY p.place), 0)) AS user_now
+        FROM placed p
+    ), grown AS (
+        SELECT d.number, max(d.seq) AS last, count(*) AS added, max(d.op_at) AS at, max(d.user_now) AS user_now,
+            max(d.last_active) AS was
+        FROM told d GROUP BY d.number
+    ), stored AS (
+        INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+        SELECT d.number, d.seq, d.kind, CASE WHEN d.user_now > 0 THEN d.seq - d.user_now ELSE -1 END,
+            CASE WHEN d.first_seq IS NULL THEN 0 ELSE d.seq - d.first_seq + 1 END, d.at, d.body
+        FROM told d
+    ), named AS (
+        INSERT INTO palaver.message_ids (session, id, seq) SELECT d.number, d.id, d.seq FROM told d WHERE d.id IS NOT NULL
+    ), moved AS (
+        UPDATE palaver.heads h SET last_seq = g.last, message_count = h.message_count + g.added,
+            last_active = greatest(h.last_active, g.at), user_seq = g.user_now
+        FROM grown g WHERE h.session = g.number
+    ), listed AS (
+        UPDATE palaver.sessions s SET last_active = g.at
+        FROM grown g WHERE s.number = g.number AND g.at / 1000000 > g.was / 1000000
+    ), journal AS (
+        INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+        SELECT d.number, ((pg_current_xact_id()::text::bigint
+            + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) + d.op, max(d.rev), 1,
+            min(d.seq), max(d.seq)
+        FROM told d GROUP BY d.number, d.op
+    )
+    SELECT d.op, max(d.seq) FROM told d GROUP BY d.op;
+END $$;
