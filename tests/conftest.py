@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -23,6 +24,11 @@ __all__ = ["new_postgres_url", "postgres_url"]  # fixtures for every test
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 REQUIRE_SHARED = "PALAVER_REQUIRE_SHARED"
+# The browser that tests of the inspector drive: Debian's, or another by its path.
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+REQUIRE_CHROMIUM = "PALAVER_REQUIRE_CHROMIUM"
 
 # Select one with --hypothesis-profile. Tests set no max_examples of their own, or `soak` would do nothing for them.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
@@ -42,6 +48,7 @@ HOMES = {
 }
 
 shared_required = pytest.StashKey[bool]()
+chromium_required = pytest.StashKey[bool]()
 _home_numbers = itertools.count()
 
 
@@ -50,11 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs this in the background has it so
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[shared_required] = os.environ.get(REQUIRE_SHARED, "0") not in ("", "0")
+    config.stash[chromium_required] = os.environ.get(REQUIRE_CHROMIUM, "0") not in ("", "0")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as `shared` every test that asks for that directory; leave out what needs a program that is missing."""
+    """Mark as `shared` and `browser` every test that asks for one; leave out what needs a program that is missing."""
     for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.shared)
     left_out = [item for item in items if item.get_closest_marker("pgbouncer") is not None and program() is None]
@@ -65,7 +75,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `shared` where there is nothing to read; fail it where that was promised to be there."""
+    """Skip a test marked `shared` where there is nothing to read; fail it where that was promised to be there.
+
+    The same for tests that need a browser.
+    """
+    if item.get_closest_marker("browser") is not None and CHROMIUM is None:
+        lacking = "needs a Chromium, and none is installed (Debian: apt-get install chromium)"
+        if item.config.stash[chromium_required]:
+            pytest.fail(f"{lacking}, though {REQUIRE_CHROMIUM} is set", pytrace=False)
+        pytest.skip(lacking)
     if item.get_closest_marker("shared") is None or SHARED.is_dir():
         return
     reason = f"needs the reference material in {SHARED}, which is not there"
@@ -102,6 +120,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(figure)  # printing would not get out of a worker of xdist
     if program() is None:
         terminalreporter.write_line("pgbouncer: not installed; its tests were left out", yellow=True)
+    blind = sum("browser" in getattr(report, "keywords", ()) for report in terminalreporter.stats.get("skipped", ()))
+    if blind:
+        terminalreporter.write_line(
+            f"inspector: {blind} tests DID NOT RUN, for there is no Chromium here; .ci/run installs one", yellow=True
+        )
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

@@ -67,6 +67,9 @@ def list_sessions(
         output.note(
             "no sessions" if everything or deleted else "no sessions; --all shows empty, archived and hidden ones too"
         )
+    for each in sessions:
+        if each.unreadable:
+            output.note(f"{each.id}: damaged, and not shown: {', '.join(each.unreadable)}; `palaver check` says more")
     if more:
         output.note(f"there are more; --limit shows more than {limit}")
 

@@ -28,8 +28,14 @@ class Restorer:
 
     def write(self, saved: SavedSession) -> SessionReport:
         """Store what is new of a session. Raises StoreError."""
-        report = SessionReport(system="palaver", source_id=saved.row.id, file=saved.file, session_id=saved.row.id)
-        refusal = self._foreign(saved)
+        row, refusal = saved.row, self._foreign(saved)
+        report = SessionReport(
+            system="palaver",
+            source_id=row.id,
+            file=saved.file,
+            title=row.title if refusal is None else None,  # it may have been erased, or be nobody's business here
+            session_id=row.id,
+        )
         stored = self._last_seq(saved)
         known = stored is not None
         unerased = Unerased(self._core if refusal is None else None)  # else nothing of it is looked at

@@ -18,13 +18,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from palaver.aio import AsyncSessionManager, aopen
 from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.guard import Guard, own_names
+from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
@@ -120,9 +121,6 @@ def _routes(limits: Limits) -> list[Route]:
     async def openapi(_: Request) -> Response:
         return Response(described, media_type="application/json")
 
-    async def front(request: Request) -> Response:
-        return HTMLResponse(pages.front_page(ENDPOINTS, _base(request)))
-
     async def text(request: Request) -> Response:
         return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
 
@@ -132,9 +130,10 @@ def _routes(limits: Limits) -> list[Route]:
             raise HTTPException(404)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
-    own: dict[str, Respond] = {"/": front, "/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
+    own: dict[str, Respond] = {"/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
     for path, respond in own.items():
         paths[path] = {"GET": respond}
+    paths.update(inspector_pages(limits))
     return [Route(path, _by_method(methods), methods=sorted(methods)) for path, methods in paths.items()]
 
 

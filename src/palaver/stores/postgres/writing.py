@@ -177,7 +177,7 @@ class Writer:
                 pointing.add((row[0], row[1]))
         # No more than are made: who comes later has the higher number, whichever process makes it.
         wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
-        wanted += len([each for each in plan.importing if each not in known])
+        wanted += len([each for each in plan.importing if known.get(each) is None])
         ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
         return named | set(bound)

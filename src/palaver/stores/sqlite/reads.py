@@ -14,7 +14,7 @@ import msgspec
 
 from palaver import codec, media
 from palaver.erasure import Erasure, Marks, keyed
-from palaver.errors import SessionNotFound
+from palaver.errors import InvalidKey, SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
@@ -28,6 +28,7 @@ from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
+from palaver.stores.sqlite.fields import SESSION_FIELDS, bad_fields
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -60,6 +61,17 @@ __all__ = ["Lines", "Reads", "RowReads"]
 _TURN = SESSION_COLUMNS + 4
 _NEWEST = _TURN + TURN_COLUMNS
 _HOLDS = 15
+_FIELDS = {
+    "notice": 9,
+    "origin": 10,
+    "title": 11,
+    "preview": 12,
+    "metadata": 13,
+    "tags": 14,
+    "holds": _HOLDS,
+    "settings": 28,
+}
+"""Where a row of a session has what may be damaged; see `fields.SESSION_FIELDS`."""
 _MANY = 1_000
 """Rows from which on the cyclic collector would cost more than it could ever find."""
 MAX_LINES = 2_000
@@ -110,15 +122,16 @@ class RowReads(ABC):
         """What the database itself says of its tables and indexes; nothing: all is well."""
 
     # ------------------------------------------------------------------ one session
-    def _found(
-        self, session_id: str, owner: str | None, *, deleted: bool = False
-    ) -> tuple[SessionRow, Head, TurnRow | None]:
+    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+        return self.parse(self._row(session_id, owner))
+
+    def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
         row = self.sql.one("session_by_id", (session_id,))
         gone = row is None or (row[21] is not None and not deleted)
         if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        return self.parse(row)
+        return row
 
     def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
         newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
@@ -403,9 +416,8 @@ class RowReads(ABC):
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
-                session, head, _ = self._found(query.after, query.owner, deleted=query.include_deleted)
-                stored = self.sql.one("listed_at", (session.number,))
-                active, number = stored[0] if stored is not None else head.last_active, session.number
+                number = self._row(query.after, query.owner, deleted=query.include_deleted)[0]
+                [(active,)] = self.sql.all("listed_at", (number,))
             values: dict[str, Any] = {
                 "active": active,
                 "number": number,
@@ -448,7 +460,9 @@ class RowReads(ABC):
         if known is not None and known[0] == state:
             return known[1]
         info = _listed(row, keys, now)
-        if not info.metadata and row[_HOLDS] is None:  # a reader may change the one, and time ends the other
+        if (
+            not info.metadata and not info.unreadable and row[_HOLDS] is None
+        ):  # a reader may change the one, and time ends the other
             if len(self._lines) >= MAX_LINES:
                 self._lines.clear()
             self._lines[row[0]] = state, info
@@ -596,8 +610,21 @@ _BEGINNING = {
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
-    """One line of a list. The row knows the newest message only to the second; its position is completed."""
-    return views.info(session_row(row), _listed_head(row), now, keys=keys)
+    """One line of a list. The row knows the newest message only to the second; its position is completed.
+
+    What of it is damaged is left out and named: one session hides no other.
+    """
+    try:
+        return views.info(session_row(row), _listed_head(row), now, keys=keys)
+    except (msgspec.MsgspecError, InvalidKey, RecursionError):
+        bad = bad_fields(SESSION_FIELDS, [row[_FIELDS[name]] for name in SESSION_FIELDS])
+        if not bad:
+            raise
+    without = list(row)
+    for name in bad:
+        without[_FIELDS[name]] = None
+    found = views.info(session_row(tuple(without)), _listed_head(row), now, keys=keys)
+    return msgspec.structs.replace(found, unreadable=tuple(bad))
 
 
 def _newest_turn(rows: list[Row], kept: KeptTail) -> int | None:
