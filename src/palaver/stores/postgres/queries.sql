@@ -125,6 +125,7 @@ WHERE (s.last_active, s.number) < (:active::bigint, :number::bigint)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
   AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
+  AND (:parent::text IS NULL OR s.parent = :parent)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -153,6 +154,7 @@ WHERE s.owner = :owner::text AND (s.last_active, s.number) < (:active::bigint, :
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
   AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
+  AND (:parent::text IS NULL OR s.parent = :parent)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -891,3 +893,7 @@ FROM unnest($1::bigint[], $2::bigint[]) m (session, last_active) WHERE s.number 
 -- name: put_message_ids
 INSERT INTO palaver.message_ids (session, id, seq) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
 ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM palaver.sessions WHERE parent = $1 AND parent_kind = 'subagent' ORDER BY number;
