@@ -312,6 +312,8 @@ CREATE FUNCTION palaver.append_one(
     p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+    -- Bounds every wait from here on, also for a table that is being written anew.
+    v_timeout text := set_config('lock_timeout', p_timeout, true);
     v_seen record;
     v_turn record;
     v_first bigint := 0;
@@ -323,7 +325,6 @@ BEGIN
     END IF;
     -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
-        PERFORM set_config('lock_timeout', p_timeout, true);
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
     END IF;
