@@ -272,7 +272,14 @@ class StoreMachine(RuleBasedStateMachine):
         if new is None or new.id != NEW:
             return new
         self.made += 1
-        return msgspec.structs.replace(new, id=f"n{self.made}")
+        return msgspec.structs.replace(new, id=f"n{self.made}", parent=self._named(new.parent))
+
+    def _named(self, session_id: str | None) -> str | None:
+        """The session that `#0` and the like stand for: so many before the newest."""
+        if session_id is None or not session_id.startswith("#"):
+            return session_id
+        known = list(self.book.sessions)
+        return known[-1 - int(session_id[1:]) % len(known)] if known else "none"
 
     def _resolved(self, operation: Operation) -> Operation:
         """The operation at this time, with what its caller would have read before."""
@@ -293,8 +300,7 @@ class StoreMachine(RuleBasedStateMachine):
                 found = self.memory.current(given["owner"] or "", given["key"], from_micros(self.now))
             session_id = changed["session_id"] = found.id if found is not None else None
         if session_id is not None and session_id.startswith("#"):
-            known = list(self.book.sessions)
-            session_id = changed["session_id"] = known[-1 - int(session_id[1:]) % len(known)] if known else "none"
+            session_id = changed["session_id"] = self._named(session_id)
         if isinstance(operation, ClaimTodo):
             self.made += 1
             changed["token"] = f"c{self.made}"

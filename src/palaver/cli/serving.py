@@ -9,7 +9,7 @@ from palaver.cli.failures import FAILED, USAGE, Failure
 __all__ = ["start"]
 
 
-def start(url: str, *, host: str, port: int, allow_remote: bool, sweep_every: timedelta | None) -> None:
+def start(url: str, *, host: str, port: int, sweep_every: timedelta | None) -> None:
     """Serve the store until interrupted. Raises Failure where the `server` extra is not installed."""
     try:
         from palaver.server import serve
@@ -22,6 +22,6 @@ def start(url: str, *, host: str, port: int, allow_remote: bool, sweep_every: ti
         )
         raise Failure(msg, FAILED) from exc
     try:
-        serve(url, host=host, port=port, allow_remote=allow_remote, sweep_every=sweep_every)
+        serve(url, host=host, port=port, sweep_every=sweep_every)
     except ValueError as exc:
-        raise Failure(str(exc).replace("pass allow_remote=True", "give --allow-remote"), USAGE) from exc
+        raise Failure(str(exc), USAGE) from exc

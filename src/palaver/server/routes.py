@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from palaver.server import (
+    chains,
     compaction,
     exporting,
+    feed,
     importing,
     keeping,
     keys,
@@ -14,6 +16,7 @@ from palaver.server import (
     search,
     service,
     sessions,
+    subagents,
     turns,
     upkeep,
 )
@@ -23,6 +26,8 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *subagents.ENDPOINTS,
+    *chains.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,
@@ -33,6 +38,7 @@ ENDPOINTS = (
     *keeping.ENDPOINTS,
     *exporting.ENDPOINTS,
     *importing.ENDPOINTS,
+    *feed.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

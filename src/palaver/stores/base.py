@@ -76,12 +76,14 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """True: only archived ones. None: as `include_archived` has it."""
     hidden: bool | None = None
     """True: only hidden ones. None: as `include_hidden` has it."""
+    parent: str | None = None
+    """Id of the session that they follow."""
 
     @property
     def narrowed(self) -> bool:
         """Whether sessions are asked for by what only a look at each of them tells."""
         began = (self.platform, self.agent, self.account)
-        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden)
+        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden, self.parent)
         return any(each is not None for each in (*began, *kept))
 
 

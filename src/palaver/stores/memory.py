@@ -23,6 +23,7 @@ from palaver.operations.ranges import merged
 from palaver.records import Chunk, ImportMark, KeyRecord, SessionRecord
 from palaver.rows import (
     MOST,
+    SUBAGENT,
     Binding,
     ChangeKind,
     CompactionRow,
@@ -78,6 +79,13 @@ class _Ledger(CachedLedger):
 
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
         return None
+
+    def _load_subagents(self, session_id: str) -> list[int]:
+        return [
+            number
+            for number, row in self.sessions.rows.items()
+            if row is not None and row.parent == session_id and row.parent_kind == SUBAGENT
+        ]
 
     def _load_alias(self, key: tuple[str, str]) -> int | None:
         return None

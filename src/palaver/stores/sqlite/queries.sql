@@ -126,6 +126,7 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -157,8 +158,13 @@ WHERE s.owner = :owner
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM sessions WHERE parent = ? AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;

@@ -437,7 +437,7 @@ class RowReads(ABC):
                 name = _NARROWED[name]
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
-                values |= {"is_archived": query.archived, "is_hidden": query.hidden}
+                values |= {"is_archived": query.archived, "is_hidden": query.hidden, "parent": query.parent}
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
