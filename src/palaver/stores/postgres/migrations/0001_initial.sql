@@ -312,8 +312,6 @@ CREATE FUNCTION palaver.append_one(
     p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    -- Bounds every wait from here on, also for a table that is being written anew.
-    v_timeout text := set_config('lock_timeout', p_timeout, true);
     v_seen record;
     v_turn record;
     v_first bigint := 0;
