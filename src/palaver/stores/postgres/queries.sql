@@ -125,6 +125,7 @@ WHERE (s.last_active, s.number) < (:active::bigint, :number::bigint)
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
   AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
+  AND (:parent::text IS NULL OR s.parent = :parent)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
@@ -153,8 +154,13 @@ WHERE s.owner = :owner::text AND (s.last_active, s.number) < (:active::bigint, :
   AND (:pinned::boolean IS NULL OR s.pinned = :pinned)
   AND (:is_archived::boolean IS NULL OR s.archived = :is_archived)
   AND (:is_hidden::boolean IS NULL OR s.hidden = :is_hidden)
+  AND (:parent::text IS NULL OR s.parent = :parent)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM palaver.sessions WHERE parent = $1 AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM palaver.sessions WHERE owner = $1 AND title = $2 AND deleted_at IS NULL;
