@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as `shared` and `browser` every test that asks for one; leave out what needs a program that is missing."""
+    """Mark as `shared` and `browser` every test that asks for these; leave out what needs a missing program."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
@@ -118,13 +118,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     properties = [each for report in reports for each in getattr(report, "user_properties", ())]
     for figure in sorted(str(value) for name, value in properties if name == "figure"):
         terminalreporter.write_line(figure)  # printing would not get out of a worker of xdist
-    if program() is None:
-        terminalreporter.write_line("pgbouncer: not installed; its tests were left out", yellow=True)
     blind = sum("browser" in getattr(report, "keywords", ()) for report in terminalreporter.stats.get("skipped", ()))
     if blind:
         terminalreporter.write_line(
             f"inspector: {blind} tests DID NOT RUN, for there is no Chromium here; .ci/run installs one", yellow=True
         )
+    if program() is None:
+        terminalreporter.write_line("pgbouncer: not installed; its tests were left out", yellow=True)
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

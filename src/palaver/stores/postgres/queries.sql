@@ -158,6 +158,10 @@ WHERE s.owner = :owner::text AND (s.last_active, s.number) < (:active::bigint, :
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit::bigint;
 
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM palaver.sessions WHERE parent = $1 AND parent_kind = 'subagent' ORDER BY number;
+
 -- name: titled
 SELECT number FROM palaver.sessions WHERE owner = $1 AND title = $2 AND deleted_at IS NULL;
 

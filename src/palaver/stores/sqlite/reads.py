@@ -417,7 +417,8 @@ class RowReads(ABC):
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
                 number = self._row(query.after, query.owner, deleted=query.include_deleted)[0]
-                [(active,)] = self.sql.all("listed_at", (number,))
+                stored = self.sql.one("listed_at", (number,))
+                active = stored[0] if stored is not None else self.sql.all("head", (number,))[0][2]
             values: dict[str, Any] = {
                 "active": active,
                 "number": number,

@@ -48,6 +48,7 @@ CREATE INDEX sessions_of_owner ON palaver.sessions (owner, number);
 CREATE INDEX sessions_title ON palaver.sessions (owner, title) WHERE title IS NOT NULL;
 CREATE INDEX sessions_title_key ON palaver.sessions (owner, title_key) WHERE title_key IS NOT NULL;
 CREATE INDEX sessions_any_title ON palaver.sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_subagents ON palaver.sessions (parent) WHERE parent_kind = 'subagent';
 CREATE INDEX sessions_owner_id ON palaver.sessions (owner, id) WHERE deleted_at IS NULL;
 CREATE INDEX sessions_subagents ON palaver.sessions (parent) WHERE parent_kind = 'subagent';
 
