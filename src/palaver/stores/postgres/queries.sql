@@ -897,7 +897,3 @@ FROM unnest($1::bigint[], $2::bigint[]) m (session, last_active) WHERE s.number 
 -- name: put_message_ids
 INSERT INTO palaver.message_ids (session, id, seq) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
 ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;
-
--- name: subagents
--- Sessions of the subagents of one session.
-SELECT number FROM palaver.sessions WHERE parent = $1 AND parent_kind = 'subagent' ORDER BY number;

@@ -50,7 +50,6 @@ CREATE INDEX sessions_title_key ON palaver.sessions (owner, title_key) WHERE tit
 CREATE INDEX sessions_any_title ON palaver.sessions (title_key) WHERE title_key IS NOT NULL;
 CREATE INDEX sessions_subagents ON palaver.sessions (parent) WHERE parent_kind = 'subagent';
 CREATE INDEX sessions_owner_id ON palaver.sessions (owner, id) WHERE deleted_at IS NULL;
-CREATE INDEX sessions_subagents ON palaver.sessions (parent) WHERE parent_kind = 'subagent';
 
 -- What every append moves; no index but the key, and room beside each row, so that an update stays on its page.
 CREATE TABLE palaver.heads (
