@@ -280,7 +280,12 @@ def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint
     statuses: list[tuple[int, str]] = []
     for session_id in (ana.id, UNKNOWN):
         path = endpoint.path.format(
-            session_id=session_id, turn_id=ana.turn.replace(ana.id, session_id), seq=1, address=ana.blob
+            session_id=session_id,
+            turn_id=ana.turn.replace(ana.id, session_id),
+            seq=1,
+            address=ana.blob,
+            conversation_id=f"conv_{session_id}",
+            item_id=f"msg_{session_id}1_0",
         )
         query = {"search": {"text": "secret"}, "findSession": {"name": session_id}}.get(endpoint.name, {})
         if endpoint.name in {"search", "readEvents"}:
@@ -295,7 +300,7 @@ def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint
         assert answer.status_code not in (405, 422, 500), answer.text
         said = answer.text.replace(session_id, "<id>")
         assert not [each for each in ana.told if each in said], said
-        if "{session_id}" in endpoint.path or "{turn_id}" in endpoint.path:
+        if any(name in endpoint.path for name in ("{session_id}", "{turn_id}", "{conversation_id}")):
             assert answer.status_code == 404, answer.text
             statuses.append((answer.status_code, said))
     assert len(set(statuses)) <= 1

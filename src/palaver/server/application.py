@@ -169,19 +169,21 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
         done = await each.handler(await _read(each, request, limits))
         return _encoded(done)
     except ProblemError as error:
-        return answer(error.problem)
+        return each.style.answer(error.problem, None)
     except PalaverError as error:
         found = of_error(error)
         if found.status >= 500:
             _log(logging.ERROR, "http.store_error", each, {"error": type(error).__name__, "status": found.status})
-        return answer(found)
+        return each.style.answer(found, None)
     except ClientDisconnect:
         return answer(problem("bad-request", "the client went away while it sent the body").problem)
     except Exception as error:  # noqa: BLE001 - the last resort: said in the log, without what the request held
-        return answer(_unexpected(each, error))
+        return each.style.answer(_unexpected(each, error), None)
 
 
-def _encoded(done: Answer) -> Response:
+def _encoded(done: Answer | Response) -> Response:
+    if isinstance(done, Response):
+        return done
     if done.value is None:
         return Response(status_code=done.status, headers=dict(done.headers))
     return Response(
@@ -195,8 +197,9 @@ def _encoded(done: Answer) -> Response:
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     sessions = _owned(request)
     path = {name: _text(name, value) for name, value in request.path_params.items()}
-    query = decode_query(request, each.query)
+    query = decode_query(request, each.query, lenient=each.style.lenient)
     body: Any = None
+    raw = b""
     cleaned: tuple[Cleaned, ...] = ()
     if each.method != "GET":
         raw = await read_body(request, limits.max_body_bytes)
@@ -205,7 +208,7 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
             body, cleaned = decode(raw, _kind_of(each, raw))
         elif raw:
             raise problem("invalid-request", f"{each.method} {each.path} takes no body")
-    return Call(request, sessions, path, body, query, cleaned)
+    return Call(request, sessions, path, body, query, cleaned, raw)
 
 
 def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:

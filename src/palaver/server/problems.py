@@ -123,6 +123,7 @@ _OWN = (
     Kind("invalid-json", 400, "The body is not JSON in UTF-8."),
     Kind("host-not-allowed", 403, "The server is asked under a name, or by a page, that it does not answer."),
     Kind("not-found", 404, "There is nothing at this path."),
+    Kind("item-not-found", 404, "The conversation has no such item, or not any more."),
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),
     Kind("precondition-failed", 412, "The session has changed: read it again, and send its new ETag."),
     Kind("incognito-unavailable", 409, "This server keeps no incognito sessions: it has several processes."),

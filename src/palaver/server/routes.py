@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from palaver.server import compaction, keys, removal, retrying, rewriting, search, service, sessions, turns, upkeep
+from palaver.server import (
+    compaction,
+    conversations,
+    keys,
+    removal,
+    retrying,
+    rewriting,
+    search,
+    service,
+    sessions,
+    turns,
+    upkeep,
+)
 
 __all__ = ["ENDPOINTS"]
 
@@ -16,6 +28,7 @@ ENDPOINTS = (
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,
+    *conversations.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

@@ -8,9 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from palaver.aio import AsyncSessionManager
 from palaver.server.reading import Cleaned
+from palaver.server.style import PROBLEMS, Style
 
 __all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery"]
 
@@ -35,6 +37,8 @@ class Call:
     """A struct of the endpoint's `query`."""
     cleaned: tuple[Cleaned, ...]
     """What of the body had to be mended."""
+    raw: bytes = b""
+    """The body as it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer | Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,5 @@ class Endpoint:
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Request headers that it reads, and what each means."""
+    style: Style = PROBLEMS
+    """How its errors are spelled."""
