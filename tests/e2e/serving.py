@@ -15,8 +15,11 @@ from pathlib import Path
 
 import palaver
 
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(palaver.__file__).resolve().parents[1]
-PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0, **eval(sys.argv[2]))"
+PROGRAM = """import sys
+from palaver.server import Upstream, serve
+serve(sys.argv[1], port=0, **eval(sys.argv[2]))"""
 PATIENCE = 20.0
 
 
@@ -62,12 +65,12 @@ def palaver_server(url: str, options: str = "{}", **more: str) -> Iterator[Serve
 
 
 @contextmanager
-def program(path: Path, ready: str) -> Iterator[Served]:
-    """A program that serves on the port that it is told; it is up when a GET of `ready` is answered."""
+def program(module: str, ready: str) -> Iterator[Served]:
+    """A module that serves on the port that it is told; it is up when a GET of `ready` is answered."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(path), str(port)], text=True)
+    process = subprocess.Popen([sys.executable, "-m", module, str(port)], text=True, cwd=ROOT)
     served = Served(process, f"http://127.0.0.1:{port}")
     deadline = time.monotonic() + PATIENCE
     while True:

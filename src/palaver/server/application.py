@@ -27,6 +27,7 @@ from palaver.server import pages
 from palaver.server.guard import Guard, own_names
 from palaver.server.limits import Limits
 from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
+from palaver.server.passthrough import Upstream, exchanging
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
@@ -60,6 +61,7 @@ def app(
     sweep_every: timedelta | None = None,
     sweep_policy: SweepPolicy | None = None,
     workers: int | None = None,
+    upstream: Upstream | str | None = None,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -71,6 +73,8 @@ def app(
     `workers` is how many processes serve the application together (None: what the environment's WEB_CONCURRENCY says,
     as uvicorn and gunicorn take it): with more than one there are no incognito sessions.
 
+    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key).
+
     Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
     """
     if isinstance(sessions, AsyncSessionManager) and settings is not None:
@@ -81,16 +85,18 @@ def app(
         msg = f"sweep_every is {sweep_every}; it is a length of time, such as timedelta(hours=1), or None for never"
         raise ValueError(msg)
 
+    answering = Upstream(url=upstream) if isinstance(upstream, str) else upstream
+
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
         if isinstance(sessions, AsyncSessionManager):
             application.state.sessions = of_clients(sessions)
-            async with sweeping(sessions, sweep_every, sweep_policy):
+            async with sweeping(sessions, sweep_every, sweep_policy), exchanging(application, answering):
                 yield
             return
         async with aopen(sessions, settings=settings) as opened:
             application.state.sessions = of_clients(opened)
-            async with sweeping(opened, sweep_every, sweep_policy):
+            async with sweeping(opened, sweep_every, sweep_policy), exchanging(application, answering):
                 yield
 
     made = Starlette(

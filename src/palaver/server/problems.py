@@ -130,6 +130,13 @@ _OWN = (
     Kind("body-too-large", 413, "The body is larger than the server takes."),
     Kind("unsupported-media-type", 415, "Bodies are JSON: send Content-Type: application/json."),
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),
+    Kind("session-required", 400, "The request does not say which conversation it belongs to."),
+    Kind("no-upstream", 404, "The server has no upstream: start it with one, to pass requests on."),
+    Kind("nothing-to-answer", 400, "All that the request says is stored, and answered."),
+    Kind("not-legal", 400, "The messages are none that a model takes."),
+    Kind("previous-response-not-found", 400, "There is no such response that the request could go on from."),
+    Kind("upstream-failed", 502, "The upstream cannot be reached, or its answer cannot be read.", retryable=True),
+    Kind("upstream-timeout", 504, "The upstream did not answer in time.", retryable=True),
     Kind("internal-error", 500, "The server failed; its log says how."),
     Kind(
         "shutting-down",

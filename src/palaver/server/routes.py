@@ -6,6 +6,7 @@ from palaver.server import (
     compaction,
     conversations,
     keys,
+    passthrough,
     removal,
     retrying,
     rewriting,
@@ -29,6 +30,7 @@ ENDPOINTS = (
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,
     *conversations.ENDPOINTS,
+    *passthrough.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

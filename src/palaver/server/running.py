@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from palaver.server.application import app
 from palaver.server.limits import Limits
 from palaver.server.pages import begin_command, finish_command, list_command
+from palaver.server.passthrough import Upstream
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
@@ -56,12 +57,14 @@ def serve(
     allow_remote: bool = False,
     sweep_every: timedelta | None = SWEEP_EVERY,
     sweep_policy: SweepPolicy | None = None,
+    upstream: Upstream | str | None = None,
     log_level: str = "warning",
     say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM. `port` 0 takes a free one.
 
     It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
+    `upstream` is who answers what is passed through; see `app`.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
     Raises ValueError for a host that other machines reach, unless `allow_remote`: there is no authentication yet, so
@@ -87,6 +90,7 @@ def serve(
                 allowed_hosts=names,
                 sweep_every=sweep_every,
                 sweep_policy=sweep_policy,
+                upstream=upstream,
             )
             base = f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
