@@ -76,10 +76,10 @@ def resent(
     theirs = [(at, likeness(message)) for at, message in enumerate(given) if message.role not in _INSTRUCTIONS]
     known, asked = [like for _, like in mine], [like for _, like in theirs]
     spoken = any(given[at].role == "assistant" for at, _ in theirs)
-    if claim == "new" or not spoken:
-        return _fresh(stored, given, mine, theirs, again=again)
     if claim == "whole":
         return _told_otherwise(given, mine, theirs, _shared_start(known, asked)) if complete else None
+    if claim == "new" or not spoken:
+        return _fresh(stored, given, mine, theirs, again=again)
     ends = _ends_with(known, asked)
     if ends:
         return _continued(stored, given, mine, theirs, ends)

@@ -16,49 +16,8 @@ from openai import OpenAI
 
 import palaver
 from palaver import Message
-from tests.corpus.validators import complaints
+from tests.e2e.behind import PATIENCE, Upstream
 from tests.e2e.serving import Served, palaver_server, program
-
-PATIENCE = 20.0
-
-
-class Upstream:
-    """The provider behind, as tests look at it."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self.http = httpx2.Client(base_url=base, timeout=PATIENCE)
-
-    @property
-    def asked(self) -> list[dict[str, Any]]:
-        """Every body that it was sent."""
-        return [each["body"] for each in self.http.get("/seen").json()["asked"]]
-
-    @property
-    def last(self) -> list[dict[str, Any]]:
-        """The messages that it was sent last; each time it is looked whether the types of the SDK know them."""
-        messages: list[dict[str, Any]] = self.asked[-1]["messages"]
-        assert not complaints("openai_chat", messages)
-        return messages
-
-    def wait(self, count: int, *, left: int | None = None) -> None:
-        """Until so many requests came, or so many clients left."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = self.http.get("/seen").json()
-            if len(found["asked"]) >= count and (left is None or len(found["left"]) >= left):
-                return
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    @property
-    def left(self) -> int:
-        """How many clients left while it was at work."""
-        return len(self.http.get("/seen").json()["left"])
-
-    def release(self) -> None:
-        """Let one that waits go on."""
-        self.http.post("/release")
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +207,45 @@ def test_an_answer_that_is_asked_for_again_gives_way(chat: Chat, stream: bool) -
     chat.ask("two", stream=stream, headers={"x-stainless-retry-count": "1"})
     assert [role for role, _ in chat.said] == ["user", "assistant"] * 2
     assert [text for _, text in chat.said][2] == "two"
+
+
+def test_a_conversation_that_the_model_began_keeps_its_greeting(chat: Chat, upstream: Upstream) -> None:
+    """A client shows a greeting that no model wrote, and sends it along: the upstream is sent it too."""
+    greeting = {"role": "assistant", "content": "Hello, I am Ada."}
+    chat.ask(greeting, "hi")
+    assert [m["content"] for m in upstream.last] == ["Hello, I am Ada.", "hi"]
+    chat.ask(greeting, "hi", {"role": "assistant", "content": chat.said[-1][1]}, "again")
+    assert chat.report == "matched=3, new=1"
+    assert len(upstream.last) == 4
+
+
+def test_what_the_client_claims_of_its_messages_holds(chat: Chat, upstream: Upstream) -> None:
+    """All of the conversation, however little that is; or new ones, though a model speaks in them."""
+    chat.ask("one")
+    chat.ask("one", headers={"Palaver-History": "whole"})
+    assert chat.report == "matched=1, new=0, cut=2-2"
+    assert len(chat.said) == 2
+    example = [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "4"}]
+    chat.ask(*example, "3+3", headers={"Palaver-History": "new"})
+    assert len(upstream.last) == 5
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat.ask("x", headers={"Palaver-History": "some"})
+    assert caught.value.code == "bad_request"
+
+
+def test_first_requests_at_once_make_one_session(client: OpenAI, url: str, upstream: Upstream) -> None:
+    """One is answered, and the others are told that the session is busy; nothing of theirs is stored."""
+    chat = Chat(client, url, f"chat-{uuid4().hex}")
+    asked = len(upstream.asked)
+    with ThreadPoolExecutor(4) as pool:
+        history: list[Any] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, "wait"]
+        first = pool.submit(chat.ask, *history)
+        upstream.wait(asked + 1)
+        others = [pool.submit(chat.ask, *history) for _ in range(3)]
+        assert all(isinstance(other.exception(), openai.ConflictError) for other in others)
+        upstream.release()
+        first.result()
+    assert [text for _, text in chat.said] == ["a", "b", "wait", "3 messages, the last: wait"]
 
 
 def test_what_else_a_request_says_is_sent_on(client: OpenAI, url: str, upstream: Upstream) -> None:

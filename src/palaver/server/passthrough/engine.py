@@ -53,19 +53,19 @@ class Exchanges:
         return task
 
     @asynccontextmanager
-    async def alone(self, session_id: str) -> AsyncGenerator[None]:
+    async def alone(self, *names: str) -> AsyncGenerator[None]:
         """Keep a session for one request of this process. Raises ProblemError where another has it.
 
-        Other processes are kept out by the lease of the turn, which this closes the gap before.
+        It is known by its id, and by the name that it is asked under: its first request is what makes it. Other
+        processes are kept out by the lease of the turn, which this closes the gap before.
         """
-        if session_id in self._sessions:
-            msg = f"another request is being answered in session {session_id!r}: wait for it"
-            raise problem("session-busy", msg)
-        self._sessions.add(session_id)
+        if not self._sessions.isdisjoint(names):
+            raise problem("session-busy", "another request is being answered in this session: wait for it")
+        self._sessions.update(names)
         try:
             yield
         finally:
-            self._sessions.discard(session_id)
+            self._sessions.difference_update(names)
 
     async def close(self) -> None:
         """Break off what is left, and store it as far as it came."""
@@ -95,13 +95,22 @@ class Exchange:
     """One request to the upstream, and what becomes of its turn."""
 
     def __init__(
-        self, call: Call, dialect: Dialect, asked: Asked, session: AsyncSession, claim: Claim, after: int | None
+        self,
+        call: Call,
+        dialect: Dialect,
+        asked: Asked,
+        session: AsyncSession,
+        *,
+        name: str,
+        claim: Claim,
+        after: int | None,
     ) -> None:
         self.call = call
         self.exchanges: Exchanges = call.request.app.state.exchanges
         self.dialect = dialect
         self.asked = asked
         self.session = session
+        self.name = name
         self.claim: Claim = claim
         self.after = after
         self._opened: Opened | None = None
@@ -130,7 +139,7 @@ class Exchange:
 
         Raises ProblemError, PalaverError.
         """
-        async with self.exchanges.alone(self.session.id):
+        async with self.exchanges.alone(self.session.id, f"{self.call.sessions.owner or ''}\0{self.name}"):
             self._opened = await opened(self.call, self.session, self.asked.messages, self.claim, self.after)
             renewing = asyncio.create_task(self._renew(), name="palaver-passthrough-lease")
             try:
@@ -143,7 +152,7 @@ class Exchange:
                 finally:
                     await response.aclose()
             except asyncio.CancelledError:
-                await self.fail("its client went away")
+                await self.fail("it was broken off: its client went away, or the server stopped")
                 raise
             except BaseException as error:
                 await self.fail(_reason(error))

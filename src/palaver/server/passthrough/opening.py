@@ -91,7 +91,8 @@ async def opened(
         cut = (done.cut_after + 1, stored[-1].seq)
         await session.truncate(after=done.cut_after)
     try:
-        turn = await (_begun(session, done.new) if done.new else _begun_again(session, unanswered))
+        new = done.new if kept else _greeted(done.new)
+        turn = await (_begun(session, new) if new else _begun_again(session, unanswered))
     except SessionBusy as error:
         raise ProblemError(await busy_problem(call.sessions, session.id, error)) from error
     return Opened(turn=turn, began=True, done=done, cut=cut)
@@ -178,6 +179,13 @@ async def _begun(session: AsyncSession, new: Sequence[Message]) -> AsyncTurn:
             await turn.fail(f"it could not begin: {type(error).__name__}")
             raise
     return turn
+
+
+def _greeted(new: Sequence[Message]) -> Sequence[Message]:
+    """A conversation that its client lets the model begin: a greeting is a delivery, or no window would show it."""
+    if len(new) > 1 and new[0].role == "assistant" and not new[0].tool_calls and new[1].role == "user":
+        return (new[0].replace(flags=(*new[0].flags, "delivery")), *new[1:])
+    return new
 
 
 async def _begun_again(session: AsyncSession, unanswered: Sequence[Message]) -> AsyncTurn:

@@ -25,17 +25,19 @@ async def pass_on(
     dialect: Dialect,
     body: dict[str, Any],
     session: AsyncSession,
+    *,
+    name: str,
     claim: Claim | None = None,
     after: int | None = None,
 ) -> Response:
     """Answer a request by the upstream, in a session.
 
-    `claim` is what the API itself says of the messages, and `after` the position that they go on from. Raises
-    ProblemError, PalaverError.
+    `name` is what the request calls it, `claim` what the API itself says of the messages, and `after` the position that
+    they go on from. Raises ProblemError, PalaverError.
     """
     exchanges: Exchanges = call.request.app.state.exchanges
     asked = dialect.asked(body)
-    exchange = Exchange(call, dialect, asked, session, claim or claim_of(call), after)
+    exchange = Exchange(call, dialect, asked, session, name=name, claim=claim or claim_of(call), after=after)
     if asked.stream:
         relay = Relay()
         work: asyncio.Task[Any] = exchanges.spawn(relay.run(exchange, body))

@@ -60,8 +60,8 @@ async def chat_completions(call: Call) -> Response:
     """Answer a chat completion in a session."""
     require_upstream(call)
     body = body_of(call)
-    session = await session_called(call.sessions, name_of(call, body))
-    return await pass_on(call, ChatCompletions(), body, session)
+    name = name_of(call, body)
+    return await pass_on(call, ChatCompletions(), body, await session_called(call.sessions, name), name=name)
 
 
 async def responses(call: Call) -> Response:
@@ -80,16 +80,16 @@ async def responses(call: Call) -> Response:
         answers = call.request.app.state.exchanges.answers
         session = await _named_or_none(call, body) or await answers.session_of(call.sessions, previous)
         after = await place_of_answer(session, previous)
-        return await pass_on(call, Responses(), body, session, "new", after)
+        return await pass_on(call, Responses(), body, session, name=session.id, claim="new", after=after)
     if conversation is not None:
         try:
             session = await session_called(call.sessions, conversation)
         except SessionNotFound as error:
             msg = f"Conversation with id '{conversation}' not found."
             raise problem("session-not-found", msg) from error
-        return await pass_on(call, Responses(), body, session, "new")
-    session = await session_called(call.sessions, name_of(call, body))
-    return await pass_on(call, Responses(), body, session)
+        return await pass_on(call, Responses(), body, session, name=conversation, claim="new")
+    name = name_of(call, body)
+    return await pass_on(call, Responses(), body, await session_called(call.sessions, name), name=name)
 
 
 def _conversation(body: dict[str, Any]) -> str | None:
@@ -114,8 +114,8 @@ async def messages(call: Call) -> Response:
     """Answer Anthropic's messages in a session."""
     require_upstream(call)
     body = body_of(call)
-    session = await session_called(call.sessions, name_of(call, body))
-    return await pass_on(call, Messages(), body, session)
+    name = name_of(call, body)
+    return await pass_on(call, Messages(), body, await session_called(call.sessions, name), name=name)
 
 
 _HEADERS = {
