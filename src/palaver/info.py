@@ -127,6 +127,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     usage: Usage | None = None
     bound_at: datetime | None = None
     """When the key by which it was found was pointed at it; None where it was not found by a key."""
+    unreadable: tuple[str, ...] = ()
+    """Which of these fields are damaged where they are stored, and left out here: `check` explains, `repair` mends."""
 
     @property
     def etag(self) -> str:

@@ -243,6 +243,14 @@ class Session(SessionBase):
         """Keep the session from being archived or expired by age, or no more."""
         drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
 
+    def hide(self, hidden: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """Leave the session out of lists and of search unless they ask for hidden ones, or show it again.
+
+        It is found by its id, its names and its keys as before, and goes on; what a reset puts in its place is hidden
+        too, a fork of it is not.
+        """
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, hidden=hidden)))
+
     def tag(self, *tags: str) -> None:
         """Set the session's tags: these, and no others."""
         drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))

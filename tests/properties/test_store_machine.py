@@ -59,6 +59,16 @@ from tests.store_operations import (
 )
 
 EVERYTHING = 1_000_000
+LISTED = (
+    SessionQuery(limit=EVERYTHING),
+    SessionQuery(limit=EVERYTHING, include_empty=True),
+    SessionQuery(limit=EVERYTHING, include_ended=False),
+    SessionQuery(limit=EVERYTHING, include_empty=True, hidden=True),
+    SessionQuery(
+        limit=EVERYTHING, include_archived=True, include_empty=True, include_hidden=True, include_deleted=True
+    ),
+)
+"""What is asked of every store's lists."""
 
 
 def asked(read: Callable[..., Any], *values: Any) -> Any:
@@ -381,6 +391,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert (list(page), page.behind) == (list(found), 0)
         for owner in OWNERS:
             self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, role="user")), owner)
+            self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, tag="work")), owner)
 
     @rule(file=files)
     def search_by_itself(self, file: int) -> None:
@@ -403,8 +414,8 @@ class StoreMachine(RuleBasedStateMachine):
         now = from_micros(self.now)
         second = timedelta(seconds=1)
         for owner in (None, *OWNERS):
-            for ended, empty in ((True, True), (False, False), (True, False)):
-                query = SessionQuery(owner=owner, limit=EVERYTHING, include_ended=ended, include_empty=empty)
+            for wanted in LISTED:
+                query = msgspec.structs.replace(wanted, owner=owner)
                 expected = {info.id: info for info in self.memory.sessions(query, now)}
                 for store in (self.memory, *self.files):
                     listed = store.sessions(query, now)

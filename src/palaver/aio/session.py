@@ -126,6 +126,10 @@ class AsyncSession(SessionBase):
         """See `Session.pin`."""
         await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
 
+    async def hide(self, hidden: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """See `Session.hide`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, hidden=hidden)))
+
     async def tag(self, *tags: str) -> None:
         """See `Session.tag`."""
         await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))

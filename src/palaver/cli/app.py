@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from palaver import __version__
 from palaver.cli import (
+    beginnings,
     changes,
     compaction,
+    contents,
     feed,
+    inventory,
     keeping,
     listing,
     removing,
     reports,
     search,
     serving,
+    settings,
     stores,
+    todos,
     transcript,
     transfer,
     upkeep,
 )
 from palaver.cli.failures import FAILED, OK
-from palaver.cli.moments import parse_since, parse_span
-from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
+from palaver.cli.moments import parse_span
+from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of, moment
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
-from palaver.clock import utc_now
 from palaver.model import Role
 
 __all__ = ["app", "run"]
@@ -218,6 +221,10 @@ def ls(
     ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Only hidden ones.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Only deleted ones, which `undelete` brings back.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -225,7 +232,7 @@ def ls(
     debug: Debug = False,
 ) -> None:
     """List sessions, those with the newest activity first."""
-    since = _moment(active_since, "--active-since")
+    since = moment(active_since, "--active-since")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
@@ -235,6 +242,7 @@ def ls(
                 limit=limit,
                 active_since=since,
                 everything=everything,
+                deleted=deleted,
                 tag=tag,
                 title=title,
                 platform=platform,
@@ -242,6 +250,7 @@ def ls(
                 account=account,
                 pinned=pinned or None,
                 archived=archived or None,
+                hidden=hidden or None,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -303,6 +312,13 @@ def search_messages(
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")
     ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only in sessions with this agent.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only in sessions through this account.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only in sessions with this tag.")] = None,
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help=f"Only messages of: {', '.join(get_args(Role))}.")
     ] = None,
@@ -312,6 +328,7 @@ def search_messages(
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Only what was said before then.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also in hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
@@ -324,7 +341,7 @@ def search_messages(
     if role is not None and role not in get_args(Role):
         msg = f"{role!r} is no role; there are {', '.join(get_args(Role))}"
         raise typer.BadParameter(msg, param_hint="--role")
-    began, ended = _moment(since, "--since"), _moment(until, "--until")
+    began, ended = moment(since, "--since"), moment(until, "--until")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
@@ -335,11 +352,15 @@ def search_messages(
                 text,
                 session_id=found,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=cast("Role | None", role),
                 since=began,
                 until=ended,
                 limit=limit,
                 around=around,
+                include_hidden=everything,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -364,7 +385,7 @@ def stats(
     debug: Debug = False,
 ) -> None:
     """Show how much is stored, or with `--by` what was used, and what it cost as far as that is known."""
-    began = _moment(since, "--since")
+    began = moment(since, "--since")
     if since is not None and by is None:
         msg = "give --by too: all that is stored is counted, whenever it was stored"
         raise typer.BadParameter(msg, param_hint="--since")
@@ -380,18 +401,18 @@ def stats(
     perform(options, lambda output: work(options, output))
 
 
-changes.add_to(app)
-removing.add_to(app)
-compaction.add_to(app)
-transfer.add_to(app)
-keeping.add_to(app)
-feed.add_to(app)
-upkeep.add_to(app)
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    """The instant that an option names."""
-    try:
-        return parse_since(text, utc_now()) if text is not None else None
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint=option) from exc
+for commands in (
+    inventory,
+    beginnings,
+    changes,
+    settings,
+    contents,
+    removing,
+    compaction,
+    transfer,
+    keeping,
+    feed,
+    upkeep,
+    todos,
+):
+    commands.add_to(app)

@@ -90,6 +90,7 @@ def create(
     alias: str | None,
     title: str | None,
     metadata: Mapping[str, Any] | None,
+    hidden: bool,
 ) -> Flow[str]:
     """Make a session on purpose; gives its id."""
     new = core.new_session(
@@ -98,6 +99,7 @@ def create(
         explicit=True,
         title=title,
         metadata=codec.json_text(dict(metadata), "metadata") if metadata else None,
+        hidden=hidden,
     )
     key = core.key(target) if target is not None else None
     row: SessionRow = yield from write(Create(at=core.at(), owner=core.owner, key=key, alias=alias, new=new))

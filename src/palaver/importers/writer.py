@@ -60,6 +60,7 @@ class Writer:
             system=session.system,
             source_id=session.id,
             file=session.file,
+            title=session.title,
             status="new" if info is None and not planned else "grown" if new else "unchanged",
             records=session.records,
             imported=len(new),

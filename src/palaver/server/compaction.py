@@ -9,17 +9,39 @@ from msgspec import Meta
 
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.info import Summary
-from palaver.server import bodies
 from palaver.server.answers import Compacted
 from palaver.server.bodies import Positive
 from palaver.server.lookup import session_of
-from palaver.server.messages import Count
+from palaver.server.messages import Body, Count, NewUsage
 from palaver.server.problems import problem
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
 Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
+
+
+class CompactSession(Body, frozen=True, kw_only=True):
+    """Lets a summary stand for everything through a position."""
+
+    summary: str
+    through_seq: Count
+    """Ends an exchange outside a running turn. 0: the summary covers nothing."""
+    expected: Count | None = None
+    """Id of the summary that this one continues (0: none); another by now is a conflict."""
+    drafted_rev: Count | None = None
+    """The draft's `rev`: a conflict where a message that it shows was changed since."""
+    stop_reason: str | None = None
+    """Why the model stopped, as its provider says it: what was cut short is refused."""
+    usage: NewUsage | None = None
+    """What making the summary used."""
+
+
+class WithdrawSummary(Body, frozen=True, kw_only=True):
+    """Takes the newest summary back."""
+
+    expected: Positive | None = None
+    """Its id; another by now is a conflict."""
 
 
 class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +128,7 @@ async def read_draft(call: Call) -> Answer:
 
 async def compact_session(call: Call) -> Answer:
     """Let a summary stand for messages."""
-    body: bodies.CompactSession = call.body
+    body: CompactSession = call.body
     usage = body.usage.usage() if body.usage is not None else None
     made = await (await session_of(call)).compact(
         body.summary,
@@ -121,7 +143,7 @@ async def compact_session(call: Call) -> Answer:
 
 async def withdraw_summary(call: Call) -> Answer:
     """Take the newest summary back."""
-    body: bodies.WithdrawSummary = call.body or bodies.WithdrawSummary()
+    body: WithdrawSummary = call.body or WithdrawSummary()
     left = await (await session_of(call)).withdraw_summary(expected=body.expected)
     return Answer(Withdrawn(summary=left))
 
@@ -159,7 +181,7 @@ ENDPOINTS = (
         compact_session,
         {201: "The summary."},
         Compacted,
-        bodies=(bodies.CompactSession,),
+        bodies=(CompactSession,),
         problems=(*_FOUND, "session-conflict", "session-ended"),
         example={"summary": "They added two and two.", "through_seq": 4},
     ),
@@ -171,7 +193,7 @@ ENDPOINTS = (
         withdraw_summary,
         {200: "The summary that stands now, or null."},
         Withdrawn,
-        bodies=(bodies.WithdrawSummary,),
+        bodies=(WithdrawSummary,),
         body_required=False,
         problems=(*_FOUND, "session-conflict", "session-ended"),
         example={"expected": 3},

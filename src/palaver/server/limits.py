@@ -20,7 +20,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 16 * 1024 * 1024
     """Largest request body. Media travel inside messages as base64 text, a third larger than they are."""
 
+    max_import_bytes: int = 256 * 1024 * 1024
+    """Largest body of an import. It is kept in a file until it is imported, not in memory."""
+
     def __post_init__(self) -> None:
-        if self.max_body_bytes < 1:
-            msg = f"max_body_bytes is {self.max_body_bytes}; a request needs room, such as {16 * 1024 * 1024}"
-            raise ValueError(msg)
+        for name in ("max_body_bytes", "max_import_bytes"):
+            value = getattr(self, name)
+            if value < 1:
+                msg = f"{name} is {value}; a request needs room, such as {16 * 1024 * 1024}"
+                raise ValueError(msg)

@@ -28,6 +28,8 @@ _REF = "#/components/schemas/{name}"
 _ANYWHERE = ("bad-request", "host-not-allowed")
 _WITH_BODY = ("invalid-json", "body-too-large", "unsupported-media-type", "invalid-request", "invalid-message")
 
+_WITH_LINES = ("body-too-large", "unsupported-media-type", "invalid-request")
+
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document that describes these routes."""
@@ -99,6 +101,9 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
         if each.example is not None:
             content["example"] = each.example
         out["requestBody"] = {"required": each.body_required, "content": {"application/json": content}}
+    if each.takes:
+        taken = {"schema": {"type": "string"}, "example": each.example}
+        out["requestBody"] = {"required": True, "content": dict.fromkeys(each.takes, taken)}
     out["responses"] = _responses(each, schemas)
     return out
 
@@ -147,8 +152,10 @@ def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     for status, text in each.answers.items():
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
-            out[str(status)]["content"] = {"application/json": {"schema": schemas[each.answer]}}
-    slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else ())]
+            out[str(status)]["content"] = {kind: {"schema": schemas[each.answer]} for kind in each.gives}
+    slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else _WITH_LINES if each.takes else ())]
+    if each.operator:
+        slugs.append("operator-only")
     if each.query is not NoQuery:
         slugs.append("invalid-request")
     by_status: dict[int, list[str]] = {}

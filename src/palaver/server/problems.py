@@ -122,6 +122,7 @@ _OWN = (
     Kind("bad-request", 400, "The request is not one that can be understood."),
     Kind("invalid-json", 400, "The body is not JSON in UTF-8."),
     Kind("host-not-allowed", 403, "The server is asked under a name, or by a page, that it does not answer."),
+    Kind("operator-only", 403, "This is about the whole store: ask for it without naming an owner."),
     Kind("not-found", 404, "There is nothing at this path."),
     Kind("item-not-found", 404, "The conversation has no such item, or not any more."),
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ from palaver.codec import clean_text
 from palaver.errors import PalaverError
 from palaver.server.problems import ProblemError, of_error, problem
 
-__all__ = ["Cleaned", "decode", "decode_query", "read_body", "require_json"]
+__all__ = ["Cleaned", "decode", "decode_query", "read_body", "read_chunks", "require_json", "require_type"]
 
 T = TypeVar("T")
 
@@ -44,17 +45,20 @@ class Cleaned(msgspec.Struct, frozen=True):
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise."""
+    return b"".join([chunk async for chunk in read_chunks(request, limit)])
+
+
+async def read_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The same, bit by bit."""
     length = request.headers.get("content-length")
     if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
         raise _too_large(limit)
-    parts: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        parts.append(chunk)
-    return b"".join(parts)
+        yield chunk
 
 
 def _too_large(limit: int) -> ProblemError:
@@ -63,14 +67,19 @@ def _too_large(limit: int) -> ProblemError:
 
 def require_json(request: Request) -> None:
     """Refuse a body that does not say that it is JSON: web pages may send other types to any server unasked."""
+    require_type(request, ("application/json",))
+
+
+def require_type(request: Request, kinds: Sequence[str]) -> None:
+    """Refuse a body that does not say that it is of one of these types, in UTF-8."""
     said = request.headers.get("content-type", "")
     kind, _, rest = said.partition(";")
     charset = next(
         (p.partition("=")[2].strip().strip('"') for p in rest.split(";") if p.strip().lower().startswith("charset=")),
         "utf-8",
     )
-    if kind.strip().lower() != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
-        raise problem("unsupported-media-type", f"Content-Type is {said!r}; send application/json, in UTF-8")
+    if kind.strip().lower() not in kinds or charset.lower() not in {"utf-8", "utf8"}:
+        raise problem("unsupported-media-type", f"Content-Type is {said!r}; send {' or '.join(kinds)}, in UTF-8")
 
 
 def decode(body: bytes, kind: type[T]) -> tuple[T, tuple[Cleaned, ...]]:

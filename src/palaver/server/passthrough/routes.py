@@ -122,6 +122,7 @@ _HEADERS = {
     SESSION_HEADER: f"The session: its id, alias or key; else metadata.{METADATA} or `user` names it.",
     CLAIM_HEADER: "What the messages are: `whole`, all of the conversation, or `new`; else it is found out.",
 }
+_GIVES = ("application/json", "text/event-stream")
 _PROBLEMS = (
     "no-upstream",
     "session-required",
@@ -152,6 +153,7 @@ ENDPOINTS = (
             "metadata": {METADATA: "my-chat"},
         },
         headers=_HEADERS,
+        gives=_GIVES,
         style=OPENAI,
     ),
     Endpoint(
@@ -166,6 +168,7 @@ ENDPOINTS = (
         problems=(*_PROBLEMS, "previous-response-not-found"),
         example={"model": "gpt-5-mini", "input": "Hello!", "metadata": {METADATA: "my-chat"}},
         headers=_HEADERS,
+        gives=_GIVES,
         style=OPENAI,
     ),
     Endpoint(
@@ -185,6 +188,7 @@ ENDPOINTS = (
             "metadata": {"user_id": "my-chat"},
         },
         headers=_HEADERS,
+        gives=_GIVES,
         style=ANTHROPIC,
     ),
 )
