@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,13 @@ from uuid import uuid4
 import httpx2
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai import OpenAI
 
 import palaver
 from palaver import Message
+from palaver.resending import likeness
 from tests.e2e.behind import PATIENCE, Upstream
 from tests.e2e.serving import Served, palaver_server, program
 
@@ -267,6 +271,11 @@ def test_what_else_a_request_says_is_sent_on(client: OpenAI, url: str, upstream:
     assert len(upstream.last) == 3
 
 
+def test_the_upstreams_models_are_listed(client: OpenAI) -> None:
+    """What clients offer their users is what the upstream has."""
+    assert [model.id for model in client.models.list()] == ["m-1"]
+
+
 @STREAMED
 def test_bytes_come_as_they_were_sent(server: Served, upstream: Upstream, stream: bool) -> None:
     """What the upstream says is not written anew: comments, keys and spaces are there."""
@@ -400,9 +409,9 @@ def test_a_client_that_goes_on_without_results_is_let_go_on(chat: Chat, upstream
 def test_results_that_are_not_whole_are_refused_and_not_stored(chat: Chat) -> None:
     """One result of two, and one of a call that is not there: OpenAI's 400, before anything is stored."""
     asked = chat.ask("twice 1 1")
-    for given in (results(asked, "1", "2")[:1], [{"role": "tool", "tool_call_id": "nobody's", "content": "x"}]):
+    for wrong in (results(asked, "1", "2")[:1], [{"role": "tool", "tool_call_id": "nobody's", "content": "x"}]):
         with pytest.raises(openai.BadRequestError) as caught:
-            chat.ask(*given)
+            chat.ask(*wrong)
         assert "tool_call" in caught.value.message
     assert [role for role, _ in chat.said] == ["user", "assistant"]
     chat.ask(*results(asked, "1", "2"))
@@ -484,3 +493,97 @@ def test_a_server_that_is_killed_leaves_a_legal_history(tmp_path: Path, upstream
         session = sessions.resolve("u")
         assert [m.text for m in session.messages()] == ["hold"]
         assert [m.role for m in session.history().messages] == ["user"]
+
+
+def test_a_server_that_is_stopped_keeps_what_came(tmp_path: Path, upstream: Upstream) -> None:
+    """A request that is being answered when SIGTERM comes may end; so does its turn."""
+    store = f"sqlite:///{tmp_path}/chat.db"
+    body = {"model": "m", "user": "u", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
+    with (
+        palaver_server(store, f"dict(upstream={upstream.base + '/v1'!r})") as served,
+        httpx2.Client(timeout=PATIENCE) as http,
+        http.stream("POST", f"{served.base}/v1/chat/completions", json=body) as answer,
+    ):
+        lines = answer.iter_lines()
+        while "messages," not in next(lines):
+            pass
+        served.process.terminate()
+        upstream.release()
+        assert "data: [DONE]" in list(lines)
+        assert served.process.wait(PATIENCE) in (0, -signal.SIGTERM)
+    with palaver.open(store) as sessions:
+        assert [m.text for m in sessions.resolve("u").messages()] == ["hold", "1 messages, the last: hold"]
+        assert not sessions.open_turns()
+
+
+# ---------------------------------------------------------------------- any client
+ACTS = st.tuples(
+    st.sampled_from(["ask", "ask", "call", "call", "drop", "edit", "again", "fail 400", "fail 503", "boom", "break"]),
+    st.booleans(),
+    st.integers(0, 9),
+)
+
+
+class Person:
+    """A client that has its own history, and sends all of it; what fails it forgets."""
+
+    def __init__(self, chat: Chat, claim: str) -> None:
+        self.chat = chat
+        self.headers = {"Palaver-History": claim}
+        self.history: list[dict[str, Any]] = []
+        self.count = 0
+
+    def send(self, text: str, *, stream: bool) -> dict[str, Any] | None:
+        """Say something; None where it failed, as it was asked to."""
+        asked = [*self.history, {"role": "user", "content": text}]
+        try:
+            answer = self.chat.ask(*asked, stream=stream, headers=self.headers)
+        except openai.APIError:
+            if not text.startswith(("fail", "boom", "break")):
+                raise
+            self.chat.settled()
+            return None
+        self.history = [*asked, answer]
+        return dict(answer)
+
+    def act(self, kind: str, number: int, *, stream: bool) -> None:
+        """Do one thing."""
+        self.count += 1
+        questions = [at for at, message in enumerate(self.history) if message["role"] == "user"]
+        if kind in ("edit", "again") and questions:
+            at = questions[number % len(questions)]
+            text = self.history[at]["content"] if kind == "again" else f"question {self.count}"
+            self.history = self.history[:at]
+            self.send(text, stream=stream)
+        elif kind in ("call", "drop"):
+            answer = self.send(f"twice {self.count} {number}", stream=stream)
+            if answer is not None and kind == "call":
+                asked = [*self.history, *results(answer, "1", "2")]
+                self.history = [*asked, self.chat.ask(*asked, stream=stream, headers=self.headers)]
+        elif kind.startswith(("fail", "boom", "break")):
+            self.send(kind, stream=stream or kind in ("boom", "break"))
+        else:
+            self.send(f"question {self.count}", stream=stream)
+
+
+@given(st.lists(ACTS, min_size=2, max_size=8), st.sampled_from(["auto", "whole"]))
+@settings(max_examples=20)  # each is a dozen requests to a server
+def test_whatever_a_client_does_its_history_is_what_is_stored(
+    server: Served, upstream: Upstream, url: str, acts: list[tuple[str, bool, int]], claim: str
+) -> None:
+    """It asks, edits, asks again, leaves calls without results and is failed: the upstream never refuses a history.
+
+    And after the next answer the session ends with the client's own history, each message once. Only if the client says
+    so, that is all of it: a first question that failed may have been forgotten, or not.
+    """
+    with OpenAI(base_url=f"{server.base}/v1", api_key="k", max_retries=0) as client:
+        person = Person(Chat(client, url, f"person-{uuid4().hex}"), claim)
+        for kind, stream, number in acts:
+            person.act(kind, number, stream=stream)
+        person.act("ask", 0, stream=True)
+    expected = [likeness(message) for message in palaver.parse("openai_chat", person.history)]
+    stored = [likeness(message) for message in person.chat.messages]
+    assert stored[0 if claim == "whole" else -len(expected) :] == expected
+    with palaver.open(url) as sessions:
+        window = sessions.resolve(person.chat.name).history().render("openai_chat")
+    assert not palaver.formats.check("openai_chat", window.messages)

@@ -366,6 +366,12 @@ async def noted(request: Request) -> Json:
     return body
 
 
+async def models(request: Request) -> Response:
+    """`GET /v1/models`."""
+    SEEN.append({"path": request.url.path, "body": None, "headers": dict(request.headers)})
+    return JSONResponse({"object": "list", "data": [{"id": "m-1", "object": "model", "created": 1, "owned_by": "us"}]})
+
+
 async def seen(_: Request) -> Response:
     """What was asked so far, and by whom it was left."""
     return JSONResponse({"asked": SEEN, "left": LEFT})
@@ -382,6 +388,7 @@ if __name__ == "__main__":
         Route("/v1/chat/completions", chat_completions, methods=["POST"]),
         Route("/v1/responses", responses, methods=["POST"]),
         Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/models", models),
         Route("/release", release, methods=["POST"]),
         Route("/seen", seen),
     ]

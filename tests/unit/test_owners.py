@@ -255,7 +255,8 @@ def test_no_awaited_verb_of_a_manager_tells_of_foreign_sessions(ana: Ana, name: 
 @pytest.fixture
 def http(ana: Ana) -> Iterator[TestClient]:
     """The application over her store."""
-    with TestClient(app(ana.url), base_url=BASE) as client:
+    nobody = "http://127.0.0.1:9/v1"
+    with TestClient(app(ana.url, upstream=nobody), base_url=BASE) as client:
         yield client
 
 
@@ -267,6 +268,8 @@ def body_of(endpoint: Endpoint, ana: Ana, session_id: str) -> Any:
             body[name] = session_id
     if "origin" in body:
         body["origin"] = {"platform": "telegram", "chat_id": "42", "user_id": "7"}
+    if endpoint.name in {"createChatCompletion", "createResponse", "createMessage"}:
+        body["metadata"] = {"palaver_session": session_id}
     if endpoint.name == "purgeSession":
         body = {"confirm": session_id}
     if endpoint.name == "erase":

@@ -13,11 +13,12 @@ from palaver.server.passthrough.dialect import Dialect
 from palaver.server.passthrough.engine import Exchange, Exchanges, gone
 from palaver.server.passthrough.opening import claim_of
 from palaver.server.passthrough.relay import Relay, whole
+from palaver.server.passthrough.upstream import passed_back
 from palaver.server.problems import problem
 from palaver.server.reading import decode
 from palaver.server.table import Call
 
-__all__ = ["body_of", "pass_on", "require_upstream"]
+__all__ = ["body_of", "models_of", "pass_on", "require_upstream"]
 
 
 async def pass_on(
@@ -57,6 +58,19 @@ async def pass_on(
         if not ready.done():
             ready.cancel()
             work.cancel()
+
+
+async def models_of(call: Call) -> Response:
+    """The models that the upstream has, as it says it. Raises ProblemError."""
+    provider = call.request.app.state.exchanges.provider
+    response = await provider.ask("openai_chat", "/models", None, call.request.headers)
+    try:
+        content: bytes = await response.aread()
+    except provider.broken as exc:
+        raise provider.failed(exc) from exc
+    finally:
+        await response.aclose()
+    return Response(content, response.status_code, passed_back(response.headers))
 
 
 def body_of(call: Call) -> dict[str, Any]:

@@ -16,12 +16,18 @@ from palaver.server.passthrough.answers import place_of_answer
 from palaver.server.passthrough.chat import ChatCompletions
 from palaver.server.passthrough.messages import Messages
 from palaver.server.passthrough.naming import CLAIM_HEADER, METADATA, SESSION_HEADER, name_of, session_called
-from palaver.server.passthrough.passing import body_of, pass_on, require_upstream
+from palaver.server.passthrough.passing import body_of, models_of, pass_on, require_upstream
 from palaver.server.passthrough.responses import Responses
 from palaver.server.problems import ProblemError, problem
 from palaver.server.table import Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
+
+
+async def list_models(call: Call) -> Response:
+    """The upstream's models."""
+    require_upstream(call)
+    return await models_of(call)
 
 
 class ChatCompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,5 +196,16 @@ ENDPOINTS = (
         headers=_HEADERS,
         gives=_GIVES,
         style=ANTHROPIC,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/models",
+        "listModels",
+        "OpenAI's API: the models that the upstream has; many clients ask for them first.",
+        list_models,
+        {200: "The upstream's answer, as it came."},
+        dict[str, Any],
+        problems=("no-upstream", "upstream-failed", "upstream-timeout"),
+        style=OPENAI,
     ),
 )

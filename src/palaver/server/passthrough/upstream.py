@@ -84,11 +84,15 @@ class Provider:
         """Close all connections."""
         await self._client.aclose()
 
-    async def ask(self, wire: Wire, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """The answer, whose body is not read yet: close it. Raises ProblemError where there is none."""
-        request = self._client.build_request("POST", self._url(wire) + path, content=body)
+    async def ask(self, wire: Wire, path: str, body: bytes | None, headers: Mapping[str, str]) -> httpx2.Response:
+        """The answer, whose body is not read yet: close it. Without a body something is read.
+
+        Raises ProblemError where there is none.
+        """
+        request = self._client.build_request("GET" if body is None else "POST", self._url(wire) + path, content=body)
         request.headers.update({name: headers[name] for name in _FORWARDED if name in headers})
-        request.headers["content-type"] = "application/json"
+        if body is not None:
+            request.headers["content-type"] = "application/json"
         request.headers["accept-encoding"] = "identity"  # its bytes are passed on as they come
         request.headers.update(self._key(wire))
         try:
