@@ -275,12 +275,13 @@ class SessionManager(Upkeep, ManagerBase):
         pinned: bool | None = None,
         archived: bool | None = None,
         hidden: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """Sessions, newest activity first. `after` is the id that the page before ended with.
 
         Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
-        this somewhere; that are `pinned`, `archived` or `hidden`, or are not. Such are looked for one by one, newest
-        first, until the page is full.
+        this somewhere; that are `pinned`, `archived` or `hidden`, or are not; that follow the session `parent`. Such
+        are looked for one by one, newest first, until the page is full.
         """
         query = self._query(
             limit=limit,
@@ -299,6 +300,7 @@ class SessionManager(Upkeep, ManagerBase):
             pinned=pinned,
             archived=archived,
             hidden=hidden,
+            parent=parent,
         )
         return self._core.store.sessions(query, self._core.now())
 

@@ -299,10 +299,10 @@ def test_serve_makes_the_store_and_says_where_it_listens(tmp_path: Path) -> None
 
 
 def test_serve_keeps_to_this_machine(tmp_path: Path) -> None:
-    """An address that other machines reach is refused, with the option that allows it, and no store is made."""
+    """An address that other machines reach is refused while there is no key, and no store is made."""
     found = run("serve", "--host", "0.0.0.0", "--port", "0", "--store", str(tmp_path / "x.db"))  # noqa: S104
     assert found.returncode == 2
-    assert b"--allow-remote" in found.stderr
+    assert b"palaver keys create NAME --file" in found.stderr
     assert found.stderr.count(b"\n") == 1
     assert not (tmp_path / "x.db").exists()
 

@@ -35,7 +35,15 @@ from tests.e2e.asking import BASE, ORIGIN, begin, problem, texts
 from tests.faults import kit
 
 SOURCE = Path(palaver.__file__).resolve().parents[1]
-PROGRAM = "import sys; from palaver.server import serve; serve(sys.argv[1], port=0)"
+PROGRAM = """
+import sys
+from datetime import timedelta
+from palaver.server import Limits, serve
+
+serve(sys.argv[1], port=0, **eval(sys.argv[2]))
+"""
+QUICK = "{'drain': timedelta(0)}"
+"""Options of a server that does not wait for turns when it is stopped."""
 CALL = {"role": "assistant", "content": [{"kind": "tool_call", "name": "calc", "call_id": "c1", "arguments": "{}"}]}
 RESULT = {"role": "tool", "call_id": "c1", "content": "4"}
 
@@ -43,15 +51,15 @@ RESULT = {"role": "tool", "call_id": "c1", "content": "4"}
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: str = QUICK) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM, url],
+            [sys.executable, "-W", "error", "-c", PROGRAM, url, options],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
         )
         assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline().strip() for _ in range(4)]
+        self.said = [self.process.stdout.readline().strip() for _ in range(5)]
         self.base = self.said[0].partition(" on ")[2].partition(" (")[0]
         assert self.base, f"the server did not start: {self.process.wait(10)}"
         self.client = httpx2.Client(base_url=self.base, timeout=30)
@@ -67,9 +75,9 @@ class Server:
 
 
 @contextmanager
-def running(url: str) -> Iterator[Server]:
+def running(url: str, options: str = QUICK) -> Iterator[Server]:
     """A server that is stopped in the end, if it still runs."""
-    server = Server(url)
+    server = Server(url, options)
     try:
         yield server
     finally:
@@ -274,8 +282,8 @@ def test_a_taken_port_is_said(server: Server) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.0.2.7", "chat.example"])  # noqa: S104
 def test_other_machines_are_kept_out(host: str) -> None:
-    """A host that others reach is refused unless that is asked for: there is no authentication."""
-    with pytest.raises(ValueError, match="allow_remote"):
+    """A host that others reach is refused while there is no key, and the refusal says how to make one."""
+    with pytest.raises(ValueError, match="palaver keys create NAME --file"):
         serve("memory://", host, 0)
 
 

@@ -44,6 +44,7 @@ MANAGER = {
 SESSION = {
     "append": "append",
     "archive": "archive",
+    "chain": "show",
     "clear": "clear",
     "compact": "compact",
     "compaction_draft": "compact",
@@ -57,6 +58,7 @@ SESSION = {
     "hold": "hold",
     "info": "show",
     "media": "media",
+    "merge": "merge",
     "messages": "show",
     "pin": "pin",
     "purge": "purge",
@@ -69,6 +71,7 @@ SESSION = {
     "rewind": "undo",
     "set_metadata": "metadata",
     "set_model": "model",
+    "subagent": "subagent",
     "tag": "tag",
     "truncate": "truncate",
     "versions": "versions",
@@ -90,6 +93,7 @@ MORE = {
     "serve": "the server",
     "export": "palaver.exporters",
     "import": "palaver.importers",
+    **dict.fromkeys(("keys create", "keys list", "keys revoke"), "palaver.apikeys: of the server, not of the store"),
     "restore": "palaver.restore: the store that it makes is not open before",
 }
 

@@ -45,13 +45,13 @@ LAYERS = (
         """,
         pure=True,
     ),
-    layer("edge", "clock config counters ids observe"),
+    layer("edge", "apikeys clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
     layer("manager", "manager opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli compactor exporters importers models server testing"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models moving server testing tools"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

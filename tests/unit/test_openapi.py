@@ -15,6 +15,7 @@ from palaver import errors
 from palaver.server import app
 from palaver.server.inspector.mounting import VIEWS
 from palaver.server.openapi import document, route_table
+from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, of_error
 from palaver.server.routes import ENDPOINTS
 from palaver.server.table import Endpoint
@@ -96,9 +97,9 @@ def test_routes_are_the_table() -> None:
     for each in ENDPOINTS:
         table.setdefault(each.path, set()).add(each.method)
     assert {path: {method.upper() for method in item} for path, item in DOCUMENT["paths"].items()} == table
-    own: dict[str, set[str]] = {"/docs": {"GET"}, "/openapi.json": {"GET"}, "/problems/{slug}": {"GET"}}
+    own = {path: {"GET"} for path in ("/docs", "/openapi.json", "/problems/{slug}", *PROBES)}
     for view in VIEWS:
-        own.setdefault(view.path, set()).add(view.method)
+        own[view.path] = own.get(view.path, set()) | {view.method}
     routed = {
         route.path: (route.methods or set()) - {"HEAD"} for route in app("memory://").routes if isinstance(route, Route)
     }

@@ -111,6 +111,7 @@ def arguments(ana: Ana, session_id: str, turn_id: str) -> dict[str, Any]:
         "after": 1,
         "last": 1,
         "seq": 1,
+        "continuation": 2,
         "address": ana.blob,
         "title": "Mine",
         "tags": "mine",

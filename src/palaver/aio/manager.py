@@ -156,6 +156,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         pinned: bool | None = None,
         archived: bool | None = None,
         hidden: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -175,6 +176,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             pinned=pinned,
             archived=archived,
             hidden=hidden,
+            parent=parent,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 

@@ -9,10 +9,12 @@ import typer
 
 from palaver import __version__
 from palaver.cli import (
+    apikeys,
     beginnings,
     changes,
     compaction,
     contents,
+    copying,
     feed,
     inventory,
     keeping,
@@ -87,10 +89,6 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8080,
-    allow_remote: Annotated[
-        bool,
-        typer.Option("--allow-remote", help="Let other machines in, although the server asks nobody who they are."),
-    ] = False,
     sweep_every: Annotated[
         str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
     ] = "1h",
@@ -127,7 +125,6 @@ def serve(
             stores.resolve_url(options.store),
             host=host,
             port=port,
-            allow_remote=allow_remote,
             sweep_every=every,
             answering=serving.Answering(upstream, upstream_key, anthropic_upstream, anthropic_upstream_key),
         )
@@ -219,6 +216,10 @@ def ls(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="SESSION", help="Only what follows this one; with --all also its subagents'."),
+    ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Only hidden ones.")] = False,
@@ -236,6 +237,7 @@ def ls(
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            followed = stores.find(manager, parent).id if parent is not None else None
             listing.list_sessions(
                 manager,
                 output,
@@ -251,6 +253,7 @@ def ls(
                 pinned=pinned or None,
                 archived=archived or None,
                 hidden=hidden or None,
+                parent=followed,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -270,6 +273,9 @@ def show(
     window: Annotated[
         bool, typer.Option("--window", help="What a model would see, what was mended for it, what it does not see.")
     ] = False,
+    ancestors: Annotated[
+        bool, typer.Option("--ancestors", help="Also what was said in the sessions that this one goes on from.")
+    ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="All of each message as it is stored, and those undone or replaced.")
     ] = False,
@@ -279,15 +285,17 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a conversation."""
-    if window and raw:
-        msg = "a window is not raw: give --window or --raw"
-        raise typer.BadParameter(msg, param_hint="--raw")
+    if window + raw + ancestors > 1:
+        msg = "give one of them"
+        raise typer.BadParameter(msg, param_hint="--window, --raw, --ancestors")
 
     def work(options: Common, output: Output) -> int:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
             found = stores.find(manager, session)
             if window:
                 return transcript.show_window(found, output, limit=limit)
+            if ancestors:
+                return transcript.show_chain(found, output, limit=limit)
             return transcript.show_transcript(found, output, limit=limit, raw=raw)
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -410,9 +418,11 @@ for commands in (
     removing,
     compaction,
     transfer,
+    copying,
     keeping,
     feed,
     upkeep,
     todos,
+    apikeys,
 ):
     commands.add_to(app)

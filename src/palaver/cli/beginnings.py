@@ -21,6 +21,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Give the program these commands."""
     app.command("create", epilog='Example: palaver create --key local:rome --title "Trip to Rome"')(create)
+    app.command("subagent", epilog='Example: palaver subagent telegram:dm:42 --title "Look for trains"')(subagent)
     app.command("reset", epilog="Example: palaver reset telegram:dm:42")(reset)
     app.command("retry", epilog="Example: palaver retry telegram:dm:42")(retry)
 
@@ -59,6 +60,28 @@ def create(
             _write_id(made, output, f"made{f', under {key}' if key is not None else ''}")
 
     perform(options, work)
+
+
+def subagent(
+    context: typer.Context,
+    session: Reference,
+    *,
+    alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="Your own id for it.")] = None,
+    title: Annotated[str | None, typer.Option("--title", metavar="TITLE", help="Its title.")] = None,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make the session of a subagent, and write its id: it is hidden, and deleted with the session it works for."""
+    for text, where in ((alias, "--alias"), (title, "--title")):
+        require_text(text, where)
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+
+    def work(found: Session, output: Output) -> None:
+        _write_id(found.subagent(alias=alias, title=title), output, f"made, for {found.id}")
+
+    on_sessions(options, owner, session, work)
 
 
 def reset(

@@ -25,6 +25,7 @@ __all__ = [
     "delete_message",
     "edit",
     "erase",
+    "merge",
     "purge",
     "retain",
     "scrub",
@@ -99,6 +100,15 @@ def edit(session: Session, output: Output, seq: int, text: str) -> None:
         output.record({"session_id": session.id, **records.of_message(message)})
         return
     output.text(one_line(f"{session.id}: #{seq} says something else now"))
+
+
+def merge(session: Session, output: Output, seq: int, continuation: int, separator: str) -> None:
+    """Put the continuation of an answer at its end."""
+    message = session.merge(seq, continuation, separator=separator)
+    if output.json:
+        output.record({"session_id": session.id, **records.of_message(message)})
+        return
+    output.text(one_line(f"{session.id}: #{seq} says what #{continuation} said, too"))
 
 
 def delete(session: Session, output: Output) -> None:

@@ -20,6 +20,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("retain", epilog="Example: palaver retain telegram:dm:42 --last 20")(retain)
     app.command("delete-message", epilog="Example: palaver delete-message telegram:dm:42 3")(delete_message)
     app.command("edit", epilog='Example: palaver edit telegram:dm:42 3 "What is 2+3?"')(edit)
+    app.command("merge", epilog="Example: palaver merge telegram:dm:42 12 14")(merge)
     app.command("delete", epilog="Example: palaver delete telegram:dm:42")(delete)
     app.command("undelete", epilog="Example: palaver undelete 01m7wn65aqe0mz5ma2r6p7")(undelete)
     app.command("purge", epilog="Example: palaver purge telegram:dm:42 --from 3 --through 8 --yes")(purge)
@@ -105,6 +106,29 @@ def edit(
     """Put new text in the place of a message; what it said before is kept."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     on_sessions(options, owner, session, lambda found, output: removal.edit(found, output, seq, text))
+
+
+def merge(
+    context: typer.Context,
+    session: Reference,
+    seq: Position,
+    continuation: Annotated[
+        int, typer.Argument(metavar="CONTINUATION", min=1, help="The message that goes on with it, by its number.")
+    ],
+    *,
+    separator: Annotated[
+        str, typer.Option("--separator", metavar="TEXT", help="What stands between the two texts.")
+    ] = "",
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Put the continuation of an answer at its end; the request for more goes, and `redo` makes them two again."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options, owner, session, lambda found, output: removal.merge(found, output, seq, continuation, separator)
+    )
 
 
 def delete(

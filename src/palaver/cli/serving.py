@@ -19,9 +19,7 @@ class Answering(NamedTuple):
     anthropic_key: str | None
 
 
-def start(
-    url: str, *, host: str, port: int, allow_remote: bool, sweep_every: timedelta | None, answering: Answering
-) -> None:
+def start(url: str, *, host: str, port: int, sweep_every: timedelta | None, answering: Answering) -> None:
     """Serve the store until interrupted. Raises Failure where the `server` or `upstream` extra is not installed."""
     try:
         from palaver.server import Upstream, serve
@@ -45,8 +43,8 @@ def start(
                 anthropic_url=answering.anthropic_url,
                 anthropic_credential=answering.anthropic_key,
             )
-        serve(url, host=host, port=port, allow_remote=allow_remote, sweep_every=sweep_every, upstream=upstream)
+        serve(url, host=host, port=port, sweep_every=sweep_every, upstream=upstream)
     except ModuleNotFoundError as exc:
         raise Failure(str(exc), FAILED) from exc
     except ValueError as exc:
-        raise Failure(str(exc).replace("pass allow_remote=True", "give --allow-remote"), USAGE) from exc
+        raise Failure(str(exc), USAGE) from exc

@@ -5,11 +5,11 @@
     Create, Rotate, Bind, Alias, SetInfo,    sessions, keys and names
     Hold, Delete, Restore, PurgeSession
     BeginErasure, EraseSession, …            erasure, in steps
-    Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
+    Cut, Redo, Replace, Edit, Merge, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
     Expire, Sweep                            what a sweep does
-    Import, Settle                           sessions of other stores
+    Import, Settle, TakeErasures             what is in other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
 """
@@ -34,6 +34,7 @@ from palaver.operations.erasure import (
     Scrubbed,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.merging import Merge
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
@@ -41,6 +42,7 @@ from palaver.operations.retrying import Retry
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.taking import TakeErasures
 from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
@@ -57,6 +59,7 @@ AnyOperation: TypeAlias = (
     | Cut
     | Delete
     | Edit
+    | Merge
     | EraseMessages
     | EraseSession
     | EraseSummaries
@@ -81,6 +84,7 @@ AnyOperation: TypeAlias = (
     | Settle
     | Sweep
     | Take
+    | TakeErasures
     | Withdraw
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
@@ -118,6 +122,7 @@ __all__ = [
     "KeyMoved",
     "Lease",
     "Ledger",
+    "Merge",
     "NewSession",
     "Operation",
     "Purge",
@@ -138,5 +143,6 @@ __all__ = [
     "Sweep",
     "SweepVerb",
     "Take",
+    "TakeErasures",
     "Withdraw",
 ]

@@ -1,7 +1,7 @@
 """Sessions over HTTP: `app` is the ASGI application, `serve` runs it. Needs the `server` extra.
 
-There is no authentication yet: whoever reaches the server is the operator. It listens on this machine only, unless it
-is told otherwise, and answers no web page but its own.
+It asks for keys as soon as there is one (`palaver keys`). Without any it listens on this machine alone, where whoever
+reaches it is the operator; it answers no web page but its own.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
+import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -16,23 +16,30 @@ from urllib.parse import unquote
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from palaver.aio import AsyncSessionManager, aopen
+from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
-from palaver.server.guard import Guard, own_names
+from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
+from palaver.server.doors import KeyDoor
+from palaver.server.draining import OpenHere
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
-from palaver.server.openapi import INCOGNITO_HEADER, OWNER_HEADER, document
+from palaver.server.live import Hub, listening
+from palaver.server.metrics import Meter
+from palaver.server.observed import Tracer, record_of
+from palaver.server.openapi import INCOGNITO_HEADER, document
 from palaver.server.passthrough import Upstream, exchanging
+from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
 from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json, require_type
 from palaver.server.routes import ENDPOINTS
+from palaver.server.stack import stack
 from palaver.server.sweeping import sweeping
 from palaver.server.table import Answer, Call, Endpoint, Stream
 from palaver.settings import Settings
@@ -43,7 +50,6 @@ __all__ = ["app"]
 
 logger = logging.getLogger("palaver.server")
 
-MAX_OWNER_BYTES = 256
 Respond = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,6 +69,10 @@ def app(
     sweep_policy: SweepPolicy | None = None,
     workers: int | None = None,
     upstream: Upstream | str | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    keys_required: bool = False,
+    cors_origins: tuple[str, ...] = (),
+    traces: Tracer | None = None,
 ) -> Starlette:
     """The ASGI application over a store.
 
@@ -74,9 +84,17 @@ def app(
     `workers` is how many processes serve the application together (None: what the environment's WEB_CONCURRENCY says,
     as uvicorn and gunicorn take it): with more than one there are no incognito sessions.
 
+    `keys` is the file that `palaver keys` writes (see `palaver.apikeys.keys_path`): as soon as there is a key in it, or
+    at once where it is `required`, a request needs one. Without a file whoever asks may do everything: so it has to be
+    out of reach of others, or behind something that knows them.
+
+    Pages of other sites may not ask, but those of `cors_origins`. `traces` follows requests, as
+    `palaver.server.observed.tracer()` does with OpenTelemetry.
+
     `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key).
 
-    Raises ValueError for settings beside a manager, an interval that is not positive, or a host with a scheme or port.
+    Raises ValueError for settings beside a manager, an interval that is not positive, a host with a scheme or port,
+    or an origin without.
     """
     if isinstance(sessions, AsyncSessionManager) and settings is not None:
         msg = "a manager has its settings already: give settings= with a URL only"
@@ -92,21 +110,39 @@ def app(
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
         if isinstance(sessions, AsyncSessionManager):
             application.state.sessions = of_clients(sessions)
-            async with sweeping(sessions, sweep_every, sweep_policy), exchanging(application, answering):
+            async with (
+                sweeping(sessions, sweep_every, sweep_policy),
+                listening(application.state.live),
+                exchanging(application, answering),
+            ):
                 yield
             return
         async with aopen(sessions, settings=settings) as opened:
             application.state.sessions = of_clients(opened)
-            async with sweeping(opened, sweep_every, sweep_policy), exchanging(application, answering):
+            async with (
+                sweeping(opened, sweep_every, sweep_policy),
+                listening(application.state.live),
+                exchanging(application, answering),
+            ):
                 yield
 
+    limits = limits or Limits()
+    known = None if keys is None else Keys(KeyFile(keys), required=keys_required, seconds=time.monotonic)
+    meter = Meter()
     made = Starlette(
-        routes=_routes(limits or Limits()),
-        middleware=[Middleware(Guard, names=own_names(allowed_hosts))],
+        routes=_routes(limits),
+        middleware=stack(
+            names=allowed_hosts, origins=cors_origins, keys=known, limits=limits, meter=meter, traces=traces
+        ),
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
+    made.state.keys = known
+    made.state.door = None if known is None else KeyDoor(known)
+    made.state.meter = meter
+    made.state.turns = OpenHere()
+    made.state.live = Hub(lambda: made.state.sessions)
     made.state.processes = _processes() if workers is None else workers
     return made
 
@@ -137,8 +173,8 @@ def _routes(limits: Limits) -> list[Route]:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     own: dict[str, Respond] = {"/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
-    for path, respond in own.items():
-        paths[path] = {"GET": respond}
+    for path, respond in (own | PROBES).items():
+        paths[path] = {"GET": _page(path, respond)}
     paths.update(inspector_pages(limits))
     return [Route(path, _by_method(methods), methods=sorted(methods)) for path, methods in paths.items()]
 
@@ -156,16 +192,21 @@ def _by_method(methods: Mapping[str, Respond]) -> Respond:
 
 def _responder(each: Endpoint, limits: Limits) -> Respond:
     async def respond(request: Request) -> Response:
-        clock = asyncio.get_running_loop().time
-        start = clock()
-        response = await _answered(each, request, limits)
-        if logger.isEnabledFor(logging.INFO):
-            millis = round((clock() - start) * 1000, 1)
-            fields = {"route": each.path, "status": response.status_code, "duration_ms": millis}
-            _log(logging.INFO, "http.request", each, fields)
-        return response
+        record = record_of(request.scope)
+        record.route, record.operation = each.path, each.name
+        return await _answered(each, request, limits)
 
     return respond
+
+
+def _page(path: str, respond: Respond) -> Respond:
+    """A page of the server about itself, under its own name in the log."""
+
+    async def named(request: Request) -> Response:
+        record_of(request.scope).route = path
+        return await respond(request)
+
+    return named
 
 
 async def _answered(each: Endpoint, request: Request, limits: Limits) -> Response:
@@ -222,7 +263,8 @@ class CutOffError(Exception):
 
 
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
-    sessions = _owned(request)
+    require(access_of(request), each.needs)
+    sessions = owned(request, _kept(request))
     if each.operator and sessions.owner is not None:
         raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
     path = {name: _text(name, value) for name, value in request.path_params.items()}
@@ -233,7 +275,7 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     if each.takes:
         require_type(request, each.takes)
     elif each.method != "GET":
-        raw = await read_body(request, limits.max_body_bytes)
+        raw = await read_body(request, limits.max_body_bytes, limits.body_seconds)
         if each.bodies and (raw or each.body_required):
             require_json(request)
             body, cleaned = decode(raw, _kind_of(each, raw))
@@ -254,22 +296,6 @@ def _text(name: str, value: str) -> str:
         return unquote(value, errors="strict")
     except UnicodeDecodeError as exc:
         raise problem("bad-request", f"the path's {name} is not UTF-8", path=name) from exc
-
-
-def _owned(request: Request) -> AsyncSessionManager:
-    """The sessions of the owner that the request names; of all owners where it names none."""
-    sessions = _kept(request)
-    given = request.headers.getlist(OWNER_HEADER)
-    if not given:
-        return sessions
-    try:
-        owner = given[0].encode("latin-1").decode()
-    except UnicodeDecodeError as exc:
-        raise problem("bad-request", f"{OWNER_HEADER} is not UTF-8", path=OWNER_HEADER) from exc
-    if len(given) > 1 or not owner.isprintable() or not 0 < len(owner.encode()) <= MAX_OWNER_BYTES:
-        detail = f"{OWNER_HEADER} is one name of 1 to {MAX_OWNER_BYTES} bytes without control characters"
-        raise problem("bad-request", detail, path=OWNER_HEADER)
-    return sessions.for_owner(owner)
 
 
 def _kept(request: Request) -> AsyncSessionManager:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -18,6 +19,8 @@ from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
+_CENTURY = 3_155_760_000
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=_CENTURY)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -51,6 +54,8 @@ class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_tokens: Positive | None = None
     budget_share: Share | None = None
     """Of the window's budget."""
+    after_idle: Seconds | None = None
+    """Whether nobody has said anything for so many seconds."""
     keep_last: Positive = 8
     """How much of the end stays as it is."""
     keep: Literal["messages", "exchanges", "turns"] = "messages"
@@ -58,13 +63,14 @@ class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def policy(self) -> CompactionPolicy | None:
         """The policy asked for, or None."""
-        if self.max_messages is self.max_tokens is self.budget_share is None:
+        if self.max_messages is self.max_tokens is self.budget_share is self.after_idle is None:
             return None
         try:
             return CompactionPolicy(
                 max_messages=self.max_messages,
                 max_tokens=self.max_tokens,
                 budget_share=self.budget_share,
+                after_idle=timedelta(seconds=self.after_idle) if self.after_idle is not None else None,
                 keep_last=self.keep_last,
                 keep=self.keep,
             )

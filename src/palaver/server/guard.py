@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palaver.server.problems import ProblemError, answer, problem
 
-__all__ = ["Guard", "own_names"]
+__all__ = ["Guard", "own_names", "own_origins"]
 
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _HEADERS = {
@@ -39,12 +39,31 @@ def own_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
+def own_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Whose pages may ask, such as `https://chat.example`. Raises ValueError for one that is no origin."""
+    out: set[str] = set()
+    for origin in origins:
+        parts = urlsplit(origin.strip().lower())
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.netloc
+            or parts.path
+            or parts.query
+            or "@" in parts.netloc
+        ):
+            msg = f"{origin!r} is no origin; give scheme and host, such as 'https://chat.example'"
+            raise ValueError(msg)
+        out.add(f"{parts.scheme}://{parts.netloc}")
+    return frozenset(out)
+
+
 class Guard:
     """ASGI middleware; see the module. It also routes by the path as it was sent, so that an id may hold `%2F`."""
 
-    def __init__(self, app: ASGIApp, *, names: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, names: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._names = names
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that may not be, and pass the others on."""
@@ -81,7 +100,7 @@ class Guard:
                 path="Host",
             )
         for origin in headers.getlist("origin"):
-            if urlsplit(origin).netloc.lower() != host:
+            if urlsplit(origin).netloc.lower() != host and origin.lower() not in self._origins:
                 raise problem("host-not-allowed", f"pages of {origin!r} may not use this server", path="Origin")
 
 

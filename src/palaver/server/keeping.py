@@ -94,6 +94,7 @@ ENDPOINTS = (
         RepairReport,
         problems=("store-unavailable", "store-full"),
         operator=True,
+        asks="operator",
     ),
     Endpoint(
         "POST",
@@ -108,6 +109,7 @@ ENDPOINTS = (
         problems=("store-unavailable", "store-full"),
         example={"keep": 7},
         operator=True,
+        asks="operator",
     ),
     Endpoint(
         "GET",
@@ -118,5 +120,6 @@ ENDPOINTS = (
         {200: "Backups, the oldest first."},
         Backups,
         operator=True,
+        asks="operator",
     ),
 )

@@ -45,6 +45,7 @@ ENDPOINTS = (
         bodies=(bodies.KeyBody,),
         problems=_FOUND,
         example={"origin": _ORIGIN},
+        asks="read",
     ),
     Endpoint(
         "POST",

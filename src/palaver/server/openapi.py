@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 import palaver
+from palaver.server.access import OWNER_HEADER
 from palaver.server.problems import KINDS, Problem
 from palaver.server.style import PROBLEMS, Style
 from palaver.server.table import Endpoint, NoQuery
 
 __all__ = ["document", "route_table"]
 
-OWNER_HEADER = "Palaver-Owner"
 INCOGNITO_HEADER = "Palaver-Incognito"
 _NAME = {"schema": {"type": "string"}, "description": "As `id` said."}
 _PATH = {
@@ -25,8 +25,28 @@ _PATH = {
     "conversation_id": {"schema": {"type": "string"}, "description": "`conv_…`: a session's id after that."},
 }
 _REF = "#/components/schemas/{name}"
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key that `palaver keys create` made. A server on this machine that has no keys asks for none.",
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same request with the same key is done once, and answered again; for a day.",
+}
+_WITH_KEY = ("unauthorized", "forbidden", "rate-limited")
 _ANYWHERE = ("bad-request", "host-not-allowed")
-_WITH_BODY = ("invalid-json", "body-too-large", "unsupported-media-type", "invalid-request", "invalid-message")
+_WITH_BODY = (
+    "invalid-json",
+    "body-too-slow",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-request",
+    "invalid-message",
+)
 
 _WITH_LINES = ("body-too-large", "unsupported-media-type", "invalid-request")
 
@@ -51,10 +71,12 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "security": [{}, {"key": []}],
         "paths": paths,
         "components": {
+            "securitySchemes": {"key": _KEY},
             "schemas": components,
-            "parameters": {"Owner": _owner(), "Incognito": _incognito()},
+            "parameters": {"Owner": _owner(), "Incognito": _incognito(), "IdempotencyKey": _IDEMPOTENCY_KEY},
             "responses": {"Problem": _problem("Something went wrong; `type` says what.", schemas)},
         },
     }
@@ -66,7 +88,7 @@ def _owner() -> dict[str, Any]:
         "in": "header",
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": 256},
-        "description": "Whose sessions are meant; others are not found. Without it, the operator's view of all.",
+        "description": "Whose sessions are meant; others are not found. Without it, those of the key's owner, or all.",
     }
 
 
@@ -87,6 +109,8 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
         "tags": [each.path.split("/")[2] if each.path.startswith("/v1/") else "server"],
     }
     parameters = [*_path_parameters(each), *_query_parameters(each, schemas, components)]
+    if each.method == "POST" and each.path.startswith("/v1/"):
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     parameters += [
         {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
         for name, text in each.headers.items()
@@ -94,6 +118,8 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
     if each.path.startswith("/v1/"):
         parameters.append({"$ref": "#/components/parameters/Owner"})
         parameters.append({"$ref": "#/components/parameters/Incognito"})
+    else:
+        out["security"] = []
     if parameters:
         out["parameters"] = parameters
     if each.bodies:
@@ -153,9 +179,13 @@ def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
             out[str(status)]["content"] = {kind: {"schema": schemas[each.answer]} for kind in each.gives}
+            if each.streams:
+                out[str(status)]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else _WITH_LINES if each.takes else ())]
     if each.operator:
         slugs.append("operator-only")
+    if each.path.startswith("/v1/"):
+        slugs += _WITH_KEY
     if each.query is not NoQuery:
         slugs.append("invalid-request")
     by_status: dict[int, list[str]] = {}

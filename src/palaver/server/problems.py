@@ -121,6 +121,8 @@ _OF_ERROR = {error: _kind(error, status) for error, status in _STATUS.items()}
 _OWN = (
     Kind("bad-request", 400, "The request is not one that can be understood."),
     Kind("invalid-json", 400, "The body is not JSON in UTF-8."),
+    Kind("unauthorized", 401, "The server asks for a key, and this request has none that it knows."),
+    Kind("forbidden", 403, "This key does not allow that."),
     Kind("host-not-allowed", 403, "The server is asked under a name, or by a page, that it does not answer."),
     Kind("operator-only", 403, "This is about the whole store: ask for it without naming an owner."),
     Kind("not-found", 404, "There is nothing at this path."),
@@ -128,6 +130,7 @@ _OWN = (
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),
     Kind("precondition-failed", 412, "The session has changed: read it again, and send its new ETag."),
     Kind("incognito-unavailable", 409, "This server keeps no incognito sessions: it has several processes."),
+    Kind("body-too-slow", 408, "The body took longer than the server waits."),
     Kind("body-too-large", 413, "The body is larger than the server takes."),
     Kind("unsupported-media-type", 415, "Bodies are JSON: send Content-Type: application/json."),
     Kind("invalid-request", 422, "The request is well-formed but not what this path takes."),
@@ -138,7 +141,10 @@ _OWN = (
     Kind("previous-response-not-found", 400, "There is no such response that the request could go on from."),
     Kind("upstream-failed", 502, "The upstream cannot be reached, or its answer cannot be read.", retryable=True),
     Kind("upstream-timeout", 504, "The upstream did not answer in time.", retryable=True),
+    Kind("idempotency-key-reused", 422, "This Idempotency-Key came with another request before."),
+    Kind("rate-limited", 429, "Requests come too fast: wait as long as Retry-After says.", retryable=True),
     Kind("internal-error", 500, "The server failed; its log says how."),
+    Kind("too-many-streams", 503, "So many listen to this server that it takes no more.", retryable=True),
     Kind(
         "shutting-down",
         503,
@@ -200,7 +206,7 @@ def answer(found: Problem, headers: dict[str, str] | None = None) -> Response:
     kind = KINDS[found.type.rpartition("/")[2]]
     if kind.retry_after is not None and found.status == kind.status:
         out["Retry-After"] = str(kind.retry_after)
-    if found.status == 413:
+    if found.status in {408, 413}:
         out["Connection"] = "close"  # what is left of the body is not read
     return Response(
         msgspec.json.encode(found), status_code=found.status, headers=out, media_type="application/problem+json"

@@ -12,18 +12,21 @@ from typing import Any, TypeVar
 
 from palaver import codec
 from palaver.aio import AsyncSession, AsyncSessionManager
+from palaver.errors import SessionNotFound
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
-from palaver.steps import call
+from palaver.steps import call, long_call
 from palaver.times import to_micros
 
 __all__ = [
     "blocking",
+    "commits_of",
     "in_thread",
     "is_held",
     "of_clients",
+    "owner_of",
     "running_turn",
     "running_turn_id",
     "session_handle",
@@ -51,11 +54,28 @@ def store_name(sessions: AsyncSessionManager) -> str:
     return sessions._core.store.name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
+def commits_of(sessions: AsyncSessionManager) -> int:
+    """How often this process has committed to the store."""
+    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
     """The same manager, whose turns are not this process's: their leases hold when the server dies."""
     core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return AsyncSessionManager(replace(core, holder=lambda: None), handover)
+
+
+async def owner_of(sessions: AsyncSessionManager, session_id: str) -> str | None:
+    """Whose a session is, deleted or not. Raises SessionNotFound for one that is gone for good."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    try:
+        info = await handover.drive(call(core.store.info, session_id, core.owner, core.now()))
+    except SessionNotFound:
+        record = await handover.drive(long_call(core.store.record, session_id, core.owner))
+        return record.row.owner or None
+    return info.owner
 
 
 def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -43,13 +44,26 @@ class Cleaned(msgspec.Struct, frozen=True):
     kind: Literal["lone_surrogate_replaced"] = "lone_surrogate_replaced"
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise."""
-    return b"".join([chunk async for chunk in read_chunks(request, limit)])
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body, if it has at most `limit` bytes: counted as it comes, whatever its headers promise.
+
+    It has to be there within `seconds`, however many of them each piece takes.
+    """
+    size = 0
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in read_chunks(request, limit):
+                parts.append(chunk)
+                size += len(chunk)
+    except TimeoutError as exc:
+        detail = f"the body was not there after {seconds:g} seconds; {size} bytes had come"
+        raise problem("body-too-slow", detail) from exc
+    return b"".join(parts)
 
 
 async def read_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The same, bit by bit."""
+    """The same, bit by bit, however long it takes."""
     length = request.headers.get("content-length")
     if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
         raise _too_large(limit)

@@ -177,6 +177,7 @@ ENDPOINTS = (
         problems=("session-not-found", "session-conflict", "precondition-failed"),
         example={"from_seq": 3, "through_seq": 4},
         headers=_IF_MATCH,
+        asks="admin",
     ),
     Endpoint(
         "POST",
@@ -189,6 +190,7 @@ ENDPOINTS = (
         bodies=(Erase,),
         problems=("session-not-found",),
         example={"user": "telegram:7", "dry_run": True},
+        asks="admin",
     ),
     Endpoint(
         "GET",
@@ -198,6 +200,7 @@ ENDPOINTS = (
         list_erasures,
         {200: "The erasures, oldest first."},
         Erasures,
+        asks="operator",
     ),
     Endpoint(
         "POST",
@@ -208,5 +211,6 @@ ENDPOINTS = (
         {200: "Whether it is done."},
         ScrubReport,
         problems=("store-busy", "store-full"),
+        asks="operator",
     ),
 )

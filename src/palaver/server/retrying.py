@@ -8,6 +8,7 @@ from palaver.errors import SessionBusy
 from palaver.server import bodies
 from palaver.server.answers import TurnDocument, require_wire, turn_document
 from palaver.server.busy import busy_problem
+from palaver.server.draining import note_begun, refuse_if_draining
 from palaver.server.lookup import session_of
 from palaver.server.problems import ProblemError
 from palaver.server.table import Answer, Call, Endpoint
@@ -18,6 +19,7 @@ __all__ = ["ENDPOINTS"]
 async def retry_session(call: Call) -> Answer:
     """Begin a turn that answers the newest message of the user again."""
     body: bodies.RetrySession = call.body or bodies.RetrySession()
+    refuse_if_draining(call)
     require_wire(body.render)
     lease = timedelta(seconds=body.lease_seconds) if body.lease_seconds is not None else None
     session = await session_of(call)
@@ -38,6 +40,7 @@ async def retry_session(call: Call) -> Answer:
     except BaseException:  # the lease must not outlive a turn that nobody was told of
         await turn.rollback()
         raise
+    note_begun(call, turn, body.lease_seconds)
     return Answer(made, 201, {"Location": f"/v1/turns/{turn.id}"})
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from palaver.server import (
+    chains,
     compaction,
     conversations,
     exporting,
+    feed,
     importing,
     keeping,
     keys,
@@ -16,6 +18,7 @@ from palaver.server import (
     search,
     service,
     sessions,
+    subagents,
     turns,
     upkeep,
 )
@@ -25,6 +28,8 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *subagents.ENDPOINTS,
+    *chains.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,
@@ -37,6 +42,7 @@ ENDPOINTS = (
     *importing.ENDPOINTS,
     *conversations.ENDPOINTS,
     *passthrough.ENDPOINTS,
+    *feed.ENDPOINTS,
     *service.ENDPOINTS,
 )
 """Every route of the API, in the order that they are shown in."""

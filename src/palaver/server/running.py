@@ -5,17 +5,24 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
+from palaver.apikeys import KeyFile, keys_path
 from palaver.server.application import app
 from palaver.server.limits import Limits
+from palaver.server.logs import log_to_stderr
+from palaver.server.observed import Tracer
 from palaver.server.pages import begin_command, finish_command, list_command
 from palaver.server.passthrough import Upstream
+from palaver.server.protocol import deadlined
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
@@ -24,25 +31,47 @@ from palaver.sweeping import SweepPolicy
 __all__ = ["serve"]
 
 SWEEP_EVERY = timedelta(hours=1)
+DRAIN = timedelta(seconds=10)
+"""How long turns that began here may go on when the server is told to stop."""
 GRACE_SECONDS = 10
 """How long requests under way may take when the server is told to stop; waits for a busy session end at once."""
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and lets waiting requests know when it stops."""
+    """Says when it listens, lets turns end before it stops, and lets waiting requests know when it does."""
 
-    def __init__(self, config: uvicorn.Config, application: Starlette, listening: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, application: Starlette, listening: Callable[[], None], drain: timedelta
+    ) -> None:
         super().__init__(config)
         self._application = application
         self._listening = listening
+        self._drain = drain.total_seconds()
+        self._draining_until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: once it is told to, and the turns that were begun here have ended or had their time."""
+        return await super().on_tick(counter) and not await self._waits()
+
+    async def _waits(self) -> bool:
+        state = self._application.state
+        if self.force_exit or signal.SIGTERM not in self._captured_signals:
+            return False  # a person who presses Ctrl+C does not wait
+        now = time.monotonic()
+        if self._draining_until is None:
+            self._draining_until = now + self._drain
+            state.draining = True
+            state.live.close()
+        return now < self._draining_until and bool(state.turns)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.state.closing = True
+        self._application.state.live.close()
         await super().shutdown(sockets)
 
 
@@ -54,28 +83,39 @@ def serve(
     settings: Settings | None = None,
     limits: Limits | None = None,
     allowed_hosts: tuple[str, ...] = (),
-    allow_remote: bool = False,
+    keys: str | os.PathLike[str] | None = None,
     sweep_every: timedelta | None = SWEEP_EVERY,
     sweep_policy: SweepPolicy | None = None,
     upstream: Upstream | str | None = None,
+    cors_origins: tuple[str, ...] = (),
+    traces: Tracer | None = None,
+    drain: timedelta = DRAIN,
     log_level: str = "warning",
+    log_json: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM. `port` 0 takes a free one.
+
+    On SIGTERM it takes no new turns, says so at `/readyz`, and goes on as long as turns that began here have not ended,
+    at most `drain`; then it answers what is under way, and stops. A turn that is not over goes on elsewhere by its id.
 
     It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
     `upstream` is who answers what is passed through; see `app`.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
-    Raises ValueError for a host that other machines reach, unless `allow_remote`: there is no authentication yet, so
-    whoever reaches the server reads and changes everything. Raises OSError where the address cannot be had,
-    StoreError where the store cannot be opened.
+    It asks for keys, from the file `keys` (else where `palaver keys` puts them: see `palaver.apikeys.keys_path`), as
+    soon as there is one. Without any it listens on this machine alone, and says so.
+
+    Raises ValueError for a host that other machines reach while there is no key, and for a file of keys that cannot be
+    used. Raises OSError where the address cannot be had, StoreError where the store cannot be opened.
     """
     tell = say if say is not None else _print
-    if not allow_remote and not _is_loopback(host):
+    file = KeyFile(keys if keys is not None else keys_path("" if isinstance(url, Store) else os.fspath(url)))
+    known = len(file.all())
+    if not known and not _is_loopback(host):
         msg = (
-            f"host {host!r} can be reached from other machines, and the server has no authentication: "
-            f"listen on 127.0.0.1 behind a proxy that has, or pass allow_remote=True"
+            f"host {host!r} can be reached from other machines, and there is no key to this server yet: make one with "
+            f"palaver keys create NAME --file {file.path}, or listen on 127.0.0.1"
         )
         raise ValueError(msg)
     names = allowed_hosts if host in {"", "0.0.0.0", "::"} else (host, *allowed_hosts)  # noqa: S104 - compared, not bound
@@ -91,6 +131,10 @@ def serve(
                 sweep_every=sweep_every,
                 sweep_policy=sweep_policy,
                 upstream=upstream,
+                keys=file.path,
+                keys_required=not _is_loopback(host),
+                cors_origins=cors_origins,
+                traces=traces,
             )
             base = f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
@@ -99,10 +143,13 @@ def serve(
                 tell(f"Try: {begin_command(base)}")
                 tell(f"then answer it, with its id for ID: {finish_command(base)}")
                 tell(f"and look: {list_command(base)}")
+                tell(_who(file.path, known))
 
+            log_to_stderr(log_level, json=log_json)
             config = uvicorn.Config(
                 application,
-                log_level=log_level,
+                http=deadlined((limits or Limits()).header_seconds),
+                log_config=None,
                 access_log=False,
                 server_header=False,
                 lifespan="on",
@@ -110,7 +157,16 @@ def serve(
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             with contextlib.suppress(KeyboardInterrupt):
-                _Server(config, application, listening).run(sockets=[listener])
+                _Server(config, application, listening, drain).run(sockets=[listener])
+
+
+def _who(path: Path, known: int) -> str:
+    if known:
+        return f"It asks for a key, with -H 'Authorization: Bearer KEY'; those that it knows are in {path}"
+    return (
+        "It asks nobody for a key: whatever runs on this machine may read and change everything; "
+        "`palaver keys create NAME` changes that"
+    )
 
 
 def _print(line: str) -> None:

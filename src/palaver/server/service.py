@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -12,30 +12,11 @@ from msgspec import Meta
 import palaver
 from palaver.errors import SessionNotFound
 from palaver.flows.usage import By
-from palaver.server.answers import Events, Health, UsageReport, usage_document
-from palaver.server.limits import MAX_PAGE
+from palaver.server.answers import Health, UsageReport, usage_document
 from palaver.server.table import Answer, Call, Endpoint
 from palaver.stores.base import Stats
 
 __all__ = ["ENDPOINTS"]
-
-EventCount: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
-
-
-class EventQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which changes to read."""
-
-    after: str | None = None
-    """The cursor that the answer before gave; without it, from the beginning."""
-    limit: EventCount = 100
-    session_id: str | None = None
-
-
-async def events(call: Call) -> Answer:
-    """Committed changes after a cursor."""
-    query: EventQuery = call.query
-    found = await call.sessions.events(query.after, limit=query.limit, session_id=query.session_id)
-    return Answer(Events(events=tuple(found), cursor=found.cursor))
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,17 +51,6 @@ async def health(call: Call) -> Answer:
 
 
 ENDPOINTS = (
-    Endpoint(
-        "GET",
-        "/v1/events",
-        "readEvents",
-        "What happened after a cursor: every committed change once, without content.",
-        events,
-        {200: "The changes, and the cursor to go on from."},
-        Events,
-        query=EventQuery,
-        problems=("cursor-expired",),
-    ),
     Endpoint(
         "GET",
         "/v1/usage",

@@ -62,6 +62,8 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """true: only archived ones."""
     hidden: bool | None = None
     """true: only hidden ones."""
+    parent: str | None = None
+    """Id of the session that they follow; sessions of subagents are hidden ones."""
 
 
 class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

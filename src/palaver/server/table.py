@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from palaver.aio import AsyncSessionManager
+from palaver.server.access import Needs
 from palaver.server.limits import Limits
 from palaver.server.reading import Cleaned
 from palaver.server.style import PROBLEMS, Style
@@ -62,6 +63,7 @@ class Stream:
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer | Stream | Response]]
+"""A response is sent as it is: a stream of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,12 @@ class Endpoint:
     """Media types of the answer."""
     operator: bool = False
     """Whether it is about the whole store, and refused where the request names an owner."""
+    asks: Needs | None = None
+    """What the key has to allow; None: what its method suggests."""
+    streams: bool = False
+    """Whether it also answers as a stream of events, to who accepts `text/event-stream`."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the key of the one who asks has to allow."""
+        return self.asks or ("read" if self.method == "GET" else "write")

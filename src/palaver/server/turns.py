@@ -24,6 +24,7 @@ from palaver.server.answers import (
 )
 from palaver.server.bodies import Positive
 from palaver.server.busy import busy_problem
+from palaver.server.draining import note_begun, note_ended, refuse_if_draining
 from palaver.server.lookup import session_named
 from palaver.server.problems import Problem, ProblemError, of_error, problem
 from palaver.server.reach import running_turn_id
@@ -49,6 +50,7 @@ class TurnQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def begin_turn(call: Call) -> Answer:
     """Begin a turn; see `AsyncSessionManager.begin_turn`."""
     body: bodies.BeginTurn | bodies.BeginTurnOnWire = call.body
+    refuse_if_draining(call)
     message = body.first()
     require_wire(body.render)
     session = await session_named(call.sessions, body.session_id) if body.session_id is not None else None
@@ -66,6 +68,7 @@ async def begin_turn(call: Call) -> Answer:
     except BaseException as error:  # the lease must not outlive a turn that nobody was told of
         await turn.fail(f"it could not be answered: {type(error).__name__}")
         raise
+    note_begun(call, turn, body.lease_seconds)
     return Answer(made, 201, {"Location": f"/v1/turns/{turn.id}"})
 
 
@@ -154,6 +157,7 @@ async def append_to_turn(call: Call) -> Answer:
     require_wire(body.render)
     turn = await _turn(call, body.max_messages, body.lease_seconds)
     await turn.append(*given)
+    note_begun(call, turn, body.lease_seconds)
     return Answer(turn_document(turn, wire=body.render, cleaned=call.cleaned), 201)
 
 
@@ -175,6 +179,7 @@ async def finish_turn(call: Call) -> Answer:
         _require_same(turn, reply)
         return Answer(turn_document(turn, cleaned=call.cleaned))
     await turn.finish(*reply, usage=usage)
+    note_ended(call)
     return Answer(turn_document(turn, ending=True, cleaned=call.cleaned))
 
 
@@ -192,6 +197,7 @@ async def fail_turn(call: Call) -> Answer:
     turn = await _turn(call)
     if not (turn.ended and turn.state == "interrupted"):
         await turn.fail(body.reason if body is not None else "failed")
+    note_ended(call)
     return Answer(turn_document(turn, ending=True, cleaned=call.cleaned))
 
 
@@ -200,6 +206,7 @@ async def roll_back_turn(call: Call) -> Answer:
     turn = await _turn(call)
     if not (turn.ended and turn.state == "rolled_back"):
         await turn.rollback()
+    note_ended(call)
     return Answer(turn_document(turn, ending=True))
 
 

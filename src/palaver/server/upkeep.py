@@ -176,6 +176,7 @@ ENDPOINTS = (
         bodies=(SweepBody,),
         body_required=False,
         example={"dry_run": True, "delete_after_seconds": 7776000},
+        asks="operator",
     ),
     Endpoint(
         "GET",

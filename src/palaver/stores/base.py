@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.backups import Backup
-from palaver.erasure import Erasure, ScrubReport
+from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -76,12 +76,14 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """True: only archived ones. None: as `include_archived` has it."""
     hidden: bool | None = None
     """True: only hidden ones. None: as `include_hidden` has it."""
+    parent: str | None = None
+    """Id of the session that they follow."""
 
     @property
     def narrowed(self) -> bool:
         """Whether sessions are asked for by what only a look at each of them tells."""
         began = (self.platform, self.agent, self.account)
-        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden)
+        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden, self.parent)
         return any(each is not None for each in (*began, *kept))
 
 
@@ -446,6 +448,10 @@ class Store(ABC):
     @abstractmethod
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         """Which of these marks (see `palaver.erasure.marks_of`) are of what was erased, and when (microseconds)."""
+
+    @abstractmethod
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        """The first `limit` marks above `after`, in order: what a copy of the store has to know of its erasures."""
 
     @abstractmethod
     def scrub(self) -> ScrubReport:

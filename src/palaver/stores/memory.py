@@ -13,7 +13,7 @@ import msgspec
 from palaver import codec
 from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
-from palaver.erasure import Erasure, ScrubReport
+from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
 from palaver.findings import Finding, Findings, Progress, Repaired, finding
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -23,6 +23,7 @@ from palaver.operations.ranges import merged
 from palaver.records import Chunk, ImportMark, KeyRecord, SessionRecord
 from palaver.rows import (
     MOST,
+    SUBAGENT,
     Binding,
     ChangeKind,
     CompactionRow,
@@ -78,6 +79,13 @@ class _Ledger(CachedLedger):
 
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
         return None
+
+    def _load_subagents(self, session_id: str) -> list[int]:
+        return [
+            number
+            for number, row in self.sessions.rows.items()
+            if row is not None and row.parent == session_id and row.parent_kind == SUBAGENT
+        ]
 
     def _load_alias(self, key: tuple[str, str]) -> int | None:
         return None
@@ -405,6 +413,11 @@ class MemoryStore(Store):
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._open() as ledger:
             return {each: at for each in marks if (at := ledger.erased_at(each)) is not None}
+
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self._open() as ledger:
+            found = sorted((mark, at) for mark, at in ledger.erased.rows.items() if at is not None and mark > after)
+            return Marks(ledger.secret(), tuple(found[:limit]))
 
     def scrub(self) -> ScrubReport:
         with self._open():

@@ -187,6 +187,7 @@ def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
         and query.pinned in {None, row.pinned}
         and query.archived in {None, row.archived}
         and query.hidden in {None, row.hidden}
+        and query.parent in {None, row.parent}
     )
 
 

@@ -23,7 +23,7 @@ from palaver.server.inspector import (
 from palaver.server.inspector.visits import responder
 from palaver.server.limits import Limits
 
-__all__ = ["VIEWS", "pages"]
+__all__ = ["VIEWS", "is_page", "pages"]
 
 VIEWS = (
     *listing.VIEWS,
@@ -40,6 +40,8 @@ VIEWS = (
 )
 """Every page, and every form that one may send."""
 
+_BEGINNINGS = frozenset(view.path.split("/")[1] for view in VIEWS if view.path != "/")
+
 Respond = Callable[[Request], Awaitable[Response]]
 
 
@@ -49,3 +51,8 @@ def pages(limits: Limits) -> dict[str, dict[str, Respond]]:
     for view in VIEWS:
         out.setdefault(view.path, {})[view.method] = responder(view, limits)
     return out
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is the inspector's: its visitors show their keys at its own door."""
+    return path == "/" or (path.startswith("/") and path.split("/")[1] in _BEGINNINGS)

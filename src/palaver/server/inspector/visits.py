@@ -214,7 +214,7 @@ def _visitor(request: Request, door: Door | None) -> Visitor | None:
 
 async def _form(request: Request, limits: Limits) -> dict[str, str]:
     """The fields of a form; of those that come twice the last."""
-    body = await read_body(request, limits.max_body_bytes)
+    body = await read_body(request, limits.max_body_bytes, limits.body_seconds)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise Refusal(415, "This form was not taken", "Forms are sent as application/x-www-form-urlencoded.")
     try:

@@ -20,6 +20,7 @@ from palaver.aio import AsyncSession, AsyncTurn
 from palaver.errors import InvalidMessage, PalaverError, TurnLost
 from palaver.model import Message, Usage
 from palaver.resending import Claim
+from palaver.server.draining import note_begun
 from palaver.server.passthrough.answers import ANSWER, Answers
 from palaver.server.passthrough.dialect import Asked, Dialect
 from palaver.server.passthrough.opening import LEASE, Opened, opened
@@ -141,6 +142,7 @@ class Exchange:
         """
         async with self.exchanges.alone(self.session.id, f"{self.call.sessions.owner or ''}\0{self.name}"):
             self._opened = await opened(self.call, self.session, self.asked.messages, self.claim, self.after)
+            note_begun(self.call, self.turn, LEASE.total_seconds())
             renewing = asyncio.create_task(self._renew(), name="palaver-passthrough-lease")
             try:
                 sent = self.dialect.body(body, self.asked, self.turn.window)
@@ -160,6 +162,8 @@ class Exchange:
             finally:
                 renewing.cancel()
                 await self.fail("it was not answered")
+                if self.turn.ended:
+                    self.call.request.app.state.turns.ended(self.turn.id)
 
     async def fail(self, reason: str, *, undo: bool = False) -> None:
         """End the turn without an answer, if it has not ended: what happened stays, unless it is to be undone."""

@@ -15,6 +15,7 @@ from palaver.model import Message
 from palaver.resending import Claim, Resent, resent
 from palaver.rows import TurnRow
 from palaver.server.busy import busy_problem
+from palaver.server.draining import refuse_if_draining
 from palaver.server.passthrough.dialect import require_legal
 from palaver.server.passthrough.naming import CLAIM_HEADER
 from palaver.server.problems import ProblemError, problem
@@ -82,6 +83,7 @@ async def opened(
             await turn.append(*done.new)
             return Opened(turn=turn, began=False, done=done, cut=None)
         await _require_free(call.sessions, session)
+    refuse_if_draining(call)
     unanswered = _unanswered(kept)
     if not done.new and not unanswered:
         msg = "every message of the request is stored, and the last one is the model's: there is nothing to answer"

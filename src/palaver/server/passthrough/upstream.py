@@ -21,7 +21,7 @@ __all__ = ["Provider", "Upstream", "passed_back"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FORWARDED = ("anthropic-beta", "anthropic-version", "openai-beta", "openai-organization", "openai-project")
 """Request headers that are the provider's own. What opens the upstream never comes from a client."""
-_PASSED_BACK = re.compile(r"content-type|retry-after.*|(?:x-)?request-id|(?:x-)?ratelimit-.*|(?:openai|anthropic)-.*")
+_PASSED_BACK = re.compile(r"content-type|retry-after.*|request-id|(?:x-)?ratelimit-.*|(?:openai|anthropic)-.*")
 _CONNECT_SECONDS = 30.0
 
 
@@ -125,5 +125,8 @@ class Provider:
 
 
 def passed_back(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of an answer's headers the client gets."""
-    return {name: value for name, value in headers.items() if _PASSED_BACK.fullmatch(name.lower())}
+    """What of an answer's headers the client gets. `X-Request-Id` is the server's own."""
+    out = {name: value for name, value in headers.items() if _PASSED_BACK.fullmatch(name.lower())}
+    if "x-request-id" in headers:
+        out["Palaver-Upstream-Request-Id"] = headers["x-request-id"]
+    return out

@@ -40,7 +40,7 @@ from palaver.stores.sqlite.rows import (
     usage_values,
 )
 from palaver.stores.sqlite.searching import State, Step, read_state
-from palaver.stores.sqlite.statements import Statements
+from palaver.stores.statements import Statements
 from palaver.times import SECOND
 
 __all__ = ["Quarantine", "SqliteLedger"]
@@ -423,6 +423,9 @@ class SqliteLedger(CachedLedger):
 
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
         return tuple(self._sql.all("keys_of", (number,)))
+
+    def _load_subagents(self, session_id: str) -> list[int]:
+        return [row[0] for row in self._sql.all("subagents", (session_id,))]
 
     def _load_alias(self, key: tuple[str, str]) -> int | None:
         row = self._one("alias", *key)

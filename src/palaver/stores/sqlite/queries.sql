@@ -126,6 +126,7 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -157,8 +158,13 @@ WHERE s.owner = :owner
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
   AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM sessions WHERE parent = ? AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
@@ -199,6 +205,10 @@ SELECT seq FROM sqlite_sequence WHERE name = 'sessions';
 
 -- name: head
 SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number = ?;
+
+-- name: listed_at
+-- Where a session stands in listings.
+SELECT last_active FROM sessions WHERE number = ?;
 
 -- name: newest_after
 -- The newest message after a known one: what the session's row does not yet know of.
@@ -755,6 +765,9 @@ SELECT at FROM erased WHERE mark = ?;
 
 -- name: every_erased
 SELECT mark, at FROM erased;
+
+-- name: erased_after
+SELECT mark, at FROM erased WHERE mark > ? ORDER BY mark LIMIT ?;
 
 -- name: put_erased
 INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;

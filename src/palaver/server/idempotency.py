@@ -1,0 +1,139 @@
+"""`Idempotency-Key`: a POST that is sent again, because its answer was lost, is answered again and not done again.
+
+For what has no id of its own: a message has one, and is kept apart by it for ever. Keys are remembered by the process,
+for a day; a request that was refused is not remembered, as it did nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palaver.server.access import OWNER_HEADER, access_of
+from palaver.server.limits import Limits
+from palaver.server.problems import ProblemError, answer, problem
+from palaver.server.reading import read_body
+
+__all__ = ["IDEMPOTENCY_HEADER", "Idempotent"]
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+KEPT_SECONDS = 86_400
+_MOST_BYTES = 64 * 1024 * 1024
+_LARGEST = 1024 * 1024
+_LONGEST_KEY = 255
+
+_Name = tuple[Any, ...]
+
+
+class _Kept:
+    """An answer that is remembered, or that others wait for."""
+
+    __slots__ = ("at", "body", "digest", "done", "headers", "status")
+
+    def __init__(self, digest: bytes, at: float) -> None:
+        self.digest = digest
+        self.at = at
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.done = asyncio.Event()
+
+
+class Idempotent:
+    """ASGI middleware; see the module. Requests without the header pass at no cost."""
+
+    def __init__(self, app: ASGIApp, *, limits: Limits, seconds: Callable[[], float]) -> None:
+        self._app = app
+        self._limits = limits
+        self._seconds = seconds
+        self._kept: OrderedDict[_Name, _Kept] = OrderedDict()
+        self._bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request as before, or for the first time."""
+        key = Headers(scope=scope).get(IDEMPOTENCY_HEADER) if scope["type"] == "http" else None
+        if key is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+                detail = f"{IDEMPOTENCY_HEADER} is 1 to {_LONGEST_KEY} characters, without control characters"
+                raise problem("bad-request", detail, path=IDEMPOTENCY_HEADER)
+            request = Request(scope, receive)
+            body = await read_body(request, self._limits.max_body_bytes, self._limits.body_seconds)
+            name = (access_of(request).id, request.headers.get(OWNER_HEADER), scope["path"], key)
+            await self._once(name, body, scope, receive, send)
+        except ClientDisconnect:
+            return
+        except ProblemError as error:
+            await answer(error.problem)(scope, receive, send)
+
+    async def _once(self, name: _Name, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        digest = hashlib.sha256(body + b"\0" + scope["query_string"]).digest()
+        while (found := self._found(name)) is not None:
+            if found.digest != digest:
+                detail = f"{IDEMPOTENCY_HEADER} came with another request before: take a new one for each"
+                raise problem("idempotency-key-reused", detail, path=IDEMPOTENCY_HEADER)
+            await found.done.wait()
+            if found.status:
+                headers = [*found.headers, (b"idempotency-replayed", b"true")]
+                await send({"type": "http.response.start", "status": found.status, "headers": headers})
+                await send({"type": "http.response.body", "body": found.body})
+                return
+        made = self._kept[name] = _Kept(digest, self._seconds())
+        told = False
+
+        async def again() -> Message:
+            nonlocal told
+            if told:
+                return await receive()
+            told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        started: dict[str, Any] = {}
+        parts: list[bytes] = []
+
+        async def noticed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                started.update(message)
+            else:
+                parts.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self._keep(name, made, started, b"".join(parts))
+            await send(message)
+
+        try:
+            await self._app(scope, again, noticed)
+        finally:
+            if not made.status:
+                self._kept.pop(name, None)
+            made.done.set()
+
+    def _found(self, name: _Name) -> _Kept | None:
+        found = self._kept.get(name)
+        if found is None or not found.done.is_set() or self._seconds() - found.at < KEPT_SECONDS:
+            return found
+        self._forget(name)
+        return None
+
+    def _keep(self, name: _Name, made: _Kept, started: dict[str, Any], body: bytes) -> None:
+        if not 200 <= started["status"] < 300 or len(body) > _LARGEST:
+            return
+        made.status, made.headers, made.body = started["status"], list(started["headers"]), body
+        made.done.set()
+        self._bytes += len(body)
+        while self._bytes > _MOST_BYTES or len(self._kept) > 100_000:
+            oldest = next((each for each, kept in self._kept.items() if kept.done.is_set() and each != name), None)
+            if oldest is None:
+                return
+            self._forget(oldest)
+
+    def _forget(self, name: _Name) -> None:
+        self._bytes -= len(self._kept.pop(name).body)

@@ -1,0 +1,81 @@
+"""What a request passes on its way in, from the outside: each layer does one thing, and knows of no route."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
+
+from palaver.server.access import OWNER_HEADER, Keys
+from palaver.server.gate import Gate
+from palaver.server.guard import Guard, own_names, own_origins
+from palaver.server.idempotency import IDEMPOTENCY_HEADER, Idempotent
+from palaver.server.limits import Limits
+from palaver.server.metrics import Meter
+from palaver.server.observed import Observed, Tracer
+
+__all__ = ["stack"]
+
+_SMALL = 1024
+"""Bytes below which an answer is sent as it is: compressed it would be no fewer packets."""
+_LEVEL = 5
+
+
+class _Compressed(GZipMiddleware):
+    """Compresses for who takes it; others pass without a wrapper around their answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def stack(
+    *,
+    names: Sequence[str],
+    origins: Sequence[str],
+    keys: Keys | None,
+    limits: Limits,
+    meter: Meter,
+    traces: Tracer | None,
+) -> list[Middleware]:
+    """The layers. Raises ValueError for a host name or an origin that is none."""
+    allowed = own_origins(origins)
+    out: list[Any] = [
+        Middleware(Observed, meter=meter, traces=traces),
+        Middleware(Guard, names=own_names(names), origins=allowed),
+    ]
+    if allowed:
+        out.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(allowed),
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=[
+                    "Authorization",
+                    "Content-Type",
+                    "If-Match",
+                    "If-None-Match",
+                    "Last-Event-ID",
+                    "X-Api-Key",
+                    "X-Request-Id",
+                    IDEMPOTENCY_HEADER,
+                    OWNER_HEADER,
+                    "Palaver-Incognito",
+                ],
+                expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotency-Replayed"],
+            )
+        )
+    return [
+        *out,
+        Middleware(Gate, keys=keys, limits=limits, seconds=time.monotonic),
+        Middleware(_Compressed, minimum_size=_SMALL, compresslevel=_LEVEL),
+        Middleware(Idempotent, limits=limits, seconds=time.monotonic),
+    ]

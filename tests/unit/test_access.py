@@ -1,0 +1,332 @@
+"""Who may ask the server what: every route, asked with no key, wrong ones, and keys for less than it takes.
+
+`NEEDS` says what each route takes. One that is added is asked too, and fails here until it is in the table: whoever
+adds it decides who may use it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import palaver
+from palaver import Origin, assistant, user
+from palaver.apikeys import KeyFile, keys_path, split_key
+from palaver.server import Limits, app
+from palaver.server.access import Access, Keys
+from palaver.server.gate import Buckets
+from palaver.server.routes import ENDPOINTS
+from palaver.server.table import Endpoint
+from tests.e2e.asking import BASE, problem
+
+NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
+HERS = Origin("telegram", chat_id="42", user_id="7")
+
+OPEN = ["health"]
+"""Asked by machines that have no key; they tell nothing of anybody."""
+NEEDS = {
+    "read": """
+        check exportAll exportSession findSession getSession getTurn listOpenTurns listSessions readChain
+        readCompactionDraft readCompactionDue readEvents readMedia readMessages readSessionEvents readStats
+        readTodos readUsage readVersions readWindow resolveKey search
+    """.split(),
+    "write": """
+        acknowledgeTodo appendMessages appendToTurn beginTurn claimTodo clearSession compactSession
+        createSession createSubagent deleteMessage deleteSession editMessage failTodo failTurn finishTurn
+        forkSession importLines mergeMessage patchSession redoSession renewTurn replaceMessages resetKey
+        resetSession restoreSession resumeKey retainSession retrySession rewindSession rollBackTurn takeInbox
+        truncateSession withdrawSummary
+    """.split(),
+    "admin": "erase purgeSession".split(),
+    "operator": "listBackups listErasures makeBackup repair scrub sweep".split(),
+}
+NEEDED = {name: needs for needs, names in NEEDS.items() for name in names}
+GUARDED = [each for each in ENDPOINTS if each.name not in OPEN]
+
+
+class Door:
+    """A store with Ana's session in it, and a server that asks for keys."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"sqlite:///{folder}/chat.db"
+        with palaver.open(self.url) as sessions:
+            mine = sessions.for_owner("ana")
+            with mine.begin_turn(HERS, user("her secret", id="m1")) as turn:
+                turn.finish(assistant("to ana"))
+            self.session = mine.resolve(HERS).id
+            self.turn = mine.begin_turn(HERS, user("running", id="m9")).id or ""
+        self.file = KeyFile(keys_path(self.url))
+        self.now = 0.0
+        self.keys = {
+            "reader": self.made("reader", may="read"),
+            "writer": self.made("writer", may="write"),
+            "admin": self.made("admin", may="admin"),
+            "ana": self.made("ana", may="admin", owner="ana"),
+            "bo": self.made("bo", may="admin", owner="bo"),
+            "revoked": self.made("revoked", may="admin"),
+            "expired": self.made("expired", may="admin", expires_at=NOW - timedelta(days=1)),
+        }
+        self.file.revoke("revoked", now=NOW)
+        ids = {name: key.split("_")[1] for name, key in self.keys.items()}
+        self.keys |= {
+            "nonsense": "open sesame",
+            "empty": "",
+            "other secret": self.keys["admin"][:-4] + "AAAA",
+            "unknown": f"pal_{'0' * 12}_{'A' * 43}",
+            "crossed": f"pal_{ids['admin']}_{self.keys['bo'].split('_', 2)[2]}",
+        }
+
+    def made(self, name: str, **more: Any) -> str:
+        """A new key."""
+        return self.file.create(name, now=NOW, **more)[1]
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
+    """One store for all tests that change nothing."""
+    return Door(tmp_path_factory.mktemp("door"))
+
+
+@pytest.fixture
+def http(door: Door) -> Iterator[TestClient]:
+    """A server over it."""
+    with TestClient(app(door.url, keys=door.file.path), base_url=BASE) as client:
+        yield client
+
+
+def ask(client: TestClient, door: Door, endpoint: Endpoint, key: str | None, **headers: str) -> Any:
+    """Ask a route for Ana's things, with a key or without."""
+    path = endpoint.path.format(session_id=door.session, turn_id=door.turn, seq=1, address="0" * 64 + "-1")
+    body = dict(endpoint.example or {}) if endpoint.bodies else {}
+    for name in {"session_id", "session"} & body.keys():
+        body[name] = door.session
+    content: dict[str, Any] = {"json": body} if endpoint.bodies else {}
+    if endpoint.takes:
+        content = {"content": endpoint.example}
+        headers["Content-Type"] = endpoint.takes[0]
+    query = {"search": {"text": "secret"}, "findSession": {"name": door.session}}.get(endpoint.name, {})
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    return client.request(endpoint.method, path, params=query, headers=headers, **content)
+
+
+def named(endpoint: Endpoint) -> str:
+    """The name of a test's case."""
+    return endpoint.name
+
+
+def test_every_route_has_its_place() -> None:
+    """What each route takes is decided in `NEEDS`, and is what the route itself says."""
+    assert {each.name: each.needs for each in GUARDED} == NEEDED
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=named)
+def test_no_route_is_open_without_a_key(http: TestClient, door: Door, endpoint: Endpoint) -> None:
+    """No key, and every kind of wrong one: 401, whatever the route is, and nothing of what is stored."""
+    assert problem(ask(http, door, endpoint, None)) == (401, "unauthorized")
+    for kind in ("nonsense", "empty", "other secret", "unknown", "crossed", "revoked", "expired"):
+        other = TestClient(http.app, base_url=BASE, client=(f"{kind}-{endpoint.name}", 1))
+        answer = ask(other, door, endpoint, door.keys[kind])
+        assert problem(answer) == (401, "unauthorized"), kind
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("endpoint", [each for each in GUARDED if each.needs != "read"], ids=named)
+def test_less_is_not_enough(http: TestClient, door: Door, endpoint: Endpoint) -> None:
+    """A key that may read writes nowhere, one that may write removes nothing for good, an owner's is no operator's."""
+    assert problem(ask(http, door, endpoint, door.keys["reader"])) == (403, "forbidden")
+    if endpoint.needs in {"admin", "operator"}:
+        assert problem(ask(http, door, endpoint, door.keys["writer"])) == (403, "forbidden")
+    if endpoint.needs == "operator":
+        assert problem(ask(http, door, endpoint, door.keys["ana"])) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=named)
+def test_a_key_of_one_owner_finds_nothing_of_another(http: TestClient, door: Door, endpoint: Endpoint) -> None:
+    """With Ana's ids and Bo's key: not found, or an answer that names nothing of hers; her name is not his to give."""
+    if endpoint.needs == "operator":
+        return  # refused, as the test before shows
+    answer = ask(http, door, endpoint, door.keys["bo"])
+    if "{session_id}" in endpoint.path or "{turn_id}" in endpoint.path:
+        assert answer.status_code == 404, answer.text
+    assert answer.status_code < 500
+    said = answer.text.replace(door.session, "<id>") if answer.status_code >= 400 else answer.text
+    assert not [each for each in (door.session, "her secret", "to ana") if each in said]
+    assert problem(ask(http, door, endpoint, door.keys["bo"], **{"Palaver-Owner": "ana"})) == (403, "forbidden")
+
+
+def test_an_owner_sees_only_its_own(http: TestClient, door: Door) -> None:
+    """A key for an owner needs no header, and may say its own name in one; a key for all may name anybody."""
+
+    def seen(key: str, **headers: str) -> list[str]:
+        headers["Authorization"] = f"Bearer {door.keys[key]}"
+        return [each["id"] for each in http.get("/v1/sessions", headers=headers).json()["sessions"]]
+
+    assert door.session in seen("ana")
+    assert door.session in seen("ana", **{"Palaver-Owner": "ana"})
+    assert door.session not in seen("bo")
+    assert door.session in seen("reader")
+    assert door.session not in seen("reader", **{"Palaver-Owner": "bo"})
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/metrics", "/%68ealth", "/health/"])
+def test_what_is_not_open_asks_for_a_key(http: TestClient, path: str) -> None:
+    """Paths that are no route of the table, too: they tell a stranger nothing, not even whether they are there."""
+    assert problem(http.get(path)) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz", "/openapi.json", "/docs", "/problems/turn-lost"])
+def test_what_is_open(http: TestClient, path: str) -> None:
+    """What tells nothing of anybody is answered without a key, and with a wrong one."""
+    assert http.get(path).status_code == 200
+    assert http.get(path, headers={"Authorization": "Bearer nonsense"}).status_code == 200
+
+
+def test_three_ways_to_say_a_key(http: TestClient, door: Door) -> None:
+    """As a bearer token, as X-Api-Key, and as the password of the dialog that a browser shows."""
+    key = door.keys["reader"]
+    basic = base64.b64encode(f"me:{key}".encode()).decode()
+    for headers in ({"Authorization": f"bearer {key}"}, {"X-Api-Key": key}, {"Authorization": f"Basic {basic}"}):
+        assert http.get("/v1/sessions", headers=headers).status_code == 200
+
+
+def test_pages_have_a_door_of_their_own(http: TestClient, door: Door) -> None:
+    """Without a key a page leads to the form that takes one, and with it to what that key may see."""
+    http.headers["Accept"] = "text/html"
+    answer = http.get(f"/sessions/{door.session}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/login")
+    for kind, status in (("ana", 200), ("reader", 200), ("bo", 404)):
+        http.cookies.set("palaver_key", door.keys[kind])
+        assert http.get(f"/sessions/{door.session}", follow_redirects=False).status_code == status
+    for kind in ("revoked", "expired", "nonsense"):
+        http.cookies.set("palaver_key", door.keys[kind])
+        assert http.get(f"/sessions/{door.session}", follow_redirects=False).status_code == 303
+
+
+def watched(file: KeyFile, **more: Any) -> tuple[Keys, Callable[[float], None]]:
+    """The keys of a file as a server sees them, and the passing of time."""
+    at = [0.0]
+    keys = Keys(file, required=False, seconds=lambda: at[0], clock=lambda: NOW, **more)
+
+    def passes(seconds: float) -> None:
+        at[0] += seconds
+
+    return keys, passes
+
+
+def test_a_server_sees_what_another_process_does(tmp_path: Path) -> None:
+    """A first key closes the server, a revoked one opens it no more: within a second, without a restart."""
+    file = KeyFile(tmp_path / "chat.db.keys")
+    keys, passes = watched(file)
+    assert [keys.required] == [False]
+    made, text = KeyFile(file.path).create("bot", now=NOW, owner="ana")
+    passes(1.1)
+    assert keys.required
+    assert keys.find(text) == Access(id=made.id, may="write", owner="ana")
+    KeyFile(file.path).revoke("bot", now=NOW)
+    passes(1.1)
+    assert keys.find(text) is None
+    file.path.unlink()
+    passes(1.1)
+    assert keys.required, "a file that goes away opens nothing"
+
+
+@pytest.mark.parametrize("damage", ["garbage", "writable"])
+def test_a_file_that_cannot_be_trusted_opens_nothing(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Damaged or writable by others while the server runs: every key is refused, and the log says why."""
+    file = KeyFile(tmp_path / "keys")
+    _, text = file.create("bot", now=NOW)
+    keys, passes = watched(file)
+    assert keys.find(text) is not None
+    if damage == "garbage":
+        file.path.write_bytes(b"{")
+    else:
+        file.path.chmod(0o666)
+        os.utime(file.path, (1, 1))
+    passes(1.1)
+    with caplog.at_level(logging.ERROR):
+        assert keys.find(text) is None
+    assert keys.required
+    assert [record.__dict__["action"] for record in caplog.records] == ["keys.unreadable"]
+
+
+def test_the_file_holds_no_key(tmp_path: Path) -> None:
+    """It is for its owner alone, and has a hash where the key has its secret."""
+    file = KeyFile(tmp_path / "deep" / "keys")
+    _, text = file.create("bot", now=NOW)
+    parts = split_key(text)
+    assert parts is not None
+    assert parts[1].encode() not in file.path.read_bytes()
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ValueError, match="revoke it first"):
+        file.create("bot", now=NOW)
+    assert file.revoke(parts[0], now=NOW).state(NOW) == "revoked"
+    with pytest.raises(LookupError):
+        file.revoke("bot", now=NOW)
+    assert file.create("bot", now=NOW)[1] != text
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///a/chat.db", "a/chat.db.keys"),
+        ("sqlite:////a/my%20chat.db?mode=ro", "/a/my chat.db.keys"),
+        ("chat.db", "chat.db.keys"),
+        ("jsonl:///a/log/", "a/log.keys"),
+        ("memory://", "/home/ana/.local/share/palaver/server.keys"),
+        ("postgresql://u:p@host/name", "/home/ana/.local/share/palaver/server.keys"),
+    ],
+)
+def test_where_keys_are(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a store that is a file, else in the data directory; a variable says otherwise."""
+    monkeypatch.setattr("sys.platform", "linux")
+    assert keys_path(url, {"HOME": "/home/ana"}) == Path(path)
+    assert keys_path(url, {"PALAVER_KEYS": "/run/keys"}) == Path("/run/keys")
+
+
+def test_guessing_is_slow(door: Door) -> None:
+    """After twenty wrong keys an address waits, with whatever key; others are answered."""
+    application = app(door.url, keys=door.file.path)
+    with TestClient(application, base_url=BASE, client=("10.0.0.1", 1)) as client:
+        for _ in range(20):
+            assert client.get("/v1/sessions", headers={"Authorization": "Bearer guess"}).status_code == 401
+        good = {"Authorization": f"Bearer {door.keys['reader']}"}
+        slowed = client.get("/v1/sessions", headers=good)
+        assert problem(slowed) == (429, "rate-limited")
+        assert int(slowed.headers["retry-after"]) >= 1
+        other = TestClient(application, base_url=BASE, client=("10.0.0.2", 1))
+        assert problem(other.get("/v1/nothing", headers=good)) == (404, "not-found")
+
+
+def test_a_key_that_asks_too_often_waits(door: Door) -> None:
+    """A limit is for each key: who is over it is told when to come again, and nobody else waits."""
+    limits = Limits(requests_per_second=0.001, burst=2)
+    with TestClient(app(door.url, keys=door.file.path, limits=limits), base_url=BASE) as client:
+
+        def asked(key: str) -> int:
+            headers = {"Authorization": f"Bearer {door.keys[key]}"}
+            return client.get("/v1/sessions", headers=headers).status_code
+
+        assert [asked("reader"), asked("reader"), asked("reader"), asked("admin")] == [200, 200, 429, 200]
+
+
+def test_a_bucket_fills_again() -> None:
+    """So many at once, then one for each moment that passes, and never more than it holds."""
+    now = [0.0]
+    bucket = Buckets(2.0, 3, lambda: now[0])
+    assert [bucket.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert bucket.wait("b") == 0
+    now[0] = 0.5
+    assert [bucket.wait("a"), bucket.wait("a")] == [0, 0.5]
+    now[0] = 1000.0
+    assert [bucket.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
