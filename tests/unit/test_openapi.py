@@ -95,7 +95,7 @@ def test_routes_are_the_table() -> None:
     for each in ENDPOINTS:
         table.setdefault(each.path, set()).add(each.method)
     assert {path: {method.upper() for method in item} for path, item in DOCUMENT["paths"].items()} == table
-    own = dict.fromkeys(("/", "/docs", "/openapi.json", "/problems/{slug}", *PROBES), {"GET"})
+    own = {path: {"GET"} for path in ("/", "/docs", "/openapi.json", "/problems/{slug}", *PROBES)}
     routed = {
         route.path: (route.methods or set()) - {"HEAD"} for route in app("memory://").routes if isinstance(route, Route)
     }
