@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import crowds, payloads, reading, searching, writing
+from bench import crowds, importing, payloads, reading, searching, writing
 from bench.material import Place
 from bench.sizes import Sizes
 from bench.writing import Figures
@@ -28,6 +28,7 @@ WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
     "t1": writing.t1,
     "wires": payloads.wires,
     "s1": searching.s1,
+    "i1": importing.i1,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from bench.sources import SOURCES
 from bench.writing import Figures
 from palaver import formats
 
@@ -52,6 +53,7 @@ TITLES = {
     "t1": "a whole turn in a long session",
     "wires": "a long payload of each wire, parsed and rendered",
     "s1": "search in a long store",
+    "i1": "import what other systems left",
 }
 
 _ROWS: dict[str, tuple[Row, ...]] = {
@@ -137,6 +139,10 @@ _ROWS: dict[str, tuple[Row, ...]] = {
         Row("appends", "appends with the index, of those without", _TIMES, ">=", 0.85),
         Row("index_us", "indexing, per message", "{:,.0f} us"),
         Row("index_bytes", "the index on disk, bytes per message", _COUNT),
+    ),
+    "i1": (
+        *(Row(f"{name}_rate", f"messages of {name}", _PER_SECOND) for name in SOURCES),
+        Row("slowest_rate", "the slowest: 200,000 in 20 seconds", _PER_SECOND, ">=", 10_000),
     ),
 }
 

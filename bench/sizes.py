@@ -38,6 +38,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in the store that is searched."""
     unindexed: int = 10_000
     """Of them, those that came since the last search."""
+    imported: int = 5_000
+    """Messages that each other system left."""
 
 
 SMALL = Sizes()
@@ -49,6 +51,7 @@ FULL = Sizes(
     few_sessions=5_000,
     turns=1_000,
     searched=1_000_000,
+    imported=200_000,
 )
 TINY = Sizes(
     appends=40,
@@ -67,4 +70,5 @@ TINY = Sizes(
     payload=40,
     searched=60,
     unindexed=30,
+    imported=40,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 REQUIRE_SHARED = "PALAVER_REQUIRE_SHARED"
+# The browser that tests of the inspector drive: Debian's, or another by its path.
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+REQUIRE_CHROMIUM = "PALAVER_REQUIRE_CHROMIUM"
 
 # Select one with --hypothesis-profile. Tests set no max_examples of their own, or `soak` would do nothing for them.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
@@ -37,6 +43,7 @@ HOMES = {
 }
 
 shared_required = pytest.StashKey[bool]()
+chromium_required = pytest.StashKey[bool]()
 _home_numbers = itertools.count()
 
 
@@ -45,18 +52,29 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs this in the background has it so
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[shared_required] = os.environ.get(REQUIRE_SHARED, "0") not in ("", "0")
+    config.stash[chromium_required] = os.environ.get(REQUIRE_CHROMIUM, "0") not in ("", "0")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `shared` every test that asks for the shared directory."""
+    """Mark as `shared` every test that asks for the shared directory, as `browser` every one that asks for one."""
     for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.shared)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `shared` where there is nothing to read; fail it where that was promised to be there."""
+    """Skip a test marked `shared` where there is nothing to read; fail it where that was promised to be there.
+
+    The same for tests that need a browser.
+    """
+    if item.get_closest_marker("browser") is not None and CHROMIUM is None:
+        lacking = "needs a Chromium, and none is installed (Debian: apt-get install chromium)"
+        if item.config.stash[chromium_required]:
+            pytest.fail(f"{lacking}, though {REQUIRE_CHROMIUM} is set", pytrace=False)
+        pytest.skip(lacking)
     if item.get_closest_marker("shared") is None or SHARED.is_dir():
         return
     reason = f"needs the reference material in {SHARED}, which is not there"
@@ -90,6 +108,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     properties = [each for report in reports for each in getattr(report, "user_properties", ())]
     for figure in sorted(str(value) for name, value in properties if name == "figure"):
         terminalreporter.write_line(figure)  # printing would not get out of a worker of xdist
+    blind = sum("browser" in getattr(report, "keywords", ()) for report in terminalreporter.stats.get("skipped", ()))
+    if blind:
+        terminalreporter.write_line(
+            f"inspector: {blind} tests DID NOT RUN, for there is no Chromium here; .ci/run installs one", yellow=True
+        )
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

@@ -25,6 +25,7 @@ from palaver.operations import (
     Expired,
     Finish,
     Finished,
+    Merge,
     NewSession,
     Operation,
     Purge,
@@ -60,6 +61,8 @@ class Transcript:
         """What was live of what a summary covers when it was made, by its id."""
         self.seen: dict[int, tuple[int, list[tuple[int, str, str]]]] = {}
         """Where the session ended and what was live, when a reader first saw a version of it."""
+        self.merged: dict[int, list[tuple[str, str]]] = {}
+        """What answers said before they were merged with their continuations."""
 
     def add(self, given: tuple[Draft, ...], turn: int = 0) -> tuple[int, ...]:
         """Where messages come to stand: each new one next, a known id where it stands."""
@@ -129,6 +132,11 @@ class Book:
         self.sessions: dict[str, Transcript] = {}
         self.deleted: set[str] = set()
         self.erased: set[str] = set()
+        self.gone: set[str] = set()
+        """Those that were purged or erased: nothing brings them back."""
+        self.went_at: dict[str, int] = {}
+        self.parents: dict[str, str] = {}
+        """Of each subagent's session, whose it is."""
 
     def living(self) -> list[str]:
         """Sessions that are found."""
@@ -163,6 +171,8 @@ class Book:
             case Create(), SessionRow():
                 assert answer.id not in self.sessions
                 self.of(answer.id, operation.new)
+                if operation.new.parent_kind == "subagent":
+                    self.parents[answer.id] = operation.new.parent or ""
             case Rotate(), Rotated():
                 self.of(answer.session, operation.new)
             case Cut(), SessionRow():
@@ -179,21 +189,26 @@ class Book:
                     transcript.rolled_back |= own
                 else:
                     assert last == transcript.last
+                if kind == "merge":
+                    transcript.held[min(taken) - 1] = transcript.merged[min(taken) - 1].pop()
                 assert (answer.from_seq, answer.through_seq) == (min(taken), max(taken))
             case Compact(), CompactionRow():
                 self.of(operation.session_id).compacted(answer.id, operation.through_seq, operation.drafted_rev)
             case Retry(), Begun():
                 self._retried(operation, answer)
             case Delete(), SessionRow():
-                self.deleted.add(operation.session_id)
+                self._deleted(operation.session_id, operation.at)
             case PurgeSession(), int():
-                transcript = self.sessions[operation.session_id]
-                assert answer == len(transcript.held)
-                transcript.held.clear()
-                self.deleted.add(operation.session_id)
+                going = {operation.session_id, *self._below(operation.session_id)}
+                assert answer == sum(len(self.sessions[each].held) for each in going)
+                for each in going:
+                    self.sessions[each].held.clear()
+                self.deleted |= going
+                self.gone |= going
             case EraseSession(), int():
                 assert answer == self.sessions[operation.session_id].last
                 self.deleted.add(operation.session_id)
+                self.gone.add(operation.session_id)
                 self.erased.add(operation.session_id)
             case EraseMessages(), ErasedMessages():
                 self._erased(operation, answer)
@@ -203,10 +218,20 @@ class Book:
             case Sweep(), int():
                 self._swept(operation, answer)
             case Restore(), SessionRow():
-                self.deleted.remove(operation.session_id)
+                went = self.went_at[operation.session_id]
+                with_it = {each for each in self._below(operation.session_id) if self.went_at.get(each) == went}
+                self.deleted -= {operation.session_id, *(with_it - self.gone)}
             case Edit(), int():
                 message = codec.decode(operation.message.body)
                 self.of(operation.session_id).held[operation.seq] = (message.role, message.text)
+            case Merge(), SessionRow():
+                transcript = self.of(operation.session_id)
+                live = {seq: role for seq, role, _ in transcript.live()}
+                assert live[operation.seq] == live[operation.continuation] == "assistant"
+                message = codec.decode(operation.message.body)
+                transcript.merged.setdefault(operation.seq, []).append(transcript.held[operation.seq])
+                transcript.held[operation.seq] = (message.role, message.text)
+                transcript.cut("merge", transcript.span(operation.seq + 1, operation.continuation))
             case Replace(), Appended():
                 transcript = self.of(operation.session_id)
                 if transcript.last:
@@ -257,10 +282,25 @@ class Book:
         if answer.turn is not None and answer.kind in ("begun", "taken_over"):
             transcript.turns[operation.lease.token] = answer.turn.first_seq
 
+    def _below(self, session_id: str) -> set[str]:
+        """Sessions of its subagents, and of theirs, of which anything is left."""
+        out: set[str] = set()
+        for name in self.parents:  # parents are older
+            if self.parents[name] in {session_id, *out}:
+                out.add(name)
+        return out - self.erased
+
+    def _deleted(self, session_id: str, at: int) -> None:
+        for each in {session_id, *self._below(session_id)} - self.deleted:
+            self.deleted.add(each)
+            self.went_at[each] = at
+
     def _swept(self, operation: Sweep, left: int) -> None:
         if operation.verb == "archive":
             return
-        self.deleted.add(operation.session_id)
+        self._deleted(operation.session_id, operation.at)
+        if operation.verb == "purge":
+            self.gone.add(operation.session_id)
         held = self.sessions[operation.session_id].held
         if operation.verb == "purge" and held:
             first = min(held)

@@ -34,6 +34,7 @@ from palaver.operations import (
     FinishErasure,
     Hold,
     Lease,
+    Merge,
     NewSession,
     Operation,
     Purge,
@@ -161,6 +162,20 @@ creates = st.builds(
     alias=st.sampled_from((None, "x", "y")),
     new=new_sessions,
 )
+subagents = st.builds(
+    Create,
+    at=st.just(0),
+    owner=owners,
+    new=st.builds(
+        NewSession,
+        id=st.just(NEW),
+        hidden=st.just(True),
+        parent=sessions,
+        parent_kind=st.just("subagent"),
+        title=st.sampled_from((None, "plans")),
+        carried=several,
+    ),
+)
 rotates = st.builds(
     Rotate,
     at=st.just(0),
@@ -188,6 +203,8 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Retry, **by_id, lease=leases),
     st.builds(Retry, **by_id, lease=leases),
     creates,
+    subagents,
+    subagents,
     st.builds(Bind, **by_id, key=keys),
     st.builds(Alias, **by_id, alias=st.sampled_from(("x", "y", "z"))),
     st.builds(SetInfo, **by_id, metadata=st.sampled_from((None, '{"a":null,"b":[1]}', '{"c":"é"}')), expected_rev=revs),
@@ -209,6 +226,14 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Redo, **by_id),
     st.builds(Edit, **by_id, seq=seqs, message=drafts, expected_rev=revs),
     st.builds(Edit, **by_id, seq=seqs, message=drafts),
+    st.builds(
+        Merge,
+        **by_id,
+        seq=seqs,
+        continuation=seqs,
+        message=st.just(codec.draft(assistant("well, and more"))),
+        expected_rev=revs,
+    ),
     st.builds(Replace, **by_id, messages=several, expected_seq=st.sampled_from((None, None, ACTUAL, 3))),
     st.builds(Hold, **by_id, name=st.sampled_from(("h", "i", "")), until=st.sampled_from((None, 1, 600))),
     st.builds(

@@ -11,16 +11,46 @@ from palaver.endpoints import ModelSettings
 from palaver.keys import Origin
 from palaver.model import Message, Usage
 
-__all__ = ["Hold", "LineageKind", "Notice", "Page", "SessionInfo", "SessionName", "Summary", "Todo", "TodoState"]
+__all__ = [
+    "Chain",
+    "ChainMessage",
+    "Hold",
+    "LineageKind",
+    "Notice",
+    "Page",
+    "SessionInfo",
+    "SessionName",
+    "Summary",
+    "Todo",
+    "TodoState",
+]
 
 TodoState: TypeAlias = Literal["waiting", "claimed", "done", "given_up"]
-LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import"]
+LineageKind: TypeAlias = Literal["reset", "fork", "thread", "import", "subagent"]
 
 
 class Page(list[Message]):
     """Messages of a transcript, in order; `corrupt` are the positions of those that could not be decoded."""
 
     corrupt: tuple[int, ...] = ()
+
+
+class ChainMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, and the session that it stands in: positions are that session's."""
+
+    session_id: str
+    message: Message
+
+
+class Chain(list[ChainMessage]):
+    """Messages of a session and of those that it goes on from, oldest first."""
+
+    before: str | None = None
+    """Give it as `before` for the page of older ones; None: there are none."""
+    missing: str | None = None
+    """Id of a session that was there before these, and is not found: it was deleted, purged, or never imported."""
+    corrupt: tuple[tuple[str, int], ...] = ()
+    """Session and position of those that could not be decoded."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,6 +157,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     usage: Usage | None = None
     bound_at: datetime | None = None
     """When the key by which it was found was pointed at it; None where it was not found by a key."""
+    unreadable: tuple[str, ...] = ()
+    """Which of these fields are damaged where they are stored, and left out here: `check` explains, `repair` mends."""
 
     @property
     def etag(self) -> str:

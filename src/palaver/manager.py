@@ -98,6 +98,9 @@ class ManagerBase:
         *,
         session_id: str | None,
         platform: str | None,
+        agent: str | None,
+        account: str | None,
+        tag: str | None,
         role: Role | None,
         since: datetime | None,
         until: datetime | None,
@@ -111,6 +114,9 @@ class ManagerBase:
             owner=self._core.owner,
             session_id=session_id,
             platform=platform,
+            agent=agent,
+            account=account,
+            tag=tag,
             role=role,
             since=aware(since, "since"),
             until=aware(until, "until"),
@@ -235,14 +241,19 @@ class SessionManager(Upkeep, ManagerBase):
         alias: str | None = None,
         title: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        hidden: bool = False,
     ) -> Session:
         """Make a session on purpose, under an origin or key or under none, with the caller's own id as an alias.
 
+        A `hidden` one is for machinery, such as a subagent's work: see `Session.hide`.
         Raises SessionConflict if the key, the alias or the title is taken.
         """
         return Session(
             self._core,
-            drive(self._core.store, flows.create(self._core, target, alias=alias, title=title, metadata=metadata)),
+            drive(
+                self._core.store,
+                flows.create(self._core, target, alias=alias, title=title, metadata=metadata, hidden=hidden),
+            ),
         )
 
     def list(
@@ -263,12 +274,14 @@ class SessionManager(Upkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        hidden: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """Sessions, newest activity first. `after` is the id that the page before ended with.
 
         Those that began at a `platform`, with an `agent`, through an `account`; that have a `tag`; whose `title` says
-        this somewhere; that are `pinned` or `archived`, or are not. Such are looked for one by one, newest first, until
-        the page is full.
+        this somewhere; that are `pinned`, `archived` or `hidden`, or are not; that follow the session `parent`. Such
+        are looked for one by one, newest first, until the page is full.
         """
         query = self._query(
             limit=limit,
@@ -286,6 +299,8 @@ class SessionManager(Upkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            hidden=hidden,
+            parent=parent,
         )
         return self._core.store.sessions(query, self._core.now())
 
@@ -295,6 +310,9 @@ class SessionManager(Upkeep, ManagerBase):
         *,
         session_id: str | None = None,
         platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
         role: Role | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -306,9 +324,10 @@ class SessionManager(Upkeep, ManagerBase):
         """Messages that say all of `words`, `"phrases"` and `prefix*`, the best first; nothing written is an error.
 
         What was undone, replaced, hidden, purged or copied from elsewhere is not found; tools' calls and results are.
-        `platform` is where a session began; `since` <= made < `until`. With `around`, each hit has so many messages
-        before and after it. `cursor` is `next` of the page before. What is new is taken into the index first, within
-        a second; `SearchPage.behind` says how much is missing after that.
+        `platform`, `agent` and `account` are where a session began, `tag` is one that it has now; `since` <= made <
+        `until`. With `around`, each hit has so many messages before and after it. `cursor` is `next` of the page
+        before. What is new is taken into the index first, within a second; `SearchPage.behind` says how much is missing
+        after that.
 
         Raises SessionNotFound for a `session_id` (or alias) of no session, CursorExpired.
         """
@@ -318,6 +337,9 @@ class SessionManager(Upkeep, ManagerBase):
                 text,
                 session_id=session_id,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=role,
                 since=since,
                 until=until,

@@ -13,6 +13,7 @@ from palaver.model import Message, Role, Wire
 __all__ = [
     "ERASED",
     "GONE",
+    "SUBAGENT",
     "Binding",
     "ChangeKind",
     "CompactionRow",
@@ -62,6 +63,8 @@ ERASED = "erase"
 GONE = frozenset({"purge", ERASED})
 """Kinds of cuts whose messages are not stored any more."""
 UNSEEN = 8
+SUBAGENT = "subagent"
+"""`parent_kind` of a session that a subagent of its parent has: it goes with that."""
 COPY = 16
 MEDIA = 32
 WIRE_SHIFT = 8

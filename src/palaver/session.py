@@ -11,13 +11,13 @@ from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.endpoints import ModelSettings
 from palaver.errors import SessionNotFound
+from palaver.flows import chains, forks, history, retrying, rewriting
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, history, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
-from palaver.info import Page, SessionInfo, Summary
+from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, NewSession, Redone
 from palaver.rows import MOST
@@ -116,6 +116,12 @@ class SessionBase:
             )
         )
 
+    def _chain(self, limit: int, before: str | None) -> Flow[Chain]:
+        limit = page_limit(limit, "messages")
+        if not (yield from self._stored()):
+            return Chain()
+        return (yield from chains.chain(self._core, self.id, limit, before))
+
     def _due(self, policy: CompactionPolicy | None) -> Flow[CompactionDue | None]:
         if not (yield from self._stored()):
             return None
@@ -208,6 +214,14 @@ class Session(SessionBase):
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live),
         )
 
+    def chain(self, *, limit: int = 100, before: str | None = None) -> Chain:
+        """The transcript with that of the sessions before it: the newest `limit` live messages, oldest first.
+
+        Through resets, forks, threads and what was imported as one line; each message once, where copies were carried
+        over. `before` is that of the page after. Raises CursorExpired for what is no cursor.
+        """
+        return drive(self._core.store, self._chain(limit, before))
+
     def media(self, address: str) -> bytes:
         """Content that the store keeps out of line, by the `blob` of a part in this session. Raises MediaNotFound."""
         return drive(self._core.store, self._on(lambda i: media_flows.fetch(self._core, i, address)))
@@ -243,6 +257,14 @@ class Session(SessionBase):
         """Keep the session from being archived or expired by age, or no more."""
         drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
 
+    def hide(self, hidden: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """Leave the session out of lists and of search unless they ask for hidden ones, or show it again.
+
+        It is found by its id, its names and its keys as before, and goes on; what a reset puts in its place is hidden
+        too, a fork of it is not.
+        """
+        drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, hidden=hidden)))
+
     def tag(self, *tags: str) -> None:
         """Set the session's tags: these, and no others."""
         drive(self._core.store, self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
@@ -261,6 +283,21 @@ class Session(SessionBase):
         came from, and `copied_from` of each message.
         """
         return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
+
+    def subagent(
+        self,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Make the session of a subagent that works for this one: hidden, and deleted, purged and erased with it.
+
+        `sessions.list(parent=session.id, include_hidden=True)` lists them. Raises SessionNotFound where this one is not
+        stored yet, SessionConflict if the alias or the title is taken.
+        """
+        made = self._on(lambda i: flows.subagent(self._core, i, alias=alias, title=title, metadata=metadata))
+        return Session(self._core, drive(self._core.store, made))
 
     def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """Take back the newest turns; gives the messages that are live no more. `redo` brings them back.
@@ -330,6 +367,17 @@ class Session(SessionBase):
         SessionBusy where it belongs to a running turn.
         """
         return drive(self._core.store, self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
+
+    def merge(self, seq: int, continuation: int, *, separator: str = "", expected_rev: int | None = None) -> Message:
+        """Put the continuation of an answer at its end, and give it as it is now; the request for more goes too.
+
+        `versions` has what it said before, and `redo` makes them two again. Raises SessionConflict where the two are
+        no live answers without calls, or anything but messages of the user stands between them; SessionBusy.
+        """
+        return drive(
+            self._core.store,
+            self._on(lambda i: rewriting.merge(self._core, i, seq, continuation, separator, expected_rev)),
+        )
 
     def versions(self, seq: int) -> Page:
         """What a message said before each of its edits, oldest first."""

@@ -878,6 +878,9 @@ def test_a_search_finds_what_was_said_anywhere(sessions: SessionManager) -> None
     assert [hit.seq for hit in sessions.search("train", platform="slack")] == [1]
     assert [hit.seq for hit in sessions.search("tickets", role="assistant", session_id=first)] == [2]
     assert sessions.search("tickets", role="user") == []
+    sessions.get(second).tag("late")
+    assert [hit.session_id for hit in sessions.search("train", tag="late")] == [second]
+    assert sessions.search("train", agent="nobody") == sessions.search("train", account="nobody") == []
     page = sessions.search("train", limit=1)
     assert page.next is not None
     assert {hit.session_id for hit in [*page, *sessions.search("train", cursor=page.next)]} == {first, second}

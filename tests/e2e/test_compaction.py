@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,34 @@ def test_a_model_writes_the_summary(
     assert "nothing is due" in capsys.readouterr().out
 
 
+def test_silent_sessions_on_the_command_line(
+    url: str,
+    provider: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`--idle` names what is due in all sessions, and with a model summarises it; a session has to be named else."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    old = datetime.now(UTC) - timedelta(days=3)
+    with palaver.open(url) as sessions:
+        sessions.create(alias="old").append(*[user("q", created_at=old), assistant("a").replace(created_at=old)] * 6)
+    store = ["--store", url, "--keep", "2"]
+    assert main(["compact", "--idle", "2d", *store]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert "#1 to #10 are due" in line
+    assert main(["compact", "old", "--idle", "4d", *store]) == 0
+    assert "nothing is due" in capsys.readouterr().out
+    assert main(["compact", "--idle", "4d", *store]) == 0
+    assert "nothing is due" in capsys.readouterr().out
+    model = ["--with", "m", "--base-url", base_of(provider, "openai")]
+    assert main(["compact", "--idle", "2d", *model, *store]) == 0
+    assert "everything through #10" in capsys.readouterr().out
+    assert main(["compact", "--idle", "2d", *model, *store]) == 0
+    assert "nothing is due" in capsys.readouterr().out
+    for wrong in ([], ["--idle", "soon"], ["--idle", "0s"], ["--idle", "2d", "--undo"], ["--undo"]):
+        assert main(["compact", *wrong, *store]) == 2
+
+
 def test_a_model_that_cannot_be_reached(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said, after a few tries, and nothing has changed."""
     before = seen(url)
@@ -205,6 +234,8 @@ def test_due_draft_and_summary_over_http(http: TestClient) -> None:  # noqa: F81
     }
     assert problem(http.post(f"{path}/compaction/withdraw", json={"expected": 9})) == (409, "session-conflict")
     assert http.post(f"{path}/compaction/withdraw").json() == {"summary": None}
+    assert http.get(f"{path}/compaction", params={"after_idle": 3600}).json()["due"] is None
+    assert problem(http.get(f"{path}/compaction", params={"after_idle": 0})) == (422, "invalid-request")
     assert problem(http.get(f"{path}/compaction", params={"max_messages": 4})) == (422, "invalid-request")
     wrong = http.get(f"{path}/compaction/draft", params={**query, "after": 8})
     assert problem(wrong) == (422, "invalid-request")

@@ -32,7 +32,7 @@ def test_delete_and_restore(http: TestClient) -> None:
     """A deleted session is 404, its key is free; restored it is there whole, and cannot be restored twice."""
     path = talk(http)
     answer = http.request("DELETE", path)
-    assert answer.json() == {"session_id": path.rpartition("/")[2], "messages": 0, "restorable": True}
+    assert answer.json() == {"session_id": path.rpartition("/")[2], "messages": 2, "restorable": True}
     assert problem(http.get(path)) == (404, "session-not-found")
     assert problem(http.request("DELETE", path)) == (404, "session-not-found")
     assert problem(http.post("/v1/keys/resolve", json={"key": "k"})) == (404, "session-not-found")

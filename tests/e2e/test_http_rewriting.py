@@ -70,6 +70,7 @@ def test_every_rewriting_route_is_tried() -> None:
     beneath = "/v1/sessions/{session_id}"
     tried = {(method, beneath + end.replace("/1", "/{seq}")) for method, end, _ in CHANGES}
     older = {"/reset", "/messages", "/compact", "/compaction/withdraw"}  # see test_http.py, test_compaction.py
+    older |= {"/messages/{seq}/merge", "/subagents"}  # see below, and test_subagents.py
     there = {
         (each.method, each.path)
         for each in ENDPOINTS
@@ -242,6 +243,20 @@ def test_positions_that_are_none(http: TestClient, path: str, seq: str) -> None:
         answer = http.request(method, f"{path}/messages/{seq}{end}", json=body)
         assert problem(answer) == (422, "invalid-request")
         assert answer.json()["path"] == "seq"
+
+
+def test_a_continuation_is_merged(http: TestClient, path: str) -> None:
+    """Into the answer, for whoever knows how the session is; redo makes them two again."""
+    url = f"{path}/messages/2/merge"
+    assert problem(http.post(url, json={"continuation": 4}, headers={"If-Match": '"9.9"'}))[0] == 412
+    answer = done(http.post(url, json={"continuation": 4, "separator": ", "}))
+    assert (answer["message"]["seq"], answer["message"]["parts"][0]["text"]) == (2, "first, second")
+    assert live(http, path) == ["one", "first, second"]
+    assert done(http.post(f"{path}/redo"))["count"] == 2
+    assert live(http, path) == ["one", "first", "two", "second"]
+    assert problem(http.post(url, json={"continuation": 3})) == (409, "session-conflict")
+    assert problem(http.post(url, json={})) == (422, "invalid-request")
+    assert problem(http.post(f"{path}/messages/x/merge", json={"continuation": 4})) == (422, "invalid-request")
 
 
 # ---------------------------------------------------------------------- what is in the way

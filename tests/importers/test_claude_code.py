@@ -176,11 +176,18 @@ def test_subagents_are_sessions_of_their_own(tmp_path: Path) -> None:
         home = sessions.get(f"claude-code:{SESSION}").info().id
         for name in ("sidechain-s1", "agent-ab12cd34", "agent-ffee0011"):
             info = sessions.get(f"claude-code:{SESSION}/{name}").info()
-            assert (info.parent, info.parent_kind) == (home, "thread")
+            assert (info.parent, info.parent_kind, info.hidden) == (home, "subagent", True)
+        assert [info.id for info in sessions.list()] == [home]
         assert texts(sessions)[0] == "Read both"
         assert "Looked." not in texts(sessions)
         assert sessions.get(f"claude-code:{SESSION}/agent-ffee0011").info().metadata["agent"] == {"agentType": "Plan"}
         assert import_path(sessions, project).total("imported") == 0
+        sessions.get(home).delete()
+        assert sessions.list(include_hidden=True) == []
+        write(project, [record("z1", None, "user", "Later", 6, **{**side, "agentId": "cc"})], "agent-cc.jsonl")
+        report = import_path(sessions, project)
+        assert {each.status for each in report.sessions} == {"refused"}
+        assert sessions.list(include_hidden=True) == []  # what the new one worked for was deleted here, too
 
 
 def test_a_resumed_session_copies_the_one_before(tmp_path: Path) -> None:

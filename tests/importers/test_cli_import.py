@@ -45,6 +45,31 @@ def test_a_person_imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert first.hour == 12
 
 
+def test_a_session_without_a_key_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose, which, what it is called and in which file: by an id alone nobody knows a conversation again."""
+    (tmp_path / "in").mkdir()
+    session = "3f0c9c36-6a0e-4e0b-9e4d-2f6f3a1b7c11"
+    record: dict[str, Any] = {
+        "type": "user",
+        "uuid": "u1",
+        "parentUuid": None,
+        "sessionId": session,
+        "isSidechain": False,
+    }
+    record |= {"timestamp": "2026-03-01T10:00:00Z", "message": {"role": "user", "content": "Fix the tests"}}
+    named = {"type": "custom-title", "customTitle": "The tests", "sessionId": session}
+    lines = "".join(f"{json.dumps(each)}\n" for each in (record, named))
+    (tmp_path / "in" / f"{session}.jsonl").write_text(lines)
+    assert main(["import", str(tmp_path / "in"), "--store", str(tmp_path / "a.db")]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    begin = f"new claude-code {session} 'The tests' in {session}.jsonl ("
+    assert line.startswith(begin)
+    assert line.endswith("): 1 message")
+    assert main(["import", str(tmp_path / "in"), "--store", str(tmp_path / "a.db"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (told["title"], told["source_id"], told["file"]) == ("The tests", session, f"{session}.jsonl")
+
+
 def test_a_dry_run_makes_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It tells what would come, and leaves no file."""
     store = tmp_path / "chat.db"

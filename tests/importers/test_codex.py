@@ -189,7 +189,7 @@ def test_forks_and_subagents_know_where_they_come_from(tmp_path: Path) -> None:
         assert texts(sessions, OTHER)[-1] == "Otherwise"
         assert sessions.stats().usage.output_tokens == 50
         info = sessions.get(f"codex:{third}").info()
-        assert (info.parent, info.parent_kind) == (home, "thread")
+        assert (info.parent, info.parent_kind, info.hidden) == (home, "subagent", True)
 
 
 @pytest.mark.parametrize("place", range(12))

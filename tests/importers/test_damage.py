@@ -249,6 +249,26 @@ def test_an_ended_session_is_told(tmp_path: Path) -> None:
         assert any("resume it" in note.reason for note in report.every_note())
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_was_deleted_here_stays_deleted(tmp_path: Path, dry_run: bool) -> None:
+    """The source has it still: that is told, with how to have it back, and the others come."""
+    with palaver.open(tmp_path / "a.db") as sessions:
+        source = tmp_path / "source"
+        source.mkdir()
+        take(sessions, write(source, talk(4)))
+        session = sessions.resolve(KEY)
+        session.delete()
+        write(source, talk(2, key="telegram:7"), "telegram_7.jsonl")
+        report = import_path(sessions, write(source, talk(6)), dry_run=dry_run)
+        assert sorted(each.status for each in report.sessions) == ["new", "refused"]
+        assert sum(each.imported + each.present + each.skipped - each.records for each in report.sessions) == 0
+        assert any(f"palaver undelete {session.id}" in note.reason for note in report.every_note())
+        sessions.restore(session.id)
+        sessions.resume(KEY, session.id)
+        assert import_path(sessions, source).total("skipped") == 0
+        assert len(session.messages()) == 6
+
+
 def test_a_dry_run_tells_the_same(tmp_path: Path) -> None:
     """It stores nothing, and says what the import then does."""
     source = write(tmp_path, talk())

@@ -230,6 +230,7 @@ def test_branches_and_circles(tmp_path: Path) -> None:
         assert [info[name].parent for name in ("s3", "s4", "s5")] == [None, info["s5"].id, info["s3"].id]
         assert (info["s6"].parent, info["s7"].parent) == (None, None)
         assert (info["s8"].parent, info["s8"].metadata["imported"]["lineage"]) == (info["s1"].id, "delegation")
+        assert (info["s8"].parent_kind, info["s8"].hidden) == ("subagent", True)
         repaired = reasons(report, "repaired")
         assert sum("leads back to itself" in reason for reason in repaired) == 2
         assert sum("'gone', which is not there" in reason for reason in repaired) == 1

@@ -59,6 +59,16 @@ from tests.store_operations import (
 )
 
 EVERYTHING = 1_000_000
+LISTED = (
+    SessionQuery(limit=EVERYTHING),
+    SessionQuery(limit=EVERYTHING, include_empty=True),
+    SessionQuery(limit=EVERYTHING, include_ended=False),
+    SessionQuery(limit=EVERYTHING, include_empty=True, hidden=True),
+    SessionQuery(
+        limit=EVERYTHING, include_archived=True, include_empty=True, include_hidden=True, include_deleted=True
+    ),
+)
+"""What is asked of every store's lists."""
 
 
 def asked(read: Callable[..., Any], *values: Any) -> Any:
@@ -261,7 +271,14 @@ class StoreMachine(RuleBasedStateMachine):
         if new is None or new.id != NEW:
             return new
         self.made += 1
-        return msgspec.structs.replace(new, id=f"n{self.made}")
+        return msgspec.structs.replace(new, id=f"n{self.made}", parent=self._named(new.parent))
+
+    def _named(self, session_id: str | None) -> str | None:
+        """The session that `#0` and the like stand for: so many before the newest."""
+        if session_id is None or not session_id.startswith("#"):
+            return session_id
+        known = list(self.book.sessions)
+        return known[-1 - int(session_id[1:]) % len(known)] if known else "none"
 
     def _resolved(self, operation: Operation) -> Operation:
         """The operation at this time, with what its caller would have read before."""
@@ -282,8 +299,7 @@ class StoreMachine(RuleBasedStateMachine):
                 found = self.memory.current(given["owner"] or "", given["key"], from_micros(self.now))
             session_id = changed["session_id"] = found.id if found is not None else None
         if session_id is not None and session_id.startswith("#"):
-            known = list(self.book.sessions)
-            session_id = changed["session_id"] = known[-1 - int(session_id[1:]) % len(known)] if known else "none"
+            session_id = changed["session_id"] = self._named(session_id)
         if isinstance(operation, ClaimTodo):
             self.made += 1
             changed["token"] = f"c{self.made}"
@@ -381,6 +397,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert (list(page), page.behind) == (list(found), 0)
         for owner in OWNERS:
             self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, role="user")), owner)
+            self._agree(lambda s, o: s.search(SearchQuery(text="hi", owner=o, limit=3, tag="work")), owner)
 
     @rule(file=files)
     def search_by_itself(self, file: int) -> None:
@@ -403,8 +420,8 @@ class StoreMachine(RuleBasedStateMachine):
         now = from_micros(self.now)
         second = timedelta(seconds=1)
         for owner in (None, *OWNERS):
-            for ended, empty in ((True, True), (False, False), (True, False)):
-                query = SessionQuery(owner=owner, limit=EVERYTHING, include_ended=ended, include_empty=empty)
+            for wanted in LISTED:
+                query = msgspec.structs.replace(wanted, owner=owner)
                 expected = {info.id: info for info in self.memory.sessions(query, now)}
                 for store in (self.memory, *self.files):
                     listed = store.sessions(query, now)

@@ -366,6 +366,13 @@ def test_search_shows_what_was_found_and_where(url: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines()[1:] == ["  #1 user: What is 2+2?", '  #2 assistant: calc {"sum":[2,2]}']
     assert main(["search", "what", "--since", "2999-01-01", "--store", url]) == 0
     assert capsys.readouterr() == ("", "nothing found\n")
+    assert main(["tag", "telegram:dm:42", "sums", "--store", url]) == 0
+    capsys.readouterr()
+    assert main(["search", "2", "--tag", "sums", "--store", url]) == 0
+    assert capsys.readouterr().out.count("#") > 1
+    for narrowed in (["--tag", "no"], ["--agent", "no"], ["--account", "no"], ["--agent", "a", "--account", "b"]):
+        assert main(["search", "2", *narrowed, "--store", url]) == 0
+        assert capsys.readouterr() == ("", "nothing found\n")
     assert main(["search", "it*", "4", "-n", "1", "--store", url]) == 2  # one text: quotes keep words together
     assert main(["search", "4", "-n", "1", "--store", url]) == 0
     assert "--limit" in capsys.readouterr().err
@@ -541,10 +548,10 @@ def test_the_reference_page_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == reference()
 
 
-@pytest.mark.parametrize("command", re.findall(r"^## palaver (\w+)$", reference(), re.MULTILINE))
+@pytest.mark.parametrize("command", re.findall(r"^## palaver ([\w -]+)$", reference(), re.MULTILINE))
 def test_help_has_an_example_and_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command's help ends with an example, and names every option that its reference does."""
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out
     assert f"Example: palaver {command}" in text
     section = reference().split(f"## palaver {command}\n")[1].split("\n## ")[0]

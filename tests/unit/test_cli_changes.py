@@ -22,6 +22,8 @@ CHANGES = [
     ["archive", KEY, "--undo"],
     ["pin", KEY],
     ["pin", KEY, "--undo"],
+    ["hide", KEY],
+    ["hide", KEY, "--undo"],
     ["tag", KEY, "travel", "family"],
     ["tag", KEY, "--none"],
     ["fork", KEY],
@@ -190,7 +192,7 @@ def test_json_is_the_session_as_it_is_then(url: str, capsys: pytest.CaptureFixtu
         return [json.loads(line) for line in captured.out.splitlines()]
 
     fields = set(SessionInfo.__struct_fields__)
-    for command in CHANGES[:9]:
+    for command in CHANGES[:11]:
         [session] = said(*command)
         assert session.keys() == fields
     assert session["parent_kind"] == "fork"
@@ -220,7 +222,7 @@ def test_no_store_is_made(command: list[str], tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", CHANGES[:10], ids=" ".join)
+@pytest.mark.parametrize("command", CHANGES[:12], ids=" ".join)
 def test_a_store_for_reading_is_not_changed(url: str, command: list[str]) -> None:
     """A store that is opened for reading alone stays as it is."""
     before = info(url)

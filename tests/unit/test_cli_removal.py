@@ -144,3 +144,19 @@ def test_an_erasure_tells_what_stays(url: str, capsys: pytest.CaptureFixture[str
         told = capsys.readouterr()
         assert "\n2 messages\n" in told.out
         assert "3 messages in conversations that others take part in" in told.err  # with two of the direct chat
+
+
+def test_an_answer_is_merged_with_its_continuation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their numbers; `redo` makes them two again."""
+    store = ["--store", str(tmp_path / "chat.db")]
+    with palaver.open(tmp_path / "chat.db") as sessions:
+        session = sessions.create("key")
+        session.append(user("count"), assistant("one"), user("go on"), assistant("two"))
+    assert main(["merge", "key", "2", "4", "--separator", ", ", *store]) == 0
+    assert "#2 says what #4 said" in capsys.readouterr().out
+    assert main(["merge", "key", "2", "4", "--json", *store]) != 0
+    with palaver.open(tmp_path / "chat.db") as sessions:
+        assert [m.text for m in sessions.get(session.id).messages()] == ["count", "one, two"]
+    assert main(["redo", "key", *store]) == 0
+    with palaver.open(tmp_path / "chat.db") as sessions:
+        assert len(sessions.get(session.id).messages()) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,6 +145,29 @@ def test_reasons(policy: dict[str, Any], budget: dict[str, Any], expected: str |
     assert (due.reason if due else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("word", "fields", "silent", "expected"),
+    [
+        ("ua" * 5, {}, 60, "idle"),
+        ("ua" * 5, {}, 59, None),
+        ("ua" * 5, {"max_messages": 9}, 60, "messages"),
+        ("ua", {}, 60, None),  # what is kept is all there is
+        ("ua" * 2 + "h", {}, 60, "idle"),
+    ],
+)
+def test_a_summary_is_due_after_silence(word: str, fields: dict[str, Any], silent: int, expected: str | None) -> None:
+    """However few messages there are, if enough stay; not while a turn runs, and not for who does not know the time."""
+    began = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    tail = Tail.of([m.replace(created_at=began + timedelta(seconds=n)) for n, m in enumerate(spelled(word))])
+    now = began + timedelta(seconds=len(word) - 1, minutes=silent)
+    policy = CompactionPolicy(after_idle=timedelta(hours=1), keep_last=2, **fields)
+    due = compaction_due(policy, tail, now=now)
+    assert (due.reason if due else None) == expected
+    if expected == "idle":
+        assert compaction_due(policy, tail) is None
+        assert compaction_due(policy, tail, now=now, before=99) is None
+
+
 def test_what_is_named() -> None:
     """The range, its size, what stays, and the summary that it continues; hidden messages count nothing."""
     messages = tuple(m.replace(seq=m.seq + 5) for m in Tail.of(spelled("hua" + "ua" * 3)).messages)
@@ -165,6 +189,7 @@ def test_what_is_named() -> None:
         ({"budget_share": 1.5}, "share such as"),
         ({"keep": "words"}, "'exchanges'"),
         ({"max_messages": 8}, "keep fewer"),
+        ({"after_idle": timedelta(0)}, "a length of time"),
     ],
 )
 def test_policies_that_cannot_be(fields: dict[str, Any], told: str) -> None:

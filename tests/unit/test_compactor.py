@@ -6,6 +6,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,57 @@ def test_where_nothing_is_due_no_model_is_asked(sessions: SessionManager) -> Non
     for _ in range(9):
         session.append(user("q"), assistant("a"))
     assert quick(lambda *_: pytest.fail("asked"), policy=CompactionPolicy()).run(session).outcome == "nothing_due"
+
+
+def silent(url: str | Path, hours: float = 9) -> SessionManager:
+    """The store as it is opened so much later."""
+    return palaver.open(url, clock=lambda: datetime.now(UTC) + timedelta(hours=hours))
+
+
+IDLE = CompactionPolicy(after_idle=timedelta(hours=8), keep_last=4)
+
+
+def test_silent_sessions_are_summarised(session: Session, sessions: SessionManager, tmp_path: Path) -> None:
+    """Each once, until there is more to say; one with a running turn, and those that have ended, are left alone."""
+    other = sessions.get_or_create("other")
+    other.append(*[user("q"), assistant("a")] * 4)
+    sessions.get_or_create("short").append(user("q"), assistant("a"))
+    ended = sessions.get_or_create("ended")
+    ended.append(*[user("q"), assistant("a")] * 4)
+    sessions.reset("ended")
+    busy = sessions.get_or_create("busy")
+    busy.append(*[user("q"), assistant("a")] * 4)
+    busy.begin_turn(user("still thinking"), lease=timedelta(days=1))
+    compactor = quick(summary_of, policy=IDLE)
+    assert compactor.run_all(sessions) == []
+    with silent(tmp_path / "chat.db") as later:
+        assert compactor.run_all(later, limit=1)[0].outcome == "compacted"
+        [done] = compactor.run_all(later)
+        assert (done.outcome, done.calls) == ("compacted", 1)
+        assert compactor.run_all(later) == []
+        assert texts(later.get(session.id))[0] == SUMMARY + WHOLE
+        assert len(texts(later.get(other.id))) == 5
+    session.append(user("back again"), assistant("hello"))
+    with silent(tmp_path / "chat.db", hours=18) as later:
+        [again] = compactor.run_all(later)
+        assert again.session_id == session.id
+
+
+def test_the_async_one_summarises_silent_sessions(session: Session, tmp_path: Path) -> None:
+    """The same with await, and as often as `limit` says."""
+
+    async def run() -> None:
+        clock = lambda: datetime.now(UTC) + timedelta(hours=9)  # noqa: E731 - short
+        async with palaver.aopen(tmp_path / "chat.db", clock=clock) as later:
+            made = await later.create("second")
+            await made.append(*[user("q"), assistant("a")] * 4)
+            compactor = AsyncCompactor(summary_of, policy=IDLE, pause=0)
+            assert [each.outcome for each in await compactor.run_all(later, limit=1)] == ["compacted"]
+            assert len(await compactor.run_all(later)) <= 1
+            assert await compactor.run_all(later) == []
+
+    asyncio.run(run())
+    assert texts(session)[0] == SUMMARY + WHOLE
 
 
 def test_the_summary_before_is_told_to_the_next(session: Session) -> None:

@@ -37,9 +37,10 @@ from palaver import (
     user,
 )
 from palaver.cli import export, main
-from palaver.cli.jobs import Format, Job
+from palaver.cli.jobs import Job
 from palaver.cli.output import Output
 from palaver.exporters import Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
+from palaver.exports import Format
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 INFO = SessionInfo(id="s1", created_at=NOW, last_active_at=NOW, title="A talk", rev=3, last_seq=9)

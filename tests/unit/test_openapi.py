@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from palaver import errors
 from palaver.server import app
+from palaver.server.inspector.mounting import VIEWS
 from palaver.server.openapi import document, route_table
 from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, of_error
@@ -90,12 +91,14 @@ def test_operations_are_whole(method: str, path: str, operation: dict[str, Any])
 
 
 def test_routes_are_the_table() -> None:
-    """What the application routes is what the table says, and the pages about itself; and so is the document."""
+    """What the application routes is the table, pages about itself and the inspector; the document has the table."""
     table: dict[str, set[str]] = {}
     for each in ENDPOINTS:
         table.setdefault(each.path, set()).add(each.method)
     assert {path: {method.upper() for method in item} for path, item in DOCUMENT["paths"].items()} == table
-    own = {path: {"GET"} for path in ("/", "/docs", "/openapi.json", "/problems/{slug}", *PROBES)}
+    own = {path: {"GET"} for path in ("/docs", "/openapi.json", "/problems/{slug}", *PROBES)}
+    for view in VIEWS:
+        own[view.path] = own.get(view.path, set()) | {view.method}
     routed = {
         route.path: (route.methods or set()) - {"HEAD"} for route in app("memory://").routes if isinstance(route, Route)
     }

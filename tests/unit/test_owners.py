@@ -31,6 +31,7 @@ from palaver import (
     assistant,
     user,
 )
+from palaver.exporters import jsonl, read_whole, record_of
 from palaver.media import as_text
 from palaver.model import ImagePart
 from palaver.server import app
@@ -110,6 +111,7 @@ def arguments(ana: Ana, session_id: str, turn_id: str) -> dict[str, Any]:
         "after": 1,
         "last": 1,
         "seq": 1,
+        "continuation": 2,
         "address": ana.blob,
         "title": "Mine",
         "tags": "mine",
@@ -273,6 +275,14 @@ def body_of(endpoint: Endpoint, ana: Ana, session_id: str) -> Any:
     return body
 
 
+def lines_of(ana: Ana, session_id: str) -> bytes:
+    """What she exported, as if it were another session."""
+    with palaver.open(ana.url) as sessions:
+        record, info = record_of(sessions, ana.id), sessions.get(ana.id).info()
+        text = "".join(jsonl.lines(info, read_whole(sessions, record), record=record))
+    return text.replace(ana.id, session_id).encode()
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: each.name)
 def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint: Endpoint) -> None:
     """Every route there is, with her ids: 404 as for what there is not, or an answer that names nothing of hers."""
@@ -283,16 +293,18 @@ def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint
             session_id=session_id, turn_id=ana.turn.replace(ana.id, session_id), seq=1, address=ana.blob
         )
         query = {"search": {"text": "secret"}, "findSession": {"name": session_id}}.get(endpoint.name, {})
-        if endpoint.name in {"search", "readEvents"}:
+        if endpoint.name in {"search", "readEvents", "check"}:
             query["session_id"] = session_id
         answer = http.request(
             endpoint.method,
             path,
             params=query,
             json=body_of(endpoint, ana, session_id) if endpoint.bodies else None,
-            headers={"Palaver-Owner": "bo"},
+            content=lines_of(ana, session_id) if endpoint.takes else None,
+            headers={"Palaver-Owner": "bo", **({"Content-Type": endpoint.takes[0]} if endpoint.takes else {})},
         )
-        assert answer.status_code not in (405, 422, 500), answer.text
+        assert answer.status_code not in (405, 415, 422, 500), answer.text
+        assert (answer.status_code == 403) == endpoint.operator
         said = answer.text.replace(session_id, "<id>")
         assert not [each for each in ana.told if each in said], said
         if "{session_id}" in endpoint.path or "{turn_id}" in endpoint.path:

@@ -45,6 +45,8 @@ COLD = {
     "list_all_narrowed": "looks through sessions for what it is asked for; a session's own tags are an array",
     "list_owner_narrowed": "the same",
     "search": "reads the search index, which SQLite calls a scan, see below",
+    "search_tagged": "the same, and an array of its own",
+    "tagged": "looks at sessions that have tags; a session's own tags are an array",
     "search_state": "the one row of its table",
     "put_search_state": "the same",
     "still_stored": "reads an array of its own",
@@ -167,6 +169,16 @@ def test_a_search_reads_the_index_in_its_order(connection: apsw.Connection) -> N
     """Hits come from the index, newest first, and all else is looked up by them: nothing is sorted or read through."""
     steps = plan(connection, "search")
     assert [step for step in steps if step.startswith("SCAN")] == [step for step in steps if "search_index" in step]
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+def test_a_search_by_tag_looks_at_tagged_sessions_alone(connection: apsw.Connection) -> None:
+    """They come from an index that has no others; of the hits, those elsewhere are passed over unread."""
+    steps = plan(connection, "tagged")
+    assert steps[0] == "SEARCH s USING INDEX sessions_tagged (number>? AND number<?)", steps
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+    steps = plan(connection, "search_tagged")
+    assert next(step for step in steps if step.startswith("SCAN")).startswith("SCAN search_index"), steps
     assert not [step for step in steps if "TEMP B-TREE" in step], steps
 
 

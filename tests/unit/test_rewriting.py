@@ -49,6 +49,27 @@ def texts(session: Session) -> list[str]:
     return [message.text for message in session.messages(limit=10_000)]
 
 
+def test_an_answer_and_its_continuation(sessions: SessionManager) -> None:
+    """Text that goes on is one text; versions and redo have what it was; calls are never merged."""
+    session = sessions.create()
+    more = assistant([palaver.TextPart(text="wo"), ImagePart(url="https://a/b.png")])
+    session.append(user("count"), assistant("one, t"), user("go on"), more)
+    message = session.merge(2, 4)
+    assert (message.seq, message.text) == (2, "one, two")
+    assert [m.text for m in session.messages()] == ["count", "one, two"]
+    assert isinstance(session.messages()[-1].parts[1], ImagePart)
+    assert [m.text for m in session.versions(2)] == ["one, t"]
+    session.redo()
+    assert texts(session) == ["count", "one, t", "go on", "wo"]
+    assert session.merge(2, 4, separator="\n").text == "one, t\nwo"
+    session.append(user("look"), LOOK, tool("c1", "x"), assistant("seen"))
+    with pytest.raises(SessionConflict, match="without calls"):
+        session.merge(6, 8)
+    with pytest.raises(SessionConflict):
+        session.merge(2, 8, expected_rev=session.info().rev)
+    assert palaver.formats.check("openai_chat", session.history().render("openai_chat").messages) == []
+
+
 # ---------------------------------------------------------------------- rewind and redo
 def test_a_turn_is_taken_back_whole(sessions: SessionManager) -> None:
     """From the user's message on; what was taken is given, and redo brings it back."""

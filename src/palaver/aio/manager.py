@@ -129,9 +129,12 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         alias: str | None = None,
         title: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        hidden: bool = False,
     ) -> AsyncSession:
         """See `SessionManager.create`."""
-        made = await self._handover.drive(flows.create(self._core, target, alias=alias, title=title, metadata=metadata))
+        made = await self._handover.drive(
+            flows.create(self._core, target, alias=alias, title=title, metadata=metadata, hidden=hidden)
+        )
         return AsyncSession(self._core, made, self._handover)
 
     async def list(
@@ -152,6 +155,8 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         title: str | None = None,
         pinned: bool | None = None,
         archived: bool | None = None,
+        hidden: bool | None = None,
+        parent: str | None = None,
     ) -> builtins.list[SessionInfo]:
         """See `SessionManager.list`."""
         query = self._query(
@@ -170,6 +175,8 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
             title=title,
             pinned=pinned,
             archived=archived,
+            hidden=hidden,
+            parent=parent,
         )
         return await self._handover.drive(call(self._core.store.sessions, query, self._core.now()))
 
@@ -179,6 +186,9 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         *,
         session_id: str | None = None,
         platform: str | None = None,
+        agent: str | None = None,
+        account: str | None = None,
+        tag: str | None = None,
         role: Role | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -193,6 +203,9 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
                 text,
                 session_id=session_id,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=role,
                 since=since,
                 until=until,

@@ -18,7 +18,7 @@ from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.handover import Handover
-from palaver.info import Page, SessionInfo, Summary
+from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, NewSession, Redone
 from palaver.session import SessionBase, budget_of
@@ -102,6 +102,10 @@ class AsyncSession(SessionBase):
             self._messages(after=after, before=before, limit=limit, newest=newest, live=live)
         )
 
+    async def chain(self, *, limit: int = 100, before: str | None = None) -> Chain:
+        """See `Session.chain`."""
+        return await self._handover.drive(self._chain(limit, before))
+
     async def media(self, address: str) -> bytes:
         """See `Session.media`."""
         return await self._handover.drive(self._on(lambda i: media_flows.fetch(self._core, i, address)))
@@ -126,6 +130,10 @@ class AsyncSession(SessionBase):
         """See `Session.pin`."""
         await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, pinned=pinned)))
 
+    async def hide(self, hidden: bool = True) -> None:  # noqa: FBT001, FBT002 - as archive
+        """See `Session.hide`."""
+        await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, hidden=hidden)))
+
     async def tag(self, *tags: str) -> None:
         """See `Session.tag`."""
         await self._handover.drive(self._on(lambda i: flows.set_info(self._core, i, tags=tuple(dict.fromkeys(tags)))))
@@ -138,6 +146,17 @@ class AsyncSession(SessionBase):
         """See `Session.fork`."""
         new = await self._handover.drive(self._on(lambda i: forks.fork(self._core, i, at, title)))
         return AsyncSession(self._core, new, self._handover)
+
+    async def subagent(
+        self,
+        *,
+        alias: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """See `Session.subagent`."""
+        made = self._on(lambda i: flows.subagent(self._core, i, alias=alias, title=title, metadata=metadata))
+        return AsyncSession(self._core, await self._handover.drive(made), self._handover)
 
     async def rewind(self, turns: int = 1, *, expected_rev: int | None = None) -> Page:
         """See `Session.rewind`."""
@@ -191,6 +210,14 @@ class AsyncSession(SessionBase):
     async def edit(self, seq: int, content: Content | Message, *, expected_rev: int | None = None) -> Message:
         """See `Session.edit`."""
         return await self._handover.drive(self._on(lambda i: rewriting.edit(self._core, i, seq, content, expected_rev)))
+
+    async def merge(
+        self, seq: int, continuation: int, *, separator: str = "", expected_rev: int | None = None
+    ) -> Message:
+        """See `Session.merge`."""
+        return await self._handover.drive(
+            self._on(lambda i: rewriting.merge(self._core, i, seq, continuation, separator, expected_rev))
+        )
 
     async def versions(self, seq: int) -> Page:
         """See `Session.versions`."""

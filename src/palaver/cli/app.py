@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, cast, get_args
 
 import typer
@@ -11,26 +10,29 @@ import typer
 from palaver import __version__
 from palaver.cli import (
     apikeys,
+    beginnings,
     changes,
     compaction,
+    contents,
     feed,
+    inventory,
     keeping,
     listing,
     removing,
     reports,
     search,
     serving,
+    settings,
     stores,
+    todos,
     transcript,
     transfer,
     upkeep,
 )
 from palaver.cli.failures import FAILED, OK
-from palaver.cli.moments import parse_since
-from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of
+from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of, moment
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
-from palaver.clock import utc_now
 from palaver.model import Role
 
 __all__ = ["app", "run"]
@@ -164,8 +166,16 @@ def ls(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="Only those through this account.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="SESSION", help="Only what follows this one; with --all also its subagents'."),
+    ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Only archived ones.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Only hidden ones.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Only deleted ones, which `undelete` brings back.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also empty, archived and hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
@@ -173,16 +183,18 @@ def ls(
     debug: Debug = False,
 ) -> None:
     """List sessions, those with the newest activity first."""
-    since = _moment(active_since, "--active-since")
+    since = moment(active_since, "--active-since")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
+            followed = stores.find(manager, parent).id if parent is not None else None
             listing.list_sessions(
                 manager,
                 output,
                 limit=limit,
                 active_since=since,
                 everything=everything,
+                deleted=deleted,
                 tag=tag,
                 title=title,
                 platform=platform,
@@ -190,6 +202,8 @@ def ls(
                 account=account,
                 pinned=pinned or None,
                 archived=archived or None,
+                hidden=hidden or None,
+                parent=followed,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -209,6 +223,9 @@ def show(
     window: Annotated[
         bool, typer.Option("--window", help="What a model would see, what was mended for it, what it does not see.")
     ] = False,
+    ancestors: Annotated[
+        bool, typer.Option("--ancestors", help="Also what was said in the sessions that this one goes on from.")
+    ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="All of each message as it is stored, and those undone or replaced.")
     ] = False,
@@ -218,15 +235,17 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a conversation."""
-    if window and raw:
-        msg = "a window is not raw: give --window or --raw"
-        raise typer.BadParameter(msg, param_hint="--raw")
+    if window + raw + ancestors > 1:
+        msg = "give one of them"
+        raise typer.BadParameter(msg, param_hint="--window, --raw, --ancestors")
 
     def work(options: Common, output: Output) -> int:
         with stores.open_for_reading(stores.resolve_url(options.store), owner) as manager:
             found = stores.find(manager, session)
             if window:
                 return transcript.show_window(found, output, limit=limit)
+            if ancestors:
+                return transcript.show_chain(found, output, limit=limit)
             return transcript.show_transcript(found, output, limit=limit, raw=raw)
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -251,6 +270,13 @@ def search_messages(
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="NAME", help="Only in sessions that began there.")
     ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only in sessions with this agent.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Only in sessions through this account.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only in sessions with this tag.")] = None,
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help=f"Only messages of: {', '.join(get_args(Role))}.")
     ] = None,
@@ -260,6 +286,7 @@ def search_messages(
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Only what was said before then.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also in hidden sessions.")] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
@@ -272,7 +299,7 @@ def search_messages(
     if role is not None and role not in get_args(Role):
         msg = f"{role!r} is no role; there are {', '.join(get_args(Role))}"
         raise typer.BadParameter(msg, param_hint="--role")
-    began, ended = _moment(since, "--since"), _moment(until, "--until")
+    began, ended = moment(since, "--since"), moment(until, "--until")
 
     def work(options: Common, output: Output) -> None:
         with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
@@ -283,11 +310,15 @@ def search_messages(
                 text,
                 session_id=found,
                 platform=platform,
+                agent=agent,
+                account=account,
+                tag=tag,
                 role=cast("Role | None", role),
                 since=began,
                 until=ended,
                 limit=limit,
                 around=around,
+                include_hidden=everything,
             )
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
@@ -312,7 +343,7 @@ def stats(
     debug: Debug = False,
 ) -> None:
     """Show how much is stored, or with `--by` what was used, and what it cost as far as that is known."""
-    began = _moment(since, "--since")
+    began = moment(since, "--since")
     if since is not None and by is None:
         msg = "give --by too: all that is stored is counted, whenever it was stored"
         raise typer.BadParameter(msg, param_hint="--since")
@@ -328,19 +359,19 @@ def stats(
     perform(options, lambda output: work(options, output))
 
 
-changes.add_to(app)
-removing.add_to(app)
-compaction.add_to(app)
-transfer.add_to(app)
-keeping.add_to(app)
-feed.add_to(app)
-upkeep.add_to(app)
-apikeys.add_to(app)
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    """The instant that an option names."""
-    try:
-        return parse_since(text, utc_now()) if text is not None else None
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint=option) from exc
+for commands in (
+    inventory,
+    beginnings,
+    changes,
+    settings,
+    contents,
+    removing,
+    compaction,
+    transfer,
+    keeping,
+    feed,
+    upkeep,
+    todos,
+    apikeys,
+):
+    commands.add_to(app)

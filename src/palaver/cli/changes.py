@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 from palaver.cli import rewriting, stores
-from palaver.cli.options import Debug, Json, Owner, Store, common_of
-from palaver.cli.output import Output
-from palaver.cli.performing import perform
-from palaver.session import Session
+from palaver.cli.options import Debug, Json, Owner, Reference, References, Store, common_of, require_text
+from palaver.cli.performing import on_sessions, on_store
 
 __all__ = ["add_to"]
-
-Reference = Annotated[
-    str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
-]
-References = Annotated[
-    list[str], typer.Argument(metavar="SESSION...", help="Sessions, each by its id, alias, key or title; one or more.")
-]
-Change = Callable[[Session, Output], None]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("rename", epilog='Example: palaver rename telegram:dm:42 "Trip to Rome"')(rename)
     app.command("archive", epilog="Example: palaver archive telegram:dm:42")(archive)
     app.command("pin", epilog="Example: palaver pin telegram:dm:42")(pin)
+    app.command("hide", epilog="Example: palaver hide cron:nightly")(hide)
     app.command("tag", epilog="Example: palaver tag telegram:dm:42 travel family")(tag)
     app.command("fork", epilog='Example: palaver fork telegram:dm:42 --at 12 --title "Rome, by train"')(fork)
     app.command("undo", epilog="Example: palaver undo telegram:dm:42 2")(undo)
@@ -59,15 +49,13 @@ def rename(
     if (title is not None) + none + suggest != 1:
         msg = "give a title, or --suggest, or --none to take it away"
         raise typer.BadParameter(msg, param_hint="TITLE")
-    _require_text(title, "TITLE")
-    _change(
-        context,
+    require_text(title, "TITLE")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         session,
         lambda found, output: rewriting.rename(found, output, title, numbered=numbered, suggest=suggest),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
 
 
@@ -82,14 +70,12 @@ def archive(
     debug: Debug = False,
 ) -> None:
     """Leave a session out of lists; `ls --all` shows it."""
-    _change(
-        context,
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         sessions,
         lambda found, output: rewriting.archive(found, output, archived=not undo),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
 
 
@@ -104,15 +90,31 @@ def pin(
     debug: Debug = False,
 ) -> None:
     """Keep a session from being archived or expired by age."""
-    _change(
-        context,
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         sessions,
         lambda found, output: rewriting.pin(found, output, pinned=not undo),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
+
+
+def hide(
+    context: typer.Context,
+    sessions: References,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Show it again.")] = False,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Leave a session out of lists and searches, as what runs for the machinery; `ls --hidden` shows it.
+
+    What a reset puts in its place is hidden too.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, sessions, lambda found, output: rewriting.hide(found, output, hidden=not undo))
 
 
 def tag(
@@ -134,15 +136,13 @@ def tag(
         msg = "give tags, or --none to take all away"
         raise typer.BadParameter(msg, param_hint="TAG")
     for each in given:
-        _require_text(each, "TAG")
-    _change(
-        context,
+        require_text(each, "TAG")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         session,
         lambda found, output: rewriting.tag(found, output, given),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
 
 
@@ -164,15 +164,13 @@ def fork(
 
     Between a call and its result the copy ends before the call. The two share nothing from then on.
     """
-    _require_text(title, "--title")
-    _change(
-        context,
+    require_text(title, "--title")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         session,
         lambda found, output: rewriting.fork(found, output, at=at, title=title),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
 
 
@@ -190,14 +188,12 @@ def undo(
 
     The messages stay stored: `redo` brings them back, and `show --raw` shows them.
     """
-    _change(
-        context,
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options,
+        owner,
         session,
         lambda found, output: rewriting.undo(found, output, turns),
-        owner=owner,
-        store=store,
-        json=json,
-        debug=debug,
     )
 
 
@@ -211,7 +207,8 @@ def redo(
     debug: Debug = False,
 ) -> None:
     """Bring back what was taken back last, as long as no message came after it."""
-    _change(context, session, rewriting.redo, owner=owner, store=store, json=json, debug=debug)
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, rewriting.redo)
 
 
 def resume(
@@ -230,36 +227,4 @@ def resume(
     """
     options = common_of(context).with_own(store=store, json=json, debug=debug)
 
-    def work(output: Output) -> None:
-        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
-            rewriting.resume(manager, stores.find(manager, session), key, output)
-
-    perform(options, work)
-
-
-def _require_text(text: str | None, where: str) -> None:
-    if text is not None and not text.strip():
-        msg = "it is empty"
-        raise typer.BadParameter(msg, param_hint=where)
-
-
-def _change(
-    context: typer.Context,
-    references: str | Sequence[str],
-    change: Change,
-    *,
-    owner: str | None,
-    store: str | None,
-    json: bool,
-    debug: bool,
-) -> None:
-    """Find the sessions in a store that can be written, and change them: none where one is not found."""
-    options = common_of(context).with_own(store=store, json=json, debug=debug)
-
-    def work(output: Output) -> None:
-        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
-            named = [references] if isinstance(references, str) else references
-            for session in [stores.find(manager, each) for each in named]:
-                change(session, output)
-
-    perform(options, work)
+    on_store(options, owner, lambda m, output: rewriting.resume(m, stores.find(m, session), key, output))

@@ -11,18 +11,23 @@ import typer
 from palaver.cli import records, stores
 from palaver.cli.amounts import counted
 from palaver.cli.failures import FAILED, OK, REFUSED, USAGE, Failure
+from palaver.cli.moments import parse_span
 from palaver.cli.options import Debug, Json, Owner, Provider, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
 from palaver.cli.terminal import one_line
 from palaver.compaction import CompactionDue, CompactionPolicy
 from palaver.info import Summary
+from palaver.manager import SessionManager
 from palaver.session import Session
 
 if TYPE_CHECKING:
     from palaver.compactor import Compaction
 
 __all__ = ["add_to"]
+
+_PAGE = 200
+_MOST = 1_000_000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,7 +37,9 @@ def add_to(app: typer.Typer) -> None:
 
 def compact(
     context: typer.Context,
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")],
+    session: Annotated[
+        str | None, typer.Argument(metavar="[SESSION]", help="A session's id, alias or key; with --idle: all of them.")
+    ] = None,
     *,
     with_model: Annotated[
         str | None, typer.Option("--with", metavar="MODEL", help="Let this model write the summary.")
@@ -54,6 +61,10 @@ def compact(
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", metavar="N", min=1, help="Only if they are larger than this.")
     ] = None,
+    idle: Annotated[
+        str | None,
+        typer.Option("--idle", metavar="SPAN", help="If nobody has said anything for so long, such as 8h or 2d."),
+    ] = None,
     provider: Annotated[
         Provider, typer.Option("--provider", metavar="NAME", help="Whose API the model has: openai, or anthropic.")
     ] = Provider.openai,
@@ -73,17 +84,24 @@ def compact(
     if sum((with_model is not None, summary is not None, undo)) > 1:
         msg = "give one of them"
         raise typer.BadParameter(msg, param_hint="--with, --summary, --undo")
+    if session is None and (idle is None or summary is not None or undo):
+        msg = "name a session; without one, --idle summarises all that are silent, --with a model"
+        raise typer.BadParameter(msg, param_hint="SESSION")
     if through is not None and summary is None:
         msg = "it goes with --summary"
         raise typer.BadParameter(msg, param_hint="--through")
 
     def work(output: Output) -> int | None:
-        policy = _policy(keep, max_messages, max_tokens)
+        policy = _policy(keep, max_messages, max_tokens, idle)
         url = stores.resolve_url(options.store)
         if with_model is summary is None and not undo:
             with stores.open_for_reading(url, owner) as manager:
+                if session is None:
+                    return _say_all_due(manager, policy, output)
                 return _say_due(stores.find(manager, session), policy, output)
         with stores.open_for_writing(url, owner) as manager:
+            if session is None:
+                return _run_all(manager, policy, output, provider=provider.value, base_url=base_url, model=with_model)
             found = stores.find(manager, session)
             if undo:
                 return _undo(found, output)
@@ -94,12 +112,13 @@ def compact(
     perform(options, work)
 
 
-def _policy(keep: int, max_messages: int | None, max_tokens: int | None) -> CompactionPolicy:
+def _policy(keep: int, max_messages: int | None, max_tokens: int | None, idle: str | None) -> CompactionPolicy:
     """By the options; without a limit all but the newest is due."""
-    if max_messages is None and max_tokens is None:
+    if max_messages is None and max_tokens is None and idle is None:
         max_tokens = 1
     try:
-        return CompactionPolicy(max_messages=max_messages, max_tokens=max_tokens, keep_last=keep)
+        after = parse_span(idle) if idle is not None else None
+        return CompactionPolicy(max_messages=max_messages, max_tokens=max_tokens, after_idle=after, keep_last=keep)
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
 
@@ -113,6 +132,20 @@ def _say_due(session: Session, policy: CompactionPolicy, output: Output) -> int:
     else:
         output.text(one_line(f"{session.id}: {_named(due)}"))
         output.note("--with MODEL lets a model write the summary, --summary FILE takes one")
+    return OK
+
+
+def _say_all_due(manager: SessionManager, policy: CompactionPolicy, output: Output) -> int:
+    after: str | None = None
+    found = False
+    while page := manager.list(limit=_PAGE, after=after, include_ended=False):
+        for session in (manager.get(info.id) for info in page):
+            if session.compaction_due(policy) is not None:
+                found = True
+                _say_due(session, policy, output)
+        after = page[-1].id
+    if not found and not output.json:
+        output.text("nothing is due")
     return OK
 
 
@@ -133,7 +166,7 @@ def _take(session: Session, policy: CompactionPolicy, text: str, through: int | 
             msg = "nothing is due: --through says what the summary covers, or --keep fewer messages"
             raise Failure(msg, REFUSED)
         through = due.through_seq
-    _say_made(session, session.compact(text, through_seq=through), output)
+    _say_made(session.id, session.compact(text, through_seq=through), output)
     return OK
 
 
@@ -151,16 +184,50 @@ def _run(
     from palaver.models import summariser
 
     done = Compactor(summariser(opened(provider, base_url, model, "--with")), policy=policy).run(session)
-    if output.json:
-        output.record(records.of(done))
-    else:
-        for made in done.summaries:
-            _say_made(session, made, output)
-        if done.outcome == "nothing_due":
-            output.text(one_line(f"{session.id}: nothing is due"))
+    _say_done(done, output)
+    if not output.json and done.outcome == "nothing_due":
+        output.text(one_line(f"{session.id}: nothing is due"))
     if done.outcome in ("compacted", "nothing_due"):
         return OK
-    raise Failure(f"{session.id}: {_WHY[done.outcome]}: {_last(done)}", FAILED)
+    raise Failure(_failure(done), FAILED)
+
+
+def _run_all(
+    manager: SessionManager,
+    policy: CompactionPolicy,
+    output: Output,
+    *,
+    provider: str,
+    base_url: str | None,
+    model: str | None,
+) -> int:
+    """Every session in which something is due; one that fails keeps no other from its summary."""
+    from palaver.cli.endpoints import opened
+    from palaver.compactor import Compactor
+    from palaver.models import summariser
+
+    compactor = Compactor(summariser(opened(provider, base_url, model, "--with")), policy=policy)
+    done = compactor.run_all(manager, limit=_MOST)
+    failed = [each for each in done if each.outcome == "gave_up"]
+    for each in done:
+        _say_done(each, output)
+    if not done and not output.json:
+        output.text("nothing is due")
+    for each in failed:
+        output.error(_failure(each))
+    return FAILED if failed else OK
+
+
+def _say_done(done: Compaction, output: Output) -> None:
+    if output.json:
+        output.record(records.of(done))
+        return
+    for made in done.summaries:
+        _say_made(done.session_id, made, output)
+
+
+def _failure(done: Compaction) -> str:
+    return f"{done.session_id}: {_WHY[done.outcome]}: {_last(done)}"
 
 
 _WHY = {
@@ -186,8 +253,8 @@ def _undo(session: Session, output: Output) -> int:
     return OK
 
 
-def _say_made(session: Session, made: Summary, output: Output) -> None:
+def _say_made(session_id: str, made: Summary, output: Output) -> None:
     if output.json:
-        output.record({"session_id": session.id, **records.of(made)})
+        output.record({"session_id": session_id, **records.of(made)})
         return
-    output.text(one_line(f"{session.id}: a summary stands for everything through #{made.through_seq}"))
+    output.text(one_line(f"{session_id}: a summary stands for everything through #{made.through_seq}"))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -95,7 +95,8 @@ def _list(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(each.strip() for each in value.split(",") if each.strip())
     try:
-        return msgspec.convert(value, tuple[str, ...])
+        items: tuple[str, ...] = msgspec.convert(value, tuple[str, ...])
+        return items
     except msgspec.ValidationError as exc:
         raise ValueError("a list of texts, in the environment with commas between them") from exc
 
@@ -181,7 +182,7 @@ def shown_value(setting: Setting) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "-"
+        return ", ".join(cast("tuple[str, ...]", value)) or "-"
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     text = str(value)

@@ -11,43 +11,23 @@ from typing import TypeVar
 from palaver.cli.amounts import counted
 from palaver.cli.failures import FOUND, OK, USAGE, Failure
 from palaver.cli.files import Draft
-from palaver.cli.jobs import Format, Job
+from palaver.cli.jobs import Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import (
-    Entry,
-    Item,
-    Redactor,
-    Unreadable,
-    html,
-    info_of,
-    jsonl,
-    markdown,
-    names_in,
-    payloads,
-    read,
-    read_whole,
-    record_of,
-    training,
-)
-from palaver.formats import wires
+from palaver.exporters import Entry, Item, Unreadable, Wanted, ids_of_all, text_of
+from palaver.exports import Format
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
-from palaver.model import Message
-from palaver.records import SessionRecord
+from palaver.rows import TurnRow
 from palaver.stores.sqlite.salvage import is_damage
 
 __all__ = ["export"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Item | TurnRow)
 
-PAGE = 500
 PATIENCE = 2.0
 """Seconds without a word, after which a person is told how far it is."""
-
-
-_SUFFIXES = {Format.markdown: ".md", Format.html: ".html", Format.jsonl: ".jsonl"}
 
 
 @dataclass(slots=True)
@@ -103,12 +83,13 @@ def _require_sense(job: Job, output: Output) -> None:
     if output.json and job.output is None:
         msg = "--json says what was written to --output: name a file or a directory"
         raise Failure(msg, USAGE)
-    if job.undone and job.format not in {Format.jsonl, Format.markdown, Format.html}:
-        msg = f"{job.format.value} has only what is live: leave --undone out"
-        raise Failure(msg, USAGE)
-    if job.limit is not None and job.format.value not in wires():
-        msg = f"{job.format.value} has all messages: --limit is for what a provider would be sent"
-        raise Failure(msg, USAGE)
+    refusal = _wanted(job).refusal()
+    if refusal is not None:
+        raise Failure(refusal, USAGE)
+
+
+def _wanted(job: Job) -> Wanted:
+    return Wanted(format=job.format, undone=job.undone, limit=job.limit, secret=job.secret)
 
 
 def _named_ids(manager: SessionManager, references: Sequence[str]) -> list[str]:
@@ -116,52 +97,13 @@ def _named_ids(manager: SessionManager, references: Sequence[str]) -> list[str]:
 
 
 def _all_ids(manager: SessionManager, output: Output) -> list[str]:
-    """Every session there is; in a damaged store those that the change feed names, where they cannot be listed."""
-    try:
-        return _listed_ids(manager)
-    except StoreUnavailable as error:
-        if not is_damage(error):
-            raise
+    """Every session there is, as far as the store can tell."""
+
+    def damaged(error: StoreUnavailable) -> None:
         output.note(str(error))
         output.note("the sessions cannot be listed: those are exported that the change feed names")
-    return _ids_in_feed(manager)
 
-
-def _ids_in_feed(manager: SessionManager) -> list[str]:
-    named: dict[str, None] = {}
-    cursor: str | None = None
-    while page := manager.events(cursor, limit=PAGE):
-        named.update((change.session_id, None) for change in page)
-        cursor = page.cursor
-    return [session_id for session_id in named if _may_be_there(manager, session_id)]
-
-
-def _may_be_there(manager: SessionManager, session_id: str) -> bool:
-    """False for what was deleted or purged, as far as that can be read."""
-    try:
-        manager.get(session_id).info()
-    except SessionNotFound:
-        return False
-    except StoreUnavailable as error:
-        if not is_damage(error):
-            raise
-    return True
-
-
-def _listed_ids(manager: SessionManager) -> list[str]:
-    """Every session there is, oldest activity last; one that moves to the front meanwhile is met a second time."""
-    found: dict[str, None] = {}
-    for _ in range(3):  # the second time is for what moved; one that is busier than that is never done
-        before = len(found)
-        after: str | None = None
-        while some := manager.list(
-            limit=PAGE, after=after, include_archived=True, include_empty=True, include_hidden=True
-        ):
-            found.update(dict.fromkeys(info.id for info in some))
-            after = some[-1].id
-        if len(found) == before:
-            break
-    return list(found)
+    return ids_of_all(manager, damaged)
 
 
 def _present(source: _Source, ids: Sequence[str]) -> Iterator[tuple[_Tally, SessionInfo]]:
@@ -207,7 +149,7 @@ def _to_one(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     if job.output is None:
         for tally, info in _present(source, ids):
             for text in _texts(source, tally, info, seen):
-                output.piece(text, is_json=job.format not in {Format.markdown, Format.html})
+                output.piece(text, is_json=not job.format.is_page)
                 if output.closed:
                     return tallies
             if tally.is_written:
@@ -232,7 +174,7 @@ def _to_directory(source: _Source, ids: Sequence[str]) -> list[_Tally]:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     tallies: list[_Tally] = []
     for tally, info in _present(source, ids):
-        path = directory / f"{info.id}{_SUFFIXES.get(job.format, '.json')}"
+        path = directory / f"{info.id}{job.format.suffix}"
         with Draft(path, force=job.force) as draft:
             for text in _texts(source, tally, info, set()):
                 draft.write(text)
@@ -251,58 +193,16 @@ def _report(output: Output, tally: _Tally, path: str) -> None:
 
 def _pieces(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -> Iterator[str]:
     """The text of one session in its format."""
-    manager, job = source.manager, source.job
-    redactor: Redactor | None = None
-    if job.secret is not None:
-        known = (item.message for item in read(manager, info, media=False) if isinstance(item, Entry))
-        redactor = Redactor(info, job.secret, names_in(info, known))
-    shown = redactor.info(info) if redactor is not None else info
-    if job.format.value in wires():
-        messages: Sequence[Message] = manager.get(info.id).history(max_messages=job.limit).messages
-        if redactor is not None:
-            messages = [redactor.message(message) for message in messages]
-        tally.messages = len(messages)
-        yield from payloads.payload(shown, messages, job.format.value)
-        return
     tally.total = info.last_seq
-    record = _record(source, info) if job.format is Format.jsonl and redactor is None else None
-    if record is not None:
-        whole = _watched(read_whole(manager, record, seen=seen), source.output, tally)
-        yield from jsonl.lines(info_of(record, info), whole, record=record)
-        return
-    items: Iterable[Item] = read(
-        manager,
-        info,
-        everything=(job.format is Format.jsonl and redactor is not None) or job.undone,
-        media=redactor is None and job.format in {Format.jsonl, Format.html},
-        seen=seen if job.format is Format.jsonl else None,
-    )
-    items = _watched(items, source.output, tally)
-    if redactor is not None:
-        items = redactor.items(items)
-    yield from _written(job.format, shown, items, redacted=redactor is not None)
 
-
-def _record(source: _Source, info: SessionInfo) -> SessionRecord | None:
-    """All of a session but its messages; None where the file is damaged there, and only what is live can be had."""
-    try:
-        return record_of(source.manager, info.id)
-    except StoreUnavailable as error:
-        if not is_damage(error):
-            raise
+    def damaged(_: StoreUnavailable) -> None:
         source.unread.append(info.id)
         source.output.note(f"{info.id}: its place in the file is damaged; only what is live is exported")
-        return None
 
+    def watch(items: Iterable[T]) -> Iterator[T]:
+        return _watched(items, source.output, tally)
 
-def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted: bool) -> Iterator[str]:
-    if form is Format.jsonl:
-        return jsonl.lines(info, items, redacted=redacted)
-    if form is Format.markdown:
-        return markdown.page(info, items)
-    if form is Format.html:
-        return html.page(info, items)
-    return training.sharegpt(info, items) if form is Format.sharegpt else training.plain(info, items)
+    return text_of(source.manager, info, _wanted(source.job), seen=seen, watch=watch, damaged=damaged)
 
 
 def _watched(items: Iterable[T], output: Output, tally: _Tally) -> Iterator[T]:

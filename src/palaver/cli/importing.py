@@ -23,6 +23,8 @@ _ORDER: tuple[Action, ...] = ("skipped", "repaired", "aside")
 """What was lost is told first: a person is shown only so many."""
 _HEADER = 100
 """Bytes of the header of a SQLite file; four of them, from 68 on, say whose it is (https://sqlite.org/fileformat.html)."""
+_TITLE = 60
+"""Characters of a title that are shown."""
 _SHOWN = 20
 """Notes shown to a person; JSON has all of them."""
 
@@ -135,11 +137,17 @@ def _totals(report: Report) -> dict[str, object]:
 
 
 def _line(session: SessionReport) -> str:
-    name = session.key or session.source_id
-    where = f" ({session.session_id})" if session.session_id and session.session_id != name else ""
+    name = session.key or _described(session)
+    where = f" ({session.session_id})" if session.session_id and session.session_id not in name else ""
     there = f", {session.present:,} there already" if session.present else ""
     lost = f", {session.skipped:,} skipped" if session.skipped else ""
     return one_line(f"{session.status:<10}{name}{where}: {counted(session.imported, 'message')}{there}{lost}")
+
+
+def _described(session: SessionReport) -> str:
+    """A session without a key: by its id nobody knows it again."""
+    titled = f" {session.title[:_TITLE]!r}" if session.title else ""
+    return f"{session.system} {session.source_id}{titled} in {session.file}"
 
 
 def _told(note: Note) -> str:

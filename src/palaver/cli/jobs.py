@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Format", "Job"]
+from palaver.exports import Format
 
-
-class Format(enum.StrEnum):
-    """What an export looks like."""
-
-    jsonl = "jsonl"
-    markdown = "markdown"
-    html = "html"
-    anthropic = "anthropic"
-    bedrock = "bedrock"
-    google = "google"
-    mistral = "mistral"
-    openai_chat = "openai_chat"
-    openai_responses = "openai_responses"
-    sharegpt = "sharegpt"
-    messages = "messages"
+__all__ = ["Job"]
 
 
 @dataclass(frozen=True, slots=True)

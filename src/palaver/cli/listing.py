@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from msgspec import structs
@@ -16,10 +17,16 @@ from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
+from palaver.operations.removal import NOTHING_LEFT, PURGING
+from palaver.titles import folded
 
 __all__ = ["list_sessions"]
 
 GAP = "  "
+PAGE = 1_000
+"""Sessions that are looked at together for those that were deleted."""
+_GONE = NOTHING_LEFT | {PURGING}
+"""Why sessions have ended that nothing brings back."""
 NARROW = 20
 """Where keys and titles have fewer columns than this, a table would hide them: each session gets lines of its own."""
 
@@ -31,17 +38,21 @@ def list_sessions(
     limit: int,
     active_since: datetime | None,
     everything: bool,
+    deleted: bool = False,
     **narrowed: Any,
 ) -> None:
-    """Write the sessions, newest activity first, and say when there are more."""
-    found = manager.list(
-        limit=limit + 1,
-        active_since=active_since,
-        include_archived=everything,
-        include_empty=everything,
-        include_hidden=everything,
-        **narrowed,
-    )
+    """Write the sessions, newest activity first, and say when there are more; with `deleted` only deleted ones."""
+    asked: dict[str, Any] = {"active_since": active_since, **narrowed}
+    if deleted:
+        found = list(islice(_deleted(manager, asked), limit + 1))
+    else:
+        found = manager.list(
+            limit=limit + 1,
+            include_archived=everything,
+            include_empty=everything,
+            include_hidden=everything,
+            **asked,
+        )
     more = len(found) > limit
     turns = {turn.session_id: turn.alive for turn in manager.open_turns()}  # a list of sessions does not tell
     sessions = [structs.replace(each, turn_running=turns.get(each.id, False)) for each in found[:limit]]
@@ -53,16 +64,49 @@ def list_sessions(
     if sessions:
         _write(sessions, output, interrupted)
     else:
-        output.note("no sessions" if everything else "no sessions; --all shows empty, archived and hidden ones too")
+        output.note(
+            "no sessions" if everything or deleted else "no sessions; --all shows empty, archived and hidden ones too"
+        )
+    for each in sessions:
+        if each.unreadable:
+            output.note(f"{each.id}: damaged, and not shown: {', '.join(each.unreadable)}; `palaver check` says more")
     if more:
         output.note(f"there are more; --limit shows more than {limit}")
+
+
+def _deleted(manager: SessionManager, asked: Mapping[str, Any]) -> Iterator[SessionInfo]:
+    """Deleted sessions that can be brought back, whatever else they are, page by page: no list is of them alone.
+
+    Lists do not find them by their titles, which others may have now.
+    """
+    title = folded(asked["title"]) if asked.get("title") is not None else None
+    narrowed: dict[str, Any] = {**asked, "title": None}
+    after: str | None = None
+    while True:
+        page = manager.list(
+            limit=PAGE,
+            after=after,
+            include_deleted=True,
+            include_archived=True,
+            include_empty=True,
+            include_hidden=True,
+            **narrowed,
+        )
+        for info in page:
+            restorable = info.deleted_at is not None and info.end_reason not in _GONE
+            if restorable and (title is None or title in folded(info.title or "")):
+                yield info
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
 
 
 def _state(session: SessionInfo, interrupted: AbstractSet[str]) -> str:
     words = (
         ("running", session.turn_running),
         ("interrupted", session.id in interrupted),
-        ("ended", session.ended_at is not None),
+        ("deleted", session.deleted_at is not None),
+        ("ended", session.ended_at is not None and session.deleted_at is None),
         ("archived", session.archived),
         ("hidden", session.hidden),
         ("pinned", session.pinned),

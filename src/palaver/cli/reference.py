@@ -6,6 +6,7 @@ It reads the commands and not the text of `--help`, whose layout changes with th
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -39,8 +40,8 @@ else it is `palaver.db` in the user's data directory:
 | macOS | the same if `XDG_DATA_HOME` is set, else `~/Library/Application Support/palaver` |
 | Windows | `%LOCALAPPDATA%\\palaver` |
 
-Only `serve`, `chat` and `import` make a store that is missing.
-`ls`, `show`, `stats`, `export` and `check` open it for reading alone;
+Only `serve`, `chat`, `create` and `import` make a store that is missing.
+What lists, shows, counts, exports or checks opens it for reading alone;
 `search` writes to its search index and to nothing else.
 All of them can be used while an agent runs.
 SQLite then leaves two small files beside it (`-wal` and `-shm`) if no other process has it open;
@@ -62,8 +63,8 @@ With `--json` each thing is one line of JSON: sessions, findings, hits of a sear
 whose `type` is `session`, `message`, `pending`, `repair`, `omitted` or `corrupt`.
 A session in `ls` has the fields of `SessionInfo` (`usage` is filled in by `show` only), and `turn_interrupted`:
 whether its last turn was cut off by a crash (one closed by `fail` or an exception is not shown).
-What changes a session writes the session as it is then, with the fields of `SessionInfo`; `fork` the new one,
-`undo` the messages that it took back,
+What changes a session writes the session as it is then, with the fields of `SessionInfo`;
+`create`, `reset` and `fork` the new one, `undo` the messages that it took back,
 and `redo` the range that it brought back: `session_id`, `from_seq`, `through_seq`.
 Each key is always there, null where there is nothing; new keys may come.
 """
@@ -78,12 +79,13 @@ def reference() -> str:
     return "\n".join(sections)
 
 
-def _commands(group: Any, before: str = "") -> list[tuple[str, Any]]:
-    """Every command by its full name, those of a group in its place."""
-    out: list[tuple[str, Any]] = []
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command with its name, those of a group with the group's."""
     for name, command in group.commands.items():
-        out += _commands(command, f"{before}{name} ") if hasattr(command, "commands") else [(before + name, command)]
-    return out
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _section(name: str, command: Any, title: str | None) -> str:

@@ -18,7 +18,20 @@ from palaver.flows.erasing import Progress
 from palaver.manager import SessionManager
 from palaver.session import Session
 
-__all__ = ["Asked", "clear", "delete", "edit", "erase", "purge", "scrub", "truncate", "undelete"]
+__all__ = [
+    "Asked",
+    "clear",
+    "delete",
+    "delete_message",
+    "edit",
+    "erase",
+    "merge",
+    "purge",
+    "retain",
+    "scrub",
+    "truncate",
+    "undelete",
+]
 
 _ONE = {
     "aliases": "alias",
@@ -42,10 +55,14 @@ class Asked:
     dry_run: bool
     yes: bool
     scrub: bool
+    again: bool = False
+    """What was erased before and is there again, in place of the three."""
 
     @property
     def whom(self) -> str:
         """What is to go, for a person."""
+        if self.again:
+            return "what was erased before, and is there again"
         if self.owner is not None:
             return f"everything of owner {self.owner}"
         return f"everything of user {self.user}" if self.user is not None else f"session {self.session}"
@@ -63,6 +80,19 @@ def truncate(session: Session, output: Output, after: int) -> None:
     _tell(session, output, f"it ends with #{after} now; `palaver redo` brings back the rest")
 
 
+def retain(session: Session, output: Output, last: int) -> None:
+    """Keep the last part."""
+    session.retain(last=last)
+    left = session.info().message_count
+    _tell(session, output, f"it has {counted(left, 'message')} now; `palaver redo` brings back the others")
+
+
+def delete_message(session: Session, output: Output, seq: int) -> None:
+    """Make one message live no more."""
+    session.delete_message(seq)
+    _tell(session, output, f"#{seq} is taken out; `palaver redo` brings it back")
+
+
 def edit(session: Session, output: Output, seq: int, text: str) -> None:
     """Put new text in the place of a message."""
     message = session.edit(seq, sys.stdin.read() if text == "-" else text)
@@ -72,6 +102,15 @@ def edit(session: Session, output: Output, seq: int, text: str) -> None:
     output.text(one_line(f"{session.id}: #{seq} says something else now"))
 
 
+def merge(session: Session, output: Output, seq: int, continuation: int, separator: str) -> None:
+    """Put the continuation of an answer at its end."""
+    message = session.merge(seq, continuation, separator=separator)
+    if output.json:
+        output.record({"session_id": session.id, **records.of_message(message)})
+        return
+    output.text(one_line(f"{session.id}: #{seq} says what #{continuation} said, too"))
+
+
 def delete(session: Session, output: Output) -> None:
     """Make the session not found. Its id stands alone on its line, for `undelete`."""
     session.delete()
@@ -79,7 +118,7 @@ def delete(session: Session, output: Output) -> None:
         output.record({"session_id": session.id, "messages": 0, "restorable": True})
         return
     output.text(one_line(session.id))
-    output.note("deleted; `palaver undelete` with this id brings it back")
+    output.note("deleted; `palaver undelete` with this id brings it back, and `palaver ls --deleted` finds it")
 
 
 def undelete(manager: SessionManager, output: Output, session_id: str) -> None:
@@ -137,14 +176,17 @@ def _told(manager: SessionManager, asked: Asked, *, dry_run: bool) -> Generator[
     """The report of an erasure; a bar on standard error while it goes on, where that is a terminal."""
     try:
         with _progress() as progress:
-            report = manager.erase(
-                owner=asked.owner,
-                user=asked.user,
-                session=asked.session,
-                dry_run=dry_run,
-                scrub=asked.scrub,
-                progress=progress,
-            )
+            if asked.again:
+                report = manager.erase_again(dry_run=dry_run, scrub=asked.scrub)
+            else:
+                report = manager.erase(
+                    owner=asked.owner,
+                    user=asked.user,
+                    session=asked.session,
+                    dry_run=dry_run,
+                    scrub=asked.scrub,
+                    progress=progress,
+                )
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
     yield report

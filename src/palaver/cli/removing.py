@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from palaver.cli import removal, stores
-from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
-from palaver.cli.output import Output
-from palaver.cli.performing import perform
-from palaver.manager import SessionManager
+from palaver.cli import removal
+from palaver.cli.options import Debug, Json, Owner, Position, Reference, Store, Yes, common_of
+from palaver.cli.performing import on_sessions, on_store
 
 __all__ = ["add_to"]
-
-Reference = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, alias or key.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can answer.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Give the program these commands."""
     app.command("clear", epilog="Example: palaver clear telegram:dm:42")(clear)
     app.command("truncate", epilog="Example: palaver truncate telegram:dm:42 --after 12")(truncate)
+    app.command("retain", epilog="Example: palaver retain telegram:dm:42 --last 20")(retain)
+    app.command("delete-message", epilog="Example: palaver delete-message telegram:dm:42 3")(delete_message)
     app.command("edit", epilog='Example: palaver edit telegram:dm:42 3 "What is 2+3?"')(edit)
+    app.command("merge", epilog="Example: palaver merge telegram:dm:42 12 14")(merge)
     app.command("delete", epilog="Example: palaver delete telegram:dm:42")(delete)
     app.command("undelete", epilog="Example: palaver undelete 01m7wn65aqe0mz5ma2r6p7")(undelete)
     app.command("purge", epilog="Example: palaver purge telegram:dm:42 --from 3 --through 8 --yes")(purge)
@@ -42,7 +39,7 @@ def clear(
 ) -> None:
     """Begin anew in the same session: a model sees nothing of it any more; `redo` brings it back."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.clear(stores.find(m, session), output))
+    on_sessions(options, owner, session, removal.clear)
 
 
 def truncate(
@@ -59,13 +56,46 @@ def truncate(
 ) -> None:
     """Keep the first part of a conversation; a model sees the rest no more, and `redo` brings it back."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.truncate(stores.find(m, session), output, after))
+    on_sessions(options, owner, session, lambda found, output: removal.truncate(found, output, after))
+
+
+def retain(
+    context: typer.Context,
+    session: Reference,
+    *,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many of the newest messages stay.")],
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Keep the newest messages of a conversation, and its instructions; `redo` brings the others back.
+
+    Fewer stay where so many would tear a call from its result.
+    """
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, lambda found, output: removal.retain(found, output, last))
+
+
+def delete_message(
+    context: typer.Context,
+    session: Reference,
+    seq: Position,
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take one message out of a conversation; it stays stored, and `redo` brings it back. `purge` removes it."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, lambda found, output: removal.delete_message(found, output, seq))
 
 
 def edit(
     context: typer.Context,
     session: Reference,
-    seq: Annotated[int, typer.Argument(metavar="SEQ", min=1, help="The message, by its number in `show`.")],
+    seq: Position,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What it shall say; `-` reads standard input.")],
     *,
     owner: Owner = None,
@@ -75,7 +105,30 @@ def edit(
 ) -> None:
     """Put new text in the place of a message; what it said before is kept."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.edit(stores.find(m, session), output, seq, text))
+    on_sessions(options, owner, session, lambda found, output: removal.edit(found, output, seq, text))
+
+
+def merge(
+    context: typer.Context,
+    session: Reference,
+    seq: Position,
+    continuation: Annotated[
+        int, typer.Argument(metavar="CONTINUATION", min=1, help="The message that goes on with it, by its number.")
+    ],
+    *,
+    separator: Annotated[
+        str, typer.Option("--separator", metavar="TEXT", help="What stands between the two texts.")
+    ] = "",
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Put the continuation of an answer at its end; the request for more goes, and `redo` makes them two again."""
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(
+        options, owner, session, lambda found, output: removal.merge(found, output, seq, continuation, separator)
+    )
 
 
 def delete(
@@ -89,7 +142,7 @@ def delete(
 ) -> None:
     """Make a session not found; all of it stays, and `undelete` brings it back by its id until it is purged."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.delete(stores.find(m, session), output))
+    on_sessions(options, owner, session, removal.delete)
 
 
 def undelete(
@@ -103,7 +156,7 @@ def undelete(
 ) -> None:
     """Bring a deleted session back. It has ended, and no key points at it."""
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.undelete(m, output, session))
+    on_store(options, owner, lambda m, output: removal.undelete(m, output, session))
 
 
 def purge(
@@ -127,7 +180,7 @@ def purge(
         msg = "give both --from and --through, or neither to remove the whole session"
         raise typer.BadParameter(msg, param_hint="--from")
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, owner, lambda m, output: removal.purge(m, output, session, first, last, yes=yes))
+    on_store(options, owner, lambda m, output: removal.purge(m, output, session, first, last, yes=yes))
 
 
 def erase(
@@ -141,6 +194,9 @@ def erase(
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="One session, also a deleted one: its id or alias.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="What was erased before and is there again, as after an old backup.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; change nothing.")] = False,
     yes: Yes = False,
     no_scrub: Annotated[
@@ -155,12 +211,14 @@ def erase(
     Also earlier versions, copies, summaries, search, media and names; at the end the files are written anew, while
     others wait to write. What was erased is kept out of later imports. Killed in the middle, the next one finishes it.
     """
-    if sum(each is not None for each in (owner, user, session)) != 1:
-        msg = "name what is to be erased: --owner, --user or --session, and one of them alone"
+    if sum(each is not None for each in (owner, user, session)) + again != 1:
+        msg = "name what is to be erased: --owner, --user, --session or --again, and one of them alone"
         raise typer.BadParameter(msg, param_hint="--user")
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    asked = removal.Asked(owner=owner, user=user, session=session, dry_run=dry_run, yes=yes, scrub=not no_scrub)
-    _with_store(options, None, lambda m, output: removal.erase(m, output, asked))
+    asked = removal.Asked(
+        owner=owner, user=user, session=session, again=again, dry_run=dry_run, yes=yes, scrub=not no_scrub
+    )
+    on_store(options, None, lambda m, output: removal.erase(m, output, asked))
 
 
 def scrub(context: typer.Context, *, store: Store = None, json: Json = False, debug: Debug = False) -> None:
@@ -169,14 +227,4 @@ def scrub(context: typer.Context, *, store: Store = None, json: Json = False, de
     Others wait to write meanwhile. It needs as much room as the store takes.
     """
     options = common_of(context).with_own(store=store, json=json, debug=debug)
-    _with_store(options, None, removal.scrub)
-
-
-def _with_store(options: Common, owner: str | None, work: Callable[[SessionManager, Output], int | None]) -> None:
-    """Do the work on a store that can be written, which is not made where it is missing."""
-
-    def run(output: Output) -> int | None:
-        with stores.open_for_writing(stores.resolve_url(options.store), owner) as manager:
-            return work(manager, output)
-
-    perform(options, run)
+    on_store(options, None, removal.scrub)

@@ -11,7 +11,7 @@ from palaver.manager import SessionManager
 from palaver.session import Session
 from palaver.titles import suggested_title
 
-__all__ = ["archive", "fork", "pin", "redo", "rename", "resume", "tag", "undo"]
+__all__ = ["archive", "fork", "hide", "pin", "redo", "rename", "resume", "tag", "undo"]
 
 SAID = 50
 """Messages of which a title may be made."""
@@ -36,6 +36,12 @@ def pin(session: Session, output: Output, *, pinned: bool) -> None:
     """Keep the session from being archived or expired by age, or no more."""
     session.pin(pinned)
     _tell(session, output, "pinned" if pinned else "pinned no more")
+
+
+def hide(session: Session, output: Output, *, hidden: bool) -> None:
+    """Leave the session out of lists and searches, or show it again."""
+    session.hide(hidden)
+    _tell(session, output, "hidden" if hidden else "hidden no more")
 
 
 def tag(session: Session, output: Output, tags: tuple[str, ...]) -> None:

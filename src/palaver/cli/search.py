@@ -13,7 +13,7 @@ from palaver.manager import SessionManager
 from palaver.model import Message, Role
 from palaver.search import SearchHit, searched_text
 
-__all__ = ["search"]
+__all__ = ["index", "search"]
 
 NEIGHBOUR = 160
 """Characters of a neighbour that are shown."""
@@ -26,23 +26,31 @@ def search(
     *,
     session_id: str | None,
     platform: str | None,
+    agent: str | None,
+    account: str | None,
+    tag: str | None,
     role: Role | None,
     since: datetime | None,
     until: datetime | None,
     limit: int,
     around: int,
+    include_hidden: bool = False,
 ) -> None:
     """Write the hits, the best first, and say when there are more, or when some may be missing."""
-    _index(manager, output)
+    index(manager, output)
     page = manager.search(
         text,
         session_id=session_id,
         platform=platform,
+        agent=agent,
+        account=account,
+        tag=tag,
         role=role,
         since=since,
         until=until,
         limit=limit,
         around=around,
+        include_hidden=include_hidden,
     )
     for number, hit in enumerate(page):
         if output.closed:
@@ -61,14 +69,18 @@ def search(
         output.note(f"something may be missing: the search index is {counted(page.behind, 'change')} behind")
 
 
-def _index(manager: SessionManager, output: Output) -> None:
-    """Index everything that is new, which may take minutes once, and can be broken off and gone on with."""
-    left = manager.index()
+def index(manager: SessionManager, output: Output, *, anew: bool = False) -> int:
+    """Index everything that is new, which may take minutes once, and can be broken off and gone on with.
+
+    `anew`: build it from the messages again. Gives how many changes are left where it gets no further.
+    """
+    left = manager.index(anew=anew)
     while left:
         output.note(f"indexing: {counted(left, 'change')} left")
         before, left = left, manager.index()
         if left >= before:  # a store that cannot be written to, or one that grows as fast
-            return
+            break
+    return left
 
 
 def _hit(hit: SearchHit, output: Output) -> None:

@@ -16,7 +16,7 @@ from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part,
 from palaver.session import Session
 from palaver.window import Window
 
-__all__ = ["show_transcript", "show_window"]
+__all__ = ["show_chain", "show_transcript", "show_window"]
 
 LONGEST = 2_000
 """Characters of a tool's arguments or result that are shown; `--raw` shows all."""
@@ -78,6 +78,38 @@ def show_window(session: Session, output: Output, *, limit: int) -> int:
         _message(message, output, raw=False)
     _notes(window, output)
     return OK
+
+
+def show_chain(session: Session, output: Output, *, limit: int) -> int:
+    """Write the newest messages of a session and of those that it goes on from."""
+    info = session.info()
+    chain = session.chain(limit=limit)
+    if output.json:
+        output.record({"type": "session", **records.of(info)})
+    else:
+        _heading(info, output)
+        if chain.missing is not None:
+            output.text(one_line(f"it goes on from {chain.missing}, which is not there"), "dim")
+        if chain.before is not None:
+            output.text(f"earlier messages are not shown; --limit shows more than {limit}", "dim")
+    place = ""
+    for each in chain:
+        if output.closed:
+            break
+        if output.json:
+            output.record({"type": "message", "session_id": each.session_id, **records.of_message(each.message)})
+            continue
+        if each.session_id != place:
+            place = each.session_id
+            output.text()
+            output.text(one_line(f"-- {place} --"), "dim")
+        _message(each.message, output, raw=False)
+    for place, seq in chain.corrupt:
+        if output.json:
+            output.record({"type": "corrupt", "session_id": place, "seq": seq})
+        else:
+            output.note(f"seq {seq} of {place} cannot be decoded; `palaver check` names all such messages")
+    return FOUND if chain.corrupt else OK
 
 
 def _damaged(page: Page, output: Output) -> int:

@@ -8,10 +8,11 @@ import typer
 
 from palaver import config
 from palaver.cli import stores
-from palaver.cli.jobs import Format, Job
+from palaver.cli.jobs import Job
 from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
+from palaver.exports import Format
 
 __all__ = ["add_to"]
 

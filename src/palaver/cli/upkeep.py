@@ -1,4 +1,4 @@
-"""The command that sweeps, with its options."""
+"""The commands that sweep and index, with their options."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from palaver.cli import stores
-from palaver.cli.amounts import parse_size
+from palaver.cli import search, stores
+from palaver.cli.amounts import counted, parse_size
 from palaver.cli.moments import parse_span
 from palaver.cli.options import Debug, Json, Owner, Store, common_of
 from palaver.cli.output import Output
-from palaver.cli.performing import perform
+from palaver.cli.performing import on_store, perform
+from palaver.manager import SessionManager
 from palaver.sweeping import SweepPolicy
 
 __all__ = ["add_to"]
@@ -21,8 +22,9 @@ T = TypeVar("T")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Give the program this command."""
+    """Give the program these commands."""
     app.command("sweep", epilog="Example: palaver sweep --archive-after 30d --delete-after 365d --dry-run")(sweep)
+    app.command("index", epilog="Example: palaver index --anew")(index)
 
 
 def sweep(
@@ -83,6 +85,29 @@ def sweep(
             return sweeping.run(manager, output, policy, dry_run=dry_run, yes=yes, limit=limit)
 
     perform(options, work)
+
+
+def index(
+    context: typer.Context,
+    *,
+    anew: Annotated[bool, typer.Option("--anew", help="Throw the index away, and build it from the messages.")] = False,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take what is new into the search index, as a search does by itself.
+
+    What is left is what came meanwhile, or what a store cannot take; the next one goes on.
+    """
+
+    def work(manager: SessionManager, output: Output) -> None:
+        left = search.index(manager, output, anew=anew)
+        if output.json:
+            output.record({"left": left})
+        else:
+            output.text(f"{counted(left, 'change')} left" if left else "the search index has everything")
+
+    on_store(common_of(context).with_own(store=store, json=json, debug=debug), None, work)
 
 
 def _read(read: Callable[[str], T], text: str, option: str) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, cast, get_args
 
 import msgspec
@@ -19,9 +20,9 @@ from palaver.window import Tail, floor_seq, spoken
 __all__ = ["CompactionDue", "CompactionPolicy", "CompactionReason", "compaction_due", "starts_turn"]
 
 Unit: TypeAlias = Literal["messages", "exchanges", "turns"]
-CompactionReason: TypeAlias = Literal["messages", "tokens", "budget"]
+CompactionReason: TypeAlias = Literal["messages", "tokens", "budget", "idle"]
 """`messages`, `tokens`: there are more than the policy allows; `budget`: they take more of the window's budget than the
-policy's share, or do not fit in it any more."""
+policy's share, or do not fit in it any more; `idle`: nobody has said anything for as long as the policy says."""
 
 
 class CompactionPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,6 +38,9 @@ class CompactionPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """By `Message.tokens`, estimated where nobody counted."""
     budget_share: float | None = None
     """Of the window's budget, above 0 and at most 1; instructions and summary count."""
+    after_idle: timedelta | None = None
+    """When the newest message is so old, however few there are: who comes back is met by a summary. Of
+    `Session.compaction_due` and Compactors, which know the time; no turn is ever idle."""
     keep_last: int = 8
     """How much of the end always stays as it is: so many of what `keep` says, and at least the newest turn."""
     keep: Unit = "messages"
@@ -49,6 +53,8 @@ class CompactionPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         share = self.budget_share
         if share is not None and not 0 < share <= 1:
             raise ValueError(f"budget_share is {share!r}; give a share such as 0.75")
+        if self.after_idle is not None and self.after_idle <= timedelta(0):
+            raise ValueError(f"after_idle is {self.after_idle}; give a length of time, such as timedelta(hours=8)")
         if cast("object", self.keep) not in get_args(Unit):
             raise ValueError(f"keep is {self.keep!r}; use 'messages', 'exchanges' or 'turns'")
         if self.keep == "messages" and self.max_messages is not None and self.keep_last >= self.max_messages:
@@ -59,7 +65,8 @@ class CompactionPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     @property
     def active(self) -> bool:
         """Whether there is any limit."""
-        return not self.max_messages is self.max_tokens is self.budget_share is None
+        limits = (self.max_messages, self.max_tokens, self.budget_share, self.after_idle)
+        return any(limit is not None for limit in limits)
 
 
 class CompactionDue(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,25 +98,26 @@ def compaction_due(
     budget: Budget = Budget(),  # noqa: B008 - frozen
     *,
     before: int | None = None,
+    now: datetime | None = None,
 ) -> CompactionDue | None:
     """What should be summarised of a session by now, or None.
 
     It ends before a turn, so that what stays is a legal window that begins at a message of the user, and never reaches
     to the newest one. Users' messages without an answer between them stay together. `before` is where the running turn
-    begins, where that is known better than by `tail.running_from`. A tail that does not reach far enough (it is not
-    `complete`) may hide where a summary could end: then read more and ask again.
+    begins, where that is known better than by `tail.running_from`. Without `now` nobody is idle. A tail that does not
+    reach far enough (it is not `complete`) may hide where a summary could end: then read more and ask again.
     """
     if not policy.active:
         return None
     floor = floor_seq(tail)
     raw = [m for m in tail.messages if m.seq >= floor and replayable(m)]
-    reason = _reason(policy, tail, raw, budget)
+    limit = before if before is not None else tail.running_from
+    reason = _reason(policy, tail, raw, budget) or (_idle(policy, tail, now) if limit is None else None)
     if reason is None:
         return None
     every = replay(tail.messages, tail.running_from, WindowOptions(), tail.after).exchanges
     addressed = any(e.messages[0].role == "user" for e in every)
     exchanges = [e for e in every if e.first_seq >= floor]
-    limit = before if before is not None else tail.running_from
     index = _begin_of_rest(policy, exchanges, _ends(tail, limit), addressed=addressed)
     if not index:
         return None
@@ -140,6 +148,14 @@ def _reason(policy: CompactionPolicy, tail: Tail, raw: Sequence[Message], budget
     if not tail.complete or not fits(smaller, [*filter(replayable, tail.head), *spoken(tail.summary), *raw]):
         return "budget"
     return None
+
+
+def _idle(policy: CompactionPolicy, tail: Tail, now: datetime | None) -> CompactionReason | None:
+    """`idle`, where nobody has said anything for long; hidden messages and commands were said too."""
+    said = [m.created_at for m in tail.messages if m.created_at is not None]
+    if policy.after_idle is None or now is None or not said:
+        return None
+    return "idle" if now - max(said) >= policy.after_idle else None
 
 
 def _ends(tail: Tail, before: int | None) -> frozenset[int]:

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from palaver.aio.manager import AsyncSessionManager
 from palaver.aio.session import AsyncSession
 from palaver.compaction import CompactionPolicy
 from palaver.compactor.values import Compaction, Summariser
 from palaver.compactor.work import Ask, Do, Plan, Wait, work
+from palaver.manager import SessionManager
 from palaver.session import Session
 
 __all__ = ["AsyncCompactor", "Compactor"]
@@ -19,6 +21,7 @@ __all__ = ["AsyncCompactor", "Compactor"]
 REMEMBERED = 1_000
 """Sessions whose failures are remembered."""
 LONGEST_REST = 3_600.0
+PAGE = 200
 
 
 class CompactorBase:
@@ -97,6 +100,24 @@ class Compactor(CompactorBase):
             done: Compaction = stop.value
             return self._ended(done)
 
+    def run_all(self, sessions: SessionManager, *, limit: int = 100) -> list[Compaction]:
+        """Summarise what is due in all sessions that go on, newest activity first; what became of each that had any.
+
+        For a task that runs now and then, with a policy of `after_idle` for instance. It looks at each session's end,
+        and stops after `limit` of them had something due. Hidden and archived sessions are left alone. Raises as `run`.
+        """
+        done: list[Compaction] = []
+        after: str | None = None
+        while page := sessions.list(limit=PAGE, after=after, include_ended=False):
+            for info in page:
+                one = self.run(sessions.get(info.id))
+                if one.outcome != "nothing_due":
+                    done.append(one)
+                if len(done) >= limit:
+                    return done
+            after = page[-1].id
+        return done
+
     def _do(self, step: Do | Ask | Wait) -> Any:
         if isinstance(step, Ask):
             return self._summarise(step.messages, step.previous)
@@ -126,6 +147,20 @@ class AsyncCompactor(CompactorBase):
         except StopIteration as stop:
             done: Compaction = stop.value
             return self._ended(done)
+
+    async def run_all(self, sessions: AsyncSessionManager, *, limit: int = 100) -> list[Compaction]:
+        """See `Compactor.run_all`."""
+        done: list[Compaction] = []
+        after: str | None = None
+        while page := await sessions.list(limit=PAGE, after=after, include_ended=False):
+            for info in page:
+                one = await self.run(await sessions.get(info.id))
+                if one.outcome != "nothing_due":
+                    done.append(one)
+                if len(done) >= limit:
+                    return done
+            after = page[-1].id
+        return done
 
     async def _do(self, step: Do | Ask | Wait) -> Any:
         if isinstance(step, Wait):

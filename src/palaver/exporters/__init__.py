@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from palaver.exporters import html, jsonl, markdown, payloads, training
+from palaver.exporters.conversations import Wanted, Watch, ids_of_all, text_of
 from palaver.exporters.entries import Entry, Item, Unreadable
 from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
@@ -15,7 +16,10 @@ __all__ = [
     "Item",
     "Redactor",
     "Unreadable",
+    "Wanted",
+    "Watch",
     "html",
+    "ids_of_all",
     "info_of",
     "jsonl",
     "markdown",
@@ -24,5 +28,6 @@ __all__ = [
     "read",
     "read_whole",
     "record_of",
+    "text_of",
     "training",
 ]

@@ -24,7 +24,7 @@ from palaver.stores import views
 from palaver.stores.sqlite.salvage import is_damage
 from palaver.times import from_micros
 
-__all__ = ["info_of", "read", "read_whole", "record_of"]
+__all__ = ["entry_of", "info_of", "read", "read_whole", "record_of"]
 
 T = TypeVar("T")
 
@@ -105,14 +105,18 @@ def read_whole(
                 break
             while turns and turns[0].first_seq <= message.row.seq:
                 yield turns.pop(0)
-            yield _entry(message, dead, content if media else None, seen)
+            yield entry_of(message, dead, content if media else None, seen)
         yield from turns
         after = chunk.through_seq
 
 
-def _entry(
-    message: MessageRecord, dead: list[tuple[int, int]], content: dict[str, bytes] | None, seen: set[str] | None
+def entry_of(
+    message: MessageRecord,
+    dead: list[tuple[int, int]],
+    content: dict[str, bytes] | None = None,
+    seen: set[str] | None = None,
 ) -> Item:
+    """A stored message as an exporter takes it. `dead` are ranges that are live no more; `content` is by address."""
     row = message.row
     try:
         restored = codec.restore(row.seq, row.kind, row.at, row.body)

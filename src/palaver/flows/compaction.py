@@ -36,7 +36,7 @@ def due(core: Core, session_id: str, policy: CompactionPolicy | None) -> Flow[Co
     limit = min(max(budget.max_messages, policy.keep_last), MOST) + SLACK
     while True:
         tail = yield from long_call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
-        found = compaction_due(policy, tail, budget, before=before)
+        found = compaction_due(policy, tail, budget, before=before, now=core.now())
         if found is not None or tail.complete or limit > _FARTHEST:
             return found
         limit *= 4

@@ -35,7 +35,7 @@ from palaver.operations import (
     Scrubbed,
     Sweep,
 )
-from palaver.rows import COPY
+from palaver.rows import COPY, SUBAGENT
 from palaver.steps import Flow, call, long_call, write
 from palaver.stores.base import Erasable
 
@@ -147,6 +147,8 @@ class _Work:
         self.parts: dict[str, None] = {}
         self._touched: set[str] = set()
         """Sessions that hold, or held, something of what is erased: those after them may have begun with it."""
+        self._erased: set[str] = set()
+        """Those of which nothing is left: sessions of their subagents go too."""
 
     def run(self) -> Flow[Erasure]:
         """Erase, and forget whom it was about."""
@@ -194,6 +196,7 @@ class _Work:
                     yield from self._session(each)  # it was interrupted there
                 elif self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at:
                     self._touched.add(row.id)
+                    self._erased.add(row.id)
                 return
             belongs = erased_whole(self._core, each, target)
             if belongs is None:
@@ -207,6 +210,7 @@ class _Work:
     def _session(self, each: Erasable) -> Flow[None]:
         row, last = each.row, each.last_seq
         self._touched.add(row.id)
+        self._erased.add(row.id)
         fresh = row.end_reason != "erased"
         if fresh and row.end_reason != "purged":
             self.whole[row.id] = None
@@ -319,6 +323,9 @@ class _Work:
         if row.end_reason in ("erased", "purged", "purging") or row.id in self.whole:
             if after:  # what it began with went with it, and had been handed on
                 self._touched.add(row.id)
+            return
+        if row.parent_kind == SUBAGENT and row.parent in self._erased:
+            yield from self._session(each)
             return
         gone, earlier = 0, False
         if each.first_kind is None or each.first_kind & COPY:

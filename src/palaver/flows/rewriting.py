@@ -12,14 +12,14 @@ from palaver.core import Core
 from palaver.errors import PalaverError, SessionConflict
 from palaver.flows.drafting import drafts
 from palaver.info import Page
-from palaver.model import Content, Message, ToolResult, parts_of
-from palaver.operations import Appended, Cut, Edit, Redo, Redone, Replace
+from palaver.model import Content, Message, Part, TextPart, ToolResult, parts_of
+from palaver.operations import Appended, Cut, Edit, Merge, Redo, Redone, Replace
 from palaver.replay import replayable
 from palaver.rows import MOST
 from palaver.steps import Flow, call, commit, long_call, write
 from palaver.window import legal_window
 
-__all__ = ["clear", "delete_message", "edit", "redo", "replace", "retain", "rewind", "truncate", "versions"]
+__all__ = ["clear", "delete_message", "edit", "merge", "redo", "replace", "retain", "rewind", "truncate", "versions"]
 
 _TRIES = 20
 _PAGE = 200
@@ -200,6 +200,48 @@ def edit(core: Core, session_id: str, seq: int, content: Content | Message, expe
         )
     )
     return new.replace(seq=seq, created_at=message.created_at)
+
+
+def merge(
+    core: Core, session_id: str, seq: int, continuation: int, separator: str, expected_rev: int | None
+) -> Flow[Message]:
+    """Let an answer say what its continuation says too; gives it as it is then."""
+    info = yield from call(core.store.info, session_id, core.owner, core.now())
+    found: list[Message] = []
+    for position in (seq, continuation):
+        page = yield from call(
+            core.store.page, session_id, core.owner, after=position - 1, before=position + 1, limit=1
+        )
+        if not page or page[0].role != "assistant" or page[0].tool_calls:
+            msg = f"session {session_id!r} has no live answer without calls at seq {position}: nothing is merged"
+            raise SessionConflict(msg, expected=position, actual=info.last_seq)
+        found.append(page[0])
+    answer, more = found
+    new = answer.replace(parts=_joined(answer, more, separator), layout=None, extra=None, tokens=None)
+    new = new.replace(seq=0, created_at=None)
+    yield from write(
+        Merge(
+            at=core.at(),
+            owner=core.owner,
+            session_id=session_id,
+            seq=seq,
+            continuation=continuation,
+            message=(yield from drafts((new,)))[0],
+            expected_rev=info.rev if expected_rev is None else expected_rev,
+        )
+    )
+    return new.replace(seq=seq, created_at=answer.created_at)
+
+
+def _joined(answer: Message, more: Message, separator: str) -> tuple[Part, ...]:
+    """Both contents; text that goes on is one text."""
+    first, last = answer.parts[-1:], more.parts[:1]
+    match (*first, *last):
+        case (TextPart() as begun, TextPart() as rest):
+            text = TextPart(text=begun.text + separator + rest.text)
+            return (*answer.parts[:-1], text, *more.parts[1:])
+        case _:
+            return (*answer.parts, *more.parts)
 
 
 def _as_result(message: Message, content: Content) -> Content:

@@ -31,7 +31,7 @@ from palaver.operations import (
     Rotated,
     SetInfo,
 )
-from palaver.rows import SessionRow
+from palaver.rows import SUBAGENT, SessionRow
 from palaver.steps import Flow, call, commit, long_call, write
 from palaver.times import to_micros
 from palaver.titles import tidy
@@ -52,6 +52,7 @@ __all__ = [
     "restore",
     "set_info",
     "set_metadata",
+    "subagent",
     "turns_around",
 ]
 
@@ -90,6 +91,7 @@ def create(
     alias: str | None,
     title: str | None,
     metadata: Mapping[str, Any] | None,
+    hidden: bool,
 ) -> Flow[str]:
     """Make a session on purpose; gives its id."""
     new = core.new_session(
@@ -98,9 +100,33 @@ def create(
         explicit=True,
         title=title,
         metadata=codec.json_text(dict(metadata), "metadata") if metadata else None,
+        hidden=hidden,
     )
     key = core.key(target) if target is not None else None
     row: SessionRow = yield from write(Create(at=core.at(), owner=core.owner, key=key, alias=alias, new=new))
+    return row.id
+
+
+def subagent(
+    core: Core,
+    session_id: str,
+    *,
+    alias: str | None,
+    title: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> Flow[str]:
+    """Make the session of a subagent; gives its id."""
+    new = core.new_session(
+        None,
+        core.now(),
+        explicit=True,
+        hidden=True,
+        parent=session_id,
+        parent_kind=SUBAGENT,
+        title=title,
+        metadata=codec.json_text(dict(metadata), "metadata") if metadata else None,
+    )
+    row: SessionRow = yield from write(Create(at=core.at(), owner=core.owner, alias=alias, new=new))
     return row.id
 
 

@@ -297,6 +297,7 @@ def successor(
         title_source=current.title_source,
         title_numbered=True,
         model=current.model,
+        hidden=current.hidden,  # what runs under a hidden key runs there after a reset too
     )
 
 

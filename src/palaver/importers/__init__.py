@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 
 from palaver.importers import sources
+from palaver.importers.folders import SourceFile
 from palaver.importers.report import Report, SessionReport
 from palaver.importers.restorer import Restorer
 from palaver.importers.values import Action, Note, SavedSession, note
 from palaver.importers.writers import Writers
 from palaver.manager import SessionManager
 
-__all__ = ["Action", "Note", "Report", "SessionReport", "import_path"]
+__all__ = ["Action", "Note", "Report", "SessionReport", "import_lines", "import_path"]
 
 
 def import_path(
@@ -46,6 +47,30 @@ def import_path(
         raise ValueError(msg)
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
+    _import(manager, files, report, zone, progress)
+    return report
+
+
+def import_lines(manager: SessionManager, path: str | os.PathLike[str], *, dry_run: bool = False) -> Report:
+    """Import a file of JSON lines that somebody sent: sessions that Palaver exported, or OpenAI-style messages.
+
+    Wherever the file lies, its lines are the same source: by its name alone they are known again.
+    Raises OSError where there is no such file, StoreError.
+    """
+    files, notes = sources.find_lines(Path(path))
+    report = Report(source=Path(path).name, dry_run=dry_run, notes=notes)
+    _import(manager, files, report, None, None)
+    return report
+
+
+def _import(
+    manager: SessionManager | None,
+    files: Sequence[SourceFile],
+    report: Report,
+    zone: tzinfo | None,
+    progress: Callable[[int, int, str], None] | None,
+) -> None:
+    dry_run = report.dry_run
     writers = Writers(manager, dry_run=dry_run)
     restorer = Restorer(manager, dry_run=dry_run)
     for done, file in enumerate(files):
@@ -64,4 +89,3 @@ def import_path(
             report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
     if progress is not None:
         progress(len(files), len(files), "")
-    return report

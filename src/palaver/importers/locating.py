@@ -11,8 +11,9 @@ from palaver.formats.wire import is_object
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.keys import explicit_key
+from palaver.rows import SUBAGENT
 
-__all__ = ["Located", "free_key", "held", "located"]
+__all__ = ["Located", "deleted", "free_key", "held", "located"]
 
 Located = tuple[str, SessionInfo | None, dict[str, int]]
 """The alias that is the session's, the session if there is one, and the positions of its messages by their ids."""
@@ -47,6 +48,24 @@ def _named(core: Core | None, alias: str) -> SessionInfo | None:
         return core.store.info(session_id, core.owner, core.now())
     except SessionNotFound:
         return None
+
+
+def deleted(core: Core | None, session: SourceSession, alias: str) -> str | None:
+    """Why a session that is not in the store does not come into it: what was deleted here stays so. None: it does."""
+    if core is None:
+        return None
+    if (gone := _deleted(core, alias)) is not None:
+        return f"its session was deleted here: `palaver undelete {gone}` brings it back"
+    if session.parent is not None and session.parent_kind == SUBAGENT:
+        gone = _deleted(core, f"{session.system}:{session.parent}")
+    if gone is not None:
+        return f"it is a subagent's, and what it worked for was deleted here: `palaver undelete {gone}` brings it back"
+    return None
+
+
+def _deleted(core: Core, alias: str) -> str | None:
+    """The id of a deleted session."""
+    return core.store.named(core.owner, alias) if _named(core, alias) is None else None
 
 
 def held(core: Core, session_id: str) -> dict[str, int]:

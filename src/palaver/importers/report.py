@@ -20,6 +20,8 @@ class SessionReport(msgspec.Struct, kw_only=True):
     file: str
     key: str | None = None
     """The key that its next message will come by; None: it has none in the store."""
+    title: str | None = None
+    """What the source calls it."""
     session_id: str | None = None
     """In the store; None in a dry run of what is not there yet."""
     status: Literal["new", "grown", "changed", "unchanged", "refused"] = "new"

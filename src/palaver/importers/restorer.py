@@ -8,7 +8,7 @@ import msgspec
 
 from palaver.core import Core
 from palaver.errors import ContentErased, InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionNotFound
-from palaver.importers.erased import was_erased
+from palaver.importers.erased import Unerased, was_erased
 from palaver.importers.report import SessionReport
 from palaver.importers.values import SavedSession, note
 from palaver.manager import SessionManager
@@ -28,13 +28,24 @@ class Restorer:
 
     def write(self, saved: SavedSession) -> SessionReport:
         """Store what is new of a session. Raises StoreError."""
-        report = SessionReport(system="palaver", source_id=saved.row.id, file=saved.file, session_id=saved.row.id)
-        refusal = self._foreign(saved)
+        row, refusal = saved.row, self._foreign(saved)
+        report = SessionReport(
+            system="palaver",
+            source_id=row.id,
+            file=saved.file,
+            title=row.title if refusal is None else None,  # it may have been erased, or be nobody's business here
+            session_id=row.id,
+        )
         stored = self._last_seq(saved)
         known = stored is not None
-        for piece in saved.pieces:
-            if isinstance(piece, Chunk):
-                report.records += len(piece.messages)
+        unerased = Unerased(self._core if refusal is None else None)  # else nothing of it is looked at
+        for whole in saved.pieces:
+            piece: Chunk | SessionRecord
+            if isinstance(whole, Chunk):
+                report.records += len(whole.messages)
+                piece = unerased.chunk(whole)
+            else:
+                piece = unerased.record(whole)
             if refusal is None:
                 try:
                     self._take(saved, piece, report)
@@ -42,11 +53,14 @@ class Restorer:
                     refusal = str(exc)
             if refusal is not None and isinstance(piece, Chunk):
                 report.present += self._same(piece, saved)
-        report.skipped = saved.skipped
+        report.skipped = saved.skipped + len(unerased.gone)
         report.records += saved.skipped
+        if unerased.gone:
+            told = f"{len(unerased.gone)} messages were erased from this store, and are not taken in again"
+            saved.notes.append(note("skipped", saved.file, None, told))
         report.status = "grown" if known and report.imported else "unchanged" if known else "new"
-        if refusal is not None and report.present < report.records:
-            left = report.records - report.imported - report.present - report.skipped
+        left = report.records - report.imported - report.present - report.skipped
+        if refusal is not None and left:
             saved.notes.append(note("skipped", saved.file, None, f"{left} messages of {saved.row.id}: {refusal}"))
             report.status, report.skipped = "refused", report.skipped + left
         elif refusal is None and not self._dry_run:

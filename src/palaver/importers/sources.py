@@ -7,6 +7,8 @@ from collections.abc import Generator
 from datetime import tzinfo
 from pathlib import Path
 
+import msgspec
+
 from palaver.importers import (
     chatgpt,
     claude_code,
@@ -22,7 +24,7 @@ from palaver.importers import (
 from palaver.importers.folders import Folder, SourceFile, System
 from palaver.importers.values import Found, Note, note
 
-__all__ = ["SYSTEMS", "find", "read"]
+__all__ = ["SYSTEMS", "find", "find_lines", "read"]
 
 SYSTEMS: tuple[System, ...] = (
     saved,
@@ -38,6 +40,9 @@ SYSTEMS: tuple[System, ...] = (
 )
 """In the order in which they are shown a folder: who knows its own by a mark comes before who takes what looks it."""
 
+_LINES: tuple[System, ...] = (saved, openai_jsonl)
+_SENT = "sent"
+"""The place of lines that came without a path of their own."""
 _DEPTH = 8
 _LEFT_ALONE = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules"})
 _NOTHING = "no conversation that this version can import"
@@ -69,6 +74,16 @@ def find(path: Path) -> tuple[list[SourceFile], list[Note]]:
         files += _taken(folder)
         _left_over(folder)
     return files, notes
+
+
+def find_lines(path: Path) -> tuple[list[SourceFile], list[Note]]:
+    """A file of JSON lines that was sent from elsewhere, if it has conversations: Palaver's own, or OpenAI-style."""
+    notes: list[Note] = []
+    folder = Folder(path.parent, path.parent, [path.name], [], notes, alone=True)
+    found = [msgspec.structs.replace(file, place=_SENT) for system in _LINES for file in system.find(folder)]
+    if not found and not notes:
+        folder.note(path.name, _NOTHING)
+    return found, notes
 
 
 def _regular(here: Path, root: Path, names: list[str], notes: list[Note]) -> list[str]:

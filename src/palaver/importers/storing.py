@@ -26,7 +26,7 @@ from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.model import Message
 from palaver.operations import Alias, Append, Bind, Create, Cut, NewSession, Operation, RecordUsage, SetInfo
-from palaver.rows import Draft
+from palaver.rows import SUBAGENT, Draft
 from palaver.steps import drive
 from palaver.times import to_micros
 
@@ -129,6 +129,7 @@ class Storing:
             metadata=codec.json_text(self._metadata({}, whole=whole), "metadata"),
             parent=parent,
             parent_kind=session.parent_kind if parent is not None else None,
+            hidden=parent is not None and session.parent_kind == SUBAGENT,
         )
         return Create(at=to_micros(now), owner=core.owner, key=key if bound is None else None, alias=alias, new=made)
 
@@ -137,8 +138,8 @@ class Storing:
         if session.parent is None:
             return None
         parent = self._stored.get((session.system, session.place, session.parent))
-        if parent is None:  # perhaps an import before this one brought it
-            parent = self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
+        # Perhaps an import before this one brought it.
+        parent = parent or self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
         if parent is None:
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
         return parent

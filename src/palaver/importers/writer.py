@@ -14,7 +14,7 @@ from palaver.core import Core
 from palaver.errors import ContentErased, InvalidMessage, SessionEnded
 from palaver.formats.wire import is_object
 from palaver.importers.erased import keep_unerased
-from palaver.importers.locating import free_key, located
+from palaver.importers.locating import deleted, free_key, located
 from palaver.importers.report import SessionReport
 from palaver.importers.storing import Storing
 from palaver.importers.titles import Titles
@@ -52,6 +52,8 @@ class Writer:
         if alias != session.alias:
             told = f"another store has a {session.alias} too; this one is {alias}"
             notes.append(note("aside", session.file, None, told))
+        if info is None and (why := deleted(self._core, session, alias)) is not None:
+            return self._refused(session, why)
         planned = self._planned.setdefault(alias, set()) if self.dry_run else set[str]()
         present = sum(message.id in known or message.id in planned for message in session.messages)
         new = keep_unerased(self._core, session, alias, _drafted(session, known.keys() | planned, notes), notes)
@@ -60,6 +62,7 @@ class Writer:
             system=session.system,
             source_id=session.id,
             file=session.file,
+            title=session.title,
             status="new" if info is None and not planned else "grown" if new else "unchanged",
             records=session.records,
             imported=len(new),
@@ -88,6 +91,19 @@ class Writer:
         self._stored[session.system, session.place, session.id] = report.session_id
         report.notes = tuple(notes)
         return report
+
+    def _refused(self, session: SourceSession, why: str) -> SessionReport:
+        """Nothing of a session is taken in."""
+        left = note("skipped", session.file, None, f"{len(session.messages)} messages; {why}")
+        return SessionReport(
+            system=session.system,
+            source_id=session.id,
+            file=session.file,
+            status="refused",
+            records=session.records,
+            skipped=session.records,
+            notes=(*session.notes, left),
+        )
 
     def _key(self, session: SourceSession, alias: str, info: SessionInfo | None, notes: list[Note]) -> str | None:
         """The key that the session has, or gets."""

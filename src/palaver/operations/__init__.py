@@ -5,7 +5,7 @@
     Create, Rotate, Bind, Alias, SetInfo,    sessions, keys and names
     Hold, Delete, Restore, PurgeSession
     BeginErasure, EraseSession, …            erasure, in steps
-    Cut, Redo, Replace, Edit, Purge,         what is live, and what it says
+    Cut, Redo, Replace, Edit, Merge, Purge,         what is live, and what it says
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
     Expire, Sweep                            what a sweep does
@@ -34,6 +34,7 @@ from palaver.operations.erasure import (
     Scrubbed,
 )
 from palaver.operations.ledger import Ledger
+from palaver.operations.merging import Merge
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
@@ -57,6 +58,7 @@ AnyOperation: TypeAlias = (
     | Cut
     | Delete
     | Edit
+    | Merge
     | EraseMessages
     | EraseSession
     | EraseSummaries
@@ -118,6 +120,7 @@ __all__ = [
     "KeyMoved",
     "Lease",
     "Ledger",
+    "Merge",
     "NewSession",
     "Operation",
     "Purge",

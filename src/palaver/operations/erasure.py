@@ -9,6 +9,7 @@ All of them may be done again: what is gone stays gone, and counts nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -257,16 +258,11 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
 
     def _forget_texts(self, ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> SessionRow:
         """Take away what the session's row quotes of them: its preview, and a title that is the beginning of one."""
-        changes: dict[str, Any] = {}
         bodies = [body for m in chosen for body in (m.body, *(v.body for v in ledger.versions(row.number, m.seq)))]
-        texts = [text for body in bodies if (text := _plain(body))]
-        if row.preview is not None and any(text.startswith(_squeezed(row.preview)) for text in texts):
-            changes["preview"] = None
-        title = _squeezed(row.title or "").rstrip("….")
-        if title and any(title in text for text in texts):
+        quoting = quotes(row, bodies)
+        if "title" in quoting:
             ledger.put_title(row.owner, row.title, None, row.number)
-            changes["title"] = None
-        return bump(ledger, row, **changes) if changes else row
+        return bump(ledger, row, **dict.fromkeys(quoting)) if quoting else row
 
     def _remove(self, ledger: Ledger, row: SessionRow, messages: list[StoredMessage]) -> None:
         """Keep the marks of messages, and forget their ids and the words about their turns; the caller purges them."""
@@ -408,6 +404,18 @@ def _drop_summaries(ledger: Ledger, row: SessionRow, erasure_id: str, seq: int) 
     ledger.add_change(row.number, row.rev, ChangeKind.ERASED)
     _count(ledger, erasure_id, summaries=len(rows) - len(kept))
     return len(rows) - len(kept)
+
+
+def quotes(row: SessionRow, bodies: Iterable[bytes]) -> list[str]:
+    """Which of its preview and its title say what one of these messages says."""
+    texts = [text for body in bodies if (text := _plain(body))]
+    found: list[str] = []
+    if row.preview is not None and any(text.startswith(_squeezed(row.preview)) for text in texts):
+        found.append("preview")
+    title = _squeezed(row.title or "").rstrip("….")
+    if title and any(title in text for text in texts):
+        found.append("title")
+    return found
 
 
 def _decoded(body: bytes) -> Message | None:

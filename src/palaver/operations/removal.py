@@ -10,7 +10,7 @@ from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, joined, without
 from palaver.rows import GONE, ChangeKind, SessionRow
 
-__all__ = ["NOTHING_LEFT", "PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "purge_some"]
+__all__ = ["NOTHING_LEFT", "PURGED", "PURGING", "Delete", "PurgeSession", "Restore", "delete_subagents", "purge_some"]
 
 DELETED = "deleted"
 """Why a session has ended that was deleted while a key pointed at it."""
@@ -26,8 +26,8 @@ class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
     """Make a session not found from now on; all of it stays, and can be restored.
 
     Its keys point at nothing any more, so that the next message under one of them begins a new session. Its title is
-    free for another. A turn that runs is closed as interrupted. Raises SessionConflict for another version than
-    `expected_rev`.
+    free for another. A turn that runs is closed as interrupted. Sessions of its subagents go with it. Raises
+    SessionConflict for another version than `expected_rev`.
     """
 
     owner: str | None = None
@@ -37,24 +37,48 @@ class Delete(Operation, frozen=True, kw_only=True, tag="delete"):
     def apply(self, ledger: Ledger) -> SessionRow:
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
-        turn = ledger.last_turn(row.number)
-        if turn is not None and turn.state == "running":
-            close_turn(ledger, turn, "interrupted", self.at, reason="the session was deleted")
-            ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
-        for owner, key in ledger.keys(row.number):
-            ledger.drop_binding(owner, key)
-        ledger.put_title(row.owner, row.title, None, row.number)
-        ended = {} if row.ended_at is not None else {"ended_at": self.at, "end_reason": DELETED}
-        row = bump(ledger, row, deleted_at=self.at, **ended)
-        ledger.add_change(row.number, row.rev, ChangeKind.DELETED)
-        return row
+        delete_subagents(ledger, row, self.at)
+        return _delete(ledger, row, self.at)
+
+
+def delete_subagents(ledger: Ledger, row: SessionRow, at: int) -> None:
+    """Delete the sessions of a session's subagents, and of theirs."""
+    for each in _subagents(ledger, row):
+        if each.deleted_at is None:
+            _delete(ledger, each, at)
+
+
+def _subagents(ledger: Ledger, row: SessionRow) -> list[SessionRow]:
+    """Sessions of its subagents and of theirs, each once: what was imported may lead back to where it began."""
+    seen = {row.number}
+    found = [row]
+    for each in found:
+        below = [ledger.session(number) for number in ledger.subagents(each.id) if number not in seen]
+        seen.update(other.number for other in below)
+        found += [other for other in below if other.owner == row.owner]
+    return [each for each in found[1:] if each.end_reason not in NOTHING_LEFT]
+
+
+def _delete(ledger: Ledger, row: SessionRow, at: int) -> SessionRow:
+    turn = ledger.last_turn(row.number)
+    if turn is not None and turn.state == "running":
+        close_turn(ledger, turn, "interrupted", at, reason="the session was deleted")
+        ledger.add_change(row.number, row.rev, ChangeKind.TURN_INTERRUPTED)
+    for owner, key in ledger.keys(row.number):
+        ledger.drop_binding(owner, key)
+    ledger.put_title(row.owner, row.title, None, row.number)
+    ended = {} if row.ended_at is not None else {"ended_at": at, "end_reason": DELETED}
+    row = bump(ledger, row, deleted_at=at, **ended)
+    ledger.add_change(row.number, row.rev, ChangeKind.DELETED)
+    return row
 
 
 class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
     """Remove a session for good, deleted or not: its messages, versions, media, summaries, ids, names and keys.
 
     What stays says nothing: its id and numbers, which are never given out again, what it used, and the journal.
-    Returns how many messages were removed. Raises SessionNotFound for an unknown, foreign or purged session.
+    Sessions of its subagents go with it. Returns how many messages were removed. Raises SessionNotFound for an unknown,
+    foreign or purged session.
     """
 
     owner: str | None = None
@@ -67,8 +91,10 @@ class PurgeSession(Operation, frozen=True, kw_only=True, tag="purge_session"):
             msg = f"no session {self.session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         require_rev(row, self.expected_rev)
-        gone = sum(hi - lo + 1 for lo, hi in _unpurged(ledger, row.number))
-        purge_some(ledger, row, self.at, _ALL)
+        gone = 0
+        for each in (*_subagents(ledger, row), row):
+            gone += sum(hi - lo + 1 for lo, hi in _unpurged(ledger, each.number))
+            purge_some(ledger, each, self.at, _ALL)
         return gone
 
 
@@ -120,7 +146,8 @@ def purge_some(ledger: Ledger, row: SessionRow, at: int, most: int) -> int:
 class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
     """Bring a deleted session back. It has ended, and no key points at it: resume it to go on with it.
 
-    It loses its title where another session of the owner has taken that meanwhile. Raises SessionNotFound for an
+    It loses its title where another session of the owner has taken that meanwhile. Sessions of subagents that went
+    with it come back with it. Raises SessionNotFound for an
     unknown or foreign session, SessionConflict for one that was not deleted.
     """
 
@@ -138,10 +165,17 @@ class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
         if row.deleted_at is None:
             msg = f"session {row.id!r} was not deleted: there is nothing to restore"
             raise SessionConflict(msg)
-        title = row.title
-        if title is not None and ledger.titled(row.owner, title) is not None:
-            title = None
-        ledger.put_title(row.owner, None, title, row.number)
-        row = bump(ledger, msgspec.structs.replace(row, title=title), deleted_at=None, stored_at=self.at)
-        ledger.add_change(row.number, row.rev, ChangeKind.RESTORED)
-        return row
+        for each in _subagents(ledger, row):
+            if each.deleted_at == row.deleted_at and each.end_reason != PURGING:
+                _restore(ledger, each, self.at)
+        return _restore(ledger, row, self.at)
+
+
+def _restore(ledger: Ledger, row: SessionRow, at: int) -> SessionRow:
+    title = row.title
+    if title is not None and ledger.titled(row.owner, title) is not None:
+        title = None
+    ledger.put_title(row.owner, None, title, row.number)
+    row = bump(ledger, msgspec.structs.replace(row, title=title), deleted_at=None, stored_at=at)
+    ledger.add_change(row.number, row.rev, ChangeKind.RESTORED)
+    return row

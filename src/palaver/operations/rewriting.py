@@ -6,22 +6,21 @@ import msgspec
 
 from palaver import codec
 from palaver.errors import InvalidMessage, SessionConflict
-from palaver.operations import summaries
 from palaver.operations.base import (
     Appended,
     Operation,
     admit_media,
     append,
-    bump,
     open_session,
-    preview_of,
     require_no_turn,
     require_rev,
 )
+from palaver.operations.editing import put_content
 from palaver.operations.ledger import Ledger
 from palaver.operations.lifting import RETRY, lift, undo_retry
+from palaver.operations.merging import MERGE, unmerge
 from palaver.operations.ranges import cut_range, merged
-from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft, VersionRow
+from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft
 
 __all__ = ["Edit", "Redo", "Redone", "Replace"]
 
@@ -42,7 +41,8 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
     """Make what the newest cut took away live again; summaries that the cut had made stale hold again.
 
     One that was made meanwhile, of a range without what comes back, is stale from now on.
-    Where a message was answered again, the answer before comes back in place of the new one.
+    Where a message was answered again, the answer before comes back in place of the new one; where an answer was merged
+    with its continuation, they are two again.
     SessionConflict where there is nothing to redo: nothing was cut, or a message came since.
     """
 
@@ -63,6 +63,8 @@ class Redo(Operation, frozen=True, kw_only=True, tag="redo"):
             raise SessionConflict(msg, actual=head.last_seq)
         if retried:
             row = undo_retry(ledger, row, newest, self.at)
+        if newest.kind == MERGE:
+            row = unmerge(ledger, row, newest, self.at)
         _, count = lift(ledger, row, newest)
         return Redone(newest.from_seq, newest.through_seq, count)
 
@@ -129,16 +131,7 @@ class Edit(Operation, frozen=True, kw_only=True, tag="edit"):
         if self.message.id != codec.decode(stored.body).id:
             msg = f"an edit keeps the id of the message at seq {seq}: delete it and append another"
             raise InvalidMessage(msg)
-        versions = ledger.versions(number, seq)
-        before = VersionRow(row.rev + 1, self.at, stored.kind, stored.body)
-        ledger.put_versions(number, seq, (*versions, before))
-        body = bytes(self.message.body)
         if self.message.kind & MEDIA:
             admit_media(ledger, row, seq, self.message)
-        ledger.rewrite_message(number, msgspec.structs.replace(stored, kind=self.message.kind, body=body))
-        changes: dict[str, object] = {}
-        if row.preview is not None and row.preview == preview_of(stored.body):
-            changes["preview"] = preview_of(body)
-        row = bump(ledger, row, compaction=summaries.edited(ledger, row, seq), **changes)
-        ledger.add_change(number, row.rev, ChangeKind.EDITED, seq, seq)
-        return len(versions) + 1
+        put_content(ledger, row, stored, self.message.kind, bytes(self.message.body), self.at)
+        return len(ledger.versions(number, seq))

@@ -21,7 +21,7 @@ from palaver.operations.base import (
 from palaver.operations.ledger import Ledger
 from palaver.operations.titles import TitleSource, free_title, is_own, retitle
 from palaver.operations.todos import add_todo
-from palaver.rows import Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
+from palaver.rows import SUBAGENT, Binding, ChangeKind, CompactionRow, Draft, Head, SessionRow
 
 __all__ = ["Bind", "Create", "Hold", "NewSession", "Rotate", "Rotated", "SetInfo", "add_session", "bind"]
 
@@ -55,7 +55,8 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
     """Make a session on purpose, under a key or under none.
 
     With a key that already points at a session: SessionConflict, whose `actual` is that session's id.
-    A caller's own `alias` for it must be new to the owner too.
+    A caller's own `alias` for it must be new to the owner too. The session of a subagent belongs to the owner of its
+    parent, which must be there: SessionNotFound.
     """
 
     owner: str | None = None
@@ -71,6 +72,8 @@ class Create(Operation, frozen=True, kw_only=True, tag="create"):
                 actual = ledger.session(bound.session).id
                 msg = f"key {self.key!r} points at session {actual!r} already: get it, or reset the key"
                 raise SessionConflict(msg, expected=None, actual=actual)
+        if self.new.parent is not None and self.new.parent_kind == SUBAGENT:
+            owner = open_session(ledger, self.new.parent, self.owner).owner
         row = add_session(ledger, self.new, owner, self.at)
         if self.key is not None:
             row = bind(ledger, owner, self.key, row, row.created_at)

@@ -9,7 +9,7 @@ import msgspec
 from palaver.errors import SessionNotFound
 from palaver.operations.base import KeyMoved, Operation, is_held, open_session
 from palaver.operations.ledger import Ledger
-from palaver.operations.removal import NOTHING_LEFT, PURGING, Delete, purge_some
+from palaver.operations.removal import NOTHING_LEFT, PURGING, Delete, delete_subagents, purge_some
 from palaver.operations.sessions import NewSession, Rotate, SetInfo
 from palaver.operations.todos import add_todo, is_settled
 from palaver.rows import ChangeKind, SessionRow
@@ -86,6 +86,7 @@ class Sweep(Operation, frozen=True, kw_only=True, tag="sweep"):
         ledger.add_change(row.number, row.rev, ChangeKind.SWEPT)
         match self.verb:
             case "purge":
+                delete_subagents(ledger, row, self.at)  # of an empty session; others went when it was deleted
                 return purge_some(ledger, row, self.at, self.most)
             case "delete":
                 Delete(at=self.at, owner=self.owner, session_id=row.id).apply(ledger)

@@ -23,7 +23,11 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """None: of all owners."""
     session_id: str | None = None
     platform: str | None = None
-    """Where the session began."""
+    """Where the session began, as `agent` and `account` too."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    """That the session has now."""
     role: Role | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -17,15 +17,17 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from palaver.aio import AsyncSessionManager, aopen
 from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
-from palaver.server.access import Keys, access_of, owned, require
+from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
+from palaver.server.doors import KeyDoor
 from palaver.server.draining import OpenHere
+from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
 from palaver.server.metrics import Meter
@@ -34,11 +36,11 @@ from palaver.server.openapi import INCOGNITO_HEADER, document
 from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
-from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json
+from palaver.server.reading import Cleaned, decode, decode_query, read_body, require_json, require_type
 from palaver.server.routes import ENDPOINTS
 from palaver.server.stack import stack
 from palaver.server.sweeping import sweeping
-from palaver.server.table import Answer, Call, Endpoint
+from palaver.server.table import Answer, Call, Endpoint, Stream
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.sweeping import SweepPolicy
@@ -123,6 +125,7 @@ def app(
     )
     made.router.redirect_slashes = False
     made.state.keys = known
+    made.state.door = None if known is None else KeyDoor(known)
     made.state.meter = meter
     made.state.turns = OpenHere()
     made.state.live = Hub(lambda: made.state.sessions)
@@ -146,9 +149,6 @@ def _routes(limits: Limits) -> list[Route]:
     async def openapi(_: Request) -> Response:
         return Response(described, media_type="application/json")
 
-    async def front(request: Request) -> Response:
-        return HTMLResponse(pages.front_page(ENDPOINTS, _base(request)))
-
     async def text(request: Request) -> Response:
         return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
 
@@ -158,9 +158,10 @@ def _routes(limits: Limits) -> list[Route]:
             raise HTTPException(404)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
-    own: dict[str, Respond] = {"/": front, "/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
+    own: dict[str, Respond] = {"/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
     for path, respond in (own | PROBES).items():
         paths[path] = {"GET": _page(path, respond)}
+    paths.update(inspector_pages(limits))
     return [Route(path, _by_method(methods), methods=sorted(methods)) for path, methods in paths.items()]
 
 
@@ -198,7 +199,7 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
     """The one place where errors become answers."""
     try:
         done = await each.handler(await _read(each, request, limits))
-        return _encoded(done)
+        return _streamed(each, request, done) if isinstance(done, Stream) else _encoded(done)
     except ProblemError as error:
         return answer(error.problem)
     except PalaverError as error:
@@ -225,21 +226,47 @@ def _encoded(done: Answer | Response) -> Response:
     )
 
 
+def _streamed(each: Endpoint, request: Request, done: Stream) -> Response:
+    headers = dict(done.headers)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=done.media_type)
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        try:
+            async for chunk in done.chunks:
+                yield chunk
+                if await request.is_disconnected():  # else all of it would be read for nobody
+                    return
+        except Exception as error:  # noqa: BLE001 - the answer has begun: all that is left is not to end it
+            _log(logging.ERROR, "http.cut_off", each, {"error": type(error).__name__})
+            raise CutOffError(each.name) from None
+
+    return StreamingResponse(chunks(), headers=headers, media_type=done.media_type)
+
+
+class CutOffError(Exception):
+    """An answer that was begun could not be ended: the connection is closed, so that its reader notices."""
+
+
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     require(access_of(request), each.needs)
     sessions = owned(request, _kept(request))
+    if each.operator and sessions.owner is not None:
+        raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
     path = {name: _text(name, value) for name, value in request.path_params.items()}
     query = decode_query(request, each.query)
     body: Any = None
     cleaned: tuple[Cleaned, ...] = ()
-    if each.method != "GET":
+    if each.takes:
+        require_type(request, each.takes)
+    elif each.method != "GET":
         raw = await read_body(request, limits.max_body_bytes, limits.body_seconds)
         if each.bodies and (raw or each.body_required):
             require_json(request)
             body, cleaned = decode(raw, _kind_of(each, raw))
         elif raw:
             raise problem("invalid-request", f"{each.method} {each.path} takes no body")
-    return Call(request, sessions, path, body, query, cleaned)
+    return Call(request, sessions, path, body, query, cleaned, limits)
 
 
 def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:

@@ -23,7 +23,6 @@ __all__ = [
     "AppendWireToTurn",
     "BeginTurn",
     "BeginTurnOnWire",
-    "CompactSession",
     "CreateSession",
     "EditMessage",
     "EditMessageOnWire",
@@ -43,7 +42,6 @@ __all__ = [
     "RetrySession",
     "RewindSession",
     "TruncateSession",
-    "WithdrawSummary",
 ]
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
@@ -98,6 +96,8 @@ class CreateSession(_Target, frozen=True, kw_only=True):
     """The caller's own id for it; works wherever a session id does."""
     title: str | None = None
     metadata: dict[str, Any] | None = None
+    hidden: bool = False
+    """Whether default lists and searches leave it out."""
 
     def __post_init__(self) -> None:
         if self._given() > 1:
@@ -124,13 +124,15 @@ class PatchSession(Body, frozen=True, kw_only=True):
     """Whether default lists leave it out."""
     pinned: bool | UnsetType = UNSET
     """Whether it is kept from being archived or expired by age."""
+    hidden: bool | UnsetType = UNSET
+    """Whether default lists and searches leave it out."""
 
     def __post_init__(self) -> None:
         if self.title is UNSET and not (self.title_source is UNSET and self.title_numbered is UNSET):
             msg = "title_source and title_numbered say how to take a title: give title too"
             raise ValueError(msg)
         if not self.changes():
-            msg = "nothing is to be changed: give metadata, title, model, tags, archived or pinned"
+            msg = "nothing is to be changed: give metadata, title, model, tags, archived, pinned or hidden"
             raise ValueError(msg)
 
     def changes(self) -> dict[str, Any]:
@@ -169,29 +171,6 @@ class RetainSession(Body, frozen=True, kw_only=True):
 
     last: Positive
     """How many of the newest messages; fewer stay where the history would not be legal."""
-
-
-class CompactSession(Body, frozen=True, kw_only=True):
-    """Lets a summary stand for everything through a position."""
-
-    summary: str
-    through_seq: Count
-    """Ends an exchange outside a running turn. 0: the summary covers nothing."""
-    expected: Count | None = None
-    """Id of the summary that this one continues (0: none); another by now is a conflict."""
-    drafted_rev: Count | None = None
-    """The draft's `rev`: a conflict where a message that it shows was changed since."""
-    stop_reason: str | None = None
-    """Why the model stopped, as its provider says it: what was cut short is refused."""
-    usage: NewUsage | None = None
-    """What making the summary used."""
-
-
-class WithdrawSummary(Body, frozen=True, kw_only=True):
-    """Takes the newest summary back."""
-
-    expected: Positive | None = None
-    """Its id; another by now is a conflict."""
 
 
 class _View(Body, frozen=True, kw_only=True):

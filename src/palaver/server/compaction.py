@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -9,17 +10,41 @@ from msgspec import Meta
 
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.info import Summary
-from palaver.server import bodies
 from palaver.server.answers import Compacted
 from palaver.server.bodies import Positive
 from palaver.server.lookup import session_of
-from palaver.server.messages import Count
+from palaver.server.messages import Body, Count, NewUsage
 from palaver.server.problems import problem
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
+_CENTURY = 3_155_760_000
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=_CENTURY)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
+
+
+class CompactSession(Body, frozen=True, kw_only=True):
+    """Lets a summary stand for everything through a position."""
+
+    summary: str
+    through_seq: Count
+    """Ends an exchange outside a running turn. 0: the summary covers nothing."""
+    expected: Count | None = None
+    """Id of the summary that this one continues (0: none); another by now is a conflict."""
+    drafted_rev: Count | None = None
+    """The draft's `rev`: a conflict where a message that it shows was changed since."""
+    stop_reason: str | None = None
+    """Why the model stopped, as its provider says it: what was cut short is refused."""
+    usage: NewUsage | None = None
+    """What making the summary used."""
+
+
+class WithdrawSummary(Body, frozen=True, kw_only=True):
+    """Takes the newest summary back."""
+
+    expected: Positive | None = None
+    """Its id; another by now is a conflict."""
 
 
 class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +54,8 @@ class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_tokens: Positive | None = None
     budget_share: Share | None = None
     """Of the window's budget."""
+    after_idle: Seconds | None = None
+    """Whether nobody has said anything for so many seconds."""
     keep_last: Positive = 8
     """How much of the end stays as it is."""
     keep: Literal["messages", "exchanges", "turns"] = "messages"
@@ -36,13 +63,14 @@ class DueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def policy(self) -> CompactionPolicy | None:
         """The policy asked for, or None."""
-        if self.max_messages is self.max_tokens is self.budget_share is None:
+        if self.max_messages is self.max_tokens is self.budget_share is self.after_idle is None:
             return None
         try:
             return CompactionPolicy(
                 max_messages=self.max_messages,
                 max_tokens=self.max_tokens,
                 budget_share=self.budget_share,
+                after_idle=timedelta(seconds=self.after_idle) if self.after_idle is not None else None,
                 keep_last=self.keep_last,
                 keep=self.keep,
             )
@@ -106,7 +134,7 @@ async def read_draft(call: Call) -> Answer:
 
 async def compact_session(call: Call) -> Answer:
     """Let a summary stand for messages."""
-    body: bodies.CompactSession = call.body
+    body: CompactSession = call.body
     usage = body.usage.usage() if body.usage is not None else None
     made = await (await session_of(call)).compact(
         body.summary,
@@ -121,7 +149,7 @@ async def compact_session(call: Call) -> Answer:
 
 async def withdraw_summary(call: Call) -> Answer:
     """Take the newest summary back."""
-    body: bodies.WithdrawSummary = call.body or bodies.WithdrawSummary()
+    body: WithdrawSummary = call.body or WithdrawSummary()
     left = await (await session_of(call)).withdraw_summary(expected=body.expected)
     return Answer(Withdrawn(summary=left))
 
@@ -159,7 +187,7 @@ ENDPOINTS = (
         compact_session,
         {201: "The summary."},
         Compacted,
-        bodies=(bodies.CompactSession,),
+        bodies=(CompactSession,),
         problems=(*_FOUND, "session-conflict", "session-ended"),
         example={"summary": "They added two and two.", "through_seq": 4},
     ),
@@ -171,7 +199,7 @@ ENDPOINTS = (
         withdraw_summary,
         {200: "The summary that stands now, or null."},
         Withdrawn,
-        bodies=(bodies.WithdrawSummary,),
+        bodies=(WithdrawSummary,),
         body_required=False,
         problems=(*_FOUND, "session-conflict", "session-ended"),
         example={"expected": 3},

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palaver.server.access import OPERATOR, Access, Keys, key_in, require
+from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
 from palaver.server.observed import record_of
 from palaver.server.problems import ProblemError, answer, problem
@@ -107,7 +108,7 @@ class Gate:
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN or path.startswith("/problems/")
+    return path in OPEN or path.startswith("/problems/") or is_page(path)
 
 
 class _Slower(ProblemError):

@@ -20,6 +20,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 16 * 1024 * 1024
     """Largest request body. Media travel inside messages as base64 text, a third larger than they are."""
 
+    max_import_bytes: int = 256 * 1024 * 1024
+    """Largest body of an import. It is kept in a file until it is imported, not in memory."""
+
     requests_per_second: float | None = None
     """How often a key, or where none is asked for an address, may ask, in the long run; None: as often as it will."""
     burst: int | None = None
@@ -30,9 +33,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a body may take."""
 
     def __post_init__(self) -> None:
-        if self.max_body_bytes < 1:
-            msg = f"max_body_bytes is {self.max_body_bytes}; a request needs room, such as {16 * 1024 * 1024}"
-            raise ValueError(msg)
+        for name in ("max_body_bytes", "max_import_bytes"):
+            value = getattr(self, name)
+            if value < 1:
+                msg = f"{name} is {value}; a request needs room, such as {16 * 1024 * 1024}"
+                raise ValueError(msg)
         if self.requests_per_second is not None and not 0 < self.requests_per_second < 1e9:
             msg = f"requests_per_second is {self.requests_per_second}; give a number above 0, or None for no limit"
             raise ValueError(msg)

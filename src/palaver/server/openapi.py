@@ -46,6 +46,8 @@ _WITH_BODY = (
     "invalid-message",
 )
 
+_WITH_LINES = ("body-too-large", "unsupported-media-type", "invalid-request")
+
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document that describes these routes."""
@@ -122,6 +124,9 @@ def _operation(each: Endpoint, schemas: dict[Any, Any], components: dict[str, An
         if each.example is not None:
             content["example"] = each.example
         out["requestBody"] = {"required": each.body_required, "content": {"application/json": content}}
+    if each.takes:
+        taken = {"schema": {"type": "string"}, "example": each.example}
+        out["requestBody"] = {"required": True, "content": dict.fromkeys(each.takes, taken)}
     out["responses"] = _responses(each, schemas)
     return out
 
@@ -170,10 +175,12 @@ def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     for status, text in each.answers.items():
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
-            out[str(status)]["content"] = {"application/json": {"schema": schemas[each.answer]}}
+            out[str(status)]["content"] = {kind: {"schema": schemas[each.answer]} for kind in each.gives}
             if each.streams:
                 out[str(status)]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
-    slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else ())]
+    slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else _WITH_LINES if each.takes else ())]
+    if each.operator:
+        slugs.append("operator-only")
     if each.path.startswith("/v1/"):
         slugs += _WITH_KEY
     if each.query is not NoQuery:

@@ -1,14 +1,13 @@
-"""What a person sees who looks at the server with a browser: no scripts, nothing from elsewhere."""
+"""What the server says in plain text: the API in short, and commands to try it with."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import palaver
 from palaver.server.table import Endpoint
 
-__all__ = ["begin_command", "finish_command", "front_page", "list_command", "text_page"]
+__all__ = ["begin_command", "finish_command", "list_command", "text_page"]
 
 TRIAL_LEASE_SECONDS = 5
 """Lease of the turn that a first try begins: shorter than a wait, so that the second try, too, begins one."""
@@ -50,24 +49,4 @@ def text_page(endpoints: Sequence[Endpoint], base: str) -> str:
             "The whole API as an OpenAPI 3.1 document is at /openapi.json.",
             "",
         )
-    )
-
-
-def front_page(endpoints: Sequence[Endpoint], base: str) -> str:
-    """The page at /."""
-    rows = "".join(
-        f"<tr><td>{each.method}</td><td><code>{html.escape(each.path)}</code></td>"
-        f"<td>{html.escape(each.summary)}</td></tr>"
-        for each in endpoints
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Palaver</title>'
-        '<meta name="viewport" content="width=device-width"></head><body><h1>Palaver</h1>'
-        "<p>The conversation-session layer for AI agents. This is its HTTP API, "
-        f"version {html.escape(palaver.__version__)}.</p>"
-        f"<p>Try:</p><pre>{html.escape(begin_command(base))}</pre>"
-        f"<p>Then answer it, with its id in the place of ID:</p><pre>{html.escape(finish_command(base))}</pre>"
-        '<p><a href="/openapi.json">OpenAPI document</a> · <a href="/docs">plain text</a> · '
-        '<a href="/v1/sessions">sessions</a> · <a href="/v1/stats">statistics</a></p>'
-        f"<table>{rows}</table></body></html>"
     )

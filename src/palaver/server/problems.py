@@ -124,6 +124,7 @@ _OWN = (
     Kind("unauthorized", 401, "The server asks for a key, and this request has none that it knows."),
     Kind("forbidden", 403, "This key does not allow that."),
     Kind("host-not-allowed", 403, "The server is asked under a name, or by a page, that it does not answer."),
+    Kind("operator-only", 403, "This is about the whole store: ask for it without naming an owner."),
     Kind("not-found", 404, "There is nothing at this path."),
     Kind("method-not-allowed", 405, "This path does not take this method; Allow names those it takes."),
     Kind("precondition-failed", 412, "The session has changed: read it again, and send its new ETag."),

@@ -1,24 +1,55 @@
 """The one place where the server reaches behind the public API.
 
-For whose process a lease belongs to, for the tokens of turns, for handles that cost no read, and for one change of what
-takes the handle several.
+For whose process a lease belongs to, for the tokens of turns, for handles that cost no read, for one change of what
+takes the handle several, and for work that is written for the manager without `await`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from palaver import codec
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.errors import SessionNotFound
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
+from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
 
-__all__ = ["commits_of", "of_clients", "owner_of", "running_turn", "running_turn_id", "session_handle", "set_info"]
+__all__ = [
+    "blocking",
+    "commits_of",
+    "in_thread",
+    "of_clients",
+    "owner_of",
+    "running_turn",
+    "running_turn_id",
+    "session_handle",
+    "set_info",
+    "store_name",
+]
+
+T = TypeVar("T")
+
+
+def blocking(sessions: AsyncSessionManager) -> SessionManager:
+    """The same manager without `await`: for threads, and never for the event loop's own."""
+    return SessionManager(sessions._core)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def in_thread(sessions: AsyncSessionManager, run: Callable[[], T]) -> T:
+    """Do something that blocks, to its end, even if the request is cancelled meanwhile."""
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    done: T = await handover.call(run)
+    return done
+
+
+def store_name(sessions: AsyncSessionManager) -> str:
+    """What findings call the store: where it lies."""
+    return sessions._core.store.name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def commits_of(sessions: AsyncSessionManager) -> int:

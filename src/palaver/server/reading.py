@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from palaver.codec import clean_text
 from palaver.errors import PalaverError
 from palaver.server.problems import ProblemError, of_error, problem
 
-__all__ = ["Cleaned", "decode", "decode_query", "is_gone", "read_body", "require_json"]
+__all__ = ["Cleaned", "decode", "decode_query", "is_gone", "read_body", "read_chunks", "require_json", "require_type"]
 
 T = TypeVar("T")
 
@@ -48,18 +49,13 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
 
     It has to be there within `seconds`, however many of them each piece takes.
     """
-    length = request.headers.get("content-length")
-    if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
-        raise _too_large(limit)
-    parts: list[bytes] = []
     size = 0
+    parts: list[bytes] = []
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
+            async for chunk in read_chunks(request, limit):
                 parts.append(chunk)
+                size += len(chunk)
     except TimeoutError as exc:
         detail = f"the body was not there after {seconds:g} seconds; {size} bytes had come"
         raise problem("body-too-slow", detail) from exc
@@ -82,20 +78,38 @@ def is_gone(request: Request) -> bool:
     return False
 
 
+async def read_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The same, bit by bit, however long it takes."""
+    length = request.headers.get("content-length")
+    if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
+        raise _too_large(limit)
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
 def _too_large(limit: int) -> ProblemError:
     return problem("body-too-large", f"the body has more than {limit} bytes, the most that this server takes")
 
 
 def require_json(request: Request) -> None:
     """Refuse a body that does not say that it is JSON: web pages may send other types to any server unasked."""
+    require_type(request, ("application/json",))
+
+
+def require_type(request: Request, kinds: Sequence[str]) -> None:
+    """Refuse a body that does not say that it is of one of these types, in UTF-8."""
     said = request.headers.get("content-type", "")
     kind, _, rest = said.partition(";")
     charset = next(
         (p.partition("=")[2].strip().strip('"') for p in rest.split(";") if p.strip().lower().startswith("charset=")),
         "utf-8",
     )
-    if kind.strip().lower() != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
-        raise problem("unsupported-media-type", f"Content-Type is {said!r}; send application/json, in UTF-8")
+    if kind.strip().lower() not in kinds or charset.lower() not in {"utf-8", "utf8"}:
+        raise problem("unsupported-media-type", f"Content-Type is {said!r}; send {' or '.join(kinds)}, in UTF-8")
 
 
 def decode(body: bytes, kind: type[T]) -> tuple[T, tuple[Cleaned, ...]]:

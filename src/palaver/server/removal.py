@@ -50,8 +50,9 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: str
     messages: int
-    """How many messages were removed for good; 0: all of them can be had back."""
+    """How many messages went, undone ones not counted where they can be had back."""
     restorable: bool
+    """Whether they can be had back. False: they were removed for good."""
 
 
 class ErasureDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +75,10 @@ class Erasures(msgspec.Struct, frozen=True, kw_only=True):
 async def delete_session(call: Call) -> Answer:
     """Make a session not found."""
     session = await session_of(call)
+    count = (await session.info()).message_count
     async with guarded(call, session) as expected:
         await session.delete(expected_rev=expected)
-    return Answer(Removed(session_id=session.id, messages=0, restorable=True))
+    return Answer(Removed(session_id=session.id, messages=count, restorable=True))
 
 
 async def restore_session(call: Call) -> Answer:

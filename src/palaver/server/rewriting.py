@@ -12,8 +12,10 @@ from palaver.errors import SessionBusy
 from palaver.operations import Redone
 from palaver.server import bodies
 from palaver.server.answers import Appended, Edited, Rewound, SessionDocument, Versions, named
+from palaver.server.bodies import Positive
 from palaver.server.busy import busy_problem
 from palaver.server.lookup import session_of
+from palaver.server.messages import Body
 from palaver.server.problems import ProblemError, problem
 from palaver.server.revisions import guarded, shown, tagged
 from palaver.server.table import Answer, Call, Endpoint
@@ -110,6 +112,24 @@ async def edit_message(call: Call) -> Answer:
         message = await session.edit(seq, new, expected_rev=expected)
     made = Edited(message=named(message), repairs=call.cleaned or msgspec.UNSET)
     return Answer(made, headers=await tagged(session))
+
+
+class MergeMessage(Body, frozen=True, kw_only=True):
+    """Puts the continuation of an answer at its end."""
+
+    continuation: Positive
+    """Position of the message that goes on with it."""
+    separator: str = ""
+    """What stands between the two texts."""
+
+
+async def merge_message(call: Call) -> Answer:
+    """Put the continuation of an answer at its end."""
+    body: MergeMessage = call.body
+    seq = _seq(call)
+    async with _rewritten(call) as session, guarded(call, session) as expected:
+        message = await session.merge(seq, body.continuation, separator=body.separator, expected_rev=expected)
+    return Answer(Edited(message=named(message), repairs=call.cleaned or msgspec.UNSET), headers=await tagged(session))
 
 
 async def delete_message(call: Call) -> Answer:
@@ -240,6 +260,19 @@ ENDPOINTS = (
         _NOW,
         SessionDocument,
         problems=_GUARDED,
+        headers=_IF_MATCH,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/sessions/{session_id}/messages/{seq}/merge",
+        "mergeMessage",
+        "Put the continuation of an answer at its end; redo makes them two again.",
+        merge_message,
+        {200: "The answer as it is now."},
+        Edited,
+        bodies=(MergeMessage,),
+        problems=_GUARDED,
+        example={"continuation": 4},
         headers=_IF_MATCH,
     ),
     Endpoint(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from palaver.server import (
+    chains,
     compaction,
+    exporting,
     feed,
+    importing,
+    keeping,
     keys,
     removal,
     retrying,
@@ -12,6 +16,7 @@ from palaver.server import (
     search,
     service,
     sessions,
+    subagents,
     turns,
     upkeep,
 )
@@ -21,6 +26,8 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *subagents.ENDPOINTS,
+    *chains.ENDPOINTS,
     *compaction.ENDPOINTS,
     *rewriting.ENDPOINTS,
     *retrying.ENDPOINTS,
@@ -28,6 +35,9 @@ ENDPOINTS = (
     *keys.ENDPOINTS,
     *search.ENDPOINTS,
     *upkeep.ENDPOINTS,
+    *keeping.ENDPOINTS,
+    *exporting.ENDPOINTS,
+    *importing.ENDPOINTS,
     *feed.ENDPOINTS,
     *service.ENDPOINTS,
 )

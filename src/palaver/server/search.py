@@ -27,7 +27,11 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     session_id: str | None = None
     """A session's id or alias: only there."""
     platform: str | None = None
-    """Only in sessions that began there."""
+    """Only in sessions that began there; `agent` and `account` likewise."""
+    agent: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    """Only in sessions that have it."""
     role: Role | None = None
     since: Annotated[datetime, Meta(tz=True)] | None = None
     until: Annotated[datetime, Meta(tz=True)] | None = None

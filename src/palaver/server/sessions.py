@@ -48,6 +48,8 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     include_ended: bool = True
     include_empty: bool = False
     include_hidden: bool = False
+    include_deleted: bool = False
+    """Also deleted ones, which can be restored: their `deleted_at` says so."""
     platform: str | None = None
     """Only sessions that began there; `agent` and `account` likewise."""
     agent: str | None = None
@@ -58,6 +60,10 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pinned: bool | None = None
     archived: bool | None = None
     """true: only archived ones."""
+    hidden: bool | None = None
+    """true: only hidden ones."""
+    parent: str | None = None
+    """Id of the session that they follow; sessions of subagents are hidden ones."""
 
 
 class NameQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +106,9 @@ async def list_sessions(call: Call) -> Answer:
 async def create_session(call: Call) -> Answer:
     """Make a session on purpose."""
     body: bodies.CreateSession = call.body
-    made = await call.sessions.create(body.target, alias=body.alias, title=body.title, metadata=body.metadata)
+    made = await call.sessions.create(
+        body.target, alias=body.alias, title=body.title, metadata=body.metadata, hidden=body.hidden
+    )
     return await shown(made, call, 201)
 
 
@@ -235,7 +243,7 @@ ENDPOINTS = (
         "PATCH",
         "/v1/sessions/{session_id}",
         "patchSession",
-        "Change its title, model, tags or metadata (merged; null removes a key), archive it or pin it.",
+        "Change its title, model, tags or metadata (merged; null removes a key), archive, pin or hide it.",
         patch_session,
         {200: "The session as it is now."},
         SessionDocument,

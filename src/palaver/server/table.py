@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from palaver.aio import AsyncSessionManager
 from palaver.server.access import Needs
+from palaver.server.limits import Limits
 from palaver.server.reading import Cleaned
 
-__all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery"]
+__all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery", "Stream"]
 
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -37,6 +38,7 @@ class Call:
     """A struct of the endpoint's `query`."""
     cleaned: tuple[Cleaned, ...]
     """What of the body had to be mended."""
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,17 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Answer | Response]]
-"""A response is sent as it is: a stream."""
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a handler answers bit by bit. Whatever fails before the first bit is to be raised by the handler itself."""
+
+    chunks: AsyncIterator[bytes]
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer | Stream | Response]]
+"""A response is sent as it is: a stream of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,12 @@ class Endpoint:
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Request headers that it reads, and what each means."""
+    takes: tuple[str, ...] = ()
+    """Media types of a body that the handler reads by itself, bit by bit; then there are no `bodies`."""
+    gives: tuple[str, ...] = ("application/json",)
+    """Media types of the answer."""
+    operator: bool = False
+    """Whether it is about the whole store, and refused where the request names an owner."""
     asks: Needs | None = None
     """What the key has to allow; None: what its method suggests."""
     streams: bool = False

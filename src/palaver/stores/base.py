@@ -57,7 +57,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """None: of all owners."""
     limit: int = 50
     after: str | None = None
-    """Session id that the page before ended with."""
+    """Session id that the page before ended with; a deleted one only where deleted ones are listed."""
     active_since: datetime | None = None
     include_archived: bool = False
     include_ended: bool = True
@@ -74,12 +74,17 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     pinned: bool | None = None
     archived: bool | None = None
     """True: only archived ones. None: as `include_archived` has it."""
+    hidden: bool | None = None
+    """True: only hidden ones. None: as `include_hidden` has it."""
+    parent: str | None = None
+    """Id of the session that they follow."""
 
     @property
     def narrowed(self) -> bool:
         """Whether sessions are asked for by what only a look at each of them tells."""
-        asked = (self.platform, self.agent, self.account, self.tag, self.title, self.pinned, self.archived)
-        return any(each is not None for each in asked)
+        began = (self.platform, self.agent, self.account)
+        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden, self.parent)
+        return any(each is not None for each in (*began, *kept))
 
 
 class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

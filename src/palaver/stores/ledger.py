@@ -18,6 +18,7 @@ from palaver.errors import InvalidMessage, PalaverError
 from palaver.operations import Ledger, Operation
 from palaver.records import ImportMark
 from palaver.rows import (
+    SUBAGENT,
     Binding,
     ChangeKind,
     CompactionRow,
@@ -248,6 +249,14 @@ class CachedLedger(Ledger, ABC):
         self.compaction_lists.rows[row.number] = ()
         return row
 
+    def subagents(self, session_id: str) -> tuple[int, ...]:
+        fresh = (
+            number
+            for number, row in self.sessions.changed()
+            if row is not None and row.parent == session_id and row.parent_kind == SUBAGENT
+        )
+        return tuple(sorted({*self._load_subagents(session_id), *fresh}))
+
     def put_session(self, row: SessionRow) -> None:
         self.sessions.put(row.number, row)
 
@@ -476,6 +485,8 @@ class CachedLedger(Ledger, ABC):
     def _load_binding(self, key: tuple[str, str]) -> Binding | None: ...
     @abstractmethod
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None: ...
+    @abstractmethod
+    def _load_subagents(self, session_id: str) -> list[int]: ...
     @abstractmethod
     def _load_alias(self, key: tuple[str, str]) -> int | None: ...
     @abstractmethod

@@ -23,6 +23,7 @@ from palaver.operations.ranges import merged
 from palaver.records import Chunk, ImportMark, KeyRecord, SessionRecord
 from palaver.rows import (
     MOST,
+    SUBAGENT,
     Binding,
     ChangeKind,
     CompactionRow,
@@ -78,6 +79,13 @@ class _Ledger(CachedLedger):
 
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
         return None
+
+    def _load_subagents(self, session_id: str) -> list[int]:
+        return [
+            number
+            for number, row in self.sessions.rows.items()
+            if row is not None and row.parent == session_id and row.parent_kind == SUBAGENT
+        ]
 
     def _load_alias(self, key: tuple[str, str]) -> int | None:
         return None
@@ -193,9 +201,10 @@ class MemoryStore(Store):
         return results
 
     # ------------------------------------------------------------------ one session
-    def _found(self, ledger: _Ledger, session_id: str, owner: str | None) -> SessionRow:
+    def _found(self, ledger: _Ledger, session_id: str, owner: str | None, *, deleted: bool = False) -> SessionRow:
         row = ledger.find(session_id)
-        if row is None or row.deleted_at is not None or (owner is not None and row.owner != owner):
+        gone = row is None or (row.deleted_at is not None and not deleted)
+        if row is None or gone or (owner is not None and row.owner != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         return row
@@ -414,7 +423,7 @@ class MemoryStore(Store):
         with self._open() as ledger:
             order = (1 << 62, 1 << 62)
             if query.after is not None:
-                before = self._found(ledger, query.after, query.owner)
+                before = self._found(ledger, query.after, query.owner, deleted=query.include_deleted)
                 order = ledger.head(before.number).last_active, before.number
             since = to_micros(query.active_since) if query.active_since is not None else -(1 << 62)
             found: list[tuple[int, int]] = []
@@ -428,7 +437,7 @@ class MemoryStore(Store):
                     and (head.last_active, number) < order
                     and (query.include_deleted or row.deleted_at is None)
                     and (query.include_archived or query.archived or not row.archived)
-                    and (query.include_hidden or not row.hidden)
+                    and (query.include_hidden or query.hidden or not row.hidden)
                     and (query.include_ended or row.ended_at is None)
                     and (query.include_empty or head.last_seq > 0)
                     and (not query.narrowed or views.is_wanted(row, query))
@@ -693,7 +702,7 @@ def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
         and query.owner in (None, row.owner)
         and query.session_id in (None, row.id)
         and (query.include_hidden or query.session_id is not None or not row.hidden)
-        and (query.platform is None or query.platform == views.platform(row.origin))
+        and views.is_of(row, query)
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from palaver.endpoints import settings_of
-from palaver.errors import CursorExpired
+from palaver.errors import CursorExpired, InvalidKey
 from palaver.findings import Finding, finding
 from palaver.info import Hold, LineageKind, SessionInfo, Todo
 from palaver.info import Summary as SummaryInfo
@@ -26,9 +26,11 @@ from palaver.times import from_micros, to_micros
 from palaver.titles import folded
 
 if TYPE_CHECKING:
+    from palaver.search import SearchQuery
     from palaver.stores.base import SessionQuery
 
 __all__ = [
+    "beginning",
     "claimed",
     "day_text",
     "expired",
@@ -36,8 +38,8 @@ __all__ = [
     "held",
     "info",
     "is_held",
+    "is_of",
     "is_wanted",
-    "platform",
     "position",
     "sources",
     "standing",
@@ -157,23 +159,35 @@ def standing(
     )
 
 
-def platform(origin: str | None) -> str | None:
-    """Where a session began, by the JSON of its origin."""
-    return _origin.decode(origin).platform if origin is not None else None
+def beginning(origin: str | None) -> dict[str, str]:
+    """Where a session began, by the JSON of its origin, as far as that is known: what it can be found by."""
+    try:
+        found = _origin.decode(origin) if origin is not None else None
+    except (msgspec.MsgspecError, InvalidKey, RecursionError):  # `check` reports it; what was said there is found still
+        return {}
+    said = {name: getattr(found, name, None) for name in ("platform", "agent", "account")}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def is_of(row: SessionRow, query: SessionQuery | SearchQuery) -> bool:
+    """Whether a session began where a query asks for, and has its tag."""
+    asked = (("platform", query.platform), ("agent", query.agent), ("account", query.account))
+    wanted = {name: value for name, value in asked if value is not None}
+    return (query.tag is None or query.tag in row.tags) and (
+        not wanted or wanted.items() <= beginning(row.origin).items()
+    )
 
 
 def is_wanted(row: SessionRow, query: SessionQuery) -> bool:
     """Whether a session is one that a narrowed query asks for."""
-    origin = _origin.decode(row.origin) if row.origin is not None else None
-    asked = (("platform", query.platform), ("agent", query.agent), ("account", query.account))
-    if any(value is not None and getattr(origin, name, None) != value for name, value in asked):
-        return False
     title = folded(row.title) if row.title is not None and row.deleted_at is None else None
     return (
-        (query.tag is None or query.tag in row.tags)
+        is_of(row, query)
         and (query.title is None or (title is not None and query.title in title))
         and query.pinned in {None, row.pinned}
         and query.archived in {None, row.archived}
+        and query.hidden in {None, row.hidden}
+        and query.parent in {None, row.parent}
     )
 
 

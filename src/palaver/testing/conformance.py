@@ -11,6 +11,7 @@ from palaver.testing.feed import Feed
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
+from palaver.testing.merging import Merges
 from palaver.testing.messages import Appends, Batches
 from palaver.testing.naming import Beginnings, Narrowed, NumberedTitles
 from palaver.testing.queue import Queue
@@ -22,6 +23,7 @@ from palaver.testing.retrying import Repeats
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
 from palaver.testing.search import Indexing, Search
 from palaver.testing.sessions import Creation, Ownership, Resets
+from palaver.testing.subagents import Subagents
 from palaver.testing.sweeping import Pruning, Standings, Sweeps
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.todos import Todos
@@ -53,9 +55,11 @@ class StoreConformance(
     Redos,
     Repeats,
     Deletions,
+    Subagents,
     Copies,
     Erasures,
     Edits,
+    Merges,
     Replacements,
     Titles,
     NumberedTitles,

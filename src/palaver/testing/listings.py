@@ -9,7 +9,7 @@ import pytest
 
 from palaver.errors import InvalidKey, SessionNotFound
 from palaver.model import Usage, assistant
-from palaver.operations import Create, Cut, Finish, RecordUsage, Rotate, SetInfo
+from palaver.operations import Create, Cut, Delete, Finish, RecordUsage, Rotate, SetInfo
 from palaver.stores.base import SessionQuery, Stats, Store
 from palaver.testing.base import StoreCase
 from palaver.testing.material import (
@@ -82,6 +82,19 @@ class Listings(StoreCase):
         for query in (SessionQuery(after="no"), SessionQuery(after="s", owner="bob")):
             with pytest.raises(SessionNotFound):
                 store.sessions(query, NOW)
+
+    def test_a_page_after_a_deleted_one(self, store: Store) -> None:
+        """Where deleted sessions are listed, a page may end with one, and the next goes on from there."""
+        for n in range(4):
+            create(store, f"s{n}", "a", at=AT + n * MINUTE)
+        for session_id in ("s1", "s2"):
+            do(store, Delete(at=AT + HOUR, session_id=session_id))
+        read: list[str] = []
+        while page := _ids(store, SessionQuery(limit=1, after=read[-1] if read else None, include_deleted=True)):
+            read += page
+        assert read == ["s3", "s2", "s1", "s0"]
+        with pytest.raises(SessionNotFound):
+            store.sessions(SessionQuery(after="s2"), NOW)
 
     def test_of_one_owner(self, store: Store) -> None:
         """An owner sees his own; the operator (None) sees all; the empty owner is one of them."""

@@ -119,6 +119,7 @@ ORIGINS = {
     "b": '{"platform":"telegram","agent":"coder","account":"bot2"}',
     "c": '{"platform":"slack","account":"bot2"}',
     "d": None,
+    "e": '{"platform":"telegram","agent":"main"}',
 }
 
 
@@ -143,6 +144,9 @@ class Narrowed(StoreCase):
             ({"pinned": False, "platform": "telegram"}, "a"),
             ({"archived": True}, "c"),
             ({"archived": False, "include_archived": True}, "dba"),
+            ({"hidden": True}, "e"),
+            ({"hidden": False, "include_hidden": True, "tag": "work"}, "db"),
+            ({"include_hidden": True, "platform": "telegram"}, "eba"),
             ({"owner": "ann", "tag": "work"}, "d"),
             ({"owner": "bob", "tag": "work"}, ""),
             ({"platform": "none"}, ""),
@@ -150,7 +154,7 @@ class Narrowed(StoreCase):
     )
     def test_lists_are_narrowed(self, store: Store, wanted: dict[str, Any], found: str) -> None:
         """By where a session began, its tags, its title and its marks; the newest first, page by page."""
-        tags = {"a": (",",), "b": ("home", "work"), "c": ('x"y', "z"), "d": ("work",)}
+        tags = {"a": (",",), "b": ("home", "work"), "c": ('x"y', "z"), "d": ("work",), "e": ("work",)}
         titles = {"a": "Old plans", "b": "L'\u00c9t\u00e9", "d": "PLAN B"}
         for n, (session_id, origin) in enumerate(ORIGINS.items()):
             made = new(session_id, origin=origin, title=titles.get(session_id))
@@ -159,6 +163,7 @@ class Narrowed(StoreCase):
             do(store, SetInfo(at=AT, session_id=session_id, tags=tags[session_id]))
         do(store, SetInfo(at=AT, session_id="b", pinned=True))
         do(store, SetInfo(at=AT, session_id="c", archived=True))
+        do(store, SetInfo(at=AT, session_id="e", hidden=True))
         include: dict[str, Any] = {"include_archived": wanted.get("archived") is None} | wanted
         assert [info.id for info in store.sessions(SessionQuery(**include), NOW)] == list(found)
         paged: list[str] = []

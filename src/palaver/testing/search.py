@@ -14,6 +14,7 @@ from palaver.model import FilePart, Message, ToolCall, assistant, tool, user
 from palaver.operations import (
     Append,
     Cut,
+    Delete,
     Edit,
     Finish,
     Operation,
@@ -252,6 +253,65 @@ class Search(StoreCase):
             ({"since": later(HOUR), "until": later(HOUR)}, []),
         ):
             assert sorted(hit.session_id for hit in _find(store, "plum", **fields)) == found, fields
+
+    def test_it_can_be_narrowed_to_agents_accounts_and_tags(self, store: Store) -> None:
+        """Agent and account are those that the session began with; a tag is one that it has now."""
+        for name, owner, origin in (
+            ("a1", "ann", Origin("telegram", chat_id="1", agent="writer", account="work")),
+            ("a2", "ann", Origin("telegram", chat_id="1", agent="coder")),
+            ("b1", "bob", Origin("cli", agent="writer")),
+            ("b2", "bob", Origin("cli")),
+        ):
+            do(store, Append(**_first(name, owner, origin), messages=drafts("plum one", assistant("plum two"))))
+        create(store, "c", "plum", owner="ann")
+        for name, tags in (("a1", ("trip", "old")), ("b1", ("trip",)), ("c", ("trip", 'o"dd'))):
+            do(store, SetInfo(at=AT, session_id=name, tags=tags))
+        for fields, found in (
+            ({"agent": "writer"}, ["a1", "a1", "b1", "b1"]),
+            ({"agent": "writer", "owner": "ann"}, ["a1", "a1"]),
+            ({"agent": "writer", "account": "work"}, ["a1", "a1"]),
+            ({"agent": "coder", "account": "work"}, []),
+            ({"account": "work", "platform": "cli"}, []),
+            ({"account": "writer"}, []),
+            ({"agent": ""}, []),
+            ({"tag": "trip"}, ["a1", "a1", "b1", "b1", "c"]),
+            ({"tag": "trip", "owner": "ann"}, ["a1", "a1", "c"]),
+            ({"tag": "trip", "owner": "eve"}, []),
+            ({"tag": "trip", "agent": "writer", "role": "user"}, ["a1", "b1"]),
+            ({"tag": "trip", "session_id": "a1"}, ["a1", "a1"]),
+            ({"tag": "trip", "session_id": "a2"}, []),
+            ({"tag": 'o"dd'}, ["c"]),
+            ({"tag": "tri"}, []),
+            ({"tag": ""}, []),
+        ):
+            for text in ("plum", "pl*"):
+                assert sorted(hit.session_id for hit in _find(store, text, **fields)) == found, fields
+
+    def test_tags_are_those_of_now(self, store: Store) -> None:
+        """What is tagged, untagged, hidden or deleted after it was indexed counts at once; pages go on as ever."""
+        for n in range(60):
+            create(store, f"s{n:02}", "plum", "plum jam")
+            do(store, SetInfo(at=AT, session_id=f"s{n:02}", tags=("even",) if n % 2 == 0 else ("odd", "most")))
+        assert len(_find(store, "plum", tag="even", limit=100)) == 60
+        for n in range(0, 60, 4):
+            do(store, SetInfo(at=AT, session_id=f"s{n:02}", tags=("most",)))
+        do(store, SetInfo(at=AT, session_id="s02", hidden=True))
+        do(store, Delete(at=AT, session_id="s06"))
+        even = [f"s{n:02}" for n in range(10, 60, 4)]
+        assert sorted({hit.session_id for hit in _find(store, "plum", tag="even", limit=100)}) == even
+        assert len(_find(store, "plum", tag="even", include_hidden=True, limit=100)) == 2 * len(even) + 2
+        for text in ("plum", "pl*"):
+            whole = _find(store, text, tag="most", limit=100)
+            assert len(whole) == 2 * 45
+            paged: list[SearchHit] = []
+            cursor = None
+            while True:
+                page = _find(store, text, tag="most", limit=7, cursor=cursor)
+                paged += page
+                cursor = page.next
+                if cursor is None:
+                    break
+            assert paged == whole
 
     def test_foreign_sessions_are_not_found(self, store: Store) -> None:
         """A session is searched by name only where it exists and belongs to the owner."""

@@ -132,7 +132,7 @@ class _Reading:
             last = entry.uuid
             parent = entry.parent
             boundary = entry.is_summary or entry.value.get("subtype") == "compact_boundary"
-            if parent is None and (boundary or self.scope.parent_kind == "thread"):
+            if parent is None and (boundary or self.scope.parent_kind == "subagent"):
                 parent = before[entry.uuid]  # old boundaries do not say it, nor does who calls a subagent again
             parents[entry.uuid] = parent
         self.links, wrong = resolved(parents, before.get)

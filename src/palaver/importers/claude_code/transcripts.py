@@ -143,7 +143,7 @@ class _File:
             entries=entries,
             damaged=damaged,
             asides=asides,
-            parent_kind="fork" if session is not None else "thread",
+            parent_kind="fork" if session is not None else "subagent",
             title=self._title(ids) if parent is None or session is not None else None,
             metadata=about,
         )

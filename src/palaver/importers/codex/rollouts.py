@@ -151,7 +151,7 @@ class _Reading:
         if isinstance(forked, str) and forked:
             session.parent, session.parent_kind = forked, "fork"
         elif spawned is not None:
-            session.parent, session.parent_kind = spawned, "thread"
+            session.parent, session.parent_kind = spawned, "subagent"
 
     def _item(self, record: Record, item: dict[str, Any]) -> None:
         if item.get("type") in _SNAPSHOTS:

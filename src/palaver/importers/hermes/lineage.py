@@ -13,7 +13,7 @@ from palaver.info import LineageKind
 
 __all__ = ["Link", "links", "ordered"]
 
-_KINDS: dict[str, LineageKind] = {"branch": "fork", "reset": "reset"}
+_KINDS: dict[str, LineageKind] = {"branch": "fork", "reset": "reset", "delegation": "subagent"}
 _BY_REASON = {"branched": "branch", "compression": "compression", "session_reset": "reset", "new_session": "reset"}
 
 

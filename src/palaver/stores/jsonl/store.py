@@ -62,8 +62,8 @@ class JsonlStore(SqliteStore):
         if self._writable:
             self._catch_up()
 
-    def _open_ledger(self) -> JsonlLedger:
-        recording = RecordingStatements(self._writer)
+    def _open_ledger(self, writer: apsw.Connection) -> JsonlLedger:
+        recording = RecordingStatements(writer)
         self._writes = recording
         self._jsonl = JsonlLedger(recording, self._directory)
         return self._jsonl

@@ -107,6 +107,35 @@ class Opener:
             raise
         return connection
 
+    def ready(self) -> apsw.Connection | None:
+        """A connection for reading a database that needs nothing done before it is written to; None if it needs more.
+
+        Who only reads then parses the schema once and opens one connection, not two. It may write by its flags, so that
+        the last one to close tidies the log up as ever, and by a pragma it does not.
+        """
+        if self.exclusive or self.read_only or not self.durable or not Path(self.path).stat().st_size:
+            return None
+        connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
+        sql = Statements(connection)
+        try:
+            self.check_schema(connection)
+            as_needed = (
+                not connection.readonly("main")
+                and _number(connection, "PRAGMA user_version") == len(migrations())
+                and sql.pragma("PRAGMA journal_mode") == "wal"
+            )
+            if as_needed:
+                sql.script("PRAGMA query_only=1")
+                return connection
+        except apsw.Error as exc:
+            connection.close()
+            raise translate(exc, self.name) from exc
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
     def reader(self) -> apsw.Connection:
         """A connection that can only read."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from palaver.keys import Origin
 from palaver.model import Usage
 from palaver.rows import Holder
 from palaver.stores.sqlite.rows import LAST
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.sqlite.statements import Statements
 
 __all__ = ["SESSION_FIELDS", "TODO_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
 
@@ -57,7 +58,7 @@ def damaged_fields(sql: Statements, number: int) -> list[tuple[str, int | None, 
     return found
 
 
-def bad_fields(kinds: dict[str, Any], values: Row) -> list[str]:
+def bad_fields(kinds: dict[str, Any], values: Sequence[Any]) -> list[str]:
     """Names of the fields whose text is not what it should be."""
     bad: list[str] = []
     for (name, kind), text in zip(kinds.items(), values, strict=False):
@@ -65,7 +66,7 @@ def bad_fields(kinds: dict[str, Any], values: Row) -> list[str]:
             continue
         try:
             if kind is str:
-                str(text, "utf-8")
+                str(text, "utf-8") if isinstance(text, bytes) else text.encode()
             else:
                 msgspec.json.decode(text, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError):

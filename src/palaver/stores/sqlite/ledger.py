@@ -424,6 +424,9 @@ class SqliteLedger(CachedLedger):
     def _load_keys(self, number: int) -> tuple[tuple[str, str], ...] | None:
         return tuple(self._sql.all("keys_of", (number,)))
 
+    def _load_subagents(self, session_id: str) -> list[int]:
+        return [row[0] for row in self._sql.all("subagents", (session_id,))]
+
     def _load_alias(self, key: tuple[str, str]) -> int | None:
         row = self._one("alias", *key)
         return row[0] if row is not None else None

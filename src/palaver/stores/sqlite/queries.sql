@@ -117,13 +117,16 @@ WHERE (s.last_active, s.number) < (:active, :number)
   AND (s.ended_at IS NULL OR :ended)
   AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
         WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
-  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
-  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
+  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
+  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
+        WHERE tag.value = :tag))
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -146,15 +149,22 @@ WHERE s.owner = :owner
   AND (s.ended_at IS NULL OR :ended)
   AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
         WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (json_extract(s.origin, '$.platform') = :platform OR :platform IS NULL)
-  AND (json_extract(s.origin, '$.agent') = :agent OR :agent IS NULL)
-  AND (json_extract(s.origin, '$.account') = :account OR :account IS NULL)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) tag WHERE tag.value = :tag))
+  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
+  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
+  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
+  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
+        WHERE tag.value = :tag))
   AND (instr(s.title_key, :title) OR :title IS NULL)
   AND (s.pinned = :pinned OR :pinned IS NULL)
   AND (s.archived = :is_archived OR :is_archived IS NULL)
+  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+  AND (s.parent = :parent OR :parent IS NULL)
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
+
+-- name: subagents
+-- Sessions of the subagents of one session.
+SELECT number FROM sessions WHERE parent = ? AND parent_kind = 'subagent' ORDER BY number;
 
 -- name: titled
 SELECT number FROM sessions WHERE owner = ? AND title = ? AND deleted_at IS NULL;
@@ -545,12 +555,44 @@ WHERE search_index MATCH :expression
   AND (s.hidden = 0 OR :hidden)
   AND (s.owner = :owner OR :owner IS NULL)
   AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
   AND (m.kind & 7 = :role OR :role IS NULL)
   AND m.at >= :since AND m.at < :until
   AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
         WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
+
+-- name: search_tagged
+-- The same in some sessions only, a JSON array of their numbers: of others not one message is looked at.
+SELECT m.id, palaver_points(search_index, :terms), m.at
+FROM search_index
+CROSS JOIN messages m ON m.id = search_index.rowid
+CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
+WHERE search_index MATCH :expression
+  AND search_index.rowid BETWEEN :low AND :high
+  AND search_index.rowid >> 32 IN (SELECT value FROM json_each(:sessions))
+  AND s.deleted_at IS NULL
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.owner = :owner OR :owner IS NULL)
+  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
+  AND (m.kind & 7 = :role OR :role IS NULL)
+  AND m.at >= :since AND m.at < :until
+  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
+        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+ORDER BY search_index.rowid DESC
+LIMIT :limit;
+
+-- name: tagged
+-- Sessions that have a tag, in the order that they were made.
+SELECT s.number FROM sessions s INDEXED BY sessions_tagged
+WHERE s.tags IS NOT NULL AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
+  AND s.number BETWEEN :low AND :high
+  AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag WHERE tag.value = :tag)
+ORDER BY s.number;
 
 -- name: search_hit
 -- A message, and what is told of its session.

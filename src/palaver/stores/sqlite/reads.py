@@ -13,7 +13,7 @@ import msgspec
 
 from palaver import codec, media
 from palaver.erasure import Erasure, keyed
-from palaver.errors import SessionNotFound
+from palaver.errors import InvalidKey, SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
 from palaver.model import Usage
@@ -27,6 +27,7 @@ from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
+from palaver.stores.sqlite.fields import SESSION_FIELDS, bad_fields
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -57,6 +58,17 @@ __all__ = ["Lines", "Reads"]
 _TURN = SESSION_COLUMNS + 4
 _NEWEST = _TURN + TURN_COLUMNS
 _HOLDS = 15
+_FIELDS = {
+    "notice": 9,
+    "origin": 10,
+    "title": 11,
+    "preview": 12,
+    "metadata": 13,
+    "tags": 14,
+    "holds": _HOLDS,
+    "settings": 28,
+}
+"""Where a row of a session has what may be damaged; see `fields.SESSION_FIELDS`."""
 _MANY = 1_000
 """Rows from which on the cyclic collector would cost more than it could ever find."""
 MAX_LINES = 2_000
@@ -101,11 +113,15 @@ class Reads:
 
     # ------------------------------------------------------------------ one session
     def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+        return self.parse(self._row(session_id, owner))
+
+    def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
         row = self.sql.one("session_by_id", (session_id,))
-        if row is None or row[21] is not None or (owner is not None and row[2] != owner):
+        gone = row is None or (row[21] is not None and not deleted)
+        if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
-        return self.parse(row)
+        return row
 
     def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
         newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
@@ -383,15 +399,14 @@ class Reads:
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
-                session, head, _ = self._found(query.after, query.owner)
-                stored = self.sql.one("head", (session.number,))
-                active, number = stored[2] if stored is not None else head.last_active, session.number
+                number = self._row(query.after, query.owner, deleted=query.include_deleted)[0]
+                [active] = [row[2] for row in self.sql.all("head", (number,))]
             values: dict[str, Any] = {
                 "active": active,
                 "number": number,
                 "since": to_micros(query.active_since) if query.active_since is not None else -_FURTHEST,
                 "archived": query.include_archived or query.archived is True,
-                "hidden": query.include_hidden,
+                "hidden": query.include_hidden or query.hidden is True,
                 "deleted": query.include_deleted,
                 "ended": query.include_ended,
                 "empty": query.include_empty,
@@ -405,7 +420,7 @@ class Reads:
                 name = _NARROWED[name]
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
-                values["is_archived"] = query.archived
+                values |= {"is_archived": query.archived, "is_hidden": query.hidden, "parent": query.parent}
             rows = self.sql.all(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
@@ -428,7 +443,9 @@ class Reads:
         if known is not None and known[0] == state:
             return known[1]
         info = _listed(row, keys, now)
-        if not info.metadata and row[_HOLDS] is None:  # a reader may change the one, and time ends the other
+        if (
+            not info.metadata and not info.unreadable and row[_HOLDS] is None
+        ):  # a reader may change the one, and time ends the other
             if len(self._lines) >= MAX_LINES:
                 self._lines.clear()
             self._lines[row[0]] = state, info
@@ -544,8 +561,21 @@ _BEGINNING = {
 
 
 def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
-    """One line of a list. The row knows the newest message only to the second; its position is completed."""
-    return views.info(session_row(row), _listed_head(row), now, keys=keys)
+    """One line of a list. The row knows the newest message only to the second; its position is completed.
+
+    What of it is damaged is left out and named: one session hides no other.
+    """
+    try:
+        return views.info(session_row(row), _listed_head(row), now, keys=keys)
+    except (msgspec.MsgspecError, InvalidKey, RecursionError):
+        bad = bad_fields(SESSION_FIELDS, [row[_FIELDS[name]] for name in SESSION_FIELDS])
+        if not bad:
+            raise
+    without = list(row)
+    for name in bad:
+        without[_FIELDS[name]] = None
+    found = views.info(session_row(tuple(without)), _listed_head(row), now, keys=keys)
+    return msgspec.structs.replace(found, unreadable=tuple(bad))
 
 
 def _newest_turn(rows: list[Row], kept: KeptTail) -> int | None:

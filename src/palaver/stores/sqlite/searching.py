@@ -1,7 +1,9 @@
 """The search index of the SQLite store: how it is asked, and how it follows the transcript.
 
 The index is an FTS5 table without content, by the messages' own ids: of a message it has the words, as
-`palaver.search` cuts them, and what it can be narrowed by (owner, platform, role). It follows the change feed in steps,
+`palaver.search` cuts them, and what it can be narrowed by and never changes (owner, role, and the platform, agent and
+account that its session began with). A session's tags do change: the sessions that have one are looked up first. It
+follows the change feed in steps,
 each a commit of its own, and no other write touches it, but for a purge. What FTS5's ascii tokenizer leaves alone is
 what `palaver.search` gives: letters and digits without case, and everything beyond ASCII.
 
@@ -37,7 +39,9 @@ STEP_BYTES = 1 << 20
 """The same, where messages are long."""
 _STEP_CHANGES = 4_000
 _LAST = 0xFFFFFFFF
-_EVERY = 1 << 62
+_FEW = 50
+"""Sessions that are searched one by one, whatever the others have."""
+_BEGINNINGS = {"platform": "p", "agent": "a", "account": "c"}
 
 # Changes whose positions hold text that was there before, or is not any more.
 _SAY_NOTHING = frozenset(
@@ -110,7 +114,11 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     said = " AND ".join(f'"{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in terms)
     narrowed = [
         _tag(letter, value)
-        for letter, value in (("o", query.owner), ("p", query.platform), ("r", query.role))
+        for letter, value in (
+            ("o", query.owner),
+            *((letter, getattr(query, name)) for name, letter in _BEGINNINGS.items()),
+            ("r", query.role),
+        )
         if value is not None
     ]
     whole = f"text : ({said})"
@@ -140,23 +148,52 @@ class Index:
             self._ranks = True
         if session is not None:
             low, high = max(low, session << 32), min(high, session << 32 | _LAST)
-        rows = self._sql.all(
-            "search",
-            {
-                "expression": expression(query, terms),
-                "terms": len(terms),
-                "low": low,
-                "high": high,
-                "limit": limit,
-                "owner": query.owner,
-                "platform": query.platform,
-                "role": kind_of(Message(role=query.role)) if query.role is not None else None,
-                "since": to_micros(query.since) if query.since is not None else EARLIEST,
-                "until": to_micros(query.until) if query.until is not None else LATEST + 1,
-                "hidden": query.include_hidden or session is not None,
-            },
-        )
-        return [Candidate(*row) for row in rows]
+        values = {
+            "expression": expression(query, terms),
+            "terms": len(terms),
+            "low": low,
+            "high": high,
+            "limit": limit,
+            "owner": query.owner,
+            "platform": query.platform,
+            "agent": query.agent,
+            "account": query.account,
+            "role": kind_of(Message(role=query.role)) if query.role is not None else None,
+            "since": to_micros(query.since) if query.since is not None else EARLIEST,
+            "until": to_micros(query.until) if query.until is not None else LATEST + 1,
+            "hidden": query.include_hidden or session is not None,
+        }
+        if query.tag is None:
+            return [Candidate(*row) for row in self._sql.all("search", values)]
+        return self._tagged(query.tag, terms, values)
+
+    def _tagged(self, tag: str, terms: Sequence[Term], values: dict[str, Any]) -> list[Candidate]:
+        """The same in sessions that have a tag: one by one where they are few, else from the last to the first.
+
+        A beginning is not looked up session by session: FTS5 gathers all words that begin so for every one of them.
+        """
+        scope = {"owner": values["owner"], "low": values["low"] >> 32, "high": values["high"] >> 32, "tag": tag}
+        numbers = [row[0] for row in self._sql.all("tagged", scope)]
+        if not numbers:
+            return []
+        if len(numbers) <= _FEW and not any(term.prefix for term in terms):
+            return self._each(numbers, values)
+        values["low"] = max(values["low"], numbers[0] << 32)
+        values["high"] = min(values["high"], numbers[-1] << 32 | _LAST)
+        values["sessions"] = f"[{','.join(map(str, numbers))}]"
+        return [Candidate(*row) for row in self._sql.all("search_tagged", values)]
+
+    def _each(self, numbers: list[int], values: dict[str, Any]) -> list[Candidate]:
+        """Live matches of each of these sessions, from the last to the first."""
+        found: list[Candidate] = []
+        low, high, limit = values["low"], values["high"], values["limit"]
+        for number in reversed(numbers):
+            values["low"], values["high"] = max(low, number << 32), min(high, number << 32 | _LAST)
+            values["limit"] = limit - len(found) if limit >= 0 else limit
+            found += [Candidate(*row) for row in self._sql.all("search", values)]
+            if len(found) == limit:
+                break
+        return found
 
     # ------------------------------------------------------------------ following
     def state(self) -> State:
@@ -292,9 +329,8 @@ class _Batch:
         if tags is None:
             row = self._sql.one("session_scope", (number,))
             owner, origin = row if row is not None else ("", None)
-            platform = views.platform(origin)
-            tags = _tag("o", owner) if platform is None else f"{_tag('o', owner)} {_tag('p', platform)}"
-            self._tags[number] = tags
+            began = [_tag(_BEGINNINGS[name], value) for name, value in views.beginning(origin).items()]
+            tags = self._tags[number] = " ".join((_tag("o", owner), *began))
         return tags
 
 

@@ -148,21 +148,43 @@ class SqliteStore(Store):
         self.wakes = Wakes()
 
     def _connect(self) -> None:
-        self._writer = self._opener.writer()
-        # Asked once: only the thread that commits may use this connection.
-        self._writable = not self._opener.read_only and not self._writer.readonly("main")
-        self._writes = Statements(self._writer)
-        if self._max_pages is not None:
-            self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
-        self._writer.set_wal_hook(self._on_wal)
-        self._wal_pages = 0
-        self._data_version: Row | None = None
-        self._ledger = self._open_ledger()
         self._readers: deque[Reads] = deque()
         self._tails = TailCache()
         self._lines: Lines = {}
+        self._connected: apsw.Connection | None = None
+        first = self._opener.ready()
+        if first is None:
+            self._open_writer()
+            # Asked once: only the thread that commits may use this connection.
+            self._writable = not self._opener.read_only and not self._writer.readonly("main")
+        else:
+            self._writable = True
+            self._readers.append(Reads(first, self.name, self._tails, self._lines))
 
-    def _open_ledger(self) -> SqliteLedger:
+    @property
+    def _writer(self) -> apsw.Connection:
+        """The connection that writes, opened by the first who needs it: the constructor, or the thread that commits."""
+        return self._open_writer() if self._connected is None else self._connected
+
+    def _open_writer(self) -> apsw.Connection:
+        self._connected = writer = self._opener.writer()
+        self._writes = Statements(writer)
+        if self._max_pages is not None:
+            self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
+        writer.set_wal_hook(self._on_wal)
+        self._wal_pages = 0
+        self._data_version: Row | None = None
+        self._ledger = self._open_ledger(writer)
+        return writer
+
+    def _close_connections(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+        if self._connected is not None:
+            self._connected.close()
+
+    def _open_ledger(self, writer: apsw.Connection) -> SqliteLedger:
+        del writer
         return SqliteLedger(self._writes)
 
     # ------------------------------------------------------------------ writing
@@ -207,10 +229,11 @@ class SqliteStore(Store):
     def _transact(self, operations: list[Operation]) -> list[Any]:
         if self._broken is not None:
             raise StoreUnavailable(str(self._broken)) from self._broken
-        connection, writes, ledger = self._writer, self._writes, self._ledger
         outcome: Any = "not_written"
         if not self._writable:
             raise translate(apsw.ReadOnlyError("attempt to write a readonly database"), self.name)
+        connection = self._writer
+        writes, ledger = self._writes, self._ledger
         if connection.in_transaction:  # an interrupt struck before the transaction before could be rolled back
             ledger.forget()
             self._roll_back()
@@ -588,9 +611,7 @@ class SqliteStore(Store):
         self._gate.acquire()
         while self._reads_under_way:
             self._gate.wait()
-        while self._readers:
-            self._readers.pop().close()
-        self._writer.close()
+        self._close_connections()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -622,9 +643,7 @@ class SqliteStore(Store):
         self._closed = True
         self.wakes.wake()
         _forking.stores.discard(self)
-        while self._readers:
-            self._readers.pop().close()
         try:
-            self._writer.close()
+            self._close_connections()
         except apsw.Error as exc:
             raise translate(exc, self.name, "unknown") from exc

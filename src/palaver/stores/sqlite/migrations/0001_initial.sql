@@ -44,7 +44,10 @@ CREATE INDEX sessions_title ON sessions (owner, title) WHERE title IS NOT NULL;
 -- By the beginning of a title or an id, within one owner and across all.
 CREATE INDEX sessions_title_key ON sessions (owner, title_key) WHERE title_key IS NOT NULL;
 CREATE INDEX sessions_any_title ON sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_subagents ON sessions (parent) WHERE parent_kind = 'subagent';
 CREATE INDEX sessions_owner_id ON sessions (owner, id) WHERE deleted_at IS NULL;
+-- Few sessions have tags: who looks for one looks at these alone.
+CREATE INDEX sessions_tagged ON sessions (number) WHERE tags IS NOT NULL;
 
 -- id = session number << 32 | seq: a session's messages lie side by side, and a position needs no second index.
 CREATE TABLE messages (

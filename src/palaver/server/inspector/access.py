@@ -1,0 +1,92 @@
+"""Who looks: a visitor, by the key in a cookie; and proof that a form was this server's own.
+
+On a server without keys everyone who reaches it is the operator. With keys, a visitor shows one once; it stays in a
+cookie that no script can read and no other site's page can send. The key is checked at each request, so that one
+that was revoked opens nothing from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+__all__ = [
+    "FORM_COOKIE",
+    "KEY_COOKIE",
+    "LONGEST_KEY",
+    "Door",
+    "Visitor",
+    "form_secret",
+    "form_token",
+    "is_own_form",
+    "keep_cookie",
+]
+
+KEY_COOKIE = "palaver_key"
+FORM_COOKIE = "palaver_form"
+LONGEST_KEY = 512
+_FORM = b"palaver inspector form"
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who looks at a page, and what they may do."""
+
+    owner: str | None = None
+    """Whose sessions they see; None: everyone's."""
+    may_write: bool = True
+    may_administer: bool = True
+    """See the store's health, and erase."""
+    name: str | None = None
+    """What to call the key that they came with; None: the server has no keys."""
+
+
+class Door(Protocol):
+    """The keys of the server, as far as its pages ask for them."""
+
+    @property
+    def required(self) -> bool:
+        """Whether one has to have a key by now."""
+        ...
+
+    def visitor(self, key: str) -> Visitor | None:
+        """Who comes with a key; None where it opens nothing."""
+        ...
+
+
+def form_secret(request: Request) -> str:
+    """What the visitor's forms are signed with: their cookie's, or a new one."""
+    known = request.cookies.get(FORM_COOKIE, "")
+    return known if len(known) == 43 and known.isascii() else secrets.token_urlsafe(32)
+
+
+def form_token(secret: str) -> str:
+    """What a form of this visitor carries. Who cannot read the cookie cannot make it."""
+    return hmac.new(secret.encode(), _FORM, hashlib.sha256).hexdigest()
+
+
+def is_own_form(request: Request, fields: Mapping[str, str]) -> bool:
+    """Whether the form came from a page of this server, in this visitor's browser."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    secret = request.cookies.get(FORM_COOKIE)
+    given = fields.get("token", "")
+    return secret is not None and hmac.compare_digest(form_token(secret).encode(), given.encode())
+
+
+def keep_cookie(response: Response, request: Request, name: str, value: str, *, strict: bool = True) -> None:
+    """Set a cookie that scripts cannot read."""
+    response.set_cookie(
+        name,
+        value,
+        httponly=True,
+        secure=request.url.scheme == "https",
+        samesite="strict" if strict else "lax",
+        path="/",
+    )

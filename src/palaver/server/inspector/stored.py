@@ -1,0 +1,47 @@
+"""Where the inspector reaches behind the public API: records as they are stored, the clock, and the next commit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from palaver.aio import AsyncSessionManager
+from palaver.records import Chunk, SessionRecord
+from palaver.steps import Flow, Watch, long_call
+
+__all__ = ["chunk_of", "commits_of", "now_of", "record_of", "watch"]
+
+
+def now_of(sessions: AsyncSessionManager) -> datetime:
+    """The present time, by the manager's clock."""
+    return sessions._core.now()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def record_of(sessions: AsyncSessionManager, session_id: str) -> SessionRecord:
+    """All of a session but its messages and turns, in one snapshot. Raises SessionNotFound."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return await handover.drive(long_call(core.store.record, session_id, core.owner))
+
+
+async def chunk_of(sessions: AsyncSessionManager, session_id: str, *, after: int, limit: int) -> Chunk:
+    """Messages after a position as they are stored, live or not, without content. Raises SessionNotFound."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return await handover.drive(
+        long_call(core.store.chunk, session_id, core.owner, after=after, limit=limit, media=False)
+    )
+
+
+def commits_of(sessions: AsyncSessionManager) -> int:
+    """How many commits of this process there were: what `watch` counts from."""
+    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def watch(sessions: AsyncSessionManager, seen: int, seconds: float) -> None:
+    """Wait for the next commit of this process after the `seen`th, at most so many seconds."""
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def waiting() -> Flow[None]:
+        yield Watch(seen, seconds)
+
+    await handover.drive(waiting())
