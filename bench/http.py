@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import resource
 import shutil
@@ -50,9 +51,10 @@ def serving(url: str) -> Iterator[tuple[int, str]]:
         process.stdout.close()
 
 
-async def in_process(url: str, seconds: float) -> float:
-    """Turns a second of the async library."""
+async def in_process(url: str, seconds: float) -> tuple[float, float]:
+    """Turns a second of the async library, and the processor's microseconds for each."""
     count = 0
+    used = time.process_time()
     async with palaver.aopen(url) as sessions:
         until = time.perf_counter() + seconds
 
@@ -67,19 +69,23 @@ async def in_process(url: str, seconds: float) -> float:
 
         began = time.perf_counter()
         await asyncio.gather(*map(work, range(CONNECTIONS)))
-        return count / (time.perf_counter() - began)
+        rate = count / (time.perf_counter() - began)
+    return rate, (time.process_time() - used) / count * 1e6
 
 
 def over_http(url: str, seconds: int) -> dict[str, float]:
     """What wrk found."""
-    with serving(url) as (_, base):
+    with serving(url) as (pid, base):
         script = Path(__file__).with_name("turns.lua")
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), base]
+        subprocess.run([*command, "-d1s"], stdout=subprocess.PIPE, check=True)  # what the first requests load
+        used = _processor(pid)
         said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        used = _processor(pid) - used
     found = re.search(r"^FIGURES (.*)$", said, re.MULTILINE)
     assert found is not None, said
     figures: dict[str, float] = json.loads(found[1])
-    return figures
+    return {**figures, "processor_us": used / max(figures["turns"], 1) * 1e6}
 
 
 def listening(url: str, count: int) -> tuple[float, float, int]:
@@ -113,6 +119,15 @@ def _until(listener: socket.socket, text: bytes) -> bool:
     return True
 
 
+def _processor(pid: int) -> float:
+    """Seconds of the processor that a process has used, as Linux tells it; else nothing."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _megabytes(pid: int) -> float:
     """Resident memory of a process, as Linux tells it."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
@@ -129,23 +144,27 @@ def main(arguments: list[str]) -> int:
     if shutil.which("wrk") is None:
         print("wrk is missing: install it (apt install wrk, brew install wrk)")
         return 1
-    rates: list[float] = []
+    alone: list[tuple[float, float]] = []
     runs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.reps):
-            rates.append(asyncio.run(in_process(f"sqlite:///{folder}/own-{number}.db", options.seconds)))
+            alone.append(asyncio.run(in_process(f"sqlite:///{folder}/own-{number}.db", options.seconds)))
             runs.append(over_http(f"sqlite:///{folder}/http-{number}.db", options.seconds))
         before, after, heard = listening(f"sqlite:///{folder}/live.db", options.listeners)
-    own = statistics.median(rates)
+    own = statistics.median(rate for rate, _ in alone)
+    own_us = statistics.median(used for _, used in alone)
+    http_us = statistics.median(run["processor_us"] for run in runs)
     by_http = statistics.median(run["turns"] / run["seconds"] for run in runs)
     half = statistics.median(run["p50_ms"] for run in runs)
     most = statistics.median(run["p99_ms"] for run in runs)
     print(f"turns a second, {CONNECTIONS} at once: {own:,.0f} in process, {by_http:,.0f} over HTTP")
+    print(f"processor for a turn: {own_us:,.0f} us in process, {http_us:,.0f} us of the server")
     print(f"request: half within {half:.1f} ms, 99 of 100 within {most:.1f} ms")
     print(f"{options.listeners} listeners: {before:.0f} MB before, {after:.0f} MB with them; {heard} heard of a change")
     print(f"failed requests: {sum(run['failed'] for run in runs):.0f}")
     for row, value in (
         (Row("http_of_library", "turns over HTTP, of those in process", sense=">=", gate=0.4), by_http / own),
+        (Row("http_of_library_cpu", "processor for a turn in process, of the server's"), own_us / http_us),
         (Row("p99_of_median", "p99 of a request, of the median", sense="<=", gate=20), most / half),
         (Row("listeners_mb", "memory with listeners (MB)", sense="<=", gate=300), after),
     ):

@@ -15,7 +15,7 @@ function init(args)
 end
 
 function request()
-  local turn = table.remove(begun)
+  local turn = table.remove(begun, 1)  -- the oldest: a key that comes again is free by then
   local headers = { ["Content-Type"] = "application/json" }
   if turn then
     return wrk.format("POST", "/v1/turns/" .. turn .. "/finish", headers, '{"message": "' .. say .. '"}')
