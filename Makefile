@@ -71,5 +71,5 @@ $(INSTALLED): pyproject.toml
 		"$$found" -m venv --clear $(VENV); \
 	fi
 	@echo "Installing (about half a minute, once)"
-	$(PY) -m pip install --quiet --editable '.[server,prices,tokens,tokens-mistral,dev]'
+	$(PY) -m pip install --quiet --editable '.[server,postgres,prices,tokens,tokens-mistral,dev]'
 	@touch $@

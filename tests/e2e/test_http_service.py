@@ -32,6 +32,7 @@ from palaver.server.logs import JsonLines
 from palaver.server.observed import tracer
 from palaver.server.protocol import MAX_HEAD_BYTES
 from palaver.server.routes import ENDPOINTS
+from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE, begin, problem
 from tests.e2e.test_http import Server, running
 
@@ -174,6 +175,14 @@ def test_pages_of_other_sites() -> None:
             403,
             "host-not-allowed",
         )
+
+
+@pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.operator], ids=lambda each: each.name)
+def test_what_is_of_the_store_is_not_incognito(http: TestClient, endpoint: Endpoint) -> None:
+    """A backup of what is in memory alone is no fault of the server: it is a request that makes no sense."""
+    body = endpoint.example if endpoint.bodies else None
+    answer = http.request(endpoint.method, endpoint.path, json=body, headers={"Palaver-Incognito": "true"})
+    assert problem(answer) == (400, "bad-request")
 
 
 @pytest.mark.parametrize("origin", ["chat.example", "https://chat.example/path", "*", "ftp://x", "https://me@x"])

@@ -34,15 +34,16 @@ OPEN = ["health"]
 """Asked by machines that have no key; they tell nothing of anybody."""
 NEEDS = {
     "read": """
-        check exportAll exportSession findSession getSession getTurn listOpenTurns listSessions
-        readChain readCompactionDraft readCompactionDue readEvents readMedia readMessages readSessionEvents readStats
+        check exportAll exportSession findSession getSession getTurn listOpenTurns listSessions readChain
+        readCompactionDraft readCompactionDue readEvents readMedia readMessages readSessionEvents readStats
         readTodos readUsage readVersions readWindow resolveKey search
     """.split(),
     "write": """
-        acknowledgeTodo appendMessages appendToTurn beginTurn claimTodo clearSession compactSession createSession
-        createSubagent importLines mergeMessage deleteMessage deleteSession editMessage failTodo failTurn finishTurn
-        forkSession patchSession redoSession renewTurn replaceMessages resetKey resetSession restoreSession resumeKey
-        retainSession retrySession rewindSession rollBackTurn takeInbox truncateSession withdrawSummary
+        acknowledgeTodo appendMessages appendToTurn beginTurn claimTodo clearSession compactSession
+        createSession createSubagent deleteMessage deleteSession editMessage failTodo failTurn finishTurn
+        forkSession importLines mergeMessage patchSession redoSession renewTurn replaceMessages resetKey
+        resetSession restoreSession resumeKey retainSession retrySession rewindSession rollBackTurn takeInbox
+        truncateSession withdrawSummary
     """.split(),
     "admin": "erase purgeSession".split(),
     "operator": "listBackups listErasures makeBackup repair scrub sweep".split(),
@@ -104,17 +105,17 @@ def http(door: Door) -> Iterator[TestClient]:
 def ask(client: TestClient, door: Door, endpoint: Endpoint, key: str | None, **headers: str) -> Any:
     """Ask a route for Ana's things, with a key or without."""
     path = endpoint.path.format(session_id=door.session, turn_id=door.turn, seq=1, address="0" * 64 + "-1")
-    if endpoint.takes:
-        headers |= {"Authorization": f"Bearer {key}"} if key is not None else {}
-        headers["Content-Type"] = endpoint.takes[0]
-        return client.request(endpoint.method, path, content=endpoint.example, headers=headers)
-    body = dict(endpoint.example or {})
+    body = dict(endpoint.example or {}) if endpoint.bodies else {}
     for name in {"session_id", "session"} & body.keys():
         body[name] = door.session
+    content: dict[str, Any] = {"json": body} if endpoint.bodies else {}
+    if endpoint.takes:
+        content = {"content": endpoint.example}
+        headers["Content-Type"] = endpoint.takes[0]
     query = {"search": {"text": "secret"}, "findSession": {"name": door.session}}.get(endpoint.name, {})
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
-    return client.request(endpoint.method, path, params=query, json=body if endpoint.bodies else None, headers=headers)
+    return client.request(endpoint.method, path, params=query, headers=headers, **content)
 
 
 def named(endpoint: Endpoint) -> str:
@@ -195,7 +196,19 @@ def test_three_ways_to_say_a_key(http: TestClient, door: Door) -> None:
     basic = base64.b64encode(f"me:{key}".encode()).decode()
     for headers in ({"Authorization": f"bearer {key}"}, {"X-Api-Key": key}, {"Authorization": f"Basic {basic}"}):
         assert http.get("/v1/sessions", headers=headers).status_code == 200
-    assert http.get("/metrics").headers["www-authenticate"].startswith("Basic")
+
+
+def test_pages_have_a_door_of_their_own(http: TestClient, door: Door) -> None:
+    """Without a key a page leads to the form that takes one, and with it to what that key may see."""
+    http.headers["Accept"] = "text/html"
+    answer = http.get(f"/sessions/{door.session}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/login")
+    for kind, status in (("ana", 200), ("reader", 200), ("bo", 404)):
+        http.cookies.set("palaver_key", door.keys[kind])
+        assert http.get(f"/sessions/{door.session}", follow_redirects=False).status_code == status
+    for kind in ("revoked", "expired", "nonsense"):
+        http.cookies.set("palaver_key", door.keys[kind])
+        assert http.get(f"/sessions/{door.session}", follow_redirects=False).status_code == 303
 
 
 def watched(file: KeyFile, **more: Any) -> tuple[Keys, Callable[[float], None]]:

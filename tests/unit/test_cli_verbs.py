@@ -93,6 +93,7 @@ MORE = {
     "serve": "the server",
     "export": "palaver.exporters",
     "import": "palaver.importers",
+    **dict.fromkeys(("keys create", "keys list", "keys revoke"), "palaver.apikeys: of the server, not of the store"),
     "restore": "palaver.restore: the store that it makes is not open before",
 }
 

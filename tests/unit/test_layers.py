@@ -51,7 +51,7 @@ LAYERS = (
     layer("manager", "manager opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli compactor exporters importers models server testing tools"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models moving server testing tools"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

@@ -257,6 +257,9 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     sessions = owned(request, _kept(request))
     if each.operator and sessions.owner is not None:
         raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
+    if each.operator and request.headers.get(INCOGNITO_HEADER, "").lower() == "true":
+        detail = f"{each.method} {each.path} is about what is kept: leave {INCOGNITO_HEADER} out"
+        raise problem("bad-request", detail, path=INCOGNITO_HEADER)
     path = {name: _text(name, value) for name, value in request.path_params.items()}
     query = decode_query(request, each.query)
     body: Any = None

@@ -40,7 +40,7 @@ VIEWS = (
 )
 """Every page, and every form that one may send."""
 
-_BEGINNINGS = frozenset(view.path.split("/")[1] for view in VIEWS)
+_BEGINNINGS = frozenset(view.path.split("/")[1] for view in VIEWS if view.path != "/")
 
 Respond = Callable[[Request], Awaitable[Response]]
 
@@ -55,4 +55,4 @@ def pages(limits: Limits) -> dict[str, dict[str, Respond]]:
 
 def is_page(path: str) -> bool:
     """Whether a path is the inspector's: its visitors show their keys at its own door."""
-    return path.startswith("/") and path.split("/")[1] in _BEGINNINGS
+    return path == "/" or (path.startswith("/") and path.split("/")[1] in _BEGINNINGS)
