@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
 
 soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires on many random ones (an hour or so)
 	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
-		tests/corpus tests/properties/test_wires.py $(PYTEST_ARGS)
+		tests/corpus tests/properties/test_wires.py tests/e2e/test_promises.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Check style, format and types, and change nothing
 	$(BIN)/ruff check

@@ -98,7 +98,7 @@ def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 def _found(document: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a reference leads to."""
-    found: Any = value
+    found = value
     while "$ref" in found:
         reference: str = found["$ref"]
         found = document
