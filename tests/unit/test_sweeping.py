@@ -254,6 +254,15 @@ def test_a_clock_that_steps_back_proves_nothing(store: Store, clock: Clock) -> N
     assert done(sessions, policy) == []
 
 
+def test_a_span_that_begins_before_time_does(store: Store, clock: Clock) -> None:
+    """Thousands of years are as good as never: nothing is that old, and nothing overflows."""
+    sessions = manager(store, clock)
+    say(sessions, "k", "hi")
+    clock.passes(10 * DAY)
+    policy = SweepPolicy(delete_after=3_000_000 * DAY, archive_after=timedelta.max)
+    assert sessions.sweep(policy).actions == ()
+
+
 def test_limit_and_more(store: Store, clock: Clock) -> None:
     """A sweep does no more than it is allowed to, and says that there is more."""
     sessions = manager(store, clock)
