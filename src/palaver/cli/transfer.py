@@ -20,7 +20,7 @@ __all__ = ["add_to"]
 def export(
     context: typer.Context,
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="SESSION...", help="Ids, aliases or keys of sessions.")
+        list[str] | None, typer.Argument(metavar="SESSION", help="Ids, aliases or keys of sessions.")
     ] = None,
     *,
     everything: Annotated[

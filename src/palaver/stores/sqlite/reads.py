@@ -149,6 +149,7 @@ class Reads:
         with self.snapshot():
             session, head, turn = self._found(session_id, owner)
             keys = self.sql.all("keys_of", (session.number,))
+            aliases = self.sql.all("record_aliases", (session.number,))
             used = self.sql.all("usage_of_session", (session.number,))
         return views.info(
             session,
@@ -156,6 +157,7 @@ class Reads:
             now,
             turn=turn,
             keys=tuple(k for _, k in keys),
+            aliases=tuple(row[0] for row in aliases),
             usage=views.usage_total(usage_row(session.number, u) for u in used),
         )
 
