@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.servers import keeping
+from tests.servers.bouncer import program
+from tests.servers.fixtures import new_postgres_url, postgres_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["new_postgres_url", "postgres_url"]  # fixtures for every test
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 REQUIRE_SHARED = "PALAVER_REQUIRE_SHARED"
@@ -55,13 +60,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[chromium_required] = os.environ.get(REQUIRE_CHROMIUM, "0") not in ("", "0")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `shared` every test that asks for the shared directory, as `browser` every one that asks for one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as `shared` and `browser` every test that asks for these; leave out what needs a missing program."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.shared)
+    left_out = [item for item in items if item.get_closest_marker("pgbouncer") is not None and program() is None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -96,7 +105,8 @@ def _broken_promise(config: pytest.Config, reporter: pytest.TerminalReporter) ->
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that was promised the shared material and yet did not run the tests that read it."""
+    """End the servers; fail a run that was promised the shared material and yet did not run the tests that read it."""
+    keeping.shut_down()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # a worker of xdist has none
     if reporter is not None and session.exitstatus == pytest.ExitCode.OK and _broken_promise(session.config, reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -113,6 +123,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(
             f"inspector: {blind} tests DID NOT RUN, for there is no Chromium here; .ci/run installs one", yellow=True
         )
+    if program() is None:
+        terminalreporter.write_line("pgbouncer: not installed; its tests were left out", yellow=True)
     skipped = _shared_tests(terminalreporter, "skipped")
     ran = _shared_tests(terminalreporter, "passed") + _shared_tests(terminalreporter, "failed")
     if _broken_promise(config, terminalreporter):

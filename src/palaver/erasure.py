@@ -23,6 +23,7 @@ __all__ = [
     "Again",
     "EraseReport",
     "Erasure",
+    "Marks",
     "Owner",
     "Person",
     "ScrubReport",
@@ -82,6 +83,15 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scrubbed_at: int | None = None
     """When free pages, index and logs were cleaned too."""
     counts: dict[str, int] = {}  # msgspec gives every erasure its own copy
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """A page of what a store keeps of all that was erased from it."""
+
+    secret: bytes | None = None
+    """What the marks are keyed with; None: nothing was ever erased there."""
+    marks: tuple[tuple[bytes, int], ...] = ()
+    """Each as it is kept (see `keyed`), in order, and when that was erased (microseconds)."""
 
 
 class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,8 +36,10 @@ from palaver import (
     tool,
     user,
 )
+from palaver.stores import open_store
 from palaver.stores.memory import MemoryStore
 from tests.properties.test_window import faults
+from tests.servers.postgres import databases
 
 CHAT = Origin("telegram", chat_id="42", user_id="7")
 OTHER = Origin("slack", chat_id="C9", user_id="7")
@@ -101,6 +103,10 @@ class Place:
     def __init__(self, store: str, api: str, directory: Path) -> None:
         self.clock = Clock()
         self._where: Any = MemoryStore() if store == "memory" else f"sqlite:///{directory / 'chat.db'}"
+        self._database: str | None = None
+        if store == "postgres":
+            self._database = databases().new("palaver", lambda url: open_store(url).close())
+            self._where = f"{self._database}?clock=caller"
         self._runner = asyncio.Runner() if api == "async" else None
         self._opened: list[SessionManager] = []
 
@@ -120,9 +126,11 @@ class Place:
             manager.close()
         if self._runner is not None:
             self._runner.close()
+        if self._database is not None:
+            databases().drop(self._database)
 
 
-@pytest.fixture(params=["memory-sync", "memory-async", "sqlite-sync", "sqlite-async"])
+@pytest.fixture(params=[f"{store}-{api}" for store in ("memory", "sqlite", "postgres") for api in ("sync", "async")])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty place of each kind."""
     store, _, api = request.param.partition("-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from palaver.stores import Store
 from palaver.stores import open_store as open_url
 from palaver.testing import OpenStore, StoreConformance
 from palaver.testing.material import AT, do, drafts
+from tests.servers.postgres import databases
 
 
 class TestMemory(StoreConformance):
@@ -68,6 +70,20 @@ class TestJsonlWithoutIndex(StoreConformance):
             assert [hit.seq for hit in store.search(SearchQuery(text="plum"))] == [1]
         with open_store() as store:
             assert [hit.seq for hit in store.search(SearchQuery(text="plum"))] == [1]
+
+
+class TestPostgres(StoreConformance):
+    """The PostgreSQL store, whose server judges leases."""
+
+    lease_clock = "store"
+
+    @pytest.fixture
+    def open_store(self) -> Iterator[OpenStore]:
+        """One database, whose schema was made once."""
+        there = databases()
+        url = there.new("palaver", lambda url: open_url(url).close())
+        yield lambda: open_url(url)
+        there.drop(url)
 
 
 def _is_closed(store: Store) -> bool:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,11 +15,26 @@ import apsw
 
 import palaver
 from palaver import SessionManager
+from tests.waiting import PATIENCE, until
+
+__all__ = [
+    "PATIENCE",
+    "SCRIPTS",
+    "SOURCE",
+    "finished",
+    "kill",
+    "once_each",
+    "pipe",
+    "process",
+    "raw",
+    "say",
+    "texts",
+    "until",
+    "wal_bytes",
+]
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SOURCE = Path(palaver.__file__).parents[1]
-PATIENCE = 60.0
-"""Seconds that something may take on a busy machine before it counts as hung."""
 
 
 @contextmanager
@@ -82,14 +96,6 @@ def kill(running: subprocess.Popen[str]) -> None:
     """Kill it as a crash would: it gets to do nothing more."""
     running.send_signal(signal.SIGKILL)
     running.wait(PATIENCE)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something that another thread or process will do."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.002)
 
 
 def texts(sessions: SessionManager, key: str) -> list[str]:

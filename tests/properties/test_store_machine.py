@@ -38,6 +38,7 @@ from palaver.stores.copying import copy_session
 from palaver.sweeping import SweepQuery
 from palaver.times import SECOND, from_micros
 from palaver.titles import folded
+from tests.servers.postgres import databases
 from tests.store_book import Book, plain
 from tests.store_operations import (
     ACTUAL,
@@ -191,7 +192,7 @@ class StoreMachine(RuleBasedStateMachine):
         for owner in (None, *OWNERS):
             self._agree(self._open_turns, owner)
             self._agree(lambda s, o: s.usage(o), owner)
-            self._agree(lambda s, o: s.changes(None, owner=o), owner)
+            self._agree(lambda s, o: self._told(s, owner=o), owner)
             self._agree(_stats, owner)
         self._agree(lambda s: s.erasures())
         self._agree(_erasable)
@@ -347,6 +348,10 @@ class StoreMachine(RuleBasedStateMachine):
         for store in self.files:
             assert asked(read, store, *values) == expected
 
+    def _told(self, store: Store, **scope: Any) -> list[Any]:
+        """The changes, without their cursors where these are each store's own."""
+        return list(store.changes(None, limit=EVERYTHING, **scope))
+
     def _agree_on(self, session_id: str) -> None:
         now = from_micros(self.now)
         for owner in (None, *OWNERS):
@@ -366,7 +371,7 @@ class StoreMachine(RuleBasedStateMachine):
         for first in (None, 1, 2, 3):
             self._agree(lambda s, f: s.turn(session_id, None, f), first)
         self._agree(lambda s: s.queued(session_id, None))
-        self._agree(lambda s: s.changes(None, session_id=session_id))
+        self._agree(lambda s: self._told(s, session_id=session_id))
         self._agree(lambda s: s.usage(None, session_id=session_id, since=from_micros(START + 80_000 * SECOND)))
 
     def _agree_on_upkeep(self) -> None:
@@ -467,7 +472,32 @@ class LinesMachine(StoreMachine):
         self.files = [self.opened(), self.opened()]
 
 
+class ServerMachine(StoreMachine):
+    """The same with two PostgreSQL stores in one schema, a new one each time, whose callers' clock judges leases."""
+
+    url = ""
+    schemas = 0
+
+    def __init__(self) -> None:
+        cls = type(self)
+        cls.url = cls.url or databases().new()
+        cls.schemas += 1
+        self.place = f"{cls.url}?clock=caller&schema=machine_{cls.schemas}"
+        super().__init__()
+
+    def opened(self) -> Store:
+        """The schema, once more."""
+        return open_store(self.place)
+
+    def _told(self, store: Store, **scope: Any) -> list[Any]:
+        told = super()._told(store, **scope)
+        assert [int(c.cursor, 16) for c in told] == sorted({int(c.cursor, 16) for c in told})
+        return [msgspec.structs.replace(change, cursor="") for change in told]
+
+
 StoreMachine.TestCase.settings = settings(stateful_step_count=20)
 TestStores = StoreMachine.TestCase
 LinesMachine.TestCase.settings = settings(stateful_step_count=20, max_examples=25)  # each syncs files
 TestLines = LinesMachine.TestCase
+ServerMachine.TestCase.settings = settings(stateful_step_count=20, max_examples=15)  # each makes a schema
+TestServers = ServerMachine.TestCase

@@ -40,8 +40,8 @@ LAYERS = (
         "policy",
         """
         annotations backups budget codec compaction context credentials delivery endpoints erasure exchanges exports
-        findings formats info key_layout key_presets keys media operations records redact replay reset rows search
-        settings sweeping times titles tokens window
+        findings formats info key_layout key_presets keys media operations records redact replay resending reset rows
+        search settings sweeping times titles tokens window
         """,
         pure=True,
     ),
@@ -51,7 +51,7 @@ LAYERS = (
     layer("manager", "manager opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli compactor exporters importers models server testing tools"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models moving server testing tools"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

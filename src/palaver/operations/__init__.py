@@ -9,7 +9,7 @@
     Compact, Withdraw                        what stands for it in windows
     ClaimTodo, EndTodo                       what is to be done before a reset
     Expire, Sweep                            what a sweep does
-    Import, Settle                           sessions of other stores
+    Import, Settle, TakeErasures             what is in other stores
 
 A store runs them through its `Ledger`; see `palaver.stores.base` for what it promises around that.
 """
@@ -42,6 +42,7 @@ from palaver.operations.retrying import Retry
 from palaver.operations.rewriting import Edit, Redo, Redone, Replace
 from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, Rotated, SetInfo
 from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
+from palaver.operations.taking import TakeErasures
 from palaver.operations.todos import ClaimTodo, EndTodo
 from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
 
@@ -83,6 +84,7 @@ AnyOperation: TypeAlias = (
     | Settle
     | Sweep
     | Take
+    | TakeErasures
     | Withdraw
 )
 """What a store may be asked to do, as a type that operations written as JSON are read back by."""
@@ -141,5 +143,6 @@ __all__ = [
     "Sweep",
     "SweepVerb",
     "Take",
+    "TakeErasures",
     "Withdraw",
 ]

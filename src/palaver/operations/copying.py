@@ -14,7 +14,7 @@ from palaver.errors import ContentErased, CorruptRecord, SessionConflict
 from palaver.operations.base import Operation, refuse_erased, require_text
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import without
-from palaver.operations.removal import PURGED, PURGING
+from palaver.operations.removal import NOTHING_LEFT, PURGED, PURGING
 from palaver.operations.titles import free_title
 from palaver.records import Chunk, ImportMark, KeyRecord, MessageRecord, SessionRecord
 from palaver.rows import MEDIA, Binding, ChangeKind, Head, SessionRow
@@ -40,7 +40,7 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
     chunk: Chunk
 
     def apply(self, ledger: Ledger) -> int:
-        row = _opened(ledger, self.row, self.at)
+        row = _opened(ledger, self.row, self.at, empty=not self.chunk.messages)
         number, chunk = row.number, self.chunk
         head = ledger.head(number)
         brought = {blob.address: blob.data for blob in chunk.blobs}
@@ -75,14 +75,21 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
     """Give an imported session what it has beside its messages; from now on it is what it was where it comes from.
 
     A key, alias or title that another session has stays that session's, unless that was imported too and had the key
-    for a shorter time. Raises SessionConflict where the session was changed since its last chunk.
+    for a shorter time. Of one that was purged or erased there nothing stays here. Raises SessionConflict where the
+    session was changed since its last chunk.
     """
 
     record: SessionRecord
+    chunk: Chunk | None = None
+    """The last chunk, or the only one, in the same operation: both are taken, or neither."""
+    guarded_until: int = 0
+    """Until then (microseconds) what comes is held against what was erased, if its own store says so."""
 
     def apply(self, ledger: Ledger) -> Settled:
         record = self.record
-        was = _opened(ledger, record.row, self.at)
+        if self.chunk is not None:
+            Import(at=self.at, row=record.row, chunk=self.chunk).apply(ledger)
+        was = _opened(ledger, record.row, self.at, empty=True)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
         title = record.row.title
@@ -92,13 +99,16 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         has = title if record.row.deleted_at is None else None  # a deleted session keeps its title from nobody
         if has != had:
             ledger.put_title(owner, had, has, number)
+        if _is_gone(record.row) and not _is_gone(was):
+            ledger.purge_records(number)
+            owner = record.row.owner  # of an erased owner a pseudonym is left
         row = msgspec.structs.replace(
             record.row,
             number=number,
             owner=owner,
             title=title,
             stored_at=was.stored_at,
-            guarded_until=was.guarded_until,
+            guarded_until=max(was.guarded_until, self.guarded_until),
         )
         ledger.put_session(row)
         ledger.put_head(number, record.head)
@@ -124,10 +134,15 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         return Settled(row.id, title if title != record.row.title else None, lost, taken)
 
 
-def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
-    """The session to write to, made where there is none."""
+def _is_gone(row: SessionRow) -> bool:
+    """Whether nothing is left of a session but its numbers, or soon will be."""
+    return row.end_reason == PURGING or row.end_reason in NOTHING_LEFT
+
+
+def _opened(ledger: Ledger, given: SessionRow, at: int, *, empty: bool) -> SessionRow:
+    """The session to write to, made where there is none. `empty`: nothing that was said is brought."""
     row = ledger.find(given.id)
-    if ledger.erased_at(mark("session", given.id)) is not None:
+    if ledger.erased_at(mark("session", given.id)) is not None and not (empty and _is_gone(given)):
         msg = f"session {given.id!r} was erased from this store: it is not taken in again"
         raise ContentErased(msg)
     if row is None:
@@ -149,15 +164,17 @@ def _opened(ledger: Ledger, given: SessionRow, at: int) -> SessionRow:
         ledger.put_import(row.number, ImportMark(0, 0))
         ledger.add_change(row.number, row.rev, ChangeKind.CREATED)
         return row
-    if row.end_reason in (PURGED, PURGING):
+    marked = ledger.import_mark(row.number)
+    now = ledger.head(row.number).last_seq, row.rev
+    as_imported = marked is not None and now == (marked.last_seq, marked.rev)
+    if not as_imported and row.end_reason in (PURGED, PURGING):
         msg = (
             f"session {row.id!r} was purged here, and its number is never given out again: import into another store, "
             "or leave it out"
         )
         raise SessionConflict(msg)
-    marked = ledger.import_mark(row.number)
-    now = ledger.head(row.number).last_seq, row.rev
-    if marked is None or row.owner != given.owner or now != (marked.last_seq, marked.rev):
+    # Who erased an owner there left a pseudonym: it is the same session all the same.
+    if not as_imported or (row.owner != given.owner and not _is_gone(given)):
         why = "was changed here since it was imported" if marked is not None else "was not imported"
         msg = f"session {row.id!r} is here already and {why}: import into another store"
         raise SessionConflict(msg, expected=marked and (marked.last_seq, marked.rev), actual=now)

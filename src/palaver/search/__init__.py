@@ -7,7 +7,7 @@ index of the words, and must find what a plain scan by these functions would fin
 from __future__ import annotations
 
 from palaver.search.excerpts import excerpt
-from palaver.search.terms import Match, Term, match, parse, rank
+from palaver.search.terms import Match, Term, match, parse, points, rank
 from palaver.search.values import SearchHit, SearchPage, SearchQuery
 from palaver.search.words import WORDS_VERSION, is_searchable, searched_text, words, words_of
 
@@ -22,6 +22,7 @@ __all__ = [
     "is_searchable",
     "match",
     "parse",
+    "points",
     "rank",
     "searched_text",
     "words",

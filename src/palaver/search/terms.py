@@ -10,7 +10,7 @@ import msgspec
 
 from palaver.search.words import words, words_of
 
-__all__ = ["Match", "Term", "match", "parse", "rank"]
+__all__ = ["Match", "Term", "match", "parse", "points", "rank"]
 
 MAX_WORDS = 64
 """Words of a query that count: nobody looks for more, but somebody pastes a page."""
@@ -74,6 +74,21 @@ def match(terms: Sequence[Term], text: str) -> Match | None:
         last = len(term.words) - 1
         spans.extend((found[begin][1], found[begin + last][2]) for begin in begins)
     return Match(rank(counts, len(found)), tuple(sorted(spans)))
+
+
+def points(terms: Sequence[Term], said: Sequence[str]) -> int | None:
+    """The points of a text that was cut into these words, or None where it has not all the terms."""
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(said):
+        places.setdefault(word, []).append(place)
+    found = [(word, 0, 0) for word in said]
+    counts: list[int] = []
+    for term in terms:
+        begins = _occurrences(term, found, places)
+        if not begins:
+            return None
+        counts.append(len(begins))
+    return rank(counts, len(said))
 
 
 def _occurrences(term: Term, found: list[tuple[str, int, int]], places: dict[str, list[int]]) -> list[int]:

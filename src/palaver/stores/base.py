@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from palaver.backups import Backup
-from palaver.erasure import Erasure, ScrubReport
+from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -448,6 +448,10 @@ class Store(ABC):
     @abstractmethod
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         """Which of these marks (see `palaver.erasure.marks_of`) are of what was erased, and when (microseconds)."""
+
+    @abstractmethod
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        """The first `limit` marks above `after`, in order: what a copy of the store has to know of its erasures."""
 
     @abstractmethod
     def scrub(self) -> ScrubReport:

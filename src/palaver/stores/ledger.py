@@ -460,6 +460,9 @@ class CachedLedger(Ledger, ABC):
         if secret is not None:  # an erasure begins by making one
             self.erased.put(keyed(secret, marked), at)
 
+    def put_erased(self, keyed: bytes, at: int) -> None:
+        self.erased.put(keyed, at)
+
     def aliases(self, number: int) -> tuple[tuple[str, str], ...]:
         fresh = {name: to for name, to in self.aliases_by_name.changed() if to == number}
         stored = () if number in self.gone else self._load_aliases(number)

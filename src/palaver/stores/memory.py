@@ -13,7 +13,7 @@ import msgspec
 from palaver import codec
 from palaver.backups import Backup
 from palaver.codec import CODEC_VERSION
-from palaver.erasure import Erasure, ScrubReport
+from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import CorruptRecord, SessionNotFound, StoreClosed, StoreUnavailable
 from palaver.findings import Finding, Findings, Progress, Repaired, finding
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
@@ -414,6 +414,11 @@ class MemoryStore(Store):
     def erased(self, marks: Sequence[bytes]) -> dict[bytes, int]:
         with self._open() as ledger:
             return {each: at for each in marks if (at := ledger.erased_at(each)) is not None}
+
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self._open() as ledger:
+            found = sorted((mark, at) for mark, at in ledger.erased.rows.items() if at is not None and mark > after)
+            return Marks(ledger.secret(), tuple(found[:limit]))
 
     def scrub(self) -> ScrubReport:
         with self._open():

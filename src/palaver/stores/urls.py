@@ -45,11 +45,13 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         if not path:
             raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
         return _sqlite(path, options)
+    if scheme in {"postgresql", "postgres"}:
+        return _postgres(text)
     if scheme == "jsonl":
         return _jsonl(text, parts.netloc, unquote(parts.path[1:]), options)
     raise ValueError(
-        f"no store for {scheme}:// URLs yet; there are sqlite:///path, jsonl:///directory and memory://, "
-        "and a bare path is SQLite"
+        f"no store for {scheme}:// URLs; there are sqlite:///path, jsonl:///directory, postgresql://host/database "
+        "and memory://, and a bare path is SQLite"
     )
 
 
@@ -109,6 +111,17 @@ def _jsonl(url: str, host: str, path: str, options: dict[str, str]) -> Store:
         raise ValueError(f"{url}: an option has a value that it cannot have: {exc}") from exc
     _reject(url, options)
     return JsonlStore(path, **known)
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from palaver.stores.postgres import PostgresStore
+    except ModuleNotFoundError as exc:
+        if exc.name is None or not exc.name.startswith("psycopg"):
+            raise
+        msg = f"a PostgreSQL store needs the extra `postgres` ({exc.name} is missing): pip install 'palaver[postgres]'"
+        raise StoreUnavailable(msg) from exc
+    return PostgresStore(url)
 
 
 def _reject(url: str, options: dict[str, str]) -> None:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from palaver.errors import SessionConflict, SessionNotFound
+from palaver.erasure import Marks, SessionTarget
+from palaver.errors import ContentErased, SessionConflict, SessionNotFound
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage, user
 from palaver.operations import (
     Append,
+    BeginErasure,
     Bind,
+    ClearErased,
     Compact,
     Create,
     Cut,
     Delete,
     Edit,
+    EraseMessages,
+    EraseSession,
     Finish,
+    FinishErasure,
     Import,
     Purge,
+    PurgeSession,
     RecordUsage,
     Restore,
     SetInfo,
     Settle,
+    TakeErasures,
 )
 from palaver.records import Chunk, SessionRecord
 from palaver.stores.base import Store
@@ -61,6 +69,19 @@ def _fill(store: Store) -> None:
 
 def _told(store: Store, session_id: str) -> tuple[SessionRecord, Chunk]:
     return store.record(session_id, None), store.chunk(session_id, None, after=0, limit=100)
+
+
+def _erase(store: Store, session_id: str) -> None:
+    erasure_id = f"of {session_id}"
+    last = store.record(session_id, None).head.last_seq
+    batch(
+        store,
+        BeginErasure(at=AT, erasure_id=erasure_id, target=SessionTarget(session_id), secret=b"secret" * 5),
+        EraseSession(at=AT, erasure_id=erasure_id, session_id=session_id),
+        EraseMessages(at=AT, erasure_id=erasure_id, session_id=session_id, from_seq=1, through_seq=last),
+        ClearErased(at=AT, erasure_id=erasure_id, session_id=session_id),
+        FinishErasure(at=AT, erasure_id=erasure_id),
+    )
 
 
 class Copies(StoreCase):
@@ -162,6 +183,65 @@ class Copies(StoreCase):
             assert copy_session(other, store, "gone", AT).title == "T #2"
             assert store.info("mine", None, NOW).title == "T"
             assert store.check() == []
+
+    def test_a_copy_can_be_one_operation(self, store: Store) -> None:
+        """With its only chunk, a session is there whole, or (its message was erased here) not at all."""
+        with MemoryStore() as other:
+            create(other, "s", "one", "two")
+            record, chunk = _told(other, "s")
+            do(store, Settle(at=AT, record=record, chunk=chunk))
+            assert _told(store, "s") == (record, chunk)
+            create(other, "t", "three")
+            create(store, "same", "three")
+            _erase(store, "same")
+            record, chunk = _told(other, "t")
+            refused(store, Settle(at=AT, record=record, chunk=chunk), ContentErased)
+            with pytest.raises(SessionNotFound):
+                store.record("t", None)
+
+    def test_what_is_gone_there_goes_here(self, store: Store) -> None:
+        """A session that was copied, and purged or erased then: a tombstone here too, and its names are free."""
+        with MemoryStore() as other:
+            _fill(other)
+            create(other, "p", "one", "two")
+            do(other, Bind(at=AT, owner="", key="p-key", session_id="p"))
+            for session_id in ("before", "s", "p"):
+                copy_session(other, store, session_id, AT)
+            _erase(other, "s")
+            do(other, PurgeSession(at=AT, session_id="p"))
+            page = other.marks(b"", limit=100)
+            assert page.secret is not None
+            do(store, TakeErasures(at=AT, secret=page.secret, marks=page.marks, erasures=tuple(other.erasures())))
+            for session_id in ("s", "p"):
+                copy_session(other, store, session_id, AT)
+                assert _told(store, session_id) == _told(other, session_id)
+                copy_session(other, store, session_id, AT)
+            assert store.current("", "p-key", NOW) is None
+            do(store, Create(at=AT, new=new("again", title="T")))
+            assert store.check() == []
+
+    def test_what_was_erased_there_is_not_taken_in_here(self, store: Store) -> None:
+        """The marks and records of a store's erasures, page by page; a store with marks of its own takes none."""
+        with MemoryStore() as other:
+            create(other, "s", "one", "two", "three")
+            _erase(other, "s")
+            marks: list[tuple[bytes, int]] = []
+            while page := other.marks(marks[-1][0] if marks else b"", limit=2).marks:
+                marks += page
+            whole = other.marks(b"", limit=100)
+            assert marks == list(whole.marks)
+            assert [mark for mark, _ in marks] == sorted({mark for mark, _ in marks})
+            assert whole.secret is not None
+            assert store.marks(b"", limit=100) == Marks()
+            take = TakeErasures(at=AT, secret=whole.secret, marks=whole.marks, erasures=tuple(other.erasures()))
+            assert do(store, take) == 1
+            assert do(store, take) == 0
+            assert (store.marks(b"", limit=100), store.erasures()) == (whole, other.erasures())
+            with MemoryStore() as old:
+                create(old, "s", "one")
+                record, chunk = _told(old, "s")
+                refused(store, Settle(at=AT, record=record, chunk=chunk), ContentErased)
+            refused(store, msgspec.structs.replace(take, secret=b"another" * 4), SessionConflict)
 
     def test_a_foreign_session_is_not_told(self, store: Store) -> None:
         """Neither by `record` nor by `chunk`; a deleted one is."""

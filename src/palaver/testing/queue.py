@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palaver.errors import SessionBusy, SessionConflict, TurnLost
 from palaver.model import assistant, user
-from palaver.operations import Begin, Bind, Cut, Finish, Purge, Rotate, Take
+from palaver.operations import Begin, Bind, Cut, Finish, Purge, Renew, Rotate, Take
 from palaver.stores.base import Store
 from palaver.testing.base import StoreCase
 from palaver.testing.material import (
@@ -137,6 +137,7 @@ class Queue(StoreCase):
         create(store)
         begin(store, "hi", micros=MINUTE)
         begin(store, "waits", "x", on_busy="store")
+        do(store, Renew(at=AT, session_id="s", token="t1", micros=1))  # noqa: S106 - the token of a lease
         begun = begin(store, "next", "t2", at=AT + 2 * MINUTE)
         assert (begun.seq, begun.queued) == (3, (2,))
 

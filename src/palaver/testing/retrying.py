@@ -14,7 +14,6 @@ from palaver.testing.base import StoreCase
 from palaver.testing.material import (
     AT,
     HOUR,
-    MINUTE,
     NOW,
     append,
     begin,
@@ -173,7 +172,7 @@ class Repeats(StoreCase):
     def test_a_turn_that_was_left_is_closed_on_the_way(self, store: Store) -> None:
         """Its lease is over, and its message is the one that is answered; the same operation again is one turn."""
         create(store, "s")
-        begin(store, "a", "t1", micros=MINUTE)
+        begin(store, "a", "t1", micros=1)
         retry = _retry("t2", at=AT + HOUR)
         first = do(store, retry)
         assert do(store, retry).turn.first_seq == first.seq == 2

@@ -7,7 +7,7 @@ from typing import Any
 from palaver.errors import InvalidMessage, SessionBusy, SessionConflict
 from palaver.media import as_text
 from palaver.model import ImagePart, Message, assistant, user
-from palaver.operations import Append, Compact, Cut, Edit, Finish, Purge, Redo, Redone, Replace, SetInfo
+from palaver.operations import Append, Compact, Cut, Edit, Finish, Purge, Redo, Redone, Renew, Replace, SetInfo
 from palaver.stores.base import Store
 from palaver.testing.base import OpenStore, StoreCase
 from palaver.testing.material import (
@@ -92,6 +92,7 @@ class Redos(StoreCase):
         begin(store, "b")
         refused(store, _cut(1, 2, unless_running=True), SessionBusy)
         do(store, _cut(1, 1, unless_running=True))
+        do(store, Renew(at=AT, session_id="s", token="t1", micros=1))  # noqa: S106 - the token of a lease
         do(store, Cut(at=AT + HOUR, session_id="s", from_seq=2, through_seq=2, kind="rewind", unless_running=True))
         turn = store.turn("s", None)
         assert turn is not None

@@ -28,6 +28,7 @@ from palaver.errors import StoreUnavailable
 from palaver.findings import Progress
 from palaver.operations import Ledger, Operation
 from palaver.stores.sqlite.errors import translated
+from palaver.stores.sqlite.filesystem import sync_folder
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.times import from_micros, to_micros
 
@@ -38,12 +39,13 @@ __all__ = [
     "copy_pages",
     "destination",
     "digest",
+    "file_digest_of",
     "made",
     "make",
     "named",
     "partial_file",
-    "sync_folder",
     "to_drop",
+    "verify",
 ]
 
 NOTE = "backup"
@@ -159,8 +161,8 @@ def make(source: Statements, file: Path, at: datetime, *, sound: bool, progress:
             size_bytes=0,
             content_digest=wanted,
         )
-        _verify(partial, made, sound=sound)
-        made = msgspec.structs.replace(made, size_bytes=partial.stat().st_size, file_digest=_file_digest(partial))
+        verify(partial, made, sound=sound)
+        made = msgspec.structs.replace(made, size_bytes=partial.stat().st_size, file_digest=file_digest_of(partial))
         named(partial, file)
     return made
 
@@ -182,7 +184,7 @@ def copy_pages(source: apsw.Connection, target: Path, progress: Progress | None 
         copy.close()
 
 
-def _verify(partial: Path, made: Backup, *, sound: bool) -> None:
+def verify(partial: Path, made: Backup, *, sound: bool) -> None:
     """Compare the copy with the store, note in it what it is, and sync it."""
     copy = apsw.Connection(str(partial), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -216,7 +218,8 @@ def digest(sql: Statements) -> str:
     return total.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest_of(path: Path) -> str:
+    """sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -262,15 +265,6 @@ def named(partial: Path, file: Path) -> None:
             raise _exists(file) from None
         partial.rename(file)
     sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a directory durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def to_drop(known: list[Backup], made: Backup, keep: int | None) -> tuple[str, ...]:

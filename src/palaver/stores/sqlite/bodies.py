@@ -12,7 +12,7 @@ from palaver.search import is_searchable, searched_text, words_of
 from palaver.stores.sqlite.rows import LAST
 from palaver.stores.sqlite.searching import read_state
 from palaver.stores.sqlite.spots import Sink, Source, Spot
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.statements import Row, Statements
 
 __all__ = ["check_bodies", "check_versions", "right_kind"]
 

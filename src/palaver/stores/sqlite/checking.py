@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import apsw
-
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding, Findings, Progress, finding
 from palaver.operations.ranges import joined, merged, without
@@ -19,9 +17,8 @@ from palaver.stores.sqlite.bodies import check_bodies, check_versions
 from palaver.stores.sqlite.fields import damaged_fields
 from palaver.stores.sqlite.media import check_media
 from palaver.stores.sqlite.rows import LAST, cut_row, head_row, newer_head
-from palaver.stores.sqlite.salvage import integrity
 from palaver.stores.sqlite.spots import Sink, Source, Spot
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.statements import Row, Statements
 from palaver.stores.tails import live_ranges
 
 __all__ = ["Checking", "Report", "Scope", "gaps", "newest_user"]
@@ -146,7 +143,7 @@ class Checking:
         """A check ends with what it could see, whatever the file has become. The file is said to be damaged once."""
         try:
             look()
-        except (apsw.CorruptError, UnicodeDecodeError) as exc:
+        except self._source.unreadable as exc:
             if number is not None or not self._is_damaged:
                 # By its number: its name is asked of the file that cannot be read.
                 place = self._source.name if number is None else f"session number {number}"
@@ -187,7 +184,7 @@ class Checking:
 
     # ------------------------------------------------------------------ the whole file
     def _integrity(self) -> None:
-        for line in integrity(self._sql.connection):
+        for line in self._source.integrity():
             problem = "database_index" if any(fault in line for fault in _INDEX_FAULTS) else "database"
             self._is_damaged = self._is_damaged or problem == "database"
             place = self._source.name

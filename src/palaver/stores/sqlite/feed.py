@@ -13,7 +13,7 @@ from typing import Any
 from palaver.rows import ChangeKind
 from palaver.stores import views
 from palaver.stores.base import Change, ChangePage
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.statements import Row, Statements
 
 __all__ = ["read_changes"]
 

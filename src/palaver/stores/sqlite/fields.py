@@ -13,7 +13,7 @@ from palaver.keys import Origin
 from palaver.model import Usage
 from palaver.rows import Holder
 from palaver.stores.sqlite.rows import LAST
-from palaver.stores.sqlite.statements import Statements
+from palaver.stores.statements import Statements
 
 __all__ = ["SESSION_FIELDS", "TODO_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
 

@@ -40,7 +40,7 @@ from palaver.stores.sqlite.rows import (
     usage_values,
 )
 from palaver.stores.sqlite.searching import State, Step, read_state
-from palaver.stores.sqlite.statements import Statements
+from palaver.stores.statements import Statements
 from palaver.times import SECOND
 
 __all__ = ["Quarantine", "SqliteLedger"]

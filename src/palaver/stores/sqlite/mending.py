@@ -85,7 +85,7 @@ class _Work:
 
     def changed(self) -> int:
         """How many rows the last statement changed."""
-        return self.sql.connection.changes()
+        return self.sql.changed()
 
     def aside(self, location: str, body: bytes | str) -> None:
         """Keep bytes as they were found."""

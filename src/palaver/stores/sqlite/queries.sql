@@ -206,6 +206,10 @@ SELECT seq FROM sqlite_sequence WHERE name = 'sessions';
 -- name: head
 SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number = ?;
 
+-- name: listed_at
+-- Where a session stands in listings.
+SELECT last_active FROM sessions WHERE number = ?;
+
 -- name: newest_after
 -- The newest message after a known one: what the session's row does not yet know of.
 SELECT id, back, at FROM messages WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1;
@@ -761,6 +765,9 @@ SELECT at FROM erased WHERE mark = ?;
 
 -- name: every_erased
 SELECT mark, at FROM erased;
+
+-- name: erased_after
+SELECT mark, at FROM erased WHERE mark > ? ORDER BY mark LIMIT ?;
 
 -- name: put_erased
 INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET at = excluded.at;

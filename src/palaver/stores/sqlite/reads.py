@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -12,7 +13,7 @@ import apsw
 import msgspec
 
 from palaver import codec, media
-from palaver.erasure import Erasure, keyed
+from palaver.erasure import Erasure, Marks, keyed
 from palaver.errors import InvalidKey, SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.info import Page, SessionInfo, SessionName
@@ -43,17 +44,19 @@ from palaver.stores.sqlite.rows import (
     turn_row,
     usage_row,
 )
-from palaver.stores.sqlite.searching import Index, Reindex, Searched, Step
+from palaver.stores.sqlite.salvage import integrity
+from palaver.stores.sqlite.searching import FullText, Index, Reindex, Searched, Step
 from palaver.stores.sqlite.spots import Sink
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.sqlite.statements import Statements as SqliteStatements
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.sqlite.upkeep import Upkeep
+from palaver.stores.statements import Row, Statements
 from palaver.stores.tails import StoredRow, TailRow, decoded, live_ranges, read_tail, stored_meanwhile
 from palaver.times import SECOND, from_micros, to_micros
 from palaver.titles import end_of_prefix
 from palaver.window import Tail
 
-__all__ = ["Lines", "Reads"]
+__all__ = ["Lines", "Reads", "RowReads"]
 
 _TURN = SESSION_COLUMNS + 4
 _NEWEST = _TURN + TURN_COLUMNS
@@ -77,16 +80,26 @@ Lines: TypeAlias = dict[int, tuple[tuple[Any, ...], SessionInfo]]
 """Lines of lists given before, by session number, with what tells whether they still hold."""
 
 
-class Reads:
-    """The reads, on one connection, used by one thread at a time."""
+class RowReads(ABC):
+    """The reads over named statements, on one connection, used by one thread at a time.
 
-    def __init__(self, connection: apsw.Connection, name: str, tails: TailCache, lines: Lines) -> None:
-        self.sql = Statements(connection)
+    What is the database's own is left to subclasses: snapshots, sizes, and what it says of its own damage.
+    """
+
+    unreadable: tuple[type[Exception], ...]
+    after_all_text: bytes | str
+    """What is greater than every text."""
+    upkeep_type: type[Upkeep] = Upkeep
+    schema: int
+    """The schema's version."""
+
+    def __init__(self, sql: Statements, name: str, tails: TailCache, lines: Lines, index: Index) -> None:
+        self.sql = sql
         self.name = name
         self._tails = tails
         self._lines = lines
         self._damaged: dict[str, bytes] = {}
-        self._index = Index(self.sql, name)
+        self._index = index
 
     def set_aside(self, location: str, body: bytes) -> None:
         self._damaged[location] = body
@@ -96,20 +109,17 @@ class Reads:
         damaged, self._damaged = self._damaged, {}
         return damaged
 
-    def close(self) -> None:
-        self.sql.connection.close()
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one state. One inside another is the same."""
 
-    @contextmanager
-    def snapshot(self) -> Generator[None]:
-        """Several statements that see one state."""
-        if self.sql.connection.in_transaction:
-            yield
-            return
-        self.sql.script("BEGIN")
-        try:
-            yield
-        finally:
-            self.sql.script("COMMIT")
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes that the store takes."""
+
+    @abstractmethod
+    def integrity(self) -> list[str]:
+        """What the database itself says of its tables and indexes; nothing: all is well."""
 
     # ------------------------------------------------------------------ one session
     def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
@@ -141,7 +151,7 @@ class Reads:
 
     def beginning(self, owner: str | None, text: str, by: Literal["title", "id"], limit: int) -> list[SessionName]:
         name = _BEGINNING[by, owner is None]
-        span = (text, end_of_prefix(text) or b"", limit)  # every blob is greater than every text
+        span = (text, end_of_prefix(text) or self.after_all_text, limit)
         rows = self.sql.all(name, span if owner is None else (owner, *span))
         return [SessionName(id=r[0], owner=r[1] or None, title=r[2]) for r in rows]
 
@@ -282,7 +292,7 @@ class Reads:
             session, head, _ = self._found(session_id, owner)
             high = head.last_seq if before is None else min(before - 1, head.last_seq)
             dead = merged(self.cuts_of(session)) if live else []
-            ranges = live_ranges(dead, after + 1, high)
+            ranges = live_ranges(dead, max(after, 0) + 1, high)
             base = session.number << 32
             number = session.number
             rows: list[StoredRow] = []
@@ -396,13 +406,21 @@ class Reads:
             rows = ((each, self.sql.one("erased", (keyed(secret, each),))) for each in marks)
             return {each: row[0] for each, row in rows if row is not None}
 
+    def marks(self, after: bytes, *, limit: int) -> Marks:
+        with self.snapshot():
+            found = self.sql.one("meta", ("erasure_secret",))
+            if found is None:
+                return Marks()
+            return Marks(bytes.fromhex(found[0]), tuple(self.sql.all("erased_after", (after, limit))))
+
     # ------------------------------------------------------------------ many sessions
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self.snapshot():
             active, number = _FURTHEST, _FURTHEST
             if query.after is not None:
                 number = self._row(query.after, query.owner, deleted=query.include_deleted)[0]
-                [active] = [row[2] for row in self.sql.all("head", (number,))]
+                stored = self.sql.one("listed_at", (number,))
+                active = stored[0] if stored is not None else self.sql.all("head", (number,))[0][2]
             values: dict[str, Any] = {
                 "active": active,
                 "number": number,
@@ -502,7 +520,7 @@ class Reads:
     def upkeep(self) -> Generator[Upkeep]:
         """The reads of a sweep, in one snapshot."""
         with self.snapshot():
-            yield Upkeep(self)
+            yield self.upkeep_type(self)
 
     def number_of(self, session_id: str, owner: str | None) -> int:
         """The number of a session, deleted or not. Raises SessionNotFound."""
@@ -519,15 +537,13 @@ class Reads:
             used = self.sql.all("usage_totals", {"owner": owner})[0]
             running = len(self.sql.all("running_turns", {"owner": owner}))
             stored_codec = self.sql.all("meta", ("codec",))[0][0]
-        path = self.sql.connection.db_filename("main")
-        size = sum(os.stat(p).st_size for p in (path, f"{path}-wal") if os.path.exists(p))  # noqa: PTH110, PTH116
         return Stats(
             store=self.name,
             sessions=sessions,
             messages=messages,
             open_turns=running,
             owners=owners,
-            size_bytes=size,
+            size_bytes=self.size(),
             usage=Usage(
                 input_tokens=used[0],
                 output_tokens=used[1],
@@ -538,7 +554,7 @@ class Reads:
             ),
             calls=used[6],
             priced_calls=used[7],
-            schema=len(migrations()),
+            schema=self.schema,
             codec=int(stored_codec),
         )
 
@@ -550,6 +566,40 @@ class Reads:
     def spots(self, sink: Sink) -> None:
         """Everything that is wrong, as a repair takes it."""
         Checking(self, sink).run(Scope())
+
+
+class Reads(RowReads):
+    """The reads of a SQLite file."""
+
+    unreadable = (apsw.CorruptError, UnicodeDecodeError)  # the latter: a TEXT column that is none any more
+    after_all_text = b""
+    schema = len(migrations())
+
+    def __init__(self, connection: apsw.Connection, name: str, tails: TailCache, lines: Lines) -> None:
+        sql = SqliteStatements(connection)
+        super().__init__(sql, name, tails, lines, FullText(sql, name))
+        self._connection = connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        if self._connection.in_transaction:
+            yield
+            return
+        self.sql.script("BEGIN")
+        try:
+            yield
+        finally:
+            self.sql.script("COMMIT")
+
+    def size(self) -> int:
+        path = self._connection.db_filename("main")
+        return sum(os.stat(p).st_size for p in (path, f"{path}-wal") if os.path.exists(p))  # noqa: PTH110, PTH116
+
+    def integrity(self) -> list[str]:
+        return integrity(self._connection)
 
 
 _FURTHEST = 1 << 62

@@ -8,7 +8,7 @@ from palaver.records import Chunk, KeyRecord, SessionRecord
 from palaver.rows import Head, SessionRow, StoredMessage, VersionRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
 from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, todo_row, turn_row, usage_row
-from palaver.stores.sqlite.statements import Statements
+from palaver.stores.statements import Statements
 
 __all__ = ["chunk", "record"]
 

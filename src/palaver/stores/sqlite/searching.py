@@ -14,6 +14,7 @@ finds single Chinese characters, which they do not.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -28,10 +29,24 @@ from palaver.rows import ROLE_MASK, ChangeKind, kind_of
 from palaver.search import WORDS_VERSION, SearchQuery, Term, is_searchable, rank, searched_text, words_of
 from palaver.stores import views
 from palaver.stores.searching import Candidate, Found
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.sqlite.statements import Statements as SqliteStatements
+from palaver.stores.statements import Row, Statements
 from palaver.times import EARLIEST, LATEST, to_micros
 
-__all__ = ["Index", "Reindex", "Searched", "State", "Step", "expression", "read_state", "register"]
+__all__ = [
+    "BEGINNINGS",
+    "FullText",
+    "Index",
+    "Reindex",
+    "Searched",
+    "State",
+    "Step",
+    "expression",
+    "narrowed",
+    "read_state",
+    "register",
+    "tag",
+]
 
 STEP = 500
 """Messages that are taken in at once: others wait for about 20 ms to commit."""
@@ -41,7 +56,7 @@ _STEP_CHANGES = 4_000
 _LAST = 0xFFFFFFFF
 _FEW = 50
 """Sessions that are searched one by one, whatever the others have."""
-_BEGINNINGS = {"platform": "p", "agent": "a", "account": "c"}
+BEGINNINGS = {"platform": "p", "agent": "a", "account": "c"}
 
 # Changes whose positions hold text that was there before, or is not any more.
 _SAY_NOTHING = frozenset(
@@ -113,10 +128,10 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     """
     said = " AND ".join(f'"{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in terms)
     narrowed = [
-        _tag(letter, value)
+        tag(letter, value)
         for letter, value in (
             ("o", query.owner),
-            *((letter, getattr(query, name)) for name, letter in _BEGINNINGS.items()),
+            *((letter, getattr(query, name)) for name, letter in BEGINNINGS.items()),
             ("r", query.role),
         )
         if value is not None
@@ -125,75 +140,24 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
     return whole if not narrowed else f"{whole} AND tags : ({' AND '.join(narrowed)})"
 
 
-def _tag(letter: str, value: str) -> str:
+def tag(letter: str, value: str) -> str:
     """A word for a value of any form. Two values may share one: what is found is compared again."""
     return letter + hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
 
 
-class Index:
+class Index(ABC):
     """The index by one connection that reads, inside a snapshot of the caller's."""
 
     def __init__(self, sql: Statements, name: str) -> None:
         self._sql = sql
         self._name = name
-        self._ranks = False
 
     # ------------------------------------------------------------------ asking
+    @abstractmethod
     def candidates(
         self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
     ) -> list[Candidate]:
         """Live matches, from the highest id down."""
-        if not self._ranks:
-            register(self._sql.connection)
-            self._ranks = True
-        if session is not None:
-            low, high = max(low, session << 32), min(high, session << 32 | _LAST)
-        values = {
-            "expression": expression(query, terms),
-            "terms": len(terms),
-            "low": low,
-            "high": high,
-            "limit": limit,
-            "owner": query.owner,
-            "platform": query.platform,
-            "agent": query.agent,
-            "account": query.account,
-            "role": kind_of(Message(role=query.role)) if query.role is not None else None,
-            "since": to_micros(query.since) if query.since is not None else EARLIEST,
-            "until": to_micros(query.until) if query.until is not None else LATEST + 1,
-            "hidden": query.include_hidden or session is not None,
-        }
-        if query.tag is None:
-            return [Candidate(*row) for row in self._sql.all("search", values)]
-        return self._tagged(query.tag, terms, values)
-
-    def _tagged(self, tag: str, terms: Sequence[Term], values: dict[str, Any]) -> list[Candidate]:
-        """The same in sessions that have a tag: one by one where they are few, else from the last to the first.
-
-        A beginning is not looked up session by session: FTS5 gathers all words that begin so for every one of them.
-        """
-        scope = {"owner": values["owner"], "low": values["low"] >> 32, "high": values["high"] >> 32, "tag": tag}
-        numbers = [row[0] for row in self._sql.all("tagged", scope)]
-        if not numbers:
-            return []
-        if len(numbers) <= _FEW and not any(term.prefix for term in terms):
-            return self._each(numbers, values)
-        values["low"] = max(values["low"], numbers[0] << 32)
-        values["high"] = min(values["high"], numbers[-1] << 32 | _LAST)
-        values["sessions"] = f"[{','.join(map(str, numbers))}]"
-        return [Candidate(*row) for row in self._sql.all("search_tagged", values)]
-
-    def _each(self, numbers: list[int], values: dict[str, Any]) -> list[Candidate]:
-        """Live matches of each of these sessions, from the last to the first."""
-        found: list[Candidate] = []
-        low, high, limit = values["low"], values["high"], values["limit"]
-        for number in reversed(numbers):
-            values["low"], values["high"] = max(low, number << 32), min(high, number << 32 | _LAST)
-            values["limit"] = limit - len(found) if limit >= 0 else limit
-            found += [Candidate(*row) for row in self._sql.all("search", values)]
-            if len(found) == limit:
-                break
-        return found
 
     # ------------------------------------------------------------------ following
     def state(self) -> State:
@@ -202,15 +166,22 @@ class Index:
 
     def behind(self) -> int:
         """How many changes are not in it; while it is built anew, about how many messages besides."""
-        state = self.state()
-        if state.words != WORDS_VERSION:
-            state = State(0, 0, 0, WORDS_VERSION)
+        state = self._current()
         [(newest,)] = self._sql.all("highest_change")
         left: int = newest - state.position
-        if state.walked is not None:
-            [(messages,)] = self._sql.all("messages_from", (state.walked >> 32,))
-            left += max(1, messages)
-        return left
+        return left + self._unwalked(state)
+
+    def _current(self) -> State:
+        """How far it has come; nowhere, where text was cut otherwise."""
+        state = self.state()
+        return state if state.words == WORDS_VERSION else State(0, 0, 0, WORDS_VERSION)
+
+    def _unwalked(self, state: State) -> int:
+        """About how many messages are to be walked."""
+        if state.walked is None:
+            return 0
+        messages: int = self._sql.all("messages_from", (state.walked >> 32,))[0][0]
+        return max(1, messages)
 
     def is_lost(self) -> bool:
         """Whether it must be built anew: text is cut otherwise now, or the feed does not reach back so far."""
@@ -252,6 +223,74 @@ class Index:
         after = msgspec.structs.replace(state, position=position, part=part)
         cost = max(1, len(batch.put) + looked // 8)
         return Step(at=at, before=state, after=after, put=tuple(batch.put), drop=tuple(batch.drop), cost=cost)
+
+
+class FullText(Index):
+    """The index as SQLite's FTS5 keeps it."""
+
+    def __init__(self, sql: SqliteStatements, name: str) -> None:
+        super().__init__(sql, name)
+        self._connection = sql.connection
+        self._ranks = False
+
+    def candidates(
+        self, query: SearchQuery, terms: Sequence[Term], session: int | None, low: int, high: int, limit: int
+    ) -> list[Candidate]:
+        """Live matches, from the highest id down."""
+        if not self._ranks:
+            register(self._connection)
+            self._ranks = True
+        values = narrowed(query, session, low, high)
+        values |= {"expression": expression(query, terms), "terms": len(terms), "limit": limit}
+        if query.tag is None:
+            return [Candidate(*row) for row in self._sql.all("search", values)]
+        return self._tagged(query.tag, terms, values)
+
+    def _tagged(self, label: str, terms: Sequence[Term], values: dict[str, Any]) -> list[Candidate]:
+        """The same in sessions that have a tag: one by one where they are few, else from the last to the first.
+
+        A beginning is not looked up session by session: FTS5 gathers all words that begin so for every one of them.
+        """
+        scope = {"owner": values["owner"], "low": values["low"] >> 32, "high": values["high"] >> 32, "tag": label}
+        numbers = [row[0] for row in self._sql.all("tagged", scope)]
+        if not numbers:
+            return []
+        if len(numbers) <= _FEW and not any(term.prefix for term in terms):
+            return self._each(numbers, values)
+        values["low"] = max(values["low"], numbers[0] << 32)
+        values["high"] = min(values["high"], numbers[-1] << 32 | _LAST)
+        values["sessions"] = f"[{','.join(map(str, numbers))}]"
+        return [Candidate(*row) for row in self._sql.all("search_tagged", values)]
+
+    def _each(self, numbers: list[int], values: dict[str, Any]) -> list[Candidate]:
+        """Live matches of each of these sessions, from the last to the first."""
+        found: list[Candidate] = []
+        low, high, limit = values["low"], values["high"], values["limit"]
+        for number in reversed(numbers):
+            values["low"], values["high"] = max(low, number << 32), min(high, number << 32 | _LAST)
+            values["limit"] = limit - len(found) if limit >= 0 else limit
+            found += [Candidate(*row) for row in self._sql.all("search", values)]
+            if len(found) == limit:
+                break
+        return found
+
+
+def narrowed(query: SearchQuery, session: int | None, low: int, high: int) -> dict[str, Any]:
+    """What candidates are compared with, besides their words."""
+    if session is not None:
+        low, high = max(low, session << 32), min(high, session << 32 | _LAST)
+    return {
+        "low": low,
+        "high": high,
+        "owner": query.owner,
+        "platform": query.platform,
+        "agent": query.agent,
+        "account": query.account,
+        "role": kind_of(Message(role=query.role)) if query.role is not None else None,
+        "since": to_micros(query.since) if query.since is not None else EARLIEST,
+        "until": to_micros(query.until) if query.until is not None else LATEST + 1,
+        "hidden": query.include_hidden or session is not None,
+    }
 
 
 class Keeper(Protocol):
@@ -329,12 +368,12 @@ class _Batch:
         if tags is None:
             row = self._sql.one("session_scope", (number,))
             owner, origin = row if row is not None else ("", None)
-            began = [_tag(_BEGINNINGS[name], value) for name, value in views.beginning(origin).items()]
-            tags = self._tags[number] = " ".join((_tag("o", owner), *began))
+            began = [tag(BEGINNINGS[name], value) for name, value in views.beginning(origin).items()]
+            tags = self._tags[number] = " ".join((tag("o", owner), *began))
         return tags
 
 
-_ROLES = {kind_of(Message(role=role)): _tag("r", role) for role in ("system", "developer", "user", "assistant", "tool")}
+_ROLES = {kind_of(Message(role=role)): tag("r", role) for role in ("system", "developer", "user", "assistant", "tool")}
 
 
 def _text(kind: int, body: bytes) -> str:

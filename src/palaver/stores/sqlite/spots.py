@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from palaver.stores.sqlite.statements import Statements
+from palaver.stores.statements import Statements
 
 __all__ = ["Sink", "Source", "Spot"]
 
@@ -32,6 +32,15 @@ class Source(Protocol):
     name: str
     sql: Statements
 
+    @property
+    def unreadable(self) -> tuple[type[Exception], ...]:
+        """The driver's errors which say that what is stored cannot be read."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Several statements that see one state."""
+        ...
+
+    def integrity(self) -> list[str]:
+        """What the database itself says of its tables and indexes; nothing: all is well."""
         ...

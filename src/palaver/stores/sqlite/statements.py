@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import apsw
 
 from palaver.stores.sqlite.queries import queries
+from palaver.stores.statements import Row, Values
 
 __all__ = ["Row", "Statements", "Values"]
-
-Row = tuple[Any, ...]
-Values = Sequence[Any] | Mapping[str, Any]
 
 
 class Statements:
@@ -55,6 +53,10 @@ class Statements:
         """The rows as they come: memory does not grow with them."""
         rows: Iterator[Row] = self._execute(self._named[name], values)
         return rows
+
+    def changed(self) -> int:
+        """How many rows the last statement changed."""
+        return self.connection.changes()
 
     def script(self, text: str) -> None:
         """Run text that is no named statement: transaction control, pragmas, migrations."""

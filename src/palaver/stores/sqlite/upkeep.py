@@ -10,7 +10,7 @@ from palaver.operations import Ledger, Operation
 from palaver.rows import Head, SessionRow
 from palaver.stores import views
 from palaver.stores.sqlite.rows import LAST, SESSION_COLUMNS, head_row, holder_of, newer_head, session_row, todo_row
-from palaver.stores.sqlite.statements import Row, Statements
+from palaver.stores.statements import Row, Statements
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import LATEST, to_micros
 

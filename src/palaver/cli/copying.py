@@ -1,0 +1,142 @@
+"""`palaver copy`: everything of one store into another, while the source is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from palaver.cli import records, reports, stores
+from palaver.cli.amounts import counted
+from palaver.cli.failures import FOUND, INTERRUPTED, NO_STORE, OK, USAGE, Failure
+from palaver.cli.options import Debug, Json, common_of
+from palaver.cli.output import Output
+from palaver.cli.performing import perform
+from palaver.cli.terminal import one_line
+from palaver.manager import SessionManager
+from palaver.moving import Copier, CopyReport
+from palaver.stores.base import Store
+
+__all__ = ["add_to"]
+
+_LOOK = 0.5
+"""Seconds between two looks at the feed of the source."""
+_SHOWN = 20
+"""Problems shown to a person; JSON has all of them."""
+
+
+def copy(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The store to copy; it is only read.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The store to copy into; made if it is not there.")],
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Then take along what comes, until interrupted (Ctrl-C).")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every message, also of what the target has already.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be copied; store nothing.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy everything of one store into another, of any two kinds, while the source is in use.
+
+    Sessions with all that was undone, edited, deleted or hidden, keys, aliases, summaries, turns, usage, content, and
+    what is known of erasures. What was written is compared with the source. Run again, also after a crash, it writes
+    only what is missing. docs/moving.md says how to switch a running service.
+    """
+
+    def work(output: Output) -> int:
+        with stores.open_for_reading(source, None) as read, _target(target, dry_run=dry_run) as written:
+            if written is not None and _store(read).name == _store(written).name:
+                raise Failure(f"{source} and {target} are one store: name another to copy into", USAGE)
+            to = _store(written) if written is not None else None
+            return _copy(_store(read), to, output, dry_run=dry_run, verify=verify, follow=follow and not dry_run)
+
+    perform(common_of(context).with_own(store=None, json=json, debug=debug), work)
+
+
+def _store(manager: SessionManager) -> Store:
+    # A copy is a verb of two stores, and of no owner's: no manager has it.
+    return manager._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def _target(url: str, *, dry_run: bool) -> Generator[SessionManager | None]:
+    """The store to write to; for a dry run only read, and None where there is none yet."""
+    try:
+        manager = stores.open_for_reading(url, None) if dry_run else stores.open_or_make(url, None)
+    except Failure as exc:
+        if not dry_run or exc.code != NO_STORE:
+            raise
+        yield None
+        return
+    with manager:
+        yield manager
+
+
+def _copy(source: Store, target: Store | None, output: Output, *, dry_run: bool, verify: bool, follow: bool) -> int:
+    with reports.progress("copying", output) as progress:
+        copier = Copier(source, target, dry_run=dry_run, verify=verify, progress=progress)
+        report = copier.copy()
+    if follow:
+        _tell(report, output)
+        output.note(f"following {source.name} until interrupted")
+        _follow(copier, output)
+        report = copier.report()
+    _write(report, output)
+    if not dry_run and not report.caught_up:
+        return INTERRUPTED
+    return FOUND if report.problems else OK
+
+
+def _follow(copier: Copier, output: Output) -> None:
+    """Take along what comes, until interrupted, or nobody reads any more what is told."""
+    pause = Event()
+    try:
+        while not output.closed:
+            pause.wait(_LOOK)
+            if copier.catch_up():
+                _tell(copier.report(), output)
+    except KeyboardInterrupt:
+        return
+
+
+def _tell(report: CopyReport, output: Output) -> None:
+    """That it has caught up."""
+    if output.json:
+        output.record({"type": "caught_up", "changes": report.changes, "problems": len(report.problems)})
+    else:
+        output.note(f"caught up; {counted(report.changes, 'change')} taken along, {len(report.problems):,} left out")
+    output.flush()
+
+
+def _write(report: CopyReport, output: Output) -> None:
+    if output.json:
+        for problem in report.problems:
+            output.record({"type": "problem", **records.of(problem)})
+        output.record({"type": "report", **records.of(report), "problems": len(report.problems)})
+        return
+    for problem in report.problems[:_SHOWN]:
+        output.text(one_line(f"{problem.kind}: {problem.session_id}: {problem.reason}"))
+    if len(report.problems) > _SHOWN:
+        output.text(f"and {len(report.problems) - _SHOWN:,} more; --json has all of them")
+    done = "would be copied" if report.dry_run else "copied"
+    output.note(
+        f"{counted(report.sessions, 'session')}: {report.copied:,} {done} with {counted(report.messages, 'message')}, "
+        f"{report.unchanged:,} there already, {len(report.problems):,} left out"
+    )
+    if report.dry_run:
+        return
+    output.note(f"{counted(report.compared, 'message')} compared with the source, with all that belongs to them")
+    if report.scrub is not None and not report.scrub.done:
+        output.note(f"what was erased meanwhile may be left in free space: {report.scrub.reason}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the command line this command."""
+    app.command("copy", epilog="Example: palaver copy chat.db jsonl:///conversations")(copy)

@@ -1,0 +1,309 @@
+"""Everything of one store into another, while the source is in use.
+
+    the ledger of erasures -> every session, in the order that they were made -> what the feed told meanwhile
+
+Nothing of it is remembered anywhere: what the target has is compared with the source, so a copy that was killed is gone
+on with by doing it again, and one that is done again does nothing. The source is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from palaver.clock import Clock, utc_now
+from palaver.erasure import ScrubReport
+from palaver.errors import CursorExpired, PalaverError, StoreError
+from palaver.findings import Progress
+from palaver.moving.comparing import CHUNK, differences, newest_turn, record_of
+from palaver.moving.values import CopyReport, Problem, ProblemKind
+from palaver.operations import Import, Operation, Settle, Settled, TakeErasures
+from palaver.records import Chunk, SessionRecord
+from palaver.rows import ERASED, ChangeKind
+from palaver.stores.base import Change, Store
+from palaver.times import to_micros
+
+__all__ = ["Copier"]
+
+_PAGE = 200
+_BATCH = 64
+"""Sessions in one commit, at most."""
+_BATCH_BYTES = 8 * 1024 * 1024
+_MARKS = 1000
+_CHANGES = 1000
+_NOBODY = "\x00"
+"""No session has this id."""
+_ERASED, _WHOLE = ChangeKind.ERASED.name.lower(), {ChangeKind.IMPORTED.name.lower(), ChangeKind.REPAIRED.name.lower()}
+
+
+class Copier:
+    """One copy. `target` None: a dry run into a store that is not there. Not for several threads."""
+
+    def __init__(
+        self,
+        source: Store,
+        target: Store | None,
+        *,
+        dry_run: bool = False,
+        verify: bool = False,
+        progress: Progress | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._source = source
+        self._to = target
+        self._dry_run = dry_run or target is None
+        self._verify = verify
+        self._progress = progress
+        self._clock = clock
+        self._cursor: str | None = None
+        self._fresh = target is None or not target.erasable(0, limit=1)
+        self._batch: list[tuple[Settle, int]] = []
+        self._bytes = 0
+        self._problems: dict[str, Problem] = {}
+        self._guards: dict[str, int] = {}
+        self._removed = False
+        """Whether something was copied before it was erased."""
+        self._scrub: ScrubReport | None = None
+        self._total = self._done = 0
+        self._sessions = self._copied = self._unchanged = self._messages = self._compared = self._changes = 0
+        self._erasures = 0
+        self.caught_up = False
+
+    @property
+    def _target(self) -> Store:
+        assert self._to is not None, "a dry run writes nothing"  # noqa: S101 - asked by the callers
+        return self._to
+
+    # ------------------------------------------------------------------ the two steps
+    def copy(self) -> CopyReport:
+        """Copy everything, and what came meanwhile. Raises StoreError, and SessionConflict as TakeErasures does."""
+        self._total = self._source.stats(None).messages
+        self._take_erasures()
+        self._cursor = self._source.changes(None, limit=1, session_id=_NOBODY).cursor
+        self._walk()
+        if not self._dry_run:
+            self.catch_up()
+        return self.report()
+
+    def catch_up(self) -> int:
+        """Take along what the feed tells; how many changes that were. Raises as `copy` does."""
+        self.caught_up = False
+        looked = 0
+        for page in self._pages():
+            looked += len(page)
+            self._follow(page)
+        left: set[str] | None = None
+        while (now := {each.session_id for each in self._problems.values() if each.kind != "refused"}) != (
+            left or set()
+        ):
+            left = now
+            for session_id in sorted(left):
+                self._gather(session_id)
+            self._flush()
+        if self._removed:
+            self._scrub = self._target.scrub()
+            self._removed = not self._scrub.done
+        self._changes += looked
+        self.caught_up = True
+        return looked
+
+    def report(self) -> CopyReport:
+        """What was done so far."""
+        return CopyReport(
+            source=self._source.name,
+            target=self._to.name if self._to is not None else "",
+            dry_run=self._dry_run,
+            sessions=self._sessions,
+            copied=self._copied,
+            unchanged=self._unchanged,
+            messages=self._messages,
+            compared=self._compared,
+            changes=self._changes,
+            erasures=self._erasures,
+            caught_up=self.caught_up,
+            problems=tuple(self._problems.values()),
+            scrub=self._scrub,
+        )
+
+    # ------------------------------------------------------------------ erasures
+    def _take_erasures(self) -> None:
+        """What was erased from the source is known to the target before anything comes that might be it."""
+        erasures = tuple(self._source.erasures())
+        self._erasures = len(erasures)
+        after = b""
+        while not self._dry_run:
+            page = self._source.marks(after, limit=_MARKS)
+            if page.secret is None:
+                return
+            _outcome(self._target, TakeErasures(at=self._at(), secret=page.secret, marks=page.marks, erasures=erasures))
+            if len(page.marks) < _MARKS:
+                return
+            after, erasures = page.marks[-1][0], ()
+
+    # ------------------------------------------------------------------ every session
+    def _walk(self) -> None:
+        after = 0
+        while page := self._source.erasable(after, limit=_PAGE):
+            for each in page:
+                self._sessions += 1
+                self._guards[each.row.id] = each.row.guarded_until
+                self._consider(each.row.id, each.last_seq)
+            self._flush()
+            self._guards.clear()
+            after = page[-1].row.number
+        self._fresh = self._to is None
+
+    def _consider(self, session_id: str, last_seq: int) -> None:
+        mine = None if self._fresh else record_of(self._target, session_id)
+        if mine is not None and self._is_same(session_id, mine):
+            self._unchanged += 1
+            self._tell(last_seq)
+        elif self._dry_run:
+            self._copied += 1
+            self._messages += last_seq - (mine.head.last_seq if mine is not None else 0)
+            self._tell(last_seq)
+        else:
+            self._gather(session_id)
+
+    def _is_same(self, session_id: str, mine: SessionRecord) -> bool:
+        """Whether nothing has to be written. What changes a message changes the record too, but for a turn's end."""
+        theirs = self._source.record(session_id, None)
+        if mine.row.end_reason == "erased" and theirs.row.end_reason == "erased":
+            return True
+        if any(cut.kind == ERASED for cut in theirs.cuts) and theirs.cuts != mine.cuts:
+            self._removed = True
+        if mine != theirs or newest_turn(self._source, session_id) != newest_turn(self._target, session_id):
+            return False
+        if not self._verify:
+            return True
+        different, compared = differences(self._source, self._target, session_id, 0)
+        self._compared += compared
+        return different is None
+
+    # ------------------------------------------------------------------ what came meanwhile
+    def _pages(self) -> Iterator[list[Change]]:
+        """What the feed tells since it was last asked; where that was pruned, every session is looked at again."""
+        while True:
+            try:
+                page = self._source.changes(self._cursor, limit=_CHANGES)
+            except CursorExpired:
+                self._cursor = self._source.changes(None, limit=1, session_id=_NOBODY).cursor
+                self._take_erasures()
+                self._walk()
+                continue
+            if page:
+                yield page
+            self._cursor = page.cursor
+            if not page:
+                return
+
+    def _follow(self, page: list[Change]) -> None:
+        told: dict[str, list[Change]] = {}
+        for change in page:
+            told.setdefault(change.session_id, []).append(change)
+        if any(change.kind == _ERASED for change in page):
+            self._take_erasures()
+            self._removed = True
+        for session_id, changes in told.items():
+            if any(change.kind == _ERASED for change in changes):
+                for each in self._source.erasable(0, limit=1, session_id=session_id):
+                    self._guards[session_id] = each.row.guarded_until
+            self._gather(session_id, self._start(session_id, changes))
+        self._flush()
+        self._guards.clear()
+
+    def _start(self, session_id: str, changes: list[Change]) -> int:
+        """The position after which something may be other than it is in the target."""
+        mine = record_of(self._target, session_id)
+        if mine is None or any(change.kind in _WHOLE for change in changes):
+            return 0
+        turn = newest_turn(self._target, session_id)
+        told = [change.from_seq for change in changes if change.from_seq]
+        begun = [turn.first_seq] if turn is not None else []
+        return min([mine.head.last_seq + 1, *told, *begun]) - 1
+
+    # ------------------------------------------------------------------ one session
+    def _gather(self, session_id: str, after: int = 0) -> None:
+        """Read a session, and put it with those of the next commit; a long one's first chunks are stored at once."""
+        start = after
+        try:
+            record = self._source.record(session_id, None)
+            last, newest = record.head.last_seq, None
+            while after < last:
+                if newest is not None:
+                    _outcome(self._target, Import(at=self._at(), row=record.row, chunk=newest))
+                    self._tell(len(newest.messages))
+                newest = self._source.chunk(session_id, None, after=after, limit=CHUNK)
+                self._messages += len(newest.messages)
+                after = newest.through_seq
+            if after > last:  # what came meanwhile is copied too, so the record has to know of it
+                record = self._source.record(session_id, None)
+        except StoreError:
+            raise
+        except PalaverError as refusal:
+            self._problem(session_id, "refused", str(refusal))
+            return
+        self._copied += 1
+        guarded = self._guards.get(session_id, 0)
+        self._batch.append((Settle(at=self._at(), record=record, chunk=newest, guarded_until=guarded), start))
+        self._bytes += _size(newest)
+        if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Store what was gathered, and compare it."""
+        batch, self._batch, self._bytes = self._batch, [], 0
+        if not batch:
+            return
+        outcomes = self._target.commit([settle for settle, _ in batch])
+        for (settle, start), outcome in zip(batch, outcomes, strict=True):
+            session_id = settle.record.row.id
+            if isinstance(outcome, StoreError):
+                raise outcome
+            if isinstance(outcome, PalaverError):
+                self._problem(session_id, "refused", str(outcome))
+            else:
+                self._settled(session_id, start, outcome)
+            self._tell(len(settle.chunk.messages) if settle.chunk is not None else 0)
+
+    def _settled(self, session_id: str, start: int, settled: Settled) -> None:
+        different, compared = differences(self._source, self._target, session_id, start)
+        self._compared += compared
+        taken = _taken(settled)
+        if different is None:
+            self._problems.pop(session_id, None)
+        elif taken:
+            self._problem(session_id, "taken", taken)
+        else:
+            self._problem(session_id, "differs", different)
+
+    def _problem(self, session_id: str, kind: ProblemKind, reason: str) -> None:
+        self._problems[session_id] = Problem(session_id=session_id, kind=kind, reason=reason)
+
+    # ------------------------------------------------------------------ small things
+    def _at(self) -> int:
+        return to_micros(self._clock())
+
+    def _tell(self, messages: int) -> None:
+        self._done += messages
+        if self._progress is not None:
+            self._progress(self._done, max(self._total, self._done))
+
+
+def _outcome(store: Store, operation: Operation) -> None:
+    [outcome] = store.commit([operation])
+    if isinstance(outcome, PalaverError):
+        raise outcome
+
+
+def _size(chunk: Chunk | None) -> int:
+    if chunk is None:
+        return 0
+    return sum(len(each.row.body) for each in chunk.messages) + sum(len(each.data) for each in chunk.blobs)
+
+
+def _taken(settled: Settled) -> str:
+    """What another session of the target has."""
+    said = [f"the title it has is {settled.title!r}"] if settled.title is not None else []
+    said += [f"the key {key!r} points at another session" for key in settled.keys]
+    said += [f"the alias {alias!r} names another session" for alias in settled.aliases]
+    return "; ".join(said)

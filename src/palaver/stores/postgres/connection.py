@@ -1,0 +1,278 @@
+"""Opening connections to a PostgreSQL store: what its URL says, its schema, what connections are told."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
+
+from palaver.codec import CODEC_VERSION
+from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.stores.postgres.errors import translate
+from palaver.stores.postgres.queries import migrations, require_schema
+from palaver.stores.postgres.statements import Statements
+from palaver.stores.postgres.values import adapt
+
+__all__ = ["Opener", "PalaverConnection", "Place", "is_idle"]
+
+_log = logging.getLogger(__name__)
+_SYNC_WARNING = "01000"
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "palaver",
+    # A server that is gone is noticed within seconds, and not when the system gives up after a quarter of an hour.
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+_YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a URL says."""
+
+    conninfo: str
+    name: str
+    """The URL without user, password and options, for messages."""
+    schema: str = "palaver"
+    pooled: bool = False
+    """Behind a pooler that gives each transaction any connection, such as PgBouncer in its transaction mode."""
+    timeout: float = 30.0
+    """Seconds to wait for a lock, or for a free connection."""
+    connections: int = 10
+    """To read by, at most; besides them there is one to write by."""
+    clock: str = "store"
+    """Whose clock judges leases: the server's, or the callers' ("caller"), where all of them are on one machine."""
+    read_only: bool = False
+    listen: str | None = field(default=None, repr=False)
+    """Where to listen for changes, if it is not where statements go: a pooler cannot pass them on. Empty: nowhere."""
+
+    @classmethod
+    def of(cls, url: str) -> Place:
+        """What a URL says. Options that are not the store's own are libpq's. Raises ValueError."""
+        parts = urlsplit(url)
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        own: dict[str, Any] = {}
+        try:
+            if "schema" in given:
+                own["schema"] = require_schema(given.pop("schema"))
+            if "pooled" in given:
+                own["pooled"] = _YES[given.pop("pooled")]
+            if "timeout" in given:
+                own["timeout"] = float(given.pop("timeout"))
+            if "connections" in given:
+                own["connections"] = max(1, int(given.pop("connections")))
+            if "clock" in given:
+                own["clock"] = {"store": "store", "caller": "caller"}[given.pop("clock")]
+            if "mode" in given:
+                own["read_only"] = {"ro": True, "rw": False}[given.pop("mode")]
+            if "listen" in given:
+                own["listen"] = given.pop("listen")
+        except (ValueError, KeyError) as exc:
+            raise ValueError(f"{_named(url)}: an option has a value that it cannot have: {exc}") from exc
+        rest = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
+        defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        try:
+            conninfo = make_conninfo(rest, **defaults)
+        except psycopg.Error as exc:
+            raise ValueError(f"{_named(url)} is no URL of PostgreSQL: {exc}") from exc
+        schema = own.get("schema", "palaver")
+        name = _named(url) if schema == "palaver" else f"{_named(url)}?schema={schema}"
+        return cls(conninfo=conninfo, name=name, **own)
+
+    def lock(self, kind: str, *what: str) -> int:
+        """The advisory lock of something in this store that has a name: a negative number."""
+        from hashlib import blake2b
+
+        said = "\x00".join((self.schema, kind, *what)).encode("utf-8", "surrogatepass")
+        return -1 - (int.from_bytes(blake2b(said, digest_size=8).digest(), "big") >> 1)
+
+    def session_lock(self, number: int) -> int:
+        """The advisory lock of a session: a positive number."""
+        return (zlib.crc32(self.schema.encode()) & 0x7FFFFFFF) << 32 | number
+
+
+def _named(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"postgresql://{host}{unquote(parts.path)}"
+
+
+class PalaverConnection(psycopg.Connection[Any]):
+    """A connection that never cancels a COMMIT, and remembers a warning that a COMMIT may not have been replicated.
+
+    A cancelled wait for a synchronous standby lets COMMIT succeed, with no more than a warning, and a failover then
+    loses what it had acknowledged: https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+    """
+
+    committing = False
+    unsure: str | None = None
+    watched: Any = None
+    """What says whether something came on its socket."""
+
+    def _try_cancel(self, *, timeout: float = 5.0) -> None:
+        """Called where an interrupt strikes while an answer is waited for."""
+        if not self.committing:
+            super()._try_cancel(timeout=timeout)
+
+    def take_unsure(self) -> str | None:
+        """What was warned of since this was last asked."""
+        unsure, self.unsure = self.unsure, None
+        return unsure
+
+    def noticed(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        """A notice came. The text is translated, so any warning of this class that comes with a COMMIT counts."""
+        if diagnostic.sqlstate == _SYNC_WARNING and self.committing:
+            self.unsure = diagnostic.message_primary or "a warning"
+
+
+class Opener:
+    """Opens connections to one store."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.name = place.name
+        self._lock = threading.Lock()
+        self._pool: ConnectionPool[PalaverConnection] | None = None
+
+    # ------------------------------------------------------------------ connections
+    def connect(self, conninfo: str | None = None) -> PalaverConnection:
+        """A connection of its own. Raises StoreUnavailable or StoreBusy."""
+        try:
+            connection = PalaverConnection.connect(conninfo or self.place.conninfo, autocommit=True)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        try:
+            self.configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def configure(self, connection: PalaverConnection) -> None:
+        """Tell a new connection how values are sent. Nothing is set on the server: a pooler would give it to others."""
+        if self.place.pooled:
+            connection.prepare_threshold = None
+        connection.add_notice_handler(connection.noticed)
+        adapt(connection)
+
+    def statements(self, connection: PalaverConnection) -> Statements:
+        """The store's statements on a connection."""
+        return Statements(connection, self.place.schema, prepare=False if self.place.pooled else None)
+
+    def pool(self) -> ConnectionPool[PalaverConnection]:
+        """Connections to read by."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self.place.conninfo,
+                    connection_class=PalaverConnection,
+                    kwargs={"autocommit": True},
+                    min_size=0,
+                    max_size=self.place.connections,
+                    timeout=self.place.timeout,
+                    max_waiting=1_000,
+                    configure=self.configure,
+                    check=_check,
+                    num_workers=1,
+                    open=True,
+                    name="palaver",
+                )
+            return self._pool
+
+    def close(self) -> None:
+        """Close what was lent and given back."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+    # ------------------------------------------------------------------ schema
+    def prepare(self) -> None:
+        """Make or migrate the schema. Raises SchemaMismatch, StoreUnavailable."""
+        connection = self.connect()
+        try:
+            self._prepare(connection)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
+
+    def _prepare(self, connection: PalaverConnection) -> None:
+        place = self.place
+        known = len(migrations(place.schema))
+        version = self._version(connection)
+        if version < known:
+            if place.read_only:
+                msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
+                raise SchemaMismatch(msg, found=version, supported=known)
+            self._migrate(connection)
+            version = self._version(connection)
+        if version > known:
+            msg = f"{self.name} has schema {version}; this version of Palaver knows up to {known}: upgrade Palaver"
+            raise SchemaMismatch(msg, found=version, supported=known)
+        row = self.statements(connection).one("meta", ("codec",))
+        codec = int(row[0]) if row is not None and str(row[0]).isdigit() else CODEC_VERSION
+        if codec > CODEC_VERSION:
+            msg = f"{self.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
+            raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
+
+    def _version(self, connection: PalaverConnection) -> int:
+        """How many migrations the schema has had; 0: there is none. It is kept as a comment on the schema."""
+        row = connection.execute(
+            "SELECT obj_description(oid, 'pg_namespace'), EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = n.oid)"
+            " FROM pg_namespace n WHERE nspname = %s",
+            (self.place.schema,),
+        ).fetchone()
+        if row is None:
+            return 0
+        said, used = str(row[0] or ""), bool(row[1])
+        if said.startswith("palaver ") and said[8:].isdigit():
+            return int(said[8:])
+        if used:
+            msg = (
+                f"{self.name}: the schema {self.place.schema!r} belongs to another program; "
+                "choose another with ?schema=name"
+            )
+            raise StoreUnavailable(msg)
+        return 0
+
+    def _migrate(self, connection: PalaverConnection) -> None:
+        """Each migration in a transaction of its own, by one process at a time."""
+        schema = self.place.schema
+        for number, script in enumerate(migrations(schema), 1):
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (self.place.lock("migrate"),))
+                if self._version(connection) >= number:
+                    continue
+                connection.execute(cast("Any", f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+                connection.execute(cast("Any", script))
+                connection.execute(cast("Any", f"COMMENT ON SCHEMA {schema} IS 'palaver {number}'"))
+
+
+def _check(connection: PalaverConnection) -> None:
+    """A connection that the server has closed meanwhile is not lent. One on which nothing came is not asked."""
+    if not is_idle(connection):
+        connection.execute("")
+
+
+def is_idle(connection: PalaverConnection) -> bool:
+    """Whether a connection is open and nothing came on it: a server that ends it says so."""
+    if connection.closed:
+        return False
+    if connection.watched is None:
+        if not hasattr(select, "poll"):
+            return not select.select([connection.pgconn.socket], [], [], 0)[0]
+        connection.watched = select.poll()
+        connection.watched.register(connection.pgconn.socket, select.POLLIN)
+    return not connection.watched.poll(0)

@@ -1,0 +1,59 @@
+"""The one place where PostgreSQL's errors become Palaver's.
+
+What an error class says: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import PoolTimeout
+
+from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
+
+__all__ = ["REPEATABLE", "is_unknown", "translate"]
+
+REPEATABLE = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.UniqueViolation,  # another server stored it after this one had looked
+)
+"""Before COMMIT: nothing was done, and the same operations may be run again on fresh rows."""
+_FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
+_BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled, PoolTimeout)
+
+
+def is_unknown(exc: Exception) -> bool:
+    """Whether an error leaves open what was done: the connection is lost, or the server had trouble with its files."""
+    if isinstance(exc, (errors.SystemError, errors.IoError)):
+        return True
+    return isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError)) and (
+        exc.sqlstate is None or exc.sqlstate.startswith(("08", "57P", "58", "XX"))
+    )
+
+
+def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> StoreError:
+    """The StoreError for an error of PostgreSQL; chain it `from` the error."""
+    why = str(exc).strip() or type(exc).__name__
+    if isinstance(exc, errors.OutOfMemory) and exc.diag.message_hint and "max_locks" in exc.diag.message_hint:
+        return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
+    if isinstance(exc, _FULL):
+        return StoreFull(f"{name}: no room left on the server ({why}); free some and try again", outcome=outcome)
+    if isinstance(exc, _BUSY):
+        return StoreBusy(
+            f"{name}: {why}; try again, or find what holds it (an open transaction, too few connections?)",
+            outcome=outcome,
+        )
+    if isinstance(exc, (*REPEATABLE,)):
+        return StoreBusy(f"{name}: others kept changing the same: {why}; try again", outcome=outcome)
+    if isinstance(exc, (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)):
+        return SchemaMismatch(f"{name}: the schema was changed while the store was open ({why}); open it again")
+    if isinstance(exc, errors.ReadOnlySqlTransaction):
+        return StoreUnavailable(
+            f"{name}: this server only reads (a standby?); name the primary, or all hosts with "
+            "target_session_attrs=read-write",
+            outcome=outcome,
+        )
+    if isinstance(exc, errors.InsufficientPrivilege):
+        return StoreUnavailable(f"{name}: {why}; grant this user what the store's schema needs", outcome=outcome)
+    return StoreUnavailable(f"{name}: {type(exc).__name__}: {why}", outcome=outcome)

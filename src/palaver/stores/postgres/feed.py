@@ -1,0 +1,93 @@
+"""Reading the change feed of a PostgreSQL store.
+
+Transactions commit in another order than they begin in. A change's position begins with the id of its transaction, and
+only what is below the oldest transaction under way is told: nothing can come before it any more. A transaction has its
+session's lock before it has an id, so positions are in order within each session.
+
+What was committed just now is therefore told a moment later, when older transactions have ended, in whatever database
+of the server. A read waits so long for what it finds committed, within bounds; beyond them it tells what is certain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from palaver.rows import ChangeKind
+from palaver.stores import views
+from palaver.stores.base import Change, ChangePage
+from palaver.stores.statements import Row, Statements
+
+__all__ = ["read_changes", "settle"]
+
+_PATIENCE = 0.5
+"""Seconds that a read waits for older transactions."""
+_FURTHEST = (1 << 63) - 1
+
+
+def settle(sql: Statements) -> None:
+    """Wait, for a moment at most, until everything that is committed now can be told."""
+    row = sql.one("newest_change")
+    target = row[0] if row is not None else None
+    if target is None:
+        return
+    deadline = time.monotonic() + _PATIENCE
+    pause = 0.001
+    while True:
+        [(settled,)] = sql.all("is_settled", (target,))
+        if settled or time.monotonic() >= deadline:
+            return
+        time.sleep(pause)
+        pause = min(0.02, pause * 2)
+
+
+def read_changes(
+    sql: Statements,
+    snapshot: Callable[[], AbstractContextManager[None]],
+    after: str | None,
+    *,
+    limit: int,
+    session_id: str | None,
+    owner: str | None,
+) -> ChangePage:
+    """See `Store.changes`."""
+    start = views.position(after)
+    page = ChangePage()
+    page.cursor = f"{start:x}"
+    settle(sql)
+    with snapshot():
+        pruned = sql.one("meta", ("pruned",))
+        if after is not None and pruned is not None and start < int(pruned[0]):
+            raise views.expired(after)
+        [(newest,)] = sql.all("highest_change")
+        rows = _rows(sql, start, limit, session_id, owner) if limit > 0 else []
+    page += map(_change, rows)
+    if len(page) >= limit:
+        page.cursor = page[-1].cursor if page else page.cursor
+    else:
+        page.cursor = f"{max(start, newest):x}"
+    return page
+
+
+def _rows(sql: Statements, start: int, limit: int, session_id: str | None, owner: str | None) -> list[Row]:
+    values: dict[str, Any] = {"after": start, "through": _FURTHEST, "limit": limit}
+    if session_id is None:
+        return sql.all("changes", {**values, "owner": owner})
+    row = sql.one("scope_of_session", (session_id,))
+    if row is None or owner not in {None, row[1]}:
+        return []
+    rows = sql.all("changes_of_session", {**values, "session": row[0]})
+    return [(position, session_id, *rest) for position, *rest in rows]
+
+
+def _change(row: Row) -> Change:
+    return Change(
+        cursor=f"{row[0]:x}",
+        session_id=row[1],
+        rev=row[2],
+        kind=ChangeKind(row[3]).name.lower(),
+        from_seq=row[4],
+        through_seq=row[5],
+    )

@@ -1,0 +1,446 @@
+-- Times are microseconds since 1970. `palaver.` stands for the store's own schema. Text is compared by its bytes (COLLATE
+-- "C"), as in every other store. What grows with messages begins with the session's number, so that it can be distributed.
+CREATE SEQUENCE palaver.session_numbers;
+
+-- One row per session; `last_active` is for listings, and behind by up to a second: `heads` has the true one.
+CREATE TABLE palaver.sessions (
+    number bigint PRIMARY KEY,  -- never reused
+    id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    last_active bigint NOT NULL,
+    rev bigint NOT NULL,
+    explicit boolean NOT NULL,
+    parent text COLLATE "C",
+    parent_kind text COLLATE "C",
+    reset_reason text COLLATE "C",
+    notice text COLLATE "C",
+    origin text COLLATE "C",
+    title text COLLATE "C",
+    preview text COLLATE "C",
+    metadata text COLLATE "C",
+    tags text COLLATE "C",
+    holds text COLLATE "C",
+    archived boolean NOT NULL,
+    pinned boolean NOT NULL,
+    hidden boolean NOT NULL,
+    ended_at bigint,
+    end_reason text COLLATE "C",
+    deleted_at bigint,
+    leading_seq bigint NOT NULL,
+    cut_count bigint NOT NULL,
+    compaction bigint NOT NULL,
+    stored_at bigint NOT NULL,  -- when this store got it, or got it back
+    guarded_until bigint NOT NULL,  -- until then, what comes is held against what was erased; 0: never
+    title_source text COLLATE "C",
+    settings text COLLATE "C",  -- JSON of the model and where it is
+    title_key text COLLATE "C",  -- the title as it is looked for: folded; null for a deleted session
+    platform text COLLATE "C",  -- this and the next two: of the origin
+    agent text COLLATE "C",
+    account text COLLATE "C",
+    labels text[] COLLATE "C"  -- the tags
+);
+CREATE UNIQUE INDEX sessions_id ON palaver.sessions (id);
+CREATE INDEX sessions_active ON palaver.sessions (last_active DESC, number DESC);
+CREATE INDEX sessions_owner ON palaver.sessions (owner, last_active DESC, number DESC);
+CREATE INDEX sessions_of_owner ON palaver.sessions (owner, number);
+-- Titles are unique per owner; operations see to it, as two sessions may exchange theirs in one commit.
+CREATE INDEX sessions_title ON palaver.sessions (owner, title) WHERE title IS NOT NULL;
+CREATE INDEX sessions_title_key ON palaver.sessions (owner, title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_any_title ON palaver.sessions (title_key) WHERE title_key IS NOT NULL;
+CREATE INDEX sessions_subagents ON palaver.sessions (parent) WHERE parent_kind = 'subagent';
+CREATE INDEX sessions_owner_id ON palaver.sessions (owner, id) WHERE deleted_at IS NULL;
+
+-- What every append moves; no index but the key, and room beside each row, so that an update stays on its page.
+CREATE TABLE palaver.heads (
+    session bigint PRIMARY KEY,
+    last_seq bigint NOT NULL,
+    message_count bigint NOT NULL,
+    last_active bigint NOT NULL,
+    user_seq bigint NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE TABLE palaver.messages (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    kind integer NOT NULL,
+    back bigint NOT NULL,
+    turn bigint NOT NULL,
+    at bigint NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+
+-- Only ids that callers gave: they are idempotency keys.
+CREATE TABLE palaver.message_ids (
+    session bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+-- Binary content, once for all messages that refer to it; gone with the last of them.
+CREATE TABLE palaver.media (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address text COLLATE "C" NOT NULL UNIQUE,  -- sha256 in hex, "-", number of bytes
+    data bytea NOT NULL
+);
+CREATE TABLE palaver.media_refs (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    address text COLLATE "C" NOT NULL,
+    PRIMARY KEY (session, seq, address)
+);
+CREATE INDEX media_refs_address ON palaver.media_refs (address);
+
+-- Earlier content of edited messages.
+CREATE TABLE palaver.versions (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    version bigint NOT NULL,
+    edited_at bigint NOT NULL,
+    kind integer NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (session, seq, version)
+);
+
+CREATE TABLE palaver.keys (
+    owner text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    session bigint NOT NULL,
+    previous bigint NOT NULL,
+    since bigint NOT NULL,
+    PRIMARY KEY (owner, key)
+);
+CREATE INDEX keys_session ON palaver.keys (session, since);
+
+CREATE TABLE palaver.aliases (
+    owner text COLLATE "C" NOT NULL,
+    alias text COLLATE "C" NOT NULL,
+    session bigint NOT NULL,
+    PRIMARY KEY (owner, alias)
+);
+CREATE INDEX aliases_session ON palaver.aliases (session);
+
+CREATE TABLE palaver.turns (
+    session bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    token text COLLATE "C" NOT NULL,
+    holder text COLLATE "C",
+    expires_at bigint NOT NULL,
+    began_at bigint NOT NULL,
+    ended_at bigint,
+    end_seq bigint NOT NULL,
+    anchor bigint NOT NULL,
+    reason text COLLATE "C",
+    session_is_new boolean NOT NULL,
+    first_contact boolean NOT NULL,
+    taken text COLLATE "C",  -- JSON array of positions that had waited
+    notice text COLLATE "C",
+    message_seq bigint NOT NULL,
+    steps_from bigint NOT NULL,
+    budget text COLLATE "C",
+    calibration text COLLATE "C",  -- JSON
+    usage text COLLATE "C",  -- JSON, reported when it ended
+    PRIMARY KEY (session, first_seq)
+) WITH (fillfactor = 80);
+CREATE INDEX turns_running ON palaver.turns (began_at) WHERE state = 'running';
+
+-- Messages that came while a turn ran.
+CREATE TABLE palaver.queue (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+
+CREATE TABLE palaver.cuts (
+    session bigint NOT NULL,
+    id bigint NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    rev bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    lifted bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+CREATE TABLE palaver.compactions (
+    session bigint NOT NULL,
+    id bigint NOT NULL,
+    summary text COLLATE "C" NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    previous bigint NOT NULL,
+    stale bigint NOT NULL,  -- id of the cut that changed what it covers; below 0: see rows.py; 0: it holds
+    created_at bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+
+CREATE TABLE palaver.usage (
+    session bigint NOT NULL,
+    day bigint NOT NULL,  -- days since 1970
+    model text COLLATE "C" NOT NULL,
+    calls bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    cost bigint NOT NULL,  -- billionths of a US dollar
+    updated_at bigint NOT NULL,
+    priced bigint NOT NULL,  -- how many of the calls have a cost that is known
+    cost_source text COLLATE "C",  -- of the newest of these
+    PRIMARY KEY (session, day, model)
+);
+CREATE INDEX usage_day ON palaver.usage (day);
+
+-- Sessions that were imported, and how far they had come then.
+CREATE TABLE palaver.imports (
+    session bigint PRIMARY KEY,
+    last_seq bigint NOT NULL,
+    rev bigint NOT NULL,
+    settled boolean NOT NULL
+);
+
+-- What is to be done about a session before it is reset for good: one row per session that ever had such a to-do.
+CREATE TABLE palaver.todos (
+    session bigint PRIMARY KEY,
+    reason text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    made_at bigint NOT NULL,
+    after_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    failures bigint NOT NULL,
+    error text COLLATE "C",
+    token text COLLATE "C" NOT NULL,
+    holder text COLLATE "C",
+    until bigint NOT NULL  -- claimed: when the claim ends; waiting: when it is due
+);
+CREATE INDEX todos_state ON palaver.todos (state, made_at, session) WHERE state <> 'done';
+
+-- The journal behind the change feed: no content. A position is the transaction's id << 14 and a count within it, so that
+-- what is below the oldest transaction under way is complete and in order; see feed.py.
+CREATE TABLE palaver.changes (
+    session bigint NOT NULL,
+    position bigint NOT NULL,
+    rev bigint NOT NULL,
+    kind integer NOT NULL,
+    from_seq bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    PRIMARY KEY (session, position)
+);
+CREATE INDEX changes_position ON palaver.changes (position);
+
+-- The search index; see searching.py. `words` are those of a message, in order; `lexemes` the same, each once, with what
+-- it is narrowed by.
+CREATE TABLE palaver.search_index (
+    session bigint NOT NULL,
+    seq bigint NOT NULL,
+    words text COLLATE "C" NOT NULL,
+    lexemes tsvector NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+CREATE INDEX search_index_lexemes ON palaver.search_index USING gin (lexemes);
+-- How far it has come: one row.
+CREATE TABLE palaver.search_state (
+    position bigint NOT NULL,  -- of the last change that is in it
+    part bigint NOT NULL,  -- of the change after that, the last seq that is in it
+    walked bigint,  -- while it is built anew from `messages`: the last one (session << 32 | seq) that is in it
+    words bigint NOT NULL  -- by which version text was cut into words
+);
+INSERT INTO palaver.search_state VALUES (0, 0, NULL, 1);
+
+-- Records that could not be decoded, as they were found.
+CREATE TABLE palaver.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    location text COLLATE "C" NOT NULL UNIQUE,
+    found_at bigint NOT NULL,
+    body bytea NOT NULL
+);
+
+-- Backups that were made of this store.
+CREATE TABLE palaver.backups (
+    path text COLLATE "C" PRIMARY KEY,
+    made_at bigint NOT NULL,
+    position bigint NOT NULL,  -- of the last change that is in it
+    sessions bigint NOT NULL,
+    messages bigint NOT NULL,
+    size bigint NOT NULL,
+    content_digest text COLLATE "C" NOT NULL,
+    file_digest text COLLATE "C" NOT NULL
+);
+-- Erasures, and keyed marks of what was erased; see palaver.erasure. The key is in `meta`.
+CREATE TABLE palaver.erasures (
+    id text COLLATE "C" PRIMARY KEY,
+    began_at bigint NOT NULL,
+    target text COLLATE "C",  -- JSON; NULL once everything is gone
+    scope text COLLATE "C",
+    ended_at bigint,
+    scrubbed_at bigint,
+    counts text COLLATE "C" NOT NULL  -- JSON
+);
+CREATE TABLE palaver.erased (mark bytea PRIMARY KEY, at bigint NOT NULL);
+
+CREATE TABLE palaver.meta (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL);
+-- `ahead`: what positions of changes are ahead of the server's own count of transactions.
+INSERT INTO palaver.meta VALUES ('codec', '1'), ('pruned', '0'), ('ahead', '0');
+
+-- What a transaction that writes begins with: its locks, in the order that they are given in. Gives the time when it had
+-- them. A server or user that is set to answer before a commit is on disk is overruled.
+CREATE FUNCTION palaver.take(p_timeout text, p_store bigint, p_alone boolean, p_locks bigint[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', p_timeout, true), set_config('idle_in_transaction_session_timeout', '60s', true);
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    IF p_alone THEN
+        PERFORM pg_advisory_xact_lock(p_store);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+    END IF;
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+END $$;
+
+-- One message at the end of a session, where nothing about it is out of the ordinary: what `Append.apply` then does, in
+-- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done.
+CREATE FUNCTION palaver.append_one(
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_kind integer, p_at bigint,
+    p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_seen record;
+    v_turn record;
+    v_first bigint := 0;
+    v_seq bigint;
+    v_user bigint;
+    v_told text;
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
+    v_told := set_config('lock_timeout', p_timeout, true);
+    IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(p_lock);
+    END IF;
+    -- A statement of its own, which sees what was committed while the locks were waited for.
+    SELECT s.rev, s.owner, s.deleted_at, s.ended_at, s.guarded_until, s.preview, h.last_seq, h.last_active, h.user_seq
+    INTO v_seen
+    FROM palaver.sessions s JOIN palaver.heads h ON h.session = s.number WHERE s.number = p_number;
+    IF NOT FOUND OR v_seen.deleted_at IS NOT NULL OR v_seen.owner <> p_owner OR v_seen.guarded_until > p_op_at
+        OR v_seen.ended_at IS NOT NULL OR (v_seen.preview IS NULL AND p_kind & 15 = 3) THEN
+        RETURN 0;
+    END IF;
+    IF p_token IS NOT NULL THEN
+        SELECT t.first_seq, t.state, t.token, t.expires_at INTO v_turn
+        FROM palaver.turns t WHERE t.session = p_number ORDER BY t.first_seq DESC LIMIT 1;
+        IF NOT FOUND OR v_turn.state <> 'running' OR v_turn.token <> p_token OR v_turn.expires_at
+            - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < p_lease * 9 / 10 THEN
+            RETURN 0;
+        END IF;
+        v_first := v_turn.first_seq;
+    END IF;
+    IF p_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id) THEN
+        RETURN 0;
+    END IF;
+    v_seq := v_seen.last_seq + 1;
+    v_user := CASE WHEN p_kind & 15 = 3 THEN v_seq ELSE v_seen.user_seq END;
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    VALUES (p_number, v_seq, p_kind, CASE WHEN v_user > 0 THEN v_seq - v_user ELSE -1 END,
+        CASE WHEN v_first > 0 THEN v_seq - v_first + 1 ELSE 0 END, p_at, p_body);
+    IF p_id IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq) VALUES (p_number, p_id, v_seq);
+    END IF;
+    UPDATE palaver.heads SET last_seq = v_seq, message_count = message_count + 1,
+        last_active = greatest(last_active, p_op_at), user_seq = v_user WHERE session = p_number;
+    IF p_op_at / 1000000 > v_seen.last_active / 1000000 THEN
+        UPDATE palaver.sessions SET last_active = p_op_at WHERE number = p_number;
+    END IF;
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    VALUES (p_number, (pg_current_xact_id()::text::bigint
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_seen.rev, 1, v_seq, v_seq);
+    RETURN v_seq;
+END $$;
+
+-- The same for several messages of several operations: all of them, or nothing is done and there are no rows.
+CREATE FUNCTION palaver.append_many(
+    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint, p_numbers bigint[], p_ops integer[],
+    p_kinds integer[], p_ats bigint[], p_op_ats bigint[], p_ids text[], p_owners text[], p_tokens text[],
+    p_leases bigint[], p_bodies bytea[]
+) RETURNS TABLE (op integer, last bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    PERFORM set_config('lock_timeout', p_timeout, true);
+    PERFORM pg_advisory_xact_lock_shared(p_store);
+    PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+    IF EXISTS (
+        SELECT 1
+        FROM unnest(p_numbers, p_kinds, p_op_ats, p_ids, p_owners, p_tokens, p_leases)
+            u (number, kind, op_at, id, owner, token, lease)
+        LEFT JOIN palaver.sessions s ON s.number = u.number
+        LEFT JOIN palaver.heads h ON h.session = u.number
+        LEFT JOIN LATERAL (
+            SELECT r.state, r.token, r.expires_at FROM palaver.turns r
+            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+        ) t ON true
+        LEFT JOIN palaver.message_ids i ON i.session = u.number AND i.id = u.id
+        WHERE s.number IS NULL OR h.session IS NULL OR s.deleted_at IS NOT NULL OR s.owner <> u.owner
+            OR s.guarded_until > u.op_at OR s.ended_at IS NOT NULL
+            OR (s.preview IS NULL AND u.kind & 15 = 3) OR i.id IS NOT NULL
+            OR (u.token IS NOT NULL AND (t.state IS DISTINCT FROM 'running' OR t.token <> u.token OR t.expires_at
+                - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < u.lease * 9 / 10))
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH placed AS (
+        SELECT u.number, u.op, u.kind, u.at, u.op_at, u.id, u.body, u.place, s.rev, h.user_seq, h.last_active,
+            t.first_seq, h.last_seq + row_number() OVER (PARTITION BY u.number ORDER BY u.place) AS seq
+        FROM unnest(p_numbers, p_ops, p_kinds, p_ats, p_op_ats, p_ids, p_tokens, p_bodies)
+            WITH ORDINALITY u (number, op, kind, at, op_at, id, token, body, place)
+        JOIN palaver.sessions s ON s.number = u.number
+        JOIN palaver.heads h ON h.session = u.number
+        LEFT JOIN LATERAL (
+            SELECT r.first_seq FROM palaver.turns r
+            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+        ) t ON true
+    ), told AS (
+        SELECT p.*, greatest(p.user_seq, coalesce(max(CASE WHEN p.kind & 15 = 3 THEN p.seq END)
+            OVER (PARTITION BY p.number ORDER BY p.place), 0)) AS user_now
+        FROM placed p
+    ), grown AS (
+        SELECT d.number, max(d.seq) AS last, count(*) AS added, max(d.op_at) AS at, max(d.user_now) AS user_now,
+            max(d.last_active) AS was
+        FROM told d GROUP BY d.number
+    ), stored AS (
+        INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+        SELECT d.number, d.seq, d.kind, CASE WHEN d.user_now > 0 THEN d.seq - d.user_now ELSE -1 END,
+            CASE WHEN d.first_seq IS NULL THEN 0 ELSE d.seq - d.first_seq + 1 END, d.at, d.body
+        FROM told d
+    ), named AS (
+        INSERT INTO palaver.message_ids (session, id, seq) SELECT d.number, d.id, d.seq FROM told d WHERE d.id IS NOT NULL
+    ), moved AS (
+        UPDATE palaver.heads h SET last_seq = g.last, message_count = h.message_count + g.added,
+            last_active = greatest(h.last_active, g.at), user_seq = g.user_now
+        FROM grown g WHERE h.session = g.number
+    ), listed AS (
+        UPDATE palaver.sessions s SET last_active = g.at
+        FROM grown g WHERE s.number = g.number AND g.at / 1000000 > g.was / 1000000
+    ), journal AS (
+        INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+        SELECT d.number, ((pg_current_xact_id()::text::bigint
+            + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) + d.op, max(d.rev), 1,
+            min(d.seq), max(d.seq)
+        FROM told d GROUP BY d.number, d.op
+    )
+    SELECT d.op, max(d.seq) FROM told d GROUP BY d.op;
+END $$;

@@ -1,0 +1,73 @@
+"""Reads of the PostgreSQL store, each in one short snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from palaver.stores.base import ChangePage
+from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.feed import read_changes, settle
+from palaver.stores.postgres.queries import migrations
+from palaver.stores.postgres.searching import TsvectorIndex
+from palaver.stores.postgres.statements import Statements
+from palaver.stores.postgres.upkeep import PostgresUpkeep
+from palaver.stores.sqlite.reads import Lines, RowReads
+from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.tails import TailCache
+
+__all__ = ["PostgresReads"]
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class PostgresReads(RowReads):
+    """The reads on a connection that was lent for one of them."""
+
+    unreadable = (errors.DataCorrupted, errors.IndexCorrupted, UnicodeDecodeError)
+    after_all_text = "\U0010ffff" * 4
+    upkeep_type = PostgresUpkeep
+
+    def __init__(self, sql: Statements, place: Place, tails: TailCache, lines: Lines) -> None:
+        super().__init__(sql, place.name, tails, lines, TsvectorIndex(sql, place.name))
+        self._statements = sql
+        self._place = place
+        self._inside = False
+        self.schema = len(migrations(place.schema))
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        if self._inside:
+            yield
+            return
+        self._inside = True
+        self._statements.begin(_SNAPSHOT)
+        try:
+            yield
+        except psycopg.Error:
+            raise  # the connection is given back as it is: the pool rolls back, or closes it
+        except BaseException:
+            self._statements.end()
+            raise
+        else:
+            self._statements.end()
+        finally:
+            self._inside = False
+
+    def size(self) -> int:
+        row = self.sql.one("database_size", (self._place.schema,))
+        return int(row[0]) if row is not None else 0
+
+    def integrity(self) -> list[str]:
+        """Nothing: whether its files are whole is the server's to say (amcheck, data checksums)."""
+        return []
+
+    def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
+        return read_changes(self.sql, self.snapshot, after, limit=limit, session_id=session_id, owner=owner)
+
+    def index_step(self, limit: int, at: int) -> Step | Reindex | None:
+        settle(self.sql)
+        return super().index_step(limit, at)

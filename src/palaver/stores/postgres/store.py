@@ -1,0 +1,234 @@
+"""The PostgreSQL store: any number of processes on any number of machines, one database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from palaver.backups import Backup
+from palaver.erasure import ScrubReport
+from palaver.errors import StoreClosed, StoreError, StoreUnavailable
+from palaver.findings import Progress, Repaired
+from palaver.operations import Operation
+from palaver.stores.commit import GroupCommitter
+from palaver.stores.ledger import refused
+from palaver.stores.postgres import backup
+from palaver.stores.postgres.connection import Opener, Place
+from palaver.stores.postgres.errors import translate
+from palaver.stores.postgres.listening import ListeningWakes
+from palaver.stores.postgres.reads import PostgresReads
+from palaver.stores.postgres.scrubbing import scrub
+from palaver.stores.postgres.writing import Writer
+from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
+from palaver.stores.sqlite.mending import Mend
+from palaver.stores.sqlite.reading import RowStore
+from palaver.stores.sqlite.reads import Lines
+from palaver.stores.sqlite.tails import TailCache
+from palaver.times import to_micros
+
+__all__ = ["PostgresStore"]
+
+_opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+def _begin_anew() -> None:
+    for store in list(_opened):
+        store.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+class PostgresStore(RowStore):
+    """See `palaver.stores.base.Store`, and docs/decisions/0007.
+
+    One connection writes, with what all threads of this process commit at a time; a pool of others reads.
+    """
+
+    local = False
+
+    def __init__(self, url: str) -> None:
+        """Connect, and make or migrate the schema.
+
+        Raises ValueError for a URL that cannot be used; StoreUnavailable, SchemaMismatch.
+        """
+        self._place = Place.of(url)
+        self.name = self._place.name
+        self._writable = not self._place.read_only
+        self._closed = False
+        self._open()
+        self._opener.prepare()
+        _opened.add(self)
+
+    def _open(self) -> None:
+        """Begin with nothing: connections are made when they are needed."""
+        self._opener = Opener(self._place)
+        self.wakes = self._listening = ListeningWakes(self._opener)
+        self._writer = Writer(self._opener, self._listening)
+        self._committer = GroupCommitter(self._run, self.name)
+        self._indexing = threading.Lock()
+        self._known_damage: set[str] = set()
+        self._tails = TailCache()
+        self._lines: Lines = {}
+
+    # ------------------------------------------------------------------ writing
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        return self._committer.commit(operations)
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit is under way in this process."""
+        return self._committer.busy
+
+    @property
+    def commit_seconds(self) -> float:
+        """Moving average of how long a commit takes."""
+        return self._committer.average
+
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """Advisory locks of the last transaction: those above 0 are sessions'. For tests and curious people."""
+        return self._writer.locks_held
+
+    def _run(self, operations: list[Operation]) -> list[Any]:
+        if not self._writable:
+            raise StoreUnavailable(f"{self.name}: it was opened with mode=ro: open it without to write")
+        return self._isolated(operations)
+
+    def _isolated(self, operations: list[Operation]) -> list[Any]:
+        """Commit; a value that the database cannot take is found when it is flushed, and harms its operation alone."""
+        try:
+            return self._writer.run(operations)
+        except (UnicodeEncodeError, OverflowError) as error:  # raised while values were bound: nothing was committed
+            if len(operations) == 1:
+                return [refused(operations[0], error)]
+        except StoreError as error:
+            if not isinstance(error.__cause__, psycopg.DataError):
+                raise
+            if len(operations) == 1:
+                return [refused(operations[0], error)]
+        results: list[Any] = []
+        for operation in operations:
+            try:
+                results += self._isolated([operation])
+            except StoreError as error:  # those before it are committed: it fails alone, too
+                results.append(error)
+        return results
+
+    # ------------------------------------------------------------------ reading
+    @contextmanager
+    def _reading(self) -> Generator[PostgresReads]:
+        self._require_open()
+        damaged: dict[str, bytes] = {}
+        try:
+            with self._opener.pool().connection() as connection:
+                reads = PostgresReads(self._opener.statements(connection), self._place, self._tails, self._lines)
+                try:
+                    yield reads
+                finally:
+                    damaged = reads.take_damaged()
+        except PoolClosed as exc:
+            raise StoreClosed(f"{self.name} is closed: open it again") from exc
+        except (psycopg.Error, PoolTimeout) as exc:
+            raise translate(exc, self.name) from exc
+        new = {location: body for location, body in damaged.items() if location not in self._known_damage}
+        if new and self._writable:
+            self._known_damage.update(new)
+            self._quarantine(new)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.name} is closed: open it again")
+
+    def _mend(self, mend: Mend) -> Repaired:
+        try:
+            [answer] = self._committer.commit([mend], alone=True)
+        except StoreError as error:
+            answer = error
+        self._tails, self._lines = TailCache(), {}
+        return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ copies
+    def backup(
+        self,
+        path: str | None,
+        now: datetime,
+        *,
+        keep: int | None = None,
+        sound: bool = True,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """`path` has to be given: a store on a server has no place of its own for files."""
+        self._require_open()
+        if path is None:
+            msg = f"{self.name} is on a server: name the file that the backup goes to"
+            raise StoreUnavailable(msg)
+        connection = self._opener.connect()
+        sql = self._opener.statements(connection)
+        reads = PostgresReads(sql, self._place, TailCache(), {})
+        try:
+            with reads.snapshot():
+                made = backup.make(sql, connection, self._place.schema, path, now, sound=sound, progress=progress)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
+        if self._writable:
+            dropped = to_drop(self.backups(), made, keep)
+            record = RecordBackup(at=to_micros(now), backup=made, dropped=dropped)
+            [answer] = self._committer.commit([record], alone=True)
+            if isinstance(answer, Exception):
+                raise answer
+        return made
+
+    def backups(self) -> list[Backup]:
+        with self._reading() as r:
+            rows = r.sql.all("backups")
+        return [each for each in map(backup_of, rows) if Path(each.path).exists()]
+
+    # ------------------------------------------------------------------ erasing
+    def scrub(self) -> ScrubReport:
+        self._require_open()
+        connection = self._opener.connect()
+        try:
+            return scrub(self._opener.statements(connection), self._place.schema)
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
+
+    # ------------------------------------------------------------------ life
+    def after_fork_in_child(self) -> None:
+        """Begin anew: of the parent's threads none is here, and its connections are its own.
+
+        They are kept, unused: to close them would be to say good-bye to the server in the parent's name.
+        """
+        _inherited.append((self._opener, self._writer, self._listening))
+        if not self._closed:
+            self._open()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._committer.close()
+        self._closed = True
+        _opened.discard(self)
+        self.wakes.wake()
+        self._listening.close()
+        self._writer.close()
+        self._opener.close()

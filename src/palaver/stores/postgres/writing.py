@@ -1,0 +1,260 @@
+"""The one connection that a store writes by, and a batch of operations as one transaction on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from palaver.errors import Outcome, StoreError, StoreUnavailable
+from palaver.operations import Operation
+from palaver.stores.postgres.appending import PlainAppends, as_plain
+from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
+from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
+from palaver.stores.postgres.ledger import PostgresLedger
+from palaver.stores.postgres.listening import ListeningWakes
+from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
+from palaver.stores.postgres.statements import Statements
+
+__all__ = ["Writer"]
+
+_log = logging.getLogger(__name__)
+_MOST_TRIES = 3
+"""How often a batch is run that others, or a lost connection, kept from being committed."""
+_MOST_NUMBERS = 100_000
+"""Sessions whose numbers are remembered: they never change."""
+_RECONNECT_SECONDS = 10.0
+_STALE = 30.0
+"""Seconds without a commit after which a connection is asked whether it is there."""
+
+
+class Writer:
+    """Runs batches. Used by one thread at a time: the one that has the commit right."""
+
+    def __init__(self, opener: Opener, wakes: ListeningWakes) -> None:
+        self._opener = opener
+        self._wakes = wakes
+        self._place = place = opener.place
+        self._timeout = f"{int(place.timeout * 1000)}ms"
+        self._store_lock = place.lock("store")
+        self._connection: PalaverConnection | None = None
+        self._used = 0.0
+        self._sql: Statements
+        self._ledger: PostgresLedger
+
+    def run(self, operations: list[Operation]) -> list[Any]:
+        """Commit a batch and answer for each operation. Raises StoreError for the batch.
+
+        What was rolled back because others wrote, or before COMMIT was sent, is run again. An error at COMMIT, or a
+        warning that it may not have reached the standby, leaves the outcome unknown: nothing is run again then.
+        """
+        plan: Plan | None = None
+        # What was long idle may be gone without a word: better to learn that before COMMIT than by it.
+        plain = as_plain(operations) if time.monotonic() - self._used < _STALE else None
+        self._used = time.monotonic()
+        tries = 0
+        while True:
+            try:
+                if plain is not None:
+                    answers = self._append(plain)
+                    if answers is not None:
+                        return answers
+                    plain = None
+                plan = plan or Plan.of(operations)
+                return self._attempt(operations, plan)
+            except (Held, Alone, NumbersUsedUp) as why:
+                self._roll_back()
+                if plan is not None:
+                    plan.learn(why)
+            except psycopg.Error as exc:
+                outcome = self._outcome(exc)
+                if not is_unknown(exc) and self._connection is not None:
+                    self._connection.committing = False  # the server answered: it did not commit
+                self._roll_back()
+                tries += 1
+                lost = is_unknown(exc) and outcome == "not_written"
+                if tries >= _MOST_TRIES or not (isinstance(exc, REPEATABLE) or lost):
+                    raise translate(exc, self._place.name, outcome) from exc
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _outcome(self, exc: psycopg.Error) -> Outcome:
+        sent = self._connection is not None and self._connection.committing
+        return "unknown" if sent and is_unknown(exc) else "not_written"
+
+    @property
+    def locks_held(self) -> frozenset[int]:
+        """The advisory locks that the last transaction had."""
+        return frozenset(self._ledger.held)
+
+    # ------------------------------------------------------------------ one round trip
+    def _append(self, plain: PlainAppends) -> list[Any] | None:
+        """Ordinary appends, done by the server; None, and nothing is done, where one of them is not ordinary."""
+        connection = self._connected()
+        numbers = plain.numbers(self._ledger.numbers.rows)
+        if numbers is None:
+            return None
+        place = self._place
+        locks = sorted({place.session_lock(number) for number in numbers})
+        if len(locks) > MOST:
+            return None
+        name, values = plain.statement(numbers, locks)
+        first = (self._timeout, self._store_lock, locks if name == "append_many" else locks[0])
+        connection.take_unsure()
+        connection.committing = True
+        rows = self._sql.all(name, (*first, plain.time if place.clock == "caller" else None, *values))
+        connection.committing = False
+        answers = plain.answers(rows)
+        if answers is not None:
+            self._committed(connection)
+        return answers
+
+    def _committed(self, connection: PalaverConnection) -> None:
+        """A transaction has been committed, unless the server has doubts about its standby."""
+        self._require_sure(connection)
+        self._wakes.wake()
+        try:
+            self._wakes.tell(self._sql)
+        except psycopg.Error:  # the commit is done; others find it by looking, and the next commit connects anew
+            self.close()
+
+    def _require_sure(self, connection: PalaverConnection) -> None:
+        unsure = connection.take_unsure()
+        if unsure is not None:
+            self.close()
+            msg = f"{self._place.name}: committed, but perhaps not on the standby: {unsure}; read the ids to know"
+            raise StoreUnavailable(msg, outcome="unknown")
+
+    # ------------------------------------------------------------------ one transaction
+    def _attempt(self, operations: list[Operation], plan: Plan) -> list[Any]:
+        connection = self._connected()
+        ledger = self._ledger
+        ledger.doubt()
+        if len(ledger.numbers.rows) > _MOST_NUMBERS:
+            ledger.numbers.rows.clear()
+        numbers = self._look_up(plan)
+        self._begin(plan, numbers)
+        results = ledger.run(operations)
+        changed = ledger.changed
+        with self._sql.pipeline():
+            if changed:
+                ledger.flush()
+            else:  # it may be told of what another commit wrote that no standby has yet: this waits for both
+                self._sql.run("confirm")
+            connection.take_unsure()
+            connection.committing = True
+            done = connection.execute("COMMIT")
+        connection.committing = False
+        if done.statusmessage != "COMMIT":
+            msg = f"{self._place.name}: the server rolled the transaction back"
+            raise StoreUnavailable(msg)
+        if not changed:
+            self._require_sure(connection)
+            return results
+        ledger.flushed()
+        self._committed(connection)
+        return results
+
+    def _look_up(self, plan: Plan) -> set[int]:
+        """Numbers of the sessions that the batch names, or that its keys point at; as of now, without a lock."""
+        ledger, sql = self._ledger, self._sql
+        known = ledger.numbers.rows
+        unknown = [each for each in plan.ids if each not in known]
+        bound: list[int] = []
+        pointing: set[tuple[str, str]] = set()
+        if unknown or plan.keys:
+            with sql.pipeline():
+                by_id = sql.start("numbers_by_id", (unknown,)) if unknown else None
+                by_key = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
+            for session_id, number in by_id.fetchall() if by_id is not None else ():
+                known[session_id] = number
+            for row in by_key.fetchall() if by_key is not None else ():
+                bound.append(row[2])  # the one before is looked at for a while after a reset, and tried for then
+                pointing.add((row[0], row[1]))
+        # No more than are made: who comes later has the higher number, whichever process makes it.
+        wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
+        wanted += len([each for each in plan.importing if known.get(each) is None])
+        ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
+        named = {number for each in plan.ids if (number := known.get(each)) is not None}
+        return named | set(bound)
+
+    def _begin(self, plan: Plan, numbers: set[int]) -> None:
+        """Begin, wait for the locks, and read what the batch will want to see."""
+        ledger, sql, place = self._ledger, self._sql, self._place
+        locks = {place.session_lock(number) for number in numbers} | plan.extra
+        locks.update(place.lock("key", *key) for key in plan.keys)
+        locks.update(place.lock("alias", *alias) for alias in plan.aliases)
+        alone = plan.alone or len(locks) > MOST
+        known = ledger.numbers.rows
+        ids = [(number, said) for each, said in plan.message_ids if (number := known.get(each)) is not None]
+        sessions = sorted(numbers)
+        with sql.pipeline():
+            sql.script("BEGIN")
+            taken = sql.start("take", (self._timeout, self._store_lock, alone, [] if alone else sorted(locks)))
+            rows = sql.start("sessions_by_number", (sessions,)) if sessions else None
+            bound = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
+            said = sql.start("message_seqs", _columns(ids)) if ids else None
+        ledger.begin(set() if alone else locks, alone=alone)
+        [(at,)] = taken.fetchall()
+        ledger.time = int(at) if place.clock == "store" else None
+        if rows is not None:
+            ledger.fill_sessions(rows.fetchall())
+        if bound is not None:
+            ledger.fill_bindings(plan.keys, bound.fetchall())
+        if said is not None:
+            ledger.fill_message_ids(ids, said.fetchall())
+
+    # ------------------------------------------------------------------ the connection
+    def _connected(self) -> PalaverConnection:
+        """The connection; a new one where it is lost. A server that is just being replaced is waited for."""
+        if self._connection is not None and is_idle(self._connection):
+            return self._connection
+        self.close()
+        deadline = time.monotonic() + min(_RECONNECT_SECONDS, self._place.timeout)
+        pause = 0.05
+        while True:
+            try:
+                self._connection = self._opener.connect()
+                break
+            except StoreError:
+                if time.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(1.0, pause * 2)
+        self._sql = self._opener.statements(self._connection)
+        self._ledger = PostgresLedger(self._sql, self._place)
+        return self._connection
+
+    def _roll_back(self) -> None:
+        """Leave nothing of the batch, neither there nor here. A connection that is in doubt is closed."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._ledger.forget()
+        status = connection.info.transaction_status
+        if connection.committing or status in {
+            psycopg.pq.TransactionStatus.ACTIVE,
+            psycopg.pq.TransactionStatus.UNKNOWN,
+        }:
+            self.close()
+            return
+        if status != psycopg.pq.TransactionStatus.IDLE:
+            try:
+                self._sql.script("ROLLBACK")
+            except psycopg.Error:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _columns(pairs: list[Any]) -> tuple[list[Any], list[Any]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -1,0 +1,107 @@
+"""A copy that is killed on its way is gone on with, nothing twice; one that follows hears of everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import palaver
+from palaver import user
+from palaver.moving import Copier
+from palaver.operations import Create, NewSession
+from palaver.stores import open_store
+from palaver.testing.material import AT, drafts
+from tests.faults.kit import SOURCE, pipe, until
+from tests.waiting import PATIENCE
+
+SESSIONS = 500
+
+
+@contextmanager
+def copying(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`palaver copy` in a process of its own."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "palaver", "copy", "--json", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait(PATIENCE)
+        pipe(running.stdout).close()
+
+
+def said(running: subprocess.Popen[str]) -> dict[str, object]:
+    """The next line that it prints."""
+    found: dict[str, object] = json.loads(pipe(running.stdout).readline())
+    return found
+
+
+def count(url: str) -> int:
+    """How many sessions a store has by now."""
+    try:
+        with open_store(url) as store:
+            return len(store.erasable(0, limit=SESSIONS))
+    except (OSError, palaver.PalaverError):  # it is being made
+        return 0
+
+
+@pytest.mark.parametrize("kinds", [("sqlite", "jsonl"), ("jsonl", "sqlite")])
+def test_killed_in_the_middle_and_done_again(kinds: tuple[str, str], tmp_path: Path) -> None:
+    """What came through is kept and not copied again; in the end both are equal."""
+    urls = {"sqlite": f"sqlite:///{tmp_path}/chat.db", "jsonl": f"jsonl:///{tmp_path}/lines"}
+    source, target = (urls[kind] for kind in kinds)
+    with open_store(source) as store:
+        made = [
+            Create(at=AT, key=f"k{n}", new=NewSession(id=f"s{n}", carried=drafts(*[f"{n}.{m}" for m in range(4)])))
+            for n in range(SESSIONS)
+        ]
+        for first in range(0, SESSIONS, 100):
+            store.commit(made[first : first + 100])
+    open_store(target).close()
+    with copying(source, target) as running:
+        until(lambda: count(target) > 0, "the first sessions of the copy")
+        running.send_signal(signal.SIGKILL)
+        running.wait(PATIENCE)
+    there = count(target)
+    assert 0 < there < SESSIONS, "it was killed before it began, or after its end"
+    with copying(source, target) as running:
+        report = said(running)
+        assert running.wait(PATIENCE) == 0
+    assert report["problems"] == 0
+    assert report["unchanged"] == there or report["unchanged"] == there - 1, "the last one may have been half there"
+    with open_store(source) as one, open_store(target) as other:
+        again = Copier(one, other, verify=True).copy()
+        assert (again.unchanged, again.compared, again.problems) == (SESSIONS, 4 * SESSIONS, ())
+        assert len(other.erasable(0, limit=2 * SESSIONS)) == SESSIONS
+        assert other.check() == []
+
+
+def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
+    """What another process writes meanwhile is in the copy before it says that it has caught up; then it ends well."""
+    source, target = f"{tmp_path}/chat.db", f"jsonl:///{tmp_path}/lines"
+    with palaver.open(source) as sessions:
+        session = sessions.get_or_create("local:dm")
+        session.append(user("before"))
+        with copying(source, target, "--follow") as running:
+            assert said(running)["type"] == "caught_up"
+            for number in range(3):
+                session.append(user(str(number)))
+                assert said(running) == {"type": "caught_up", "changes": number + 1, "problems": 0}
+            running.send_signal(signal.SIGINT)
+            report = said(running)
+            assert running.wait(PATIENCE) == 0
+    assert (report["type"], report["caught_up"], report["changes"]) == ("report", True, 3)
+    with palaver.open(target) as copy:
+        assert [m.text for m in copy.resolve("local:dm").messages()] == ["before", "0", "1", "2"]

@@ -1,0 +1,120 @@
+"""Servers and networks that break under load: no acknowledged message is lost, none is stored twice, all goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+import palaver
+from palaver import StoreBusy, StoreError, user
+from tests.faults import kit
+from tests.postgres.load import Load
+from tests.postgres.proxy import Proxy
+from tests.servers.postgres import Server
+
+ENOUGH = 5.0
+"""Seconds within which clients have to be back, many times what it takes."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that may be harmed."""
+    made = Server().make().start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def url(server: Server, request: pytest.FixtureRequest) -> str:
+    """A database on it."""
+    name = request.node.name.partition("[")[0]
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return server.url(name)
+
+
+def end_all(server: Server) -> int:
+    """Cut off every connection of the store, whatever it is doing."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        asked = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'palaver'"
+        [(count,)] = connection.execute(asked).fetchall()
+        return int(count)
+
+
+def test_connections_ended_in_the_middle_of_batches(server: Server, url: str) -> None:
+    """`pg_terminate_backend`, again and again: who writes notices, or is answered all the same."""
+    with Load(url) as load:
+        for _ in range(15):
+            load.goes_on(30)
+            assert end_all(server) > 0
+        load.goes_on()
+        load.end()
+
+
+def test_the_server_restarts_under_load(server: Server, url: str) -> None:
+    """Stopped by its administrator, and killed: writers are back within seconds, and by themselves."""
+    with Load(url) as load:
+        for end in (server.stop, server.kill):
+            load.goes_on()
+            end()
+            server.start()
+            back = time.monotonic()
+            load.goes_on()
+            assert load.gap_after(back) < ENOUGH
+        load.end()
+
+
+def test_a_network_that_drops_and_stalls(server: Server, url: str) -> None:
+    """Connections that are cut are made anew; what stands still goes on, or ends with an error that says so."""
+    proxy = Proxy(server.port)
+    try:
+        through = url.replace(f":{server.port}/", f":{proxy.port}/")
+        with Load(through) as load:
+            for _ in range(5):
+                load.goes_on(20)
+                proxy.drop()
+            load.goes_on(20)
+            proxy.flows.clear()
+            before = len(load.moments)
+            time.sleep(0.3)  # nothing to wait for: that nothing is acknowledged is what is looked at
+            assert len(load.moments) <= before + 1
+            proxy.flows.set()
+            load.goes_on(20)
+            proxy.flows.clear()
+            proxy.drop()
+            proxy.flows.set()
+            load.goes_on(20)
+            load.end(url)
+    finally:
+        proxy.close()
+
+
+def test_every_connection_is_lent(url: str) -> None:
+    """A read that finds no free connection waits so long as the URL says, and then is StoreBusy; nothing hangs."""
+    with palaver.open(f"{url}?connections=1&timeout=0.5") as sessions:
+        sessions.get_or_create("k").append(user("x"))
+        store = sessions._core.store
+        with store._reading():  # type: ignore[attr-defined]
+            began = time.monotonic()
+            with pytest.raises(StoreBusy) as busy:
+                sessions.list()
+            assert 0.4 < time.monotonic() - began < ENOUGH
+            assert busy.value.retryable
+        assert len(sessions.list()) == 1
+
+
+def test_a_lock_that_is_not_given_up(server: Server, url: str) -> None:
+    """A write that waits for somebody else's transaction is StoreBusy after the URL's time, and wrote nothing."""
+    with palaver.open(f"{url}?timeout=0.5") as sessions:
+        sessions.get_or_create("k").append(user("x"))
+        with psycopg.connect(url) as other:
+            other.execute("lock table palaver.messages in access exclusive mode")
+            with pytest.raises(StoreError) as refused:
+                sessions.get_or_create("k").append(user("y", id="y"))
+            assert refused.value.outcome == "not_written"
+            other.rollback()
+        sessions.get_or_create("k").append(user("y", id="y"))
+        assert kit.texts(sessions, "k") == ["x", "y"]

@@ -1,0 +1,130 @@
+"""A primary that dies, and the standby that takes its place: what was acknowledged is on both, and is there once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+import palaver
+from palaver import StoreError, user
+from tests.faults import kit
+from tests.postgres.load import Load
+from tests.servers.postgres import VERSIONS, Server
+from tests.waiting import until
+
+SECONDS = 10.0
+"""Within which clients have to be back, many times what it takes."""
+
+
+class Pair(NamedTuple):
+    """Two servers, and a URL that leads to the one of them that writes."""
+
+    primary: Server
+    standby: Server
+    url: str
+
+
+@pytest.fixture(params=VERSIONS)
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """A primary, and a standby that every commit waits for."""
+    primary = Server(request.param, ("wal_level=replica",)).make().start()
+    standby = primary.standby("s1").start()
+    with psycopg.connect(primary.url(), autocommit=True) as connection:
+        connection.execute("create database chat")
+        connection.execute("alter system set synchronous_standby_names = 's1'")
+        connection.execute("select pg_reload_conf()")
+    until(lambda: in_step(primary), "the standby to be in step")
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+    url = f"postgresql://postgres:{primary.password}@{hosts}/chat?target_session_attrs=read-write&connect_timeout=2"
+    yield Pair(primary, standby, url)
+    for server in (primary, standby):
+        if server.process.ended() is None:
+            server.kill()
+
+
+def in_step(primary: Server) -> bool:
+    """Whether the standby has all that the primary has, and commits wait for it."""
+    return primary.query("select sync_state from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()") == [
+        ("sync",)
+    ]
+
+
+def waiting(primary: Server) -> list[int]:
+    """The processes of the primary whose COMMIT waits for the standby."""
+    found = primary.query("select pid from pg_stat_activity where wait_event = 'SyncRep'")
+    return [int(str(pid)) for (pid,) in found]
+
+
+def test_the_standby_takes_over(pair: Pair) -> None:
+    """Killed under load; the standby is promoted; the writers find it by themselves."""
+    with Load(pair.url) as load:
+        load.goes_on(200)
+        pair.primary.kill()
+        died = time.monotonic()
+        pair.standby.promote()
+        load.goes_on(100)
+        assert load.gap_after(died) < SECONDS
+        load.end()
+
+
+def test_the_standby_had_died_first(pair: Pair) -> None:
+    """Nothing is acknowledged while it is away, not even by a commit whose waiting is broken off; then all goes on."""
+    with Load(pair.url) as load:
+        load.goes_on(100)
+        pair.standby.kill()
+        until(lambda: bool(waiting(pair.primary)), "a commit that waits for the standby")
+        before = len(load.moments)
+        for _ in range(5):
+            for pid in waiting(pair.primary):
+                pair.primary.query(f"select pg_cancel_backend({pid})")
+            until(lambda: bool(waiting(pair.primary)), "the next commit that waits")
+        assert len(load.moments) == before, "acknowledged, though no standby has it"
+        assert any(error.outcome == "unknown" for error in load.errors)
+        pair.standby.start()
+        load.goes_on(100)
+        load.end()
+
+
+def test_nothing_is_acknowledged_that_only_the_dead_primary_has(pair: Pair) -> None:
+    """The standby dies, a commit's waiting is broken off, the primary dies, the standby is promoted as it was."""
+    acknowledged: list[str] = []
+    with palaver.open(pair.url) as sessions:
+        session = sessions.get_or_create("k")
+        for number in range(5):
+            session.append(user(str(number), id=str(number)))
+            acknowledged.append(str(number))
+        until(lambda: in_step(pair.primary), "the standby to have it")
+        pair.standby.kill()
+        errors: list[StoreError] = []
+
+        def write() -> None:
+            for _ in range(3):  # the same message again: the second time it is there already, on the primary alone
+                try:
+                    session.append(user("last", id="last"))
+                except StoreError as error:
+                    errors.append(error)
+                else:
+                    acknowledged.append("last")
+                    return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        for number in range(3):
+            until(lambda: bool(waiting(pair.primary)) or not writer.is_alive(), "a commit that waits for the standby")
+            for pid in waiting(pair.primary):
+                pair.primary.query(f"select pg_cancel_backend({pid})")
+            until(lambda: len(errors) > number or not writer.is_alive(), "its answer")  # noqa: B023 - at once
+        writer.join(60)
+        assert not writer.is_alive()
+        assert acknowledged == ["0", "1", "2", "3", "4"]
+        assert [error.outcome for error in errors] == ["unknown"] * 3
+        pair.primary.kill()
+        pair.standby.start()
+        pair.standby.promote()
+        assert kit.texts(sessions, "k") == acknowledged
+        assert session.append(user("last", id="last")).fresh

@@ -1,0 +1,84 @@
+"""`palaver copy`: what it does, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import palaver
+from palaver import user
+from palaver.cli import main
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """A store with two sessions."""
+    url = f"sqlite:///{tmp_path}/chat.db"
+    with palaver.open(url) as sessions:
+        for key in ("local:one", "local:two"):
+            sessions.get_or_create(key).append(user(f"hello from {key}"))
+    return url
+
+
+def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was written as JSON."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_it_copies_and_says_so(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a store that it makes; a second time there is nothing to do."""
+    target = f"jsonl:///{tmp_path}/new/lines"
+    assert main(["copy", source, target]) == 0
+    told = capsys.readouterr()
+    assert "2 sessions: 2 copied with 2 messages, 0 there already, 0 left out" in told.err
+    assert "2 messages compared" in told.err
+    assert told.out == ""
+    with palaver.open(target) as sessions:
+        assert [m.text for m in sessions.resolve("local:one").messages()] == ["hello from local:one"]
+    assert main(["copy", source, target, "--json", "--verify"]) == 0
+    [report] = records(capsys)
+    assert (report["type"], report["copied"], report["unchanged"], report["compared"]) == ("report", 0, 2, 2)
+    assert (report["problems"], report["caught_up"], report["dry_run"]) == (0, True, False)
+
+
+def test_a_dry_run_makes_nothing(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a store, nor the folder for it."""
+    assert main(["copy", source, f"{tmp_path}/new/other.db", "--dry-run"]) == 0
+    assert "2 would be copied with 2 messages" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_left_out_is_told(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an exit code of its own: the copy went on in the target."""
+    target = f"{tmp_path}/other.db"
+    assert main(["copy", source, target]) == 0
+    with palaver.open(target) as sessions:
+        went_on = sessions.resolve("local:two")
+        went_on.append(user("more"))
+    capsys.readouterr()
+    assert main(["copy", source, target]) == 1
+    assert capsys.readouterr().out.startswith(f"refused: {went_on.id}: ")
+    assert main(["copy", source, target, "--json"]) == 1
+    problem, report = records(capsys)
+    assert (problem["type"], problem["kind"], problem["session_id"]) == ("problem", "refused", went_on.id)
+    assert (report["unchanged"], report["problems"]) == (1, 1)
+
+
+def test_what_cannot_be(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No source; a URL of nothing; a store into itself; erasures of its own in the target."""
+    assert main(["copy", f"{tmp_path}/missing.db", f"{tmp_path}/b.db"]) == 4
+    assert not (tmp_path / "b.db").exists()
+    assert main(["copy", source, "gopher://x"]) == 2
+    assert main(["copy", source, source]) == 2
+    target = f"{tmp_path}/erased.db"
+    for url in (source, target):
+        with palaver.open(url) as sessions:
+            session = sessions.create("local:x")
+            session.append(user("x"))
+            sessions.erase(session=session.id)
+    capsys.readouterr()
+    assert main(["copy", source, target]) == 6
+    assert "copy into an empty store" in capsys.readouterr().err
