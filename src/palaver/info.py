@@ -121,6 +121,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     owner: str | None = None
     keys: tuple[str, ...] = ()
     """The keys that point at this session, oldest first; empty when the session has ended."""
+    aliases: tuple[str, ...] = ()
+    """Other ids that find it, such as those of the system that it was imported from; only where one session is read."""
     title: str | None = None
     title_source: Literal["user", "generated"] | None = None
     """Whether the title is the user's own; a generated one never takes the place of that."""

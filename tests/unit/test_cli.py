@@ -24,6 +24,7 @@ from palaver.cli.failures import EXIT_CODES, Failure, exit_code
 from palaver.cli.moments import parse_since
 from palaver.cli.reference import reference
 from palaver.cli.stores import read_only
+from palaver.cli.synonyms import COMMANDS
 from palaver.cli.terminal import json_safe, one_line, printable
 from palaver.errors import InvalidKey, SessionBusy, SessionConflict
 
@@ -305,6 +306,45 @@ def test_show_window_names_the_summary_and_the_mended(url: str, capsys: pytest.C
     assert "all others: the summary stands for them" in out
     assert "(made for the window) · tool" in out
     assert "#8 interrupted" in out
+
+
+def test_a_summary_before_all_of_it_leaves_no_others(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where every message is shown there are no others, and none are told of."""
+    with palaver.open(url) as sessions:
+        session = sessions.create("new:1")
+        session.append(user("Hello"), assistant("Hi"))
+        session.compact("They had met before.", through_seq=0)
+    assert main(["show", "new:1", "--window", "--store", url]) == 0
+    out = capsys.readouterr().out
+    assert "They had met before." in out
+    assert "not seen by the model" not in out
+
+
+def test_show_tells_what_was_decided_about_a_session(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its other names, its tags, and whether it is archived, hidden, pinned or held, as the list of sessions does."""
+    with palaver.open(url) as sessions:
+        session = sessions.create("other:1", alias="odysseus:7c1")
+        session.append(user("Hello"))
+        assert session.info().aliases == ("odysseus:7c1",)
+        session.tag("travel", "japan")
+        session.archive()
+        session.pin()
+        session.hide()
+    assert main(["show", "other:1", "--store", url]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^alias +odysseus:7c1$", out, re.MULTILINE)
+    assert re.search(r"^tags +travel, japan$", out, re.MULTILINE)
+    assert re.search(r"^state +archived, hidden, pinned$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("typed", "meant"), sorted(COMMANDS.items()))
+def test_another_name_of_a_command_is_told(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It does nothing, and what it says is a command that there is, with options that it has."""
+    assert main([typed, "telegram:dm:42"]) == 2
+    assert f"it is `palaver {meant}`" in capsys.readouterr().err
+    for command, *options in (each.split() for each in meant.split("` or `palaver ")):
+        assert main([command, "--help"]) == 0
+        assert all(option in capsys.readouterr().out for option in options if option.startswith("-"))
 
 
 def test_one_is_not_many(url: str, capsys: pytest.CaptureFixture[str]) -> None:

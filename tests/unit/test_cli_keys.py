@@ -15,6 +15,8 @@ from palaver.clock import utc_now
 def test_the_life_of_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Made and shown once, listed without its secret, revoked by its name; no store is made for it."""
     store = ["--store", f"sqlite:///{tmp_path}/chat.db"]
+    assert main(["keys", "list", *store]) == 0
+    assert "the server asks nobody" in capsys.readouterr().err
     assert main(["keys", "create", "my bot", "--may", "read", "--owner", "ana", "--expires", "90d", *store]) == 0
     made = capsys.readouterr()
     key = made.out.strip()

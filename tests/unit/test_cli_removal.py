@@ -102,6 +102,21 @@ def test_purging_a_deleted_session(url: str, capsys: pytest.CaptureFixture[str])
     assert main(["purge", KEY, "--from", "1", "--yes", "--store", url]) == 2
 
 
+def test_purging_takes_no_title(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What begins like the title of a session that is gone would remove another for good."""
+    with palaver.open(url) as sessions:
+        sessions.resolve(ORIGIN).rename("Kyoto weekend")
+        sessions.create("other:1", title="Kyo")
+    assert main(["delete", "Kyo", "--store", url]) == 0
+    assert "deleted 'Kyo'" in capsys.readouterr().err
+    for name in ("Kyo", "Kyoto weekend"):
+        assert main(["purge", name, "--yes", "--store", url]) == 3
+        assert "a title is not enough" in capsys.readouterr().err
+    assert len(live(url)) == 4
+    assert main(["undelete", "Kyo", "--store", url]) == 3
+    assert "`palaver ls --deleted` has the ids" in capsys.readouterr().err
+
+
 def test_erasing_a_person(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A dry run tells, --yes does it, and the file says nothing of it afterwards."""
     erased = session_id(url)

@@ -86,7 +86,8 @@ def create(
             output.record({**_record(made, now), "key": text})
             return
         output.text(text)
-        output.note(f"{_told(made, now)}; kept in {keys.path}, as a hash: this is the only time that it is shown")
+        output.note(_told(made, now))
+        output.note(f"shown this once: {keys.path} keeps a hash of it alone")
 
     options = common_of(context).with_own(store=store, json=json, debug=debug)
     perform(options, lambda output: work(options, output))
@@ -99,7 +100,10 @@ def listing(
 
     def work(options: Common, output: Output) -> None:
         now = utc_now()
-        for each in _read(key_file(options, file)):
+        found = _read(key_file(options, file))
+        if not found and not output.json:
+            output.note("no keys: the server asks nobody for one; `palaver keys create NAME` makes the first")
+        for each in found:
             if output.json:
                 output.record(_record(each, now))
             else:

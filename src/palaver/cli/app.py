@@ -34,12 +34,14 @@ from palaver.cli.failures import FAILED, OK
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of, moment
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
+from palaver.cli.synonyms import Commands
 from palaver.model import Role
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="palaver",
+    cls=Commands,
     help="Every conversation of an AI agent, in one durable store.",
     epilog="Example: palaver --store sqlite:///chat.db ls",
     add_completion=False,

@@ -87,7 +87,7 @@ def subagent(
 def reset(
     context: typer.Context,
     session: Annotated[
-        str | None, typer.Argument(metavar="[SESSION]", help="The session to be left: its id, alias, key or title.")
+        str | None, typer.Argument(metavar="SESSION", help="The session to be left: its id, alias, key or title.")
     ] = None,
     *,
     key: Annotated[

@@ -30,7 +30,7 @@ def rename(
     context: typer.Context,
     session: Reference,
     title: Annotated[
-        str | None, typer.Argument(metavar="[TITLE]", help="Its title, which no other session of the owner has.")
+        str | None, typer.Argument(metavar="TITLE", help="Its title, which no other session of the owner has.")
     ] = None,
     *,
     none: Annotated[bool, typer.Option("--none", help="Take the title away.")] = False,
@@ -120,9 +120,7 @@ def hide(
 def tag(
     context: typer.Context,
     session: Reference,
-    tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG]...", help="Its tags: these, and no others.")
-    ] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG", help="Its tags: these, and no others.")] = None,
     *,
     none: Annotated[bool, typer.Option("--none", help="Take all tags away.")] = False,
     owner: Owner = None,
@@ -177,7 +175,7 @@ def fork(
 def undo(
     context: typer.Context,
     session: Reference,
-    turns: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many turns.")] = 1,
+    turns: Annotated[int, typer.Argument(metavar="N", min=1, help="How many turns.")] = 1,
     *,
     owner: Owner = None,
     store: Store = None,

@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 def compact(
     context: typer.Context,
     session: Annotated[
-        str | None, typer.Argument(metavar="[SESSION]", help="A session's id, alias or key; with --idle: all of them.")
+        str | None, typer.Argument(metavar="SESSION", help="A session's id, alias or key; with --idle: all of them.")
     ] = None,
     *,
     with_model: Annotated[

@@ -50,9 +50,7 @@ def add_to(app: typer.Typer) -> None:
 def append(
     context: typer.Context,
     session: Reference,
-    text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="What is said; `-` reads standard input.")
-    ] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What is said; `-` reads standard input.")] = None,
     *,
     role: Annotated[
         Speaker, typer.Option("--role", metavar="ROLE", help=f"Who says TEXT: {', '.join(Speaker)}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from palaver.cli import records
-from palaver.cli.amounts import counted, size
+from palaver.cli.amounts import counted, size, tally
 from palaver.cli.moments import shown
 from palaver.cli.options import Debug, Json, Owner, Store, common_of
 from palaver.cli.output import Output
@@ -76,9 +76,10 @@ def erasures(context: typer.Context, *, store: Store = None, json: Json = False,
                 output.record(records.of(each))
                 continue
             ended = f"ended {shown(from_micros(each.ended_at))}" if each.ended_at is not None else "not ended yet"
-            counts = ", ".join(f"{number:,} {name}" for name, number in sorted(each.counts.items()))
             output.text(
-                one_line(f"{each.id}  began {shown(from_micros(each.began_at))}, {ended}: {counts or 'nothing'}")
+                one_line(
+                    f"{each.id}  began {shown(from_micros(each.began_at))}, {ended}: {tally(each.counts) or 'nothing'}"
+                )
             )
         if not found and not output.json:
             output.note("nothing was erased")

@@ -39,7 +39,7 @@ Reference = Annotated[
     str, typer.Argument(metavar="SESSION", help="A session's id, alias, key or title, or how a title or id begins.")
 ]
 References = Annotated[
-    list[str], typer.Argument(metavar="SESSION...", help="Sessions, each by its id, alias, key or title; one or more.")
+    list[str], typer.Argument(metavar="SESSION", help="Sessions, each by its id, alias, key or title; one or more.")
 ]
 Position = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="The message, by its number in `show`.")]
 

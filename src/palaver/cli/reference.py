@@ -90,14 +90,20 @@ def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
 
 def _section(name: str, command: Any, title: str | None) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    usage = " ".join([name, "[OPTIONS]", *(p.metavar for p in arguments), *(["COMMAND"] if title else [])])
+    usage = " ".join([name, "[OPTIONS]", *map(_placed, arguments), *(["COMMAND"] if title else [])])
     lines = [f"## {title or name}", "", "```sh", usage, "```", ""]
     lines += [" ".join(each.split()) for each in command.help.split("\n\n")]
     lines += ["", "| | |", "|---|---|"]
-    lines += [_row(p.metavar, p) for p in arguments]
+    lines += [_row(_placed(p), p) for p in arguments]
     lines += [_row(_spelling(p), p) for p in command.params if p.param_type_name == "option" and p.name != "help"]
     example = command.epilog.removeprefix("Example: ")
     return "\n".join([*lines, "", "```sh", example, "```", ""])
+
+
+def _placed(argument: Any) -> str:
+    """An argument as usage lines have it: in brackets where it may be left out."""
+    name = argument.metavar if argument.required else f"[{argument.metavar}]"
+    return f"{name}..." if argument.nargs == -1 else name
 
 
 def _spelling(option: Any) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from palaver.cli import records, stores
-from palaver.cli.amounts import counted
+from palaver.cli.amounts import counted, tally
 from palaver.cli.failures import FOUND, OK, USAGE, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
@@ -33,14 +33,6 @@ __all__ = [
     "undelete",
 ]
 
-_ONE = {
-    "aliases": "alias",
-    "keys": "key",
-    "messages": "message",
-    "sessions": "session",
-    "summaries": "summary",
-    "versions": "version",
-}
 _STAYED = "unattributed"
 """What is counted although nobody erased it."""
 
@@ -113,17 +105,24 @@ def merge(session: Session, output: Output, seq: int, continuation: int, separat
 
 def delete(session: Session, output: Output) -> None:
     """Make the session not found. Its id stands alone on its line, for `undelete`."""
+    title = session.info().title
     session.delete()
     if output.json:
         output.record({"session_id": session.id, "messages": 0, "restorable": True})
         return
     output.text(one_line(session.id))
-    output.note("deleted; `palaver undelete` with this id brings it back, and `palaver ls --deleted` finds it")
+    named = f" {title!r}" if title is not None else ""
+    output.note(f"deleted{named}; `palaver undelete` with this id brings it back, and `palaver ls --deleted` finds it")
 
 
 def undelete(manager: SessionManager, output: Output, session_id: str) -> None:
     """Bring a deleted session back."""
-    _tell(manager.restore(session_id), output, "restored; it has ended, resume it to go on with it")
+    try:
+        session = manager.restore(session_id)
+    except SessionNotFound as exc:
+        msg = f"no session {session_id!r} can be brought back: `palaver ls --deleted` has the ids of those that can"
+        raise SessionNotFound(msg) from exc
+    _tell(session, output, "restored; it has ended, resume it to go on with it")
 
 
 def purge(
@@ -131,11 +130,14 @@ def purge(
 ) -> None:
     """Remove messages, or a whole session, for good."""
     try:
-        session = stores.find(manager, reference)
-    except SessionNotFound:
+        session = stores.exactly(manager, reference)
+    except SessionNotFound as missing:
         if first is not None:
             raise
-        session = _deleted(manager, reference)
+        try:
+            session = _deleted(manager, reference)
+        except SessionNotFound:
+            raise missing from None
     what = f"session {session.id}" if first is None else f"#{first} to #{last} of session {session.id}"
     _confirm(f"Remove {what} for good", yes=yes)
     gone = session.purge(first, last)
@@ -214,9 +216,7 @@ def _write(report: EraseReport, output: Output) -> None:
         output.text(one_line(f"{verb:<16}{session_id}"))
     for session_id in report.parts:
         output.text(one_line(f"{verb:<16}part of {session_id}"))
-    removed = [(name, number) for name, number in sorted(report.counts.items()) if name != _STAYED]
-    named = [f"{number:,} {_ONE.get(name, name) if number == 1 else name}" for name, number in removed]
-    output.text(", ".join(named) or "nothing")
+    output.text(tally({name: number for name, number in report.counts.items() if name != _STAYED}) or "nothing")
     if stayed := report.counts.get(_STAYED):
         said = counted(stayed, "message")
         output.note(

@@ -53,7 +53,7 @@ def show_stats(manager: SessionManager, output: Output) -> None:
         "open turns": f"{stats.open_turns:,}",
         "size": size(stats.size_bytes),
         "tokens": f"{used.input_tokens:,} in ({used.cached_tokens:,} cached), {used.output_tokens:,} out",
-        "cost": _cost(used, stats.calls, stats.priced_calls) if stats.calls else "",
+        "cost": _cost(used, stats.calls, stats.priced_calls).removeprefix("cost ") if stats.calls else "",
         "schema": f"{stats.schema}, codec {stats.codec}",
     }
     for name, value in lines.items():
@@ -79,7 +79,7 @@ def _cost(used: Usage, calls: int, priced: int) -> str:
     """A cost, and of how many calls it is not known."""
     if used.cost is None:
         return "cost unknown"
-    return f"{used.cost} USD" + (f" for {priced:,} of {counted(calls, 'call')}" if priced < calls else "")
+    return f"{used.cost.normalize():f} USD" + (f" for {priced:,} of {counted(calls, 'call')}" if priced < calls else "")
 
 
 def show_findings(findings: Sequence[Finding], output: Output, *, explain: bool = False) -> int:

@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 def model(
     context: typer.Context,
     session: Reference,
-    name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The model that answers.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model that answers.")] = None,
     *,
     wire: Annotated[
         str | None, typer.Option("--wire", metavar="NAME", help="Whose API: openai_chat, anthropic and so on.")
@@ -87,7 +87,7 @@ def metadata(
     context: typer.Context,
     session: Reference,
     changes: Annotated[
-        str | None, typer.Argument(metavar="[JSON]", help="An object that is merged in; a null removes its key.")
+        str | None, typer.Argument(metavar="JSON", help="An object that is merged in; a null removes its key.")
     ] = None,
     *,
     owner: Owner = None,

@@ -127,11 +127,8 @@ def _file(url: str) -> str:
     return unquote(urlsplit(url).path[1:])
 
 
-def find(manager: SessionManager, reference: str) -> Session:
-    """The session with this id, alias or key; else with this title, or the only one whose title or id begins so.
-
-    Raises SessionNotFound, SessionAmbiguous.
-    """
+def exactly(manager: SessionManager, reference: str) -> Session:
+    """The session with this id, alias or key, and no other: for what cannot be undone. Raises SessionNotFound."""
     try:
         return manager.get(reference)
     except SessionNotFound:
@@ -139,6 +136,18 @@ def find(manager: SessionManager, reference: str) -> Session:
     try:
         return manager.resolve(reference)
     except (SessionNotFound, ValueError):
+        msg = f"no session has the id, alias or key {reference!r}: a title is not enough for this; `palaver ls` has ids"
+        raise SessionNotFound(msg) from None
+
+
+def find(manager: SessionManager, reference: str) -> Session:
+    """The session with this id, alias or key; else with this title, or the only one whose title or id begins so.
+
+    Raises SessionNotFound, SessionAmbiguous.
+    """
+    try:
+        return exactly(manager, reference)
+    except SessionNotFound:
         pass
     try:
         return manager.find(reference)

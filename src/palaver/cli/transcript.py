@@ -133,15 +133,23 @@ def _heading(info: SessionInfo, output: Output) -> None:
     lines = {
         "session": info.id,
         "key": ", ".join(info.keys),
+        "alias": ", ".join(info.aliases),
         "owner": info.owner or "",
         "title": info.title or "",
-        "state": state + reason,
+        "state": ", ".join(word for word in (state + reason, *_marks(info)) if word),
+        "tags": ", ".join(info.tags),
         "parent": f"{info.parent} ({info.parent_kind})" if info.parent else "",
         "messages": f"{info.message_count:,}, last active {shown(info.last_active_at)}",
     }
     for name, value in lines.items():
         if value:
             output.text(f"{name:<10}{one_line(value)}", "dim")
+
+
+def _marks(info: SessionInfo) -> list[str]:
+    """What somebody decided about the session, in the words of `palaver ls`."""
+    words = {"archived": info.archived, "hidden": info.hidden, "pinned": info.pinned, "held": bool(info.holds)}
+    return [word for word, holds in words.items() if holds]
 
 
 def _message(message: Message, output: Output, *, raw: bool, note: str = "") -> None:
@@ -198,6 +206,16 @@ def _media(part: ImagePart | AudioPart | FilePart) -> str:
     return f"[{' '.join(str(word) for word in (kind, part.name, part.media_type, length, where) if word)}]"
 
 
+def _others(window: Window) -> bool:
+    """Whether positions before the first exchange are neither shown nor named: the summary stands for those."""
+    if window.anchor is None:
+        return True
+    before = window.anchor - 1
+    seen = sum(0 < message.seq <= before for message in window.messages)
+    named = sum(max(min(each.through_seq, before) - each.from_seq + 1, 0) for each in window.omitted)
+    return seen + named < before
+
+
 def _notes(window: Window, output: Output) -> None:
     if window.pending:
         output.text()
@@ -210,11 +228,12 @@ def _notes(window: Window, output: Output) -> None:
         for repair in window.repairs:
             output.text(one_line(f"#{repair.seq} {repair.kind} {repair.detail}"), indent=2)
     summarised = any(not message.seq for message in window.messages[: window.head_count])
-    if window.omitted or summarised:
+    others = summarised and _others(window)
+    if window.omitted or others:
         output.text()
         output.text("not seen by the model:", "bold")
         for each in window.omitted:
             last = f"-{each.through_seq}" if each.through_seq > each.from_seq else ""
             output.text(f"#{each.from_seq}{last} {_WHY[each.reason]}", indent=2)
-        if summarised:
+        if others:
             output.text("all others: the summary stands for them", indent=2)

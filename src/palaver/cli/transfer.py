@@ -28,7 +28,7 @@ Timezone = Annotated[
 def export(
     context: typer.Context,
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="SESSION...", help="Ids, aliases or keys of sessions.")
+        list[str] | None, typer.Argument(metavar="SESSION", help="Ids, aliases or keys of sessions.")
     ] = None,
     *,
     everything: Annotated[

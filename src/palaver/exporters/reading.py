@@ -52,6 +52,7 @@ def info_of(record: SessionRecord, info: SessionInfo) -> SessionInfo:
         record.head,
         _EPOCH,
         keys=tuple(each.key for each in record.keys),
+        aliases=record.aliases,
         usage=views.usage_total(record.usage),
     )
     return msgspec.structs.replace(found, holds=info.holds, turn_running=info.turn_running)

@@ -82,6 +82,7 @@ class Redactor:
             info,
             owner=self._user(info.owner) if info.owner else info.owner,
             keys=tuple(self._chat(key) for key in info.keys),
+            aliases=(),
             title=self._optional(info.title),
             preview=self._optional(info.preview),
             origin=self._origin(info.origin) if info.origin is not None else None,

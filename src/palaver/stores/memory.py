@@ -246,6 +246,7 @@ class MemoryStore(Store):
                 now,
                 turn=ledger.last_turn(row.number),
                 keys=self._keys(ledger, row.number),
+                aliases=_aliases(ledger, row.number),
                 usage=views.usage_total(used),
             )
 
@@ -711,6 +712,10 @@ def _is_searched(row: SessionRow, query: SearchQuery) -> bool:
     )
 
 
+def _aliases(ledger: _Ledger, number: int) -> tuple[str, ...]:
+    return tuple(sorted(alias for (_, alias), to in ledger.aliases_by_name.rows.items() if to == number))
+
+
 def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
     number = row.number
     keys: list[KeyRecord] = []
@@ -729,7 +734,7 @@ def _record(ledger: _Ledger, row: SessionRow) -> SessionRecord:
         row=portable(row),
         head=ledger.head(number),
         keys=tuple(sorted(keys, key=lambda each: (each.since, each.key))),
-        aliases=tuple(sorted(alias for (_, alias), to in ledger.aliases_by_name.rows.items() if to == number)),
+        aliases=_aliases(ledger, number),
         cuts=ledger.cuts(number),
         compactions=ledger.compactions(number),
         queued=ledger.queued(number),

@@ -64,6 +64,7 @@ def info(
     *,
     turn: TurnRow | None = None,
     keys: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
     usage: Usage | None = None,
     bound_at: int | None = None,
 ) -> SessionInfo:
@@ -72,6 +73,7 @@ def info(
         id=row.id,
         owner=row.owner or None,
         keys=keys,
+        aliases=aliases,
         title=row.title,
         title_source=cast("Literal['user', 'generated'] | None", row.title_source),
         preview=row.preview,

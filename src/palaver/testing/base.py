@@ -69,7 +69,7 @@ def assert_sound(store: Store) -> None:
         assert [m for m in every if m.seq in set(seqs(alive))] == alive, "what is live is stored"
         assert info.message_count == len(alive)
         assert abs((listed.last_active_at - info.last_active_at).total_seconds()) * SECOND <= SECOND
-        same = {"usage": None, "turn_running": False, "last_active_at": info.last_active_at}
+        same = {"aliases": (), "usage": None, "turn_running": False, "last_active_at": info.last_active_at}
         assert msgspec.structs.replace(listed, **same) == msgspec.structs.replace(info, **same)
         for key in info.keys:
             current = store.current(info.owner or "", key, NOW)

@@ -95,7 +95,7 @@ class Creation(StoreCase):
         assert (info.rev, info.last_seq, info.message_count) == (0, 0, 0)
         assert info.created_at == info.last_active_at == NOW
         assert (info.ended_at, info.parent, info.preview, info.usage, info.turn_running) == (None,) * 4 + (False,)
-        assert store.named("ann", "mine") == "s"
+        assert (store.named("ann", "mine"), info.aliases) == ("s", ("mine",))
         assert [(c.kind, c.session_id) for c in drain(store)] == [("created", "s")]
 
     def test_ids_are_unique_in_the_store(self, store: Store) -> None:
@@ -129,6 +129,8 @@ class Creation(StoreCase):
         create(store, "s3", owner="bob")
         do(store, Alias(at=AT, owner="ann", session_id="s", alias="ours"))
         assert [store.named("ann", name) for name in ("mine", "ours")] == ["s", "s"]
+        assert store.info("s", "ann", NOW).aliases == ("mine", "ours")
+        assert store.info("s2", "ann", NOW).aliases == ()
         rev = store.info("s", "ann", NOW).rev
         do(store, Alias(at=AT, owner="ann", session_id="s", alias="ours"))
         assert store.info("s", "ann", NOW).rev == rev

@@ -260,7 +260,8 @@ class _Reading:
         session.metadata |= self.scope.metadata
         shown = sum(DISPLAY in value for value in messages)
         if shown:
-            told = f"what Claude Code showed of {shown} results ({DISPLAY}); they are imported as the model saw them"
+            results = "1 result" if shown == 1 else f"{shown} results"
+            told = f"what Claude Code showed of {results} ({DISPLAY}): imported is what the model saw of it"
             session.notes.append(note("aside", session.file, None, told))
 
     def _note_repair(self, entry: Entry, reason: str) -> None:

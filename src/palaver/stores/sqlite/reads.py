@@ -159,6 +159,7 @@ class RowReads(ABC):
         with self.snapshot():
             session, head, turn = self._found(session_id, owner)
             keys = self.sql.all("keys_of", (session.number,))
+            aliases = self.sql.all("record_aliases", (session.number,))
             used = self.sql.all("usage_of_session", (session.number,))
         return views.info(
             session,
@@ -166,6 +167,7 @@ class RowReads(ABC):
             now,
             turn=turn,
             keys=tuple(k for _, k in keys),
+            aliases=tuple(row[0] for row in aliases),
             usage=views.usage_total(usage_row(session.number, u) for u in used),
         )
 
