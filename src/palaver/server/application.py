@@ -30,10 +30,11 @@ from palaver.server.draining import OpenHere
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
+from palaver.server.manual import manual
 from palaver.server.metrics import Meter
 from palaver.server.observed import Tracer, record_of
 from palaver.server.openapi import INCOGNITO_HEADER, document
-from palaver.server.passthrough import Upstream, exchanging
+from palaver.server.passthrough import Upstream, exchanging, require_ready
 from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
@@ -91,7 +92,8 @@ def app(
     Pages of other sites may not ask, but those of `cors_origins`. `traces` follows requests, as
     `palaver.server.observed.tracer()` does with OpenTelemetry.
 
-    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key).
+    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key);
+    it needs the extra of that name, and ModuleNotFoundError says so.
 
     Raises ValueError for settings beside a manager, an interval that is not positive, a host with a scheme or port,
     or an origin without.
@@ -105,6 +107,8 @@ def app(
         raise ValueError(msg)
 
     answering = Upstream(url=upstream) if isinstance(upstream, str) else upstream
+    if answering is not None:
+        require_ready(answering)
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
@@ -158,12 +162,15 @@ def _routes(limits: Limits) -> list[Route]:
     paths: dict[str, dict[str, Respond]] = {}
     for each in ENDPOINTS:
         paths.setdefault(each.path, {})[each.method] = _responder(each, limits)
-    described = msgspec.json.encode(document(ENDPOINTS))
+    whole = document(ENDPOINTS)
+    described = msgspec.json.encode(whole)
 
     async def openapi(_: Request) -> Response:
         return Response(described, media_type="application/json")
 
-    async def text(request: Request) -> Response:
+    async def docs(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return manual(whole, _base(request))
         return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
 
     async def kind(request: Request) -> Response:
@@ -172,7 +179,7 @@ def _routes(limits: Limits) -> list[Route]:
             raise HTTPException(404)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
-    own: dict[str, Respond] = {"/docs": text, "/openapi.json": openapi, "/problems/{slug}": kind}
+    own: dict[str, Respond] = {"/docs": docs, "/openapi.json": openapi, "/problems/{slug}": kind}
     for path, respond in (own | PROBES).items():
         paths[path] = {"GET": _page(path, respond)}
     paths.update(inspector_pages(limits))
@@ -267,6 +274,9 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     sessions = owned(request, _kept(request))
     if each.operator and sessions.owner is not None:
         raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
+    if each.operator and request.headers.get(INCOGNITO_HEADER, "").lower() == "true":
+        detail = f"{each.method} {each.path} is about what is kept: leave {INCOGNITO_HEADER} out"
+        raise problem("bad-request", detail, path=INCOGNITO_HEADER)
     path = {name: _text(name, value) for name, value in request.path_params.items()}
     query = decode_query(request, each.query, lenient=each.style.lenient)
     body: Any = None

@@ -17,7 +17,7 @@ from palaver.codec import clean_text
 from palaver.errors import PalaverError
 from palaver.server.problems import ProblemError, of_error, problem
 
-__all__ = ["Cleaned", "decode", "decode_query", "read_body", "read_chunks", "require_json", "require_type"]
+__all__ = ["Cleaned", "decode", "decode_query", "is_gone", "read_body", "read_chunks", "require_json", "require_type"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,22 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         detail = f"the body was not there after {seconds:g} seconds; {size} bytes had come"
         raise problem("body-too-slow", detail) from exc
     return b"".join(parts)
+
+
+def is_gone(request: Request) -> bool:
+    """Whether the client has gone away, as far as is known; its body was read before.
+
+    One step of what waits for the next message: where it does not wait, the client is gone. Starlette's own way takes
+    a cancel scope for it, a fifth of the whole request.
+    """
+    waiting: Any = request.receive()
+    try:
+        waiting.send(None)
+    except StopIteration as stop:
+        return bool(stop.value["type"] == "http.disconnect")
+    finally:
+        waiting.close()
+    return False
 
 
 async def read_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
