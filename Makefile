@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test soak lint format bench bench-http docs clean
+.PHONY: help install run test soak lint format bench bench-http docs pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-http: $(INSTALLED) ## Measure the server beside the library (needs wrk)
 
 docs: $(INSTALLED) ## Check the documentation: its code runs, its links lead somewhere
 	$(PY) -m pytest tests/docs $(PYTEST_ARGS)
+
+pictures: $(INSTALLED) ## Take the pictures of the inspector in docs/images anew
+	$(PY) -m tests.inspector.pictures docs/images
 
 clean: ## Remove .venv and everything else that can be made again
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

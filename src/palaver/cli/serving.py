@@ -16,6 +16,8 @@ from palaver.cli.performing import perform
 
 __all__ = ["add_to"]
 
+_UPSTREAM = ("upstream", "upstream_key", "anthropic_upstream", "anthropic_upstream_key")
+
 Config = Annotated[
     str | None,
     typer.Option(
@@ -37,21 +39,20 @@ SweepEvery = Annotated[
     str | None,
     typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does; else each hour."),
 ]
-
-UpstreamUrl = Annotated[
+Upstream = Annotated[
     str | None,
-    typer.Option("--upstream", metavar="URL", help="Who answers what is passed on, such as https://api.openai.com/v1."),
+    typer.Option("--upstream", metavar="URL", help="Who answers what is passed through: https://api.openai.com/v1"),
 ]
 UpstreamKey = Annotated[
     str | None, typer.Option("--upstream-key", metavar="NAME", help="The environment variable that holds its key.")
 ]
-AnthropicUrl = Annotated[
+AnthropicUpstream = Annotated[
     str | None,
-    typer.Option("--anthropic-upstream", metavar="URL", help="Who answers /v1/messages, where it is somebody else."),
+    typer.Option("--anthropic-upstream", metavar="URL", help="Who answers /v1/messages, if it is somebody else."),
 ]
-AnthropicKey = Annotated[
+AnthropicUpstreamKey = Annotated[
     str | None,
-    typer.Option("--anthropic-upstream-key", metavar="NAME", help="The environment variable that holds that key."),
+    typer.Option("--anthropic-upstream-key", metavar="NAME", help="The variable that holds the key of that one."),
 ]
 
 
@@ -61,10 +62,10 @@ def serve(
     host: Host = None,
     port: Port = None,
     sweep_every: SweepEvery = None,
-    upstream: UpstreamUrl = None,
+    upstream: Upstream = None,
     upstream_key: UpstreamKey = None,
-    anthropic_upstream: AnthropicUrl = None,
-    anthropic_upstream_key: AnthropicKey = None,
+    anthropic_upstream: AnthropicUpstream = None,
+    anthropic_upstream_key: AnthropicUpstreamKey = None,
     sets: Sets = None,
     config: Config = None,
     store: Store = None,
@@ -146,6 +147,7 @@ def _start(said: dict[str, Any]) -> None:
     """Serve the store until interrupted. Raises Failure where an extra is not installed."""
     try:
         from palaver.server import Limits, serve
+        from palaver.server import Upstream as Answering
         from palaver.server.observed import tracer
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("palaver"):
@@ -160,30 +162,23 @@ def _start(said: dict[str, Any]) -> None:
     except ModuleNotFoundError as exc:
         raise Failure(f"traces need {exc.name}, which is not installed: install the extra otel", FAILED) from exc
     try:
-        said["upstream"] = _upstream(said)
+        answering = {name: said.pop(name) for name in _UPSTREAM}
+        asked = answering["upstream"] or answering["anthropic_upstream"]
+        if asked is None and any(answering.values()):
+            raise Failure("a key without an upstream opens nothing: give --upstream too", USAGE)
+        if asked is not None:
+            said["upstream"] = Answering(
+                url=asked,
+                credential=answering["upstream_key"],
+                anthropic_url=answering["anthropic_upstream"],
+                anthropic_credential=answering["anthropic_upstream_key"],
+            )
         limits = Limits(**{name: said.pop(name) for name in Limits.__struct_fields__ if name in said})
         serve(said.pop("store"), limits=limits, traces=traces, **said)
     except ModuleNotFoundError as exc:
-        if exc.name != "httpx2":
-            raise
         raise Failure(str(exc), FAILED) from exc
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
-
-
-def _upstream(said: dict[str, Any]) -> Any:
-    """Who answers what is passed on, taken from the settings; None: nobody. Raises ValueError."""
-    from palaver.server import Upstream
-
-    url, key = said.pop("upstream"), said.pop("upstream_key")
-    anthropic_url, anthropic_key = said.pop("anthropic_upstream"), said.pop("anthropic_upstream_key")
-    asked = url or anthropic_url
-    if asked is None:
-        if key or anthropic_key:
-            msg = "a key without an upstream opens nothing: give --upstream too"
-            raise ValueError(msg)
-        return None
-    return Upstream(url=asked, credential=key, anthropic_url=anthropic_url, anthropic_credential=anthropic_key)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,7 +25,6 @@ from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
-from palaver.server.doors import KeyDoor
 from palaver.server.draining import OpenHere
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
@@ -143,7 +142,6 @@ def app(
     )
     made.router.redirect_slashes = False
     made.state.keys = known
-    made.state.door = None if known is None else KeyDoor(known)
     made.state.meter = meter
     made.state.turns = OpenHere()
     made.state.live = Hub(lambda: made.state.sessions)
