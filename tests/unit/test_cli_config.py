@@ -12,7 +12,7 @@ import pytest
 from palaver.cli import main
 from palaver.cli.configuration import OPTIONS, Setting, configured, shown_value
 from palaver.cli.failures import Failure
-from palaver.server import Limits, serve
+from palaver.server import Limits, Upstream, serve
 
 
 def written(path: Path, text: str) -> str:
@@ -110,6 +110,12 @@ def test_every_setting_is_one_of_the_server() -> None:
     """Names and defaults are those of `serve` and `Limits`: a setting that nothing reads would be a lie."""
     known = {name: each.default for name, each in inspect.signature(serve).parameters.items()}
     known |= {each: getattr(Limits(), each) for each in Limits.__struct_fields__}
+    answering = Upstream(url="http://127.0.0.1:9/v1")
+    known |= {
+        "upstream_key": answering.credential,
+        "anthropic_upstream": answering.anthropic_url,
+        "anthropic_upstream_key": answering.anthropic_credential,
+    }
     for option in OPTIONS:
         if option.name not in {"store", "traces"}:
             assert known[option.name] == option.default, option.name

@@ -33,7 +33,7 @@ from palaver.server.manual import manual
 from palaver.server.metrics import Meter
 from palaver.server.observed import Tracer, record_of
 from palaver.server.openapi import INCOGNITO_HEADER, document
-from palaver.server.passthrough import Upstream, exchanging
+from palaver.server.passthrough import Upstream, exchanging, require_ready
 from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
@@ -91,7 +91,8 @@ def app(
     Pages of other sites may not ask, but those of `cors_origins`. `traces` follows requests, as
     `palaver.server.observed.tracer()` does with OpenTelemetry.
 
-    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key).
+    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key);
+    it needs the extra of that name, and ModuleNotFoundError says so.
 
     Raises ValueError for settings beside a manager, an interval that is not positive, a host with a scheme or port,
     or an origin without.
@@ -105,6 +106,8 @@ def app(
         raise ValueError(msg)
 
     answering = Upstream(url=upstream) if isinstance(upstream, str) else upstream
+    if answering is not None:
+        require_ready(answering)
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from palaver.server.passthrough import routes
 from palaver.server.passthrough.engine import Exchanges, exchanging
-from palaver.server.passthrough.upstream import Upstream
+from palaver.server.passthrough.upstream import Upstream, require_ready
 
-__all__ = ["ENDPOINTS", "Exchanges", "Upstream", "exchanging"]
+__all__ = ["ENDPOINTS", "Exchanges", "Upstream", "exchanging", "require_ready"]
 
 ENDPOINTS = routes.ENDPOINTS

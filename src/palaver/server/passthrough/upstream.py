@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from palaver.server.problems import ProblemError, problem
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Provider", "Upstream", "passed_back"]
+__all__ = ["Provider", "Upstream", "passed_back", "require_ready"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FORWARDED = ("anthropic-beta", "anthropic-version", "openai-beta", "openai-organization", "openai-project")
@@ -59,24 +60,29 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(msg)
 
 
+def require_ready(upstream: Upstream) -> None:
+    """Find out before the server starts what would keep it from asking. Raises ModuleNotFoundError, ValueError."""
+    if importlib.util.find_spec("httpx2") is None:
+        msg = (
+            "passing requests on needs httpx2, which is not installed: "
+            "install Palaver with its upstream extra, in a clone with pip install -e '.[upstream]'"
+        )
+        raise ModuleNotFoundError(msg, name="httpx2")
+    for name in (upstream.credential, upstream.anthropic_credential):
+        if name is not None and not os.environ.get(name):
+            msg = f"{name} is not set: it holds the upstream's key"
+            raise ValueError(msg)
+
+
 class Provider:
-    """An upstream that is asked. Raises ModuleNotFoundError where the library is missing, and ValueError for a key."""
+    """An upstream that is asked. Raises as `require_ready` does."""
 
     def __init__(self, upstream: Upstream) -> None:
-        try:
-            import httpx2
-        except ModuleNotFoundError as exc:
-            msg = (
-                "passing requests on needs httpx2, which is not installed: "
-                "install Palaver with its upstream extra, in a clone with pip install -e '.[upstream]'"
-            )
-            raise ModuleNotFoundError(msg, name=exc.name) from exc
+        require_ready(upstream)
+        import httpx2
+
         self._library: Any = httpx2
         self._upstream = upstream
-        for name in (upstream.credential, upstream.anthropic_credential):
-            if name is not None and not os.environ.get(name):
-                msg = f"{name} is not set: it holds the upstream's key"
-                raise ValueError(msg)
         timeout = httpx2.Timeout(upstream.timeout, connect=min(_CONNECT_SECONDS, upstream.timeout))
         self._client = httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
