@@ -20,32 +20,41 @@ from palaver.stores import views
 from palaver.stores.base import Change, ChangePage
 from palaver.stores.statements import Row, Statements
 
-__all__ = ["read_changes", "settle"]
+__all__ = ["Settling", "read_changes"]
 
 _PATIENCE = 0.5
 """Seconds that a read waits for older transactions."""
+_RESIGNED = 5.0
+"""Seconds for which no read waits again, after one did so in vain."""
 _FURTHEST = (1 << 63) - 1
 
 
-def settle(sql: Statements) -> None:
-    """Wait, for a moment at most, until everything that is committed now can be told."""
-    row = sql.one("newest_change")
-    target = row[0] if row is not None else None
-    if target is None:
-        return
-    deadline = time.monotonic() + _PATIENCE
-    pause = 0.001
-    while True:
-        [(settled,)] = sql.all("is_settled", (target,))
-        if settled or time.monotonic() >= deadline:
+class Settling:
+    """Waiting for older transactions, for all readers of one store."""
+
+    def __init__(self) -> None:
+        self._resigned_until = 0.0
+
+    def wait(self, sql: Statements) -> None:
+        """Wait, for a moment at most, until everything that is committed now can be told."""
+        row = sql.one("newest_change")
+        target = row[0] if row is not None else None
+        began = time.monotonic()
+        if target is None or began < self._resigned_until:
             return
-        time.sleep(pause)
-        pause = min(0.02, pause * 2)
+        pause = 0.001
+        while not sql.all("is_settled", (target,))[0][0]:
+            if time.monotonic() >= began + _PATIENCE:  # somebody holds a transaction open for long
+                self._resigned_until = time.monotonic() + _RESIGNED
+                return
+            time.sleep(pause)
+            pause = min(0.02, pause * 2)
 
 
 def read_changes(
     sql: Statements,
     snapshot: Callable[[], AbstractContextManager[None]],
+    settling: Settling,
     after: str | None,
     *,
     limit: int,
@@ -56,7 +65,7 @@ def read_changes(
     start = views.position(after)
     page = ChangePage()
     page.cursor = f"{start:x}"
-    settle(sql)
+    settling.wait(sql)
     with snapshot():
         pruned = sql.one("meta", ("pruned",))
         if after is not None and pruned is not None and start < int(pruned[0]):

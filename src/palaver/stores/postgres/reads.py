@@ -10,7 +10,7 @@ from psycopg import errors
 
 from palaver.stores.base import ChangePage
 from palaver.stores.postgres.connection import Place
-from palaver.stores.postgres.feed import read_changes, settle
+from palaver.stores.postgres.feed import Settling, read_changes
 from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
@@ -31,11 +31,14 @@ class PostgresReads(RowReads):
     after_all_text = "\U0010ffff" * 4
     upkeep_type = PostgresUpkeep
 
-    def __init__(self, sql: Statements, place: Place, tails: TailCache, lines: Lines) -> None:
+    def __init__(
+        self, sql: Statements, place: Place, tails: TailCache, lines: Lines, settling: Settling | None = None
+    ) -> None:
         super().__init__(sql, place.name, tails, lines, TsvectorIndex(sql, place.name))
         self._statements = sql
         self._place = place
         self._inside = False
+        self._settling = settling or Settling()
         self.schema = len(migrations(place.schema))
 
     @contextmanager
@@ -66,8 +69,10 @@ class PostgresReads(RowReads):
         return []
 
     def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
-        return read_changes(self.sql, self.snapshot, after, limit=limit, session_id=session_id, owner=owner)
+        return read_changes(
+            self.sql, self.snapshot, self._settling, after, limit=limit, session_id=session_id, owner=owner
+        )
 
     def index_step(self, limit: int, at: int) -> Step | Reindex | None:
-        settle(self.sql)
+        self._settling.wait(self.sql)
         return super().index_step(limit, at)

@@ -24,6 +24,7 @@ from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
 from palaver.stores.postgres.connection import Opener, Place
 from palaver.stores.postgres.errors import translate
+from palaver.stores.postgres.feed import Settling
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.scrubbing import scrub
@@ -79,6 +80,7 @@ class PostgresStore(RowStore):
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
+        self._settling = Settling()
         self._tails = TailCache()
         self._lines: Lines = {}
 
@@ -133,7 +135,8 @@ class PostgresStore(RowStore):
         damaged: dict[str, bytes] = {}
         try:
             with self._opener.pool().connection() as connection:
-                reads = PostgresReads(self._opener.statements(connection), self._place, self._tails, self._lines)
+                sql = self._opener.statements(connection)
+                reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling)
                 try:
                     yield reads
                 finally:
