@@ -475,10 +475,11 @@ def test_given_up_loudly_after_three(store: Store, clock: Clock) -> None:
     assert "given up" in action.reason
     [given_up] = report.given_up
     assert (given_up.failures, given_up.error) == (3, "no model 2")
+    assert (sessions.due(given_up=True), sessions.due()) == ([given_up], [])
     assert [finding.kind for finding in sessions.check()] == ["todo"]
     assert "todo_given_up" in [change.kind for change in sessions.events(session_id=old)]
     sessions.acknowledge(given_up)
-    assert (sessions.check(), sessions.sweep().given_up) == ([], ())
+    assert (sessions.check(), sessions.sweep().given_up, sessions.due(given_up=True)) == ([], (), [])
 
 
 def test_a_worker_that_died_is_replaced(store: Store, clock: Clock) -> None:

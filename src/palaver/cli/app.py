@@ -92,6 +92,21 @@ def serve(
     sweep_every: Annotated[
         str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
     ] = "1h",
+    upstream: Annotated[
+        str | None,
+        typer.Option("--upstream", metavar="URL", help="Who answers what is passed through: https://api.openai.com/v1"),
+    ] = None,
+    upstream_key: Annotated[
+        str | None, typer.Option("--upstream-key", metavar="NAME", help="The environment variable that holds its key.")
+    ] = None,
+    anthropic_upstream: Annotated[
+        str | None,
+        typer.Option("--anthropic-upstream", metavar="URL", help="Who answers /v1/messages, if it is somebody else."),
+    ] = None,
+    anthropic_upstream_key: Annotated[
+        str | None,
+        typer.Option("--anthropic-upstream-key", metavar="NAME", help="The variable that holds the key of that one."),
+    ] = None,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
@@ -106,7 +121,13 @@ def serve(
         raise typer.BadParameter(str(exc), param_hint="--sweep-every") from exc
 
     def work(_: Output) -> None:
-        serving.start(stores.resolve_url(options.store), host=host, port=port, sweep_every=every)
+        serving.start(
+            stores.resolve_url(options.store),
+            host=host,
+            port=port,
+            sweep_every=every,
+            answering=serving.Answering(upstream, upstream_key, anthropic_upstream, anthropic_upstream_key),
+        )
 
     perform(options, work)
 

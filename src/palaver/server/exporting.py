@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from palaver import config
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import Wanted, ids_of_all, text_of
+from palaver.exporters import Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
 from palaver.manager import SessionManager
 from palaver.server.lookup import session_of
@@ -23,7 +23,13 @@ __all__ = ["ENDPOINTS"]
 CHUNK = 256 * 1024
 """Characters that are read before they are sent."""
 LINES = "application/jsonl"
-_TYPES = {Format.jsonl: LINES, Format.markdown: "text/markdown", Format.html: "text/html"}
+_TYPES = {
+    Format.jsonl: LINES,
+    Format.markdown: "text/markdown",
+    Format.html: "text/html",
+    Format.text: "text/plain",
+    Format.nanobot: LINES,
+}
 
 
 class ExportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +65,7 @@ async def export_session(call: Call) -> Stream:
         yield from text_of(manager, info, _redacted(wanted, hide=query.redact), seen=set(), damaged=_damaged)
 
     kind = _TYPES.get(query.format, "application/json")
-    name = f"{info.id}{query.format.suffix}"
+    name = nanobot.file_name(info) if query.format is Format.nanobot else f"{info.id}{query.format.suffix}"
     return Stream(await _sent(call, pieces()), kind, _saved_as(name))
 
 
@@ -130,7 +136,7 @@ ENDPOINTS = (
         str,
         query=ExportQuery,
         problems=("session-not-found", "store-unavailable"),
-        gives=(LINES, "text/markdown", "text/html", "application/json"),
+        gives=(LINES, "text/markdown", "text/html", "text/plain", "application/json"),
     ),
     Endpoint(
         "GET",
