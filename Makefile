@@ -14,10 +14,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test soak lint format bench docs clean
+.PHONY: help install run test soak lint format bench bench-http docs pictures clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with Palaver, its extras and the tools
 	@echo "$(VENV) is ready"
@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
 
 soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires on many random ones (an hour or so)
 	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
-		tests/corpus tests/properties/test_wires.py $(PYTEST_ARGS)
+		tests/corpus tests/properties/test_wires.py tests/e2e/test_promises.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Check style, format and types, and change nothing
 	$(BIN)/ruff check
@@ -45,8 +45,14 @@ format: $(INSTALLED) ## Mend style and format
 bench: $(INSTALLED) ## Run the benchmarks and print their figures
 	$(PY) -m bench
 
+bench-http: $(INSTALLED) ## Measure the server beside the library (needs wrk)
+	$(PY) -m bench.http
+
 docs: $(INSTALLED) ## Check the documentation: its code runs, its links lead somewhere
 	$(PY) -m pytest tests/docs $(PYTEST_ARGS)
+
+pictures: $(INSTALLED) ## Take the pictures of the inspector in docs/images anew
+	$(PY) -m tests.inspector.pictures docs/images
 
 clean: ## Remove .venv and everything else that can be made again
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -68,5 +74,5 @@ $(INSTALLED): pyproject.toml
 		"$$found" -m venv --clear $(VENV); \
 	fi
 	@echo "Installing (about half a minute, once)"
-	$(PY) -m pip install --quiet --editable '.[server,postgres,prices,tokens,tokens-mistral,dev]'
+	$(PY) -m pip install --quiet --editable '.[server,upstream,postgres,prices,tokens,tokens-mistral,dev]'
 	@touch $@

@@ -22,11 +22,13 @@ class Format(enum.StrEnum):
     openai_responses = "openai_responses"
     sharegpt = "sharegpt"
     messages = "messages"
+    nanobot = "nanobot"
 
     @property
     def suffix(self) -> str:
         """How the name of a file of this form ends."""
-        return {"markdown": ".md", "html": ".html", "jsonl": ".jsonl", "text": ".txt"}.get(self.value, ".json")
+        own = {"markdown": ".md", "html": ".html", "jsonl": ".jsonl", "nanobot": ".jsonl", "text": ".txt"}
+        return own.get(self.value, ".json")
 
     @property
     def is_page(self) -> bool:
@@ -36,4 +38,9 @@ class Format(enum.StrEnum):
     @property
     def is_payload(self) -> bool:
         """Whether it is what a provider would be sent now."""
-        return not self.is_page and self not in {Format.jsonl, Format.sharegpt, Format.messages}
+        return not self.is_page and self not in {Format.jsonl, Format.sharegpt, Format.messages, Format.nanobot}
+
+    @property
+    def is_one_each(self) -> bool:
+        """Whether a file of this form holds one session and no more."""
+        return self in {Format.html, Format.nanobot}

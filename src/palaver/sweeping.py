@@ -220,7 +220,8 @@ def sought_before(policy: SweepPolicy, resets: ResetPolicy, now: datetime) -> da
                 spans.append(each.idle)
     if policy.max_bytes is not None:
         return None
-    return now - min(spans) if spans else datetime.min.replace(tzinfo=now.tzinfo)
+    first = datetime.min.replace(tzinfo=now.tzinfo)
+    return now - min(spans) if spans and min(spans) < now - first else first
 
 
 def _is_kept(standing: Standing, now: datetime) -> bool:

@@ -36,13 +36,14 @@ class Upkeep:
         """
         return drive(self._core.store, sweeping.sweep(self._core, policy, dry_run=dry_run, limit=limit))
 
-    def due(self, *, limit: int = 100) -> list[Todo]:
+    def due(self, *, limit: int = 100, given_up: bool = False) -> list[Todo]:
         """To-dos that wait to be claimed, oldest first: sessions that are reset, or will be once this is done.
 
         There are none unless the manager was opened with `before_reset=True`. One that failed is due again after five
-        minutes, one whose worker died at once or when its claim has run out.
+        minutes, one whose worker died at once or when its claim has run out. `given_up`: those that failed three times
+        instead, until each is acknowledged.
         """
-        return drive(self._core.store, todos.due(self._core, page_limit(limit, "to-dos")))
+        return drive(self._core.store, todos.due(self._core, page_limit(limit, "to-dos"), given_up=given_up))
 
     def claim(self, todo: Todo | str, *, lease: timedelta = LEASE) -> Todo:
         """Take a to-do (or the one of this session id) for so long, so that no other worker does it.

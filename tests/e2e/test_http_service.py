@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 import logging
+import re
 import signal
 import socket
 import threading
@@ -28,6 +31,8 @@ from palaver.server.idempotency import Idempotent
 from palaver.server.logs import JsonLines
 from palaver.server.observed import tracer
 from palaver.server.protocol import MAX_HEAD_BYTES
+from palaver.server.routes import ENDPOINTS
+from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE, begin, problem
 from tests.e2e.test_http import Server, running
 
@@ -172,11 +177,34 @@ def test_pages_of_other_sites() -> None:
         )
 
 
+@pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.operator], ids=lambda each: each.name)
+def test_what_is_of_the_store_is_not_incognito(http: TestClient, endpoint: Endpoint) -> None:
+    """A backup of what is in memory alone is no fault of the server: it is a request that makes no sense."""
+    body = endpoint.example if endpoint.bodies else None
+    answer = http.request(endpoint.method, endpoint.path, json=body, headers={"Palaver-Incognito": "true"})
+    assert problem(answer) == (400, "bad-request")
+
+
 @pytest.mark.parametrize("origin", ["chat.example", "https://chat.example/path", "*", "ftp://x", "https://me@x"])
 def test_what_is_no_origin(origin: str) -> None:
     """Said at once, with an example."""
     with pytest.raises(ValueError, match=r"https://chat\.example"):
         own_origins([origin])
+
+
+def test_the_api_as_a_page(http: TestClient) -> None:
+    """For a browser: every route, nothing that runs, nothing from outside; its policy allows its own style alone."""
+    page = http.get("/docs", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"].startswith("text/html")
+    for endpoint in ENDPOINTS:
+        assert f'id="{endpoint.name}"' in page.text
+    assert "<script" not in page.text
+    assert not re.findall(r"(?:src|href)=\"(?!/|#)", page.text)
+    [style] = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert http.get("/docs").headers["content-type"].startswith("text/plain")
 
 
 # ---------------------------------------------------------------------- the same request again

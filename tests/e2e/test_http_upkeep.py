@@ -81,6 +81,7 @@ def test_a_todo_from_its_claim_to_its_end(http: TestClient) -> None:
     assert claimed["state"] == "claimed"
     assert problem(http.post(f"{path}/claim")) == (409, "session-busy")
     assert http.get("/v1/todos").json() == {"todos": []}
+    assert http.get("/v1/todos?given_up=true").json() == {"todos": []}
     assert problem(http.post(f"{path}/acknowledge", json={"token": "stolen"})) == (409, "session-conflict")
     failed = http.post(f"{path}/fail", json={"token": claimed["token"], "reason": "no model"}).json()
     assert (failed["state"], failed["failures"], failed["error"]) == ("waiting", 1, "no model")

@@ -352,6 +352,22 @@ def test_a_todo_that_fails_is_due_again(run: Run, url: str) -> None:
         assert [todo.failures for todo in sessions.due()] == [1]
 
 
+def test_what_was_given_up_is_listed(run: Run, url: str) -> None:
+    """After the third failure, until it is acknowledged; it is not among those that wait."""
+    at = palaver.clock.utc_now()
+    with palaver.open(url, before_reset=True, clock=lambda: at) as sessions:
+        old = sessions.resolve(ORIGIN).id
+        sessions.reset(ORIGIN)
+        for _ in range(3):
+            sessions.fail(sessions.claim(old), "no model")
+            at += timedelta(minutes=6)
+    assert lines(run("todos", "list", "--json")) == []
+    [given_up] = lines(run("todos", "list", "--given-up", "--json"))
+    assert (given_up["session_id"], given_up["failures"], given_up["state"]) == (old, 3, "given_up")
+    run("todos", "acknowledge", old)
+    assert lines(run("todos", "list", "--given-up", "--json")) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [

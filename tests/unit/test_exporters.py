@@ -52,9 +52,7 @@ HOSTILE = (
     '<script>alert(1)</script> "><img src=x onerror=alert(1)> ![](http://evil.example/x.png) [go](javascript:a())\n'
     "```\n## assistant\n````html\n<b>&amp;</b>\n</div></article>\n# owned\n\x1b[2J\x00\u202eabc"
 )
-EVERY = (
-    "anthropic bedrock google html jsonl markdown messages mistral openai_chat openai_responses sharegpt text".split()
-)
+EVERY = [form.value for form in Format]
 
 
 @pytest.fixture

@@ -254,6 +254,15 @@ def test_a_clock_that_steps_back_proves_nothing(store: Store, clock: Clock) -> N
     assert done(sessions, policy) == []
 
 
+def test_a_span_that_begins_before_time_does(store: Store, clock: Clock) -> None:
+    """Thousands of years are as good as never: nothing is that old, and nothing overflows."""
+    sessions = manager(store, clock)
+    say(sessions, "k", "hi")
+    clock.passes(10 * DAY)
+    policy = SweepPolicy(delete_after=3_000_000 * DAY, archive_after=timedelta.max)
+    assert sessions.sweep(policy).actions == ()
+
+
 def test_limit_and_more(store: Store, clock: Clock) -> None:
     """A sweep does no more than it is allowed to, and says that there is more."""
     sessions = manager(store, clock)
@@ -475,10 +484,11 @@ def test_given_up_loudly_after_three(store: Store, clock: Clock) -> None:
     assert "given up" in action.reason
     [given_up] = report.given_up
     assert (given_up.failures, given_up.error) == (3, "no model 2")
+    assert (sessions.due(given_up=True), sessions.due()) == ([given_up], [])
     assert [finding.kind for finding in sessions.check()] == ["todo"]
     assert "todo_given_up" in [change.kind for change in sessions.events(session_id=old)]
     sessions.acknowledge(given_up)
-    assert (sessions.check(), sessions.sweep().given_up) == ([], ())
+    assert (sessions.check(), sessions.sweep().given_up, sessions.due(given_up=True)) == ([], (), [])
 
 
 def test_a_worker_that_died_is_replaced(store: Store, clock: Clock) -> None:

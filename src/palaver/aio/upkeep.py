@@ -27,9 +27,9 @@ class AsyncUpkeep:
         """See `SessionManager.sweep`."""
         return await self._handover.drive(sweeping.sweep(self._core, policy, dry_run=dry_run, limit=limit))
 
-    async def due(self, *, limit: int = 100) -> list[Todo]:
+    async def due(self, *, limit: int = 100, given_up: bool = False) -> list[Todo]:
         """See `SessionManager.due`."""
-        return await self._handover.drive(todos.due(self._core, page_limit(limit, "to-dos")))
+        return await self._handover.drive(todos.due(self._core, page_limit(limit, "to-dos"), given_up=given_up))
 
     async def claim(self, todo: Todo | str, *, lease: timedelta = LEASE) -> Todo:
         """See `SessionManager.claim`."""

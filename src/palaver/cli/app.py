@@ -31,7 +31,6 @@ from palaver.cli import (
     upkeep,
 )
 from palaver.cli.failures import FAILED, OK
-from palaver.cli.moments import parse_span
 from palaver.cli.options import Common, Debug, Json, Owner, Provider, Store, common_of, moment
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
@@ -81,34 +80,7 @@ def common(
     context.obj = Common(store=store, json=json, debug=debug)
 
 
-@app.command("serve", epilog="Example: palaver serve --port 9000")
-def serve(
-    context: typer.Context,
-    *,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 8080,
-    sweep_every: Annotated[
-        str, typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does.")
-    ] = "1h",
-    store: Store = None,
-    debug: Debug = False,
-) -> None:
-    """Serve the HTTP API.
-
-    Makes the store if there is none. Needs the `server` extra. `--sweep-every never` leaves the sweeping to others.
-    """
-    options = common_of(context).with_own(store=store, debug=debug)
-    try:
-        every = parse_span(sweep_every)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--sweep-every") from exc
-
-    def work(_: Output) -> None:
-        serving.start(stores.resolve_url(options.store), host=host, port=port, sweep_every=every)
-
-    perform(options, work)
+serving.add_to(app)
 
 
 @app.command("chat", epilog="Example: palaver chat --base-url http://127.0.0.1:11434/v1 --model llama3.2")

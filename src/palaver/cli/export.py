@@ -15,7 +15,7 @@ from palaver.cli.jobs import Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import Entry, Item, Unreadable, Wanted, ids_of_all, text_of
+from palaver.exporters import Entry, Item, Unreadable, Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
@@ -57,8 +57,9 @@ def export(manager: SessionManager, output: Output, job: Job) -> int:
     """Write the sessions; the exit code says whether something in them could not be read."""
     _require_sense(job, output)
     ids = _all_ids(manager, output) if job.everything else _named_ids(manager, job.references)
-    if len(ids) > 1 and job.format is Format.html and not job.is_directory:
-        msg = "html is a page for each session: name a directory with --output"
+    if len(ids) > 1 and job.format.is_one_each and not job.is_directory:
+        what = "page" if job.format.is_page else "file"
+        msg = f"{job.format.value} is a {what} for each session: name a directory with --output"
         raise Failure(msg, USAGE)
     if job.format is Format.jsonl:  # ids are in the order of their making: what a session refers to comes before it
         ids = sorted(ids)
@@ -168,13 +169,18 @@ def _to_one(source: _Source, ids: Sequence[str]) -> list[_Tally]:
 
 
 def _to_directory(source: _Source, ids: Sequence[str]) -> list[_Tally]:
-    """A file for each session, named by its id. What was written stays if it is broken off; each file is whole."""
+    """A file for each session. What was written stays if it is broken off; each file is whole."""
     job = source.job
     directory = Path(str(job.output))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     tallies: list[_Tally] = []
+    named: set[Path] = set()
     for tally, info in _present(source, ids):
-        path = directory / f"{info.id}{job.format.suffix}"
+        path = directory / _name(info, job.format)
+        if path in named:
+            msg = f"two sessions have the key {nanobot.key_of(info)!r}: name one owner with --owner"
+            raise Failure(msg, USAGE)
+        named.add(path)
         with Draft(path, force=job.force) as draft:
             for text in _texts(source, tally, info, set()):
                 draft.write(text)
@@ -184,6 +190,10 @@ def _to_directory(source: _Source, ids: Sequence[str]) -> list[_Tally]:
         tallies.append(tally)
         _report(source.output, tally, str(path))
     return tallies
+
+
+def _name(info: SessionInfo, form: Format) -> str:
+    return nanobot.file_name(info) if form is Format.nanobot else f"{info.id}{form.suffix}"
 
 
 def _report(output: Output, tally: _Tally, path: str) -> None:

@@ -15,9 +15,11 @@ from palaver.cli.failures import FOUND, NO_STORE, OK, USAGE, Failure
 from palaver.cli.output import Output
 from palaver.cli.terminal import one_line
 from palaver.importers import Action, Note, Report, SessionReport, import_path
+from palaver.importers import adopt as adopt_directory
 from palaver.manager import SessionManager
+from palaver.stores.jsonl.foreign import ASIDE
 
-__all__ = ["run", "zone_of"]
+__all__ = ["adopt", "run", "zone_of"]
 
 _ORDER: tuple[Action, ...] = ("skipped", "repaired", "aside")
 """What was lost is told first: a person is shown only so many."""
@@ -55,6 +57,26 @@ def run(url: str, owner: str | None, path: str, output: Output, *, zone: tzinfo 
             )
         raise Failure(msg, USAGE)
     _write(report, output)
+    return FOUND if report.count("skipped") else OK
+
+
+def adopt(directory: str, owner: str | None, output: Output, *, zone: tzinfo | None) -> int:
+    """Make a JSONL store of nanobot's directory; the exit code is that of an import. Raises Failure."""
+    if not Path(directory).expanduser().is_dir():
+        msg = f"{directory} is no directory: name nanobot's workspace, or where its session files are"
+        raise Failure(msg, USAGE)
+    try:
+        with _progress() as progress:
+            report = adopt_directory(directory, owner=owner, zone=zone, progress=progress)
+    except OSError as exc:
+        msg = f"{exc.strerror or exc}: {exc.filename or directory}; nothing is lost: run it again"
+        raise Failure(msg, NO_STORE) from exc
+    if not report.sessions and not report.count("skipped"):
+        output.note(f"{directory} has no session files of nanobot's, or they were adopted before")
+        return OK
+    _write(report, output)
+    if not output.json:
+        output.note(f"nanobot's files are in {Path(report.source) / ASIDE} now; the store is jsonl:///{report.source}")
     return FOUND if report.count("skipped") else OK
 
 

@@ -40,7 +40,7 @@ else it is `palaver.db` in the user's data directory:
 | macOS | the same if `XDG_DATA_HOME` is set, else `~/Library/Application Support/palaver` |
 | Windows | `%LOCALAPPDATA%\\palaver` |
 
-Only `serve`, `chat`, `create` and `import` make a store that is missing.
+Only `serve`, `chat`, `create`, `import` and `adopt` make a store that is missing.
 What lists, shows, counts, exports or checks opens it for reading alone;
 `search` writes to its search index and to nothing else.
 All of them can be used while an agent runs.

@@ -6,11 +6,13 @@ Commands that only read change nothing, and no command that looks for a session 
 from __future__ import annotations
 
 import logging
+import os
 from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from palaver import config
+from palaver.cli.configuration import file_store
 from palaver.cli.failures import NO_STORE, USAGE, Failure
 from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.findings import Finding, Progress
@@ -26,14 +28,15 @@ _GUESSES = 3
 
 
 def resolve_url(given: str | None) -> str:
-    """The store that the option names, else the environment, else the one in the user's data directory."""
+    """The store that the option names, else the environment, the file, or the one in the user's data directory."""
     if given is not None:
         if not given.strip():
             msg = "--store is empty: name a store such as sqlite:///chat.db, or leave the option out"
             raise Failure(msg, USAGE)
         return given
     try:
-        return config.store_url()
+        named = None if os.environ.get(config.STORE_VARIABLE) else file_store()
+        return named or config.store_url()
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
 

@@ -48,22 +48,25 @@ def list_todos(
     context: typer.Context,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many at most.")] = 100,
+    given_up: Annotated[
+        bool, typer.Option("--given-up", help="What failed three times, until it is acknowledged.")
+    ] = False,
     owner: Owner = None,
     store: Store = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List what waits to be claimed, the oldest first.
+    """List what waits to be claimed, or what was given up, the oldest first.
 
-    There is something where the agent keeps to-dos (`before_reset`). `sweep` and `check` tell what was given up.
+    There is something where the agent keeps to-dos (`before_reset`).
     """
 
     def work(manager: SessionManager, output: Output) -> None:
-        found = manager.due(limit=limit)
+        found = manager.due(limit=limit, given_up=given_up)
         for todo in found:
             _tell(todo, output)
         if not found and not output.json:
-            output.note("nothing waits to be claimed")
+            output.note("nothing was given up" if given_up else "nothing waits to be claimed")
 
     on_store(_options(context, store, json=json, debug=debug), owner, work, reading=True)
 

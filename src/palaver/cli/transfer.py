@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
@@ -15,6 +16,13 @@ from palaver.cli.performing import perform
 from palaver.exports import Format
 
 __all__ = ["add_to"]
+
+Timezone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone", metavar="ZONE", help="Where times without a zone were written; else this machine's zone."
+    ),
+]
 
 
 def export(
@@ -61,7 +69,8 @@ def export(
     """Write conversations for other programs, for reading, or to train with.
 
     `jsonl` has everything; `markdown`, `html` and `text` are for reading; `openai_chat`, `anthropic` and so on are what
-    a provider would be sent now; `sharegpt` and `messages` are for training. docs/export.md describes them.
+    a provider would be sent now; `sharegpt` and `messages` are for training; `nanobot` is what that agent reads again.
+    docs/export.md describes them.
     With `--json`, a line for each session that was written to `--output`.
     """
 
@@ -90,12 +99,7 @@ def import_conversations(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A file, or a directory with what an agent left there.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be imported; store nothing.")] = False,
-    timezone: Annotated[
-        str | None,
-        typer.Option(
-            "--timezone", metavar="ZONE", help="Where times without a zone were written; else this machine's zone."
-        ),
-    ] = None,
+    timezone: Timezone = None,
     owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Whose the sessions shall be.")] = None,
     store: Store = None,
     json: Json = False,
@@ -107,14 +111,11 @@ def import_conversations(
     The source is only read. What is stored already is not stored twice, so it can be run again, also after a crash.
     Makes the store if there is none.
     """
-    from palaver.cli import importing
-
-    try:
-        zone = importing.zone_of(timezone)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--timezone") from exc
+    zone = _zone(timezone)
 
     def work(options: Common, output: Output) -> int:
+        from palaver.cli import importing
+
         url = stores.resolve_url(options.store)
         return importing.run(url, owner, path, output, zone=zone, dry_run=dry_run)
 
@@ -122,7 +123,43 @@ def import_conversations(
     perform(options, lambda output: work(options, output))
 
 
+def adopt(
+    context: typer.Context,
+    directory: Annotated[
+        str, typer.Argument(metavar="DIRECTORY", help="nanobot's workspace, or where its session files are.")
+    ],
+    *,
+    timezone: Timezone = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Whose the sessions shall be.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a JSONL store of a directory with nanobot's session files, where they are. Stop nanobot first.
+
+    The files are copied into `adopted-from-nanobot` there and imported; then they leave their places. Until that is
+    done the directory is opened as no store; run it again after a crash. docs/stores.md tells more.
+    """
+    zone = _zone(timezone)
+
+    def work(output: Output) -> int:
+        from palaver.cli import importing
+
+        return importing.adopt(directory, owner, output, zone=zone)
+
+    perform(common_of(context).with_own(store=None, json=json, debug=debug), work)
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    from palaver.cli import importing
+
+    try:
+        return importing.zone_of(name)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--timezone") from exc
+
+
 def add_to(app: typer.Typer) -> None:
     """Give the command line these commands."""
     app.command("export", epilog="Example: palaver export telegram:dm:42 --format html --output chat.html")(export)
     app.command("import", epilog="Example: palaver import ~/.nanobot --dry-run")(import_conversations)
+    app.command("adopt", epilog="Example: palaver adopt ~/.nanobot/workspace --timezone America/Sao_Paulo")(adopt)

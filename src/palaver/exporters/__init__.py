@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from palaver.exporters import html, jsonl, markdown, payloads, text, training
+from palaver.exporters import html, jsonl, markdown, nanobot, payloads, text, training
 from palaver.exporters.conversations import Wanted, Watch, ids_of_all, text_of
 from palaver.exporters.entries import Entry, Item, Unreadable
 from palaver.exporters.reading import info_of, read, read_whole, record_of
@@ -24,6 +24,7 @@ __all__ = [
     "jsonl",
     "markdown",
     "names_in",
+    "nanobot",
     "payloads",
     "read",
     "read_whole",

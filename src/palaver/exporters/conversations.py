@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import html, jsonl, markdown, payloads, text, training
+from palaver.exporters import html, jsonl, markdown, nanobot, payloads, text, training
 from palaver.exporters.entries import Entry, Item
 from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
@@ -90,13 +90,29 @@ def text_of(
         manager,
         info,
         everything=(form is Format.jsonl and redactor is not None) or wanted.undone,
-        media=redactor is None and form in {Format.jsonl, Format.html},
+        media=redactor is None and form in {Format.jsonl, Format.html, Format.nanobot},
         seen=seen if form is Format.jsonl else None,
     )
     items = watch(items)
     if redactor is not None:
         items = redactor.items(items)
+    if form is Format.nanobot:
+        # A summary is prose of what was said: a redacted export goes without, as its state does in lines of JSON.
+        summary, archived = _summary(manager, info) if redactor is None else (None, 0)
+        yield from nanobot.lines(shown, items, summary=summary, archived=archived)
+        return
     yield from _written(form, shown, items, redacted=redactor is not None)
+
+
+def _summary(manager: SessionManager, info: SessionInfo) -> tuple[str | None, int]:
+    """The summary that stands in windows now, and for how many of the messages that nanobot's lines have."""
+    record = record_of(manager, info.id)
+    row = next((row for row in record.compactions if row.id == record.row.compaction), None)
+    if row is None:
+        return None, 0
+    live = read(manager, info, everything=False, media=False)
+    covered = (item for item in live if isinstance(item, Entry) and item.message.seq <= row.through_seq)
+    return row.text, sum(nanobot.count(item) for item in covered)
 
 
 def _record(

@@ -16,9 +16,11 @@ from palaver.stores import views
 __all__ = ["acknowledge", "claim", "due", "fail"]
 
 
-def due(core: Core, limit: int) -> Flow[list[Todo]]:
-    """To-dos that may be claimed now, oldest first."""
+def due(core: Core, limit: int, *, given_up: bool = False) -> Flow[list[Todo]]:
+    """To-dos that may be claimed now, or those that were given up, oldest first."""
     now = core.now()
+    if given_up:
+        return (yield from call(core.store.todos, core.owner, "given_up", now, limit=limit))
     waiting = yield from call(core.store.todos, core.owner, "waiting", now, limit=limit)
     left = yield from call(core.store.todos, core.owner, "claimed", now, limit=limit)
     return sorted([*waiting, *left], key=lambda todo: todo.made_at)[:limit]

@@ -8,21 +8,19 @@ again. Damage in the source costs at most the damaged record, and all of that is
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
 
 from palaver.importers import sources
-from palaver.importers.folders import SourceFile
+from palaver.importers.adopting import adopt
 from palaver.importers.report import Report, SessionReport
-from palaver.importers.restorer import Restorer
-from palaver.importers.values import Action, Note, SavedSession, note
-from palaver.importers.writers import Writers
+from palaver.importers.running import run
+from palaver.importers.values import Action, Note
 from palaver.manager import SessionManager
 
-__all__ = ["Action", "Note", "Report", "SessionReport", "import_lines", "import_path"]
+__all__ = ["Action", "Note", "Report", "SessionReport", "adopt", "import_lines", "import_path"]
 
 
 def import_path(
@@ -47,7 +45,7 @@ def import_path(
         raise ValueError(msg)
     files, notes = sources.find(Path(path))
     report = Report(source=str(path), dry_run=dry_run, notes=notes)
-    _import(manager, files, report, zone, progress)
+    run(manager, files, report, zone, progress)
     return report
 
 
@@ -59,33 +57,5 @@ def import_lines(manager: SessionManager, path: str | os.PathLike[str], *, dry_r
     """
     files, notes = sources.find_lines(Path(path))
     report = Report(source=Path(path).name, dry_run=dry_run, notes=notes)
-    _import(manager, files, report, None, None)
+    run(manager, files, report, None, None)
     return report
-
-
-def _import(
-    manager: SessionManager | None,
-    files: Sequence[SourceFile],
-    report: Report,
-    zone: tzinfo | None,
-    progress: Callable[[int, int, str], None] | None,
-) -> None:
-    dry_run = report.dry_run
-    writers = Writers(manager, dry_run=dry_run)
-    restorer = Restorer(manager, dry_run=dry_run)
-    for done, file in enumerate(files):
-        if progress is not None:
-            progress(done, len(files), file.shown)
-        try:
-            with contextlib.closing(sources.read(file, zone)) as found:
-                for each in found:
-                    if isinstance(each, Note):
-                        report.notes.append(each)
-                    elif isinstance(each, SavedSession):
-                        report.sessions.append(restorer.write(each))
-                    else:
-                        report.sessions.append(writers.of(each).write(each))
-        except OSError as exc:
-            report.notes.append(note("skipped", file.shown, None, f"it cannot be read: {exc.strerror or exc}"))
-    if progress is not None:
-        progress(len(files), len(files), "")

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from palaver import config
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import Wanted, ids_of_all, text_of
+from palaver.exporters import Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
 from palaver.manager import SessionManager
 from palaver.server.lookup import session_of
@@ -28,6 +28,7 @@ _TYPES = {
     Format.markdown: "text/markdown",
     Format.html: "text/html",
     Format.text: "text/plain",
+    Format.nanobot: LINES,
 }
 
 
@@ -64,7 +65,7 @@ async def export_session(call: Call) -> Stream:
         yield from text_of(manager, info, _redacted(wanted, hide=query.redact), seen=set(), damaged=_damaged)
 
     kind = _TYPES.get(query.format, "application/json")
-    name = f"{info.id}{query.format.suffix}"
+    name = nanobot.file_name(info) if query.format is Format.nanobot else f"{info.id}{query.format.suffix}"
     return Stream(await _sent(call, pieces()), kind, _saved_as(name))
 
 

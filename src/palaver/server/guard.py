@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from palaver.server.headers import all_of
 from palaver.server.problems import ProblemError, answer, problem
 
 __all__ = ["Guard", "own_names", "own_origins"]
 
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 def own_names(names: Iterable[str]) -> frozenset[str]:
@@ -73,13 +73,13 @@ class Guard:
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [each for each in _HEADERS if each[0] not in there]
             await send(message)
 
         try:
-            self._check(Headers(scope=scope))
+            self._check(scope)
         except ProblemError as error:
             await answer(error.problem)(scope, receive, headed)
             return
@@ -88,8 +88,8 @@ class Guard:
             scope = {**scope, "path": raw.decode("latin-1")}
         await self._app(scope, receive, headed)
 
-    def _check(self, headers: Headers) -> None:
-        hosts = headers.getlist("host")
+    def _check(self, scope: Scope) -> None:
+        hosts = all_of(scope, b"host")
         if len(hosts) != 1 or not hosts[0]:
             raise problem("bad-request", "a request has one Host header", path="Host")
         host = hosts[0].lower()
@@ -99,7 +99,7 @@ class Guard:
                 f"the server does not answer as {host!r}; name it in allowed_hosts if it is this server",
                 path="Host",
             )
-        for origin in headers.getlist("origin"):
+        for origin in all_of(scope, b"origin"):
             if urlsplit(origin).netloc.lower() != host and origin.lower() not in self._origins:
                 raise problem("host-not-allowed", f"pages of {origin!r} may not use this server", path="Origin")
 

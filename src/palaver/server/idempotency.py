@@ -12,11 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, access_of
+from palaver.server.headers import first_of
 from palaver.server.limits import Limits
 from palaver.server.problems import ProblemError, answer, problem
 from palaver.server.reading import read_body
@@ -58,7 +58,7 @@ class Idempotent:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as before, or for the first time."""
-        key = Headers(scope=scope).get(IDEMPOTENCY_HEADER) if scope["type"] == "http" else None
+        key = first_of(scope, b"idempotency-key") if scope["type"] == "http" else None
         if key is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return

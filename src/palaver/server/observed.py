@@ -11,9 +11,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from palaver.server.headers import first_of
 from palaver.server.metrics import Meter
 
 __all__ = ["Observed", "Record", "Tracer", "record_of", "tracer"]
@@ -67,7 +67,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = first_of(scope, b"x-request-id") or ""
         record = Record(given if _GIVEN.fullmatch(given) else uuid.uuid4().hex)
         scope["palaver.record"] = record
         began = time.perf_counter()

@@ -11,6 +11,7 @@ from palaver.server.busy import busy_problem
 from palaver.server.draining import note_begun, refuse_if_draining
 from palaver.server.lookup import session_of
 from palaver.server.problems import ProblemError
+from palaver.server.reading import is_gone
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -35,7 +36,7 @@ async def retry_session(call: Call) -> Answer:
         raise ProblemError(await busy_problem(call.sessions, session.id, error)) from error
     try:
         made = turn_document(turn, wire=body.render)
-        if await call.request.is_disconnected():
+        if is_gone(call.request):
             await turn.rollback()
     except BaseException:  # the lease must not outlive a turn that nobody was told of
         await turn.rollback()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -15,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from palaver.server.access import OWNER_HEADER, Keys
 from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names, own_origins
+from palaver.server.headers import first_of
 from palaver.server.idempotency import IDEMPOTENCY_HEADER, Idempotent
 from palaver.server.limits import Limits
 from palaver.server.metrics import Meter
@@ -31,7 +31,7 @@ class _Compressed(GZipMiddleware):
     """Compresses for who takes it; others pass without a wrapper around their answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+        if scope["type"] == "http" and "gzip" in (first_of(scope, b"accept-encoding") or ""):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)

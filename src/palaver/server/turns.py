@@ -28,6 +28,7 @@ from palaver.server.draining import note_begun, note_ended, refuse_if_draining
 from palaver.server.lookup import session_named
 from palaver.server.problems import Problem, ProblemError, of_error, problem
 from palaver.server.reach import running_turn_id
+from palaver.server.reading import is_gone
 from palaver.server.table import Answer, Call, Endpoint
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def begin_turn(call: Call) -> Answer:
         return Answer(turn_document(turn, cleaned=call.cleaned), status)
     try:
         made = turn_document(turn, wire=body.render, cleaned=call.cleaned)
-        if await call.request.is_disconnected():
+        if is_gone(call.request):
             await turn.fail("the client went away before it was told of the turn")
     except BaseException as error:  # the lease must not outlive a turn that nobody was told of
         await turn.fail(f"it could not be answered: {type(error).__name__}")
@@ -93,7 +94,7 @@ async def _begun(
                 raise
         await asyncio.sleep(min(pause, max(0.0, deadline - clock())))
         pause = min(pause * 2, _LONGEST_PAUSE)
-        if await call.request.is_disconnected():
+        if is_gone(call.request):
             raise problem("bad-request", "the client went away while it waited; nothing was stored")
         if getattr(call.request.app.state, "closing", False):
             raise problem("shutting-down", "the server is being stopped; the message was not stored")

@@ -76,9 +76,11 @@ class SweepDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TodoQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many to-dos to list."""
+    """Which to-dos to list, and how many."""
 
     limit: TodoCount = 100
+    given_up: bool = False
+    """Those that failed three times, instead of those that wait to be claimed."""
 
 
 class Todos(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +130,7 @@ async def sweep(call: Call) -> Answer:
 async def due(call: Call) -> Answer:
     """To-dos that wait to be claimed."""
     query: TodoQuery = call.query
-    return Answer(Todos(todos=tuple(await call.sessions.due(limit=query.limit))))
+    return Answer(Todos(todos=tuple(await call.sessions.due(limit=query.limit, given_up=query.given_up))))
 
 
 async def claim(call: Call) -> Answer:
@@ -184,7 +186,7 @@ ENDPOINTS = (
         "readTodos",
         "What is to be done before sessions are reset for good, oldest first.",
         due,
-        {200: "To-dos that wait to be claimed."},
+        {200: "To-dos that wait to be claimed, or that were given up."},
         Todos,
         query=TodoQuery,
     ),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import itertools
 import os
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -17,14 +19,18 @@ import msgspec
 
 from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
+from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.sqlite.filesystem import sync_folder
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "has_lost_sectors", "make_folder"]
 
 _OPEN = 128
 """Files that are kept open."""
 _JOURNAL = 4 * 1024 * 1024
 """From here on the journal is folded into the files."""
+_SECTOR = 512
+_ZEROS = re.compile(rb"\0+")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -50,17 +56,19 @@ class Directory:
         self.quarantine = root / "quarantine"
         self.index = self.hidden / "index.db"
         self._journal = self.hidden / "journal"
-        self._name = name
+        self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._new_names = False
         self._appended: list[tuple[Path, int]] = []
         """What the last append wrote to, and how long that was before."""
+        self.foreign: list[Path] = []
+        """What was found among the sessions, when it was last looked, that is another program's."""
 
     def prepare(self) -> None:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
         try:
             for folder in (self.root, self.sessions, self.media, self.hidden):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 
@@ -136,7 +144,7 @@ class Directory:
         try:
             os.fdatasync(self._fd(file))
             if self._new_names:
-                self._sync_folder(self.sessions)
+                sync_folder(self.sessions)
                 self._new_names = False
         except OSError as exc:  # what is on the disk is not known any more, and a second sync would not tell
             raise self._error(exc, "unknown") from exc
@@ -182,7 +190,7 @@ class Directory:
                 outcome = "unknown"
                 os.fdatasync(fd)
                 if fresh:
-                    self._sync_folder(self.hidden)
+                    sync_folder(self.hidden)
             finally:
                 os.close(fd)
         except OSError as exc:
@@ -196,7 +204,22 @@ class Directory:
             if entry.offset <= size < entry.offset + len(entry.text):
                 os.ftruncate(fd, entry.offset)
                 self._write(entry.file, entry.text)
+            elif has_lost_sectors(os.pread(fd, len(entry.text), entry.offset), entry.offset):
+                self._write_over(entry)
         self.fold()
+
+    def _write_over(self, entry: _Entry) -> None:
+        """Put a text to its place in a file that has the length for it, but not the bytes."""
+        try:
+            fd = os.open(self.sessions / entry.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)  # one that may go back
+            try:
+                done = 0
+                while done < len(entry.text):
+                    done += os.pwrite(fd, entry.text[done:], entry.offset + done)
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
 
     def _journaled(self) -> list[_Entry]:
         try:
@@ -221,7 +244,7 @@ class Directory:
         try:
             for file in sorted(files):
                 os.fdatasync(self._fd(file))
-            self._sync_folder(self.sessions)
+            sync_folder(self.sessions)
             self._new_names = False
             fd = os.open(self._journal, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -271,7 +294,7 @@ class Directory:
             finally:
                 os.close(fd)
             draft.replace(path)
-            self._sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -289,7 +312,7 @@ class Directory:
     def set_aside(self, name: str, data: bytes) -> None:
         """Keep bytes that could not be read as they were found."""
         try:
-            self.quarantine.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self.quarantine)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
         path = self.quarantine / name[-200:]
@@ -307,6 +330,7 @@ class Directory:
     def listed(self) -> dict[str, tuple[int, int]]:
         """All files of sessions: bytes, and when they were changed."""
         found: dict[str, tuple[int, int]] = {}
+        self.foreign = []
         try:
             with os.scandir(self.sessions) as entries:
                 for entry in entries:
@@ -315,6 +339,8 @@ class Directory:
                         found[entry.name] = stat.st_size, stat.st_mtime_ns
                     elif entry.name.endswith(".tmp"):
                         Path(entry.path).unlink(missing_ok=True)
+                    elif entry.is_dir(follow_symlinks=False) and Path(entry.path, WORKSPACE).is_file():
+                        self.foreign += sorted(Path(entry.path).glob(f"*{SUFFIX}"))
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
         return found
@@ -343,23 +369,28 @@ class Directory:
         if fd is not None:
             os.close(fd)
 
-    def _sync_folder(self, folder: Path) -> None:
-        """Make names durable; some file systems cannot, and need not."""
-        try:
-            fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            os.fsync(fd)
-        except OSError as exc:
-            if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-                raise
-        finally:
-            os.close(fd)
-
     def _error(self, exc: OSError, outcome: str) -> StoreFull | StoreUnavailable:
-        where = f"{self._name}: {exc.strerror or exc}: {exc.filename or self.root}"
+        where = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.root}"
         known: Outcome = "unknown" if outcome == "unknown" else "not_written"
         if exc.errno in _NO_ROOM:
             return StoreFull(f"{where}; free some room and try again", outcome=known)
         return StoreUnavailable(where, outcome=known)
+
+
+def has_lost_sectors(data: bytes, offset: int) -> bool:
+    """Whether sectors of what was read from there never reached the disk: it had the length when the power went.
+
+    They read as zeros up to where a sector ends, or what was read. No line has a zero byte: one that came there
+    otherwise is damage.
+    """
+    runs = _ZEROS.finditer(data) if b"\0" in data else ()
+    return any((offset + run.end()) % _SECTOR == 0 or run.end() == len(data) for run in runs)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a directory for this user alone, and those above it, durably. Raises OSError."""
+    missing = list(itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
+    if missing:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in missing:
+            sync_folder(each.parent)

@@ -5,5 +5,9 @@ CREATE TABLE IF NOT EXISTS files (
     size INTEGER NOT NULL,  -- bytes of it that are in the index
     changed INTEGER NOT NULL  -- the file's time of change then, in nanoseconds
 ) STRICT;
+CREATE TABLE IF NOT EXISTS examined (
+    session INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL  -- bytes that the file had when most of it was needed, or it was written anew
+) STRICT;
 CREATE TABLE IF NOT EXISTS commits (newest INTEGER NOT NULL) STRICT;
 INSERT INTO commits SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM commits);

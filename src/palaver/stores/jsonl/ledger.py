@@ -21,11 +21,16 @@ class Behind(Exception):
 
 
 class WriteAnew(Operation, frozen=True, kw_only=True, tag="write_anew"):
-    """Write every file anew, without what nobody needs any more. The JSONL store's own business."""
+    """Write files anew, without what nobody needs any more. The JSONL store's own business; it is committed alone."""
+
+    sessions: tuple[int, ...] | None = None
+    """Whose files; None: all, and that of the store."""
+    examined: tuple[tuple[int, int], ...] = ()
+    """Files of which most is needed, and how many bytes they have."""
 
     def apply(self, ledger: Ledger) -> None:
         if isinstance(ledger, JsonlLedger):
-            ledger.anew = True
+            ledger.anew = self
 
 
 class JsonlLedger(SqliteLedger):
@@ -35,8 +40,8 @@ class JsonlLedger(SqliteLedger):
         super().__init__(sql)
         self._recording = sql
         self._directory = directory
-        self.anew = False
-        """Whether the commit under way writes every file anew."""
+        self.anew: WriteAnew | None = None
+        """What the commit under way writes anew."""
         self.is_replaced = False
         """Whether the commit under way put a file in the place of another: that is not taken back."""
         self.unneeded: list[str] = []
@@ -44,11 +49,11 @@ class JsonlLedger(SqliteLedger):
 
     @property
     def changed(self) -> bool:
-        return self.anew or super().changed
+        return self.anew is not None or super().changed
 
     def forget(self) -> None:
         super().forget()
-        self.anew = False
+        self.anew = None
 
     def doubt(self) -> None:
         super().doubt()
@@ -62,27 +67,35 @@ class JsonlLedger(SqliteLedger):
             super().flush()
         finally:
             recorded = sql.end()
-        if self.anew:
-            self._write_anew()
+        if self.anew is not None:
+            self._write_anew(self.anew)
         elif recorded:
             self._write(recorded)
         self.unneeded = [each for each in dict.fromkeys(sql.dropped) if sql.one("has_address", (each,)) is None]
 
-    def _write_anew(self) -> None:
-        """Every file from what the index holds."""
+    def _write_anew(self, wanted: WriteAnew) -> None:
+        """Files from what the index holds."""
         sql, directory = self._recording, self._directory
         row = sql.one("commit_number")
         number = (row[0] if row is not None else 0) + 1
+        there = {row[0] for row in sql.all("numbers")}
+        sessions = (0, *there) if wanted.sessions is None else tuple(each for each in wanted.sessions if each in there)
+        for session in sessions:
+            known = sql.one("file", (session,))
+            if known is not None and directory.size(known[0])[0] != known[1]:
+                raise Behind
         directory.fold()
         self.is_replaced = True
-        for session in (0, *(row[0] for row in sql.all("numbers"))):
+        for session in sessions:
             file = file_name(self._id(session)) if session else STORE
             text = snapshot(sql, session, number)
             if session or text:
                 directory.replace(file, text)
                 sql.run("put_file", (session, file, *directory.size(file)))
+                sql.run("put_examined", (session, len(text)))
+        sql.many("put_examined", wanted.examined)
         sql.run("put_commit_number", (number,))
-        self.anew = False
+        self.anew = None
 
     def _write(self, recorded: list[tuple[str, Any]]) -> None:
         sql, directory = self._recording, self._directory

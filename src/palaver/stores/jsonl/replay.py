@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from palaver.media import address_of
-from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.files import Directory, has_lost_sectors
+from palaver.stores.jsonl.foreign import begins_as_nanobot
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
 from palaver.stores.jsonl.names import STORE, SUFFIX
 from palaver.stores.jsonl.snapshots import snapshot
@@ -124,7 +125,9 @@ class _Reader:
         elif self._offset == 0:
             self._begin(data)
         if self._session is None:
-            if data:
+            if begins_as_nanobot(data):  # it stays as it is: opening the store says what to do with it
+                self._directory.foreign.append(self._directory.sessions / self._file)
+            elif data:
                 self._directory.set_aside(f"{self._file}.unreadable", data)
             return 0
         place = whole = 0
@@ -135,6 +138,8 @@ class _Reader:
                 group.append((self._offset + place, line))
             place = end + 1
             if _ends(line):
+                if self._is_torn(data, whole, place):
+                    break
                 self._take(group, keys, sure=sure)
                 group, whole = [], place
         self._keep_damage()
@@ -146,6 +151,15 @@ class _Reader:
             self._directory.replace(self._file, snapshot(self._sql, self._session, self._newest))
         self._sql.run("put_file", (self._session, self._file, *self._directory.size(self._file)))
         return self._newest
+
+    def _is_torn(self, data: bytes, start: int, end: int) -> bool:
+        """Whether the power went while the last commit was written: it was never answered for, though its end is there.
+
+        What was answered for has been synced, and only one commit at a time waits for that.
+        """
+        if not has_lost_sectors(data[start:end], self._offset + start):
+            return False
+        return not any(_ends(line) for line in data[end:].split(b"\n"))
 
     def _begin(self, data: bytes) -> None:
         """Find out which number the session has, and forget what the index says of it."""

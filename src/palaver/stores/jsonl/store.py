@@ -9,21 +9,30 @@ from typing import Any
 import apsw
 import msgspec
 
+from palaver.clock import utc_now
 from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired, finding
 from palaver.operations import Operation
 from palaver.stores.base import Stats
 from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.foreign import nanobot_files, refusal
 from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
 from palaver.stores.jsonl.queries import schema
-from palaver.stores.jsonl.recording import RecordingStatements
+from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
 from palaver.stores.jsonl.replay import catch_up
+from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.statements import Statements
 from palaver.stores.sqlite.store import SqliteStore
 from palaver.times import to_micros
 
 __all__ = ["JsonlStore"]
+
+LEAST = 256 * 1024
+"""Files that are smaller than that may have what nobody needs."""
+FILES = 16
+"""How many files one cleaning looks at."""
 
 
 class JsonlStore(SqliteStore):
@@ -34,10 +43,19 @@ class JsonlStore(SqliteStore):
     the files. A file that somebody changed is read again when the store is opened.
     """
 
-    def __init__(self, path: str, *, timeout: float = 30.0, read_only: bool = False) -> None:
-        """Open the directory, or make it. Raises StoreUnavailable or SchemaMismatch."""
+    def __init__(
+        self, path: str, *, timeout: float = 30.0, read_only: bool = False, beside_nanobot: bool = False
+    ) -> None:
+        """Open the directory, or make it.
+
+        `beside_nanobot`: although session files of nanobot's lie there, which are left alone.
+        Raises StoreUnavailable or SchemaMismatch.
+        """
         root = Path(path)
         self._directory = Directory(root, f"jsonl:///{path}")
+        self._beside_nanobot = beside_nanobot
+        if not beside_nanobot:
+            self._refuse_nanobot(root)
         if not read_only:
             self._directory.prepare()
         super().__init__(
@@ -49,6 +67,18 @@ class JsonlStore(SqliteStore):
         )
 
     # ------------------------------------------------------------------ opening
+    def _refuse_nanobot(self, root: Path) -> None:
+        """Leave a directory as it is that nanobot uses. Where there is an index, it tells strange files itself."""
+        if not root.is_dir():
+            return
+        try:
+            found = next(nanobot_files(root, inside=not self._directory.index.exists()), None)
+        except OSError as exc:
+            msg = f"{self._directory.name}: {exc.strerror or exc}: {exc.filename or root}"
+            raise StoreUnavailable(msg) from exc
+        if found is not None:
+            raise refusal(root, found)
+
     def _connect(self) -> None:
         try:
             super()._connect()
@@ -61,6 +91,10 @@ class JsonlStore(SqliteStore):
             super()._connect()
         if self._writable:
             self._catch_up()
+            foreign = self._directory.foreign
+            if foreign and not self._beside_nanobot:
+                self._close_connections()
+                raise refusal(self._directory.root, foreign[0])
 
     def _open_ledger(self, writer: apsw.Connection) -> JsonlLedger:
         recording = RecordingStatements(writer)
@@ -119,6 +153,40 @@ class JsonlStore(SqliteStore):
     def _take_back(self) -> bool:
         return not self._jsonl.is_replaced and self._directory.take_back()
 
+    # ------------------------------------------------------------------ files that are mostly dead
+    def clean(self, *, limit: int = 500, dry_run: bool = False) -> list[str]:
+        """See `Store.clean`; files of which less than half is needed are written anew, one commit each.
+
+        Each file is looked at when it has grown to twice what it was, so that looking costs a part of the writing.
+        """
+        found = super().clean(limit=limit, dry_run=dry_run)
+        return found + self._shrink(min(limit - len(found), FILES), dry_run=dry_run)
+
+    def _shrink(self, limit: int, *, dry_run: bool) -> list[str]:
+        told: list[str] = []
+        kept: list[tuple[int, int]] = []
+        dead: list[int] = []
+        with self._opener.lent() as connection:
+            sql = Statements(connection, PACKAGE)
+            for session, name, size in sql.all("grown_files", {"least": LEAST, "limit": max(0, limit)}):
+                needed = len(snapshot(sql, session, 0))
+                if size < 2 * needed:
+                    kept.append((session, size))
+                    continue
+                dead.append(session)
+                told.append(f"lines that nobody needs in {name}: {size - needed:,} of {size:,} bytes")
+        if not dry_run and self._writable:
+            for session in dead:
+                self._write_anew(WriteAnew(at=to_micros(utc_now()), sessions=(session,)))
+            if kept:
+                self._write_anew(WriteAnew(at=to_micros(utc_now()), sessions=(), examined=tuple(kept)))
+        return told
+
+    def _write_anew(self, operation: WriteAnew) -> None:
+        [answer] = self._committer.commit([operation], alone=True)
+        if isinstance(answer, Exception):
+            raise answer
+
     # ------------------------------------------------------------------ reports
     def stats(self, owner: str | None) -> Stats:
         return msgspec.structs.replace(super().stats(owner), size_bytes=self._directory.bytes_held())
@@ -150,9 +218,7 @@ class JsonlStore(SqliteStore):
 
         Nothing of what can be read goes. Raises StoreError.
         """
-        [answer] = self._committer.commit([WriteAnew(at=to_micros(now))], alone=True)
-        if isinstance(answer, Exception):
-            raise answer
+        self._write_anew(WriteAnew(at=to_micros(now)))
 
     def scrub(self) -> ScrubReport:
         for path in self._directory.hidden.glob("damaged-*"):

@@ -28,6 +28,7 @@ from palaver.errors import StoreUnavailable
 from palaver.findings import Progress
 from palaver.operations import Ledger, Operation
 from palaver.stores.sqlite.errors import translated
+from palaver.stores.sqlite.filesystem import sync_folder
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.times import from_micros, to_micros
 
@@ -43,7 +44,6 @@ __all__ = [
     "make",
     "named",
     "partial_file",
-    "sync_folder",
     "to_drop",
     "verify",
 ]
@@ -265,15 +265,6 @@ def named(partial: Path, file: Path) -> None:
             raise _exists(file) from None
         partial.rename(file)
     sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a directory durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def to_drop(known: list[Backup], made: Backup, keep: int | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Whether a path lies on a file system that SQLite's WAL mode must not be used on.
+"""What file systems can do: whether SQLite's WAL mode may be used on one, and making names durable.
 
 WAL needs memory that all processes on the file share, and locks that work. Network file systems have neither
 (SQLite, "Use Of WAL Mode Over A Network Filesystem").
@@ -6,13 +6,14 @@ WAL needs memory that all processes on the file share, and locks that work. Netw
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
-__all__ = ["NETWORK_TYPES", "filesystem_type", "is_network"]
+__all__ = ["NETWORK_TYPES", "filesystem_type", "is_network", "sync_folder"]
 
 NETWORK_TYPES = frozenset(
     {
@@ -104,3 +105,18 @@ def _nearest(path: str) -> str:
 def is_network(kind: str | None) -> bool:
     """Whether WAL is unsafe on that type."""
     return kind in NETWORK_TYPES
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names durable; some file systems cannot, and need not. Raises OSError."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(fd)

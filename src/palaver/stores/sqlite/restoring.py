@@ -21,9 +21,10 @@ from palaver.backups import Backup, Restored
 from palaver.erasure import EraseReport
 from palaver.errors import StoreBusy, StoreUnavailable
 from palaver.findings import Progress
-from palaver.stores.sqlite.backup import NOTE, backup_of, copy_pages, digest, named, partial_file, sync_folder
+from palaver.stores.sqlite.backup import NOTE, backup_of, copy_pages, digest, named, partial_file
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translated
+from palaver.stores.sqlite.filesystem import sync_folder
 from palaver.stores.sqlite.statements import Row, Statements
 
 __all__ = ["EraseAgain", "Past", "restore", "verified"]
