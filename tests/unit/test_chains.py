@@ -135,6 +135,9 @@ def test_a_compressed_line_of_hermes(tmp_path: Path) -> None:
         assert rest == ["three", "four", "five"]
         for limit in (1, 3, 100):
             assert told(sessions.get("hermes:s2"), limit) == ["one", "two", "three", "four", summary, "five"]
+        sessions.get("hermes:s1").delete()  # what both had is told by the one that is left
+        assert told(sessions.get("hermes:s2")) == [summary, *rest]
+        assert sessions.get("hermes:s2").chain().missing == sessions.get("hermes:s2").info().parent
 
 
 @given(

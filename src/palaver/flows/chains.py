@@ -25,8 +25,8 @@ def chain(core: Core, session_id: str, limit: int, before: str | None) -> Flow[C
 
     Messages that a session begins with as copies are told once. A fork, a thread and a reset that carried messages over
     tell the copies, and the session before only what came before them; where an import says that one session goes on
-    another, the other tells all of it, and the copies are left out. What a subagent was told is not what its parent
-    was: there it ends.
+    another, the other tells all of it, and the copies are left out, unless the other is gone. What a subagent was told
+    is not what its parent was: there it ends.
     """
     found = Chain()
     first = yield from call(core.store.info, session_id, core.owner, core.now())
@@ -40,7 +40,10 @@ def chain(core: Core, session_id: str, limit: int, before: str | None) -> Flow[C
         page = yield from long_call(
             core.store.page, info.id, core.owner, before=end, limit=wanted, newest=True, live=True
         )
-        found[:0] = [ChainMessage(session_id=info.id, message=m) for m in page if not _is_told_before(info, m)]
+        told = any(_is_told_before(info, m) for m in page) and (yield from _known(core, info.parent or "")) is not None
+        found[:0] = [
+            ChainMessage(session_id=info.id, message=m) for m in page if not (told and _is_told_before(info, m))
+        ]
         found.corrupt = (*((info.id, seq) for seq in page.corrupt), *found.corrupt)
         if len(page) + len(page.corrupt) == wanted:
             end = min([*(m.seq for m in page), *page.corrupt])

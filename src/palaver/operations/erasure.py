@@ -20,6 +20,7 @@ from palaver.errors import CorruptRecord, SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.operations.base import Operation, bump, close_turn
 from palaver.operations.ledger import Ledger
+from palaver.operations.merging import MERGE
 from palaver.operations.ranges import cut_range, cut_ranges
 from palaver.rows import COPY, ERASED, ROLE_MASK, USER_KIND, ChangeKind, SessionRow, StoredMessage
 
@@ -191,6 +192,9 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
         else:
             msg = f"session {row.id!r} was not erased: name the person whose messages shall go"
             raise SessionConflict(msg)
+        if merged := _merged_into(ledger, row, chosen):
+            chosen = sorted([*chosen, *merged], key=lambda m: m.seq)
+            done = msgspec.structs.replace(done, gone=done.gone + len(merged))
         if chosen and not self.dry_run:
             self._erase(ledger, row, chosen)
         if len(present) < len(stored):
@@ -442,6 +446,14 @@ def _is_erased_copy(ledger: Ledger, stored: StoredMessage) -> bool:
     return source.end_reason == NOTHING_LEFT or any(
         c.kind == ERASED and c.from_seq <= int(seq) <= c.through_seq for c in ledger.cuts(source.number)
     )
+
+
+def _merged_into(ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> list[StoredMessage]:
+    """Answers that say, or as a version said, what these say too: continuations that were merged into them."""
+    seqs = {m.seq for m in chosen}
+    merges = [c for c in ledger.cuts(row.number) if c.kind == MERGE and c.through_seq in seqs] if seqs else []
+    found = [ledger.message(row.number, seq) for seq in {c.from_seq - 1 for c in merges} - seqs]
+    return [m for m in found if m is not None]
 
 
 def _was_erased(ledger: Ledger, stored: StoredMessage, names: list[str]) -> bool:
