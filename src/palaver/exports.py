@@ -13,6 +13,7 @@ class Format(enum.StrEnum):
     jsonl = "jsonl"
     markdown = "markdown"
     html = "html"
+    text = "text"
     anthropic = "anthropic"
     bedrock = "bedrock"
     google = "google"
@@ -25,12 +26,12 @@ class Format(enum.StrEnum):
     @property
     def suffix(self) -> str:
         """How the name of a file of this form ends."""
-        return {"markdown": ".md", "html": ".html", "jsonl": ".jsonl"}.get(self.value, ".json")
+        return {"markdown": ".md", "html": ".html", "jsonl": ".jsonl", "text": ".txt"}.get(self.value, ".json")
 
     @property
     def is_page(self) -> bool:
         """Whether it is for people to read."""
-        return self in {Format.markdown, Format.html}
+        return self in {Format.markdown, Format.html, Format.text}
 
     @property
     def is_payload(self) -> bool:

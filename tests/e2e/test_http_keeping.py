@@ -140,6 +140,7 @@ def test_a_store_in_memory_has_no_backup() -> None:
         ("jsonl", "application/jsonl", ".jsonl", "a slip"),
         ("markdown", "text/markdown; charset=utf-8", ".md", "first"),
         ("html", "text/html; charset=utf-8", ".html", "first"),
+        ("text", "text/plain; charset=utf-8", ".txt", "first"),
         ("openai_chat", "application/json", ".json", "first"),
         ("sharegpt", "application/json", ".json", "first"),
         ("messages", "application/json", ".json", "first"),

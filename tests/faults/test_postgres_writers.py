@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from palaver.operations import Append, Begin, Create, Lease, NewSession, Operati
 from palaver.stores import Store, open_store
 from palaver.stores.base import Change
 from tests.servers.postgres import VERSIONS
+from tests.waiting import until
 
 SESSIONS = 4
 STORES = 3
@@ -183,10 +185,9 @@ def test_connections_that_are_cut(postgres_url: str) -> None:
             store.commit([append(0, str(n))])
             assert len(store.page("s0", None)) == n + 1
             with psycopg.connect(postgres_url, autocommit=True) as other:
-                other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+                others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                other.execute(cast("Any", f"SELECT pg_terminate_backend(pid) {others}"))
+                until(lambda: other.execute(cast("Any", f"SELECT 1 {others}")).fetchone() is None, "their end")  # noqa: B023
         store.commit([append(0, "3")])
         assert [m.text for m in store.page("s0", None)] == ["0", "1", "2", "3"]
 
@@ -202,3 +203,51 @@ def test_a_server_that_was_moved(postgres_url: str) -> None:
         cursor = store.changes(None).cursor
         store.commit([append(0, "a")])
         assert [change.kind for change in store.changes(cursor)] == ["appended"]
+
+
+def test_a_forked_child_has_connections_of_its_own(postgres_url: str) -> None:
+    """Parent and child go on with the same store, at the same time, and neither disturbs the other."""
+    made(postgres_url)
+    with open_store(postgres_url) as store:
+        store.commit([append(0, "before")])
+        assert len(store.page("s0", None)) == 1
+        child = os.fork()
+        if child == 0:
+            try:
+                store.commit([append(0, f"child-{n}") for n in range(5)])
+                os._exit(0 if len(store.page("s0", None)) >= 6 else 2)
+            finally:
+                os._exit(3)
+        store.commit([append(0, f"parent-{n}") for n in range(5)])
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        store.commit([append(0, "after")])
+        assert len(store.page("s0", None)) == 12
+        assert store.check() == []
+
+
+def test_a_commit_of_another_store_wakes(postgres_url: str) -> None:
+    """Whoever waits is woken by what another process commits, also after the server cut the connection that listens."""
+    made(postgres_url)
+    with open_store(postgres_url) as here, open_store(postgres_url) as there:
+        woken = threading.Event()
+        with here.wakes.calling(woken.set):
+            for n in range(2):
+                until(lambda: _listens(postgres_url), "somebody who listens")
+                time.sleep(0.3)  # what it is told when it begins to listen
+                woken.clear()
+                there.commit([append(0, f"{n}")])
+                assert woken.wait(30)
+                with psycopg.connect(postgres_url, autocommit=True) as other:
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+                    )
+                until(lambda: _listens(postgres_url), "somebody who listens again")
+
+
+def _listens(url: str) -> bool:
+    with psycopg.connect(url, autocommit=True) as other:
+        found = other.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        return found.fetchone() is not None

@@ -110,6 +110,22 @@ def test_pin_archive_and_tags(window: Watched, site: Site, talk: Session) -> Non
     assert (info.pinned, info.archived, info.tags) == (False, False, ())
 
 
+def test_hide(window: Watched, site: Site, talk: Session) -> None:
+    """A hidden session is out of the list, and found under its state, from where it comes back."""
+    page = manage(window, site, talk)
+    page.get_by_role("button", name="Hide", exact=True).click()
+    expect(page.locator(".session .mark")).to_have_text(["hidden"])
+    assert talk.info().hidden
+    window.go(site.base)
+    expect(page.locator(".sessions h2", has_text="Plans")).to_have_count(0)
+    window.go(f"{site.base}/?state=hidden")
+    page.get_by_role("link", name="Plans").click()
+    page.get_by_role("link", name="Manage").click()
+    page.get_by_role("button", name="Show again").click()
+    expect(page.locator(".session .mark")).to_have_count(0)
+    assert not talk.info().hidden
+
+
 def test_fork_here(window: Watched, site: Site, talk: Session) -> None:
     """A fork at a message has what was said up to it; undoing it leaves the other as it was."""
     page = window.go(f"{site.base}/sessions/{talk.id}")

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -16,36 +18,42 @@ from starlette.testclient import TestClient
 
 import palaver
 from palaver import Origin, assistant, user
+from palaver.apikeys import KeyFile
 from palaver.server import app
-from palaver.server.inspector import Visitor
+from palaver.server.inspector import is_page
 from palaver.server.inspector.charts import WIDE, ribbon, ticks
 from palaver.server.inspector.conversation import stretch_of
-from palaver.server.inspector.markup import LONGEST, marked, prose, tidied
+from palaver.server.inspector.markup import LONGEST, MOST, marked, prose, tidied
 from palaver.server.inspector.mounting import VIEWS
 from palaver.server.inspector.overlay import SAYS, spans_of
 from palaver.server.inspector.transcript import raster
 from palaver.server.inspector.visits import View
 from palaver.server.inspector.wording import ago, lasted, money, short, size
+from palaver.server.routes import ENDPOINTS
 from tests.e2e.asking import BASE
 from tests.inspector.attacks import ATTACKS
 from tests.inspector.material import START, Clock, several
 
-VISITORS = {
-    "all": Visitor(name="all"),
-    "ana": Visitor(owner="ana", may_administer=False, name="ana"),
-    "bo": Visitor(owner="bo", may_administer=True, name="bo"),
-    "looks": Visitor(may_write=False, may_administer=False, name="looks"),
-}
+
+class Ring(NamedTuple):
+    """Keys to the server, by name, and the file that they are in."""
+
+    file: KeyFile
+    keys: dict[str, str]
 
 
-class Doorkeeper:
-    """A door with four keys, that is open while nobody wants it shut."""
-
-    required = True
-
-    def visitor(self, key: str) -> Visitor | None:
-        """Who has this key."""
-        return VISITORS.get(key)
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Ring:
+    """One key for everything, two of owners, and one that may only look."""
+    file = KeyFile(tmp_path_factory.mktemp("keys") / "chat.keys")
+    now = datetime.now(UTC)
+    made = {
+        "all": file.create("all", now=now, may="admin"),
+        "ana": file.create("ana", now=now, owner="ana"),
+        "bo": file.create("bo", now=now, may="admin", owner="bo"),
+        "looks": file.create("looks", now=now, may="read"),
+    }
+    return Ring(file, {name: text for name, (_, text) in made.items()})
 
 
 @pytest.fixture
@@ -62,11 +70,9 @@ def http(url: str) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def locked(url: str) -> Iterator[TestClient]:
-    """The same with a door."""
-    application = app(url)
-    application.state.door = Doorkeeper()
-    with TestClient(application, base_url=BASE, headers={"Accept": "text/html"}) as client:
+def locked(url: str, ring: Ring) -> Iterator[TestClient]:
+    """The same, where one has to show a key."""
+    with TestClient(app(url, keys=ring.file.path), base_url=BASE, headers={"Accept": "text/html"}) as client:
         yield client
 
 
@@ -86,7 +92,7 @@ def token_of(text: str) -> str:
 
 
 def log_in(client: TestClient, key: str) -> int:
-    """Show a key; gives the status."""
+    """Show a key in the form; gives the status."""
     token = token_of(client.get("/login").text)
     sent = client.post("/login", data={"token": token, "key": key}, follow_redirects=False)
     return sent.status_code
@@ -204,14 +210,16 @@ def test_without_a_key_there_is_only_the_form(locked: TestClient, url: str) -> N
     assert locked.get("/live", headers={"Accept": "*/*"}).status_code == 401
 
 
-def test_a_key_opens_and_is_forgotten(locked: TestClient, url: str) -> None:
+def test_a_key_opens_and_is_forgotten(locked: TestClient, url: str, ring: Ring) -> None:
     """A wrong key is said to be wrong; a right one is kept where scripts and other sites cannot use it."""
     session_id = talk(url)
     assert log_in(locked, "wrong") == 403
     assert log_in(locked, "x" * 600) == 403
     token = token_of(locked.get(f"/login?next=/sessions/{session_id}").text)
     sent = locked.post(
-        "/login", data={"token": token, "key": "all", "next": f"/sessions/{session_id}"}, follow_redirects=False
+        "/login",
+        data={"token": token, "key": ring.keys["all"], "next": f"/sessions/{session_id}"},
+        follow_redirects=False,
     )
     cookie = sent.headers["set-cookie"].lower()
     assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/"))
@@ -225,20 +233,20 @@ def test_a_key_opens_and_is_forgotten(locked: TestClient, url: str) -> None:
 @pytest.mark.parametrize(
     "then", ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:x", "/login?next=/", "/\n/x"]
 )
-def test_the_form_leads_nowhere_else(locked: TestClient, then: str) -> None:
+def test_the_form_leads_nowhere_else(locked: TestClient, ring: Ring, then: str) -> None:
     """Where one goes after it is a page of this server."""
     token = token_of(locked.get("/login").text)
-    sent = locked.post("/login", data={"token": token, "key": "all", "next": then}, follow_redirects=False)
+    sent = locked.post("/login", data={"token": token, "key": ring.keys["all"], "next": then}, follow_redirects=False)
     assert sent.headers["location"] == "/"
 
 
 @pytest.mark.parametrize(
     "view", [view for view in VIEWS if not view.open], ids=lambda view: f"{view.method} {view.path}"
 )
-def test_pages_tell_nothing_of_foreign_sessions(locked: TestClient, url: str, view: View) -> None:
+def test_pages_tell_nothing_of_foreign_sessions(locked: TestClient, url: str, ring: Ring, view: View) -> None:
     """What another owner's key gets of hers is what it gets of a session that never was, and nothing changes."""
     hers, never = talk(url), "01aaaaaaaaaaaaaaaaaaaa"
-    assert log_in(locked, "bo") == 303
+    assert log_in(locked, ring.keys["bo"]) == 303
     token = token_of(locked.get("/").text) if 'name="token"' in locked.get("/").text else ""
     answers: list[tuple[int, str]] = []
     for session_id in (hers, never):
@@ -259,16 +267,51 @@ def test_pages_tell_nothing_of_foreign_sessions(locked: TestClient, url: str, vi
         assert sessions.get(hers).info().title == "Hers"
 
 
-def test_permissions_are_kept(locked: TestClient, url: str) -> None:
+def test_a_key_in_a_header_is_as_good(locked: TestClient, url: str, ring: Ring) -> None:
+    """A program that fetches a page may show its key as it does to the API; the cookie does not speak against it."""
+    session_id = talk(url)
+    assert log_in(locked, ring.keys["all"]) == 303
+    for name, status in (("all", 200), ("ana", 200), ("bo", 404)):
+        headers = {"Authorization": f"Bearer {ring.keys[name]}"}
+        assert locked.get(f"/sessions/{session_id}", headers=headers).status_code == status
+
+
+def test_a_revoked_key_opens_nothing(url: str, tmp_path: Path) -> None:
+    """A cookie with a key that was revoked is no way in any more; without any key the server is open."""
+    file = KeyFile(tmp_path / "chat.keys")
+    with TestClient(app(url, keys=file.path), base_url=BASE, headers={"Accept": "text/html"}) as client:
+        assert client.get("/", follow_redirects=False).status_code == 200
+    now = datetime.now(UTC)
+    key, text = file.create("mine", now=now)
+    with TestClient(app(url, keys=file.path), base_url=BASE, headers={"Accept": "text/html"}) as client:
+        assert log_in(client, text) == 303
+        assert client.get("/", follow_redirects=False).status_code == 200
+    file.revoke(key.id, now=now)
+    with TestClient(app(url, keys=file.path), base_url=BASE, headers={"Accept": "text/html"}) as client:
+        client.cookies.set("palaver_key", text)
+        assert client.get("/", follow_redirects=False).headers["location"] == "/login"
+
+
+def test_pages_are_not_the_api() -> None:
+    """No path of the API is taken for a page: what a page looks at itself, the API must not leave to it."""
+    for each in ENDPOINTS:
+        assert not is_page(each.path.replace("{", "").replace("}", ""))
+    assert not any(
+        is_page(path) for path in ("/docs", "/openapi.json", "/problems/x", "/v1/sessions/a/window", "/metrics")
+    )
+    assert all(is_page(view.path.replace("{session_id}", "a%2Fb").replace("{seq}", "1")) for view in VIEWS)
+
+
+def test_permissions_are_kept(locked: TestClient, url: str, ring: Ring) -> None:
     """A key that may only look changes nothing and is offered nothing to change; erasing and health take more."""
     session_id = talk(url)
-    assert log_in(locked, "looks") == 303
+    assert log_in(locked, ring.keys["looks"]) == 303
     page = locked.get(f"/sessions/{session_id}/manage").text
     assert "Rename" not in page
     assert "Erase" not in page
     refused = locked.post(f"/sessions/{session_id}/rename", data={"token": token_of(page), "title": "x"})
     assert refused.status_code == 403
-    assert log_in(locked, "ana") == 303
+    assert log_in(locked, ring.keys["ana"]) == 303
     assert locked.get("/doctor").status_code == 403
     page = locked.get(f"/sessions/{session_id}/manage").text
     assert "Rename" in page
@@ -371,8 +414,10 @@ def test_prose_says_what_was_written() -> None:
     assert prose("a\nb\n\nc & d") == "<p>a<br />\nb</p>\n<p>c &amp; d</p>\n"
     assert prose("one\ntwo\n\nthree") == "<p>one<br>two</p><p>three</p>"
     assert prose("*" * (LONGEST + 1)) == f'<div class="plain">{"*" * (LONGEST + 1)}</div>'
+    said = f"{'x' * MOST}\n… 7 more characters, in the export"
+    assert (prose("x" * (MOST + 7)), tidied("x" * (MOST + 7))) == (f'<div class="plain">{said}</div>', said)
     assert tidied('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
-    assert [tidied(text) for text in ("{oops", "12", "{}", "[" * 100_000)] == ["{oops", "12", "{}", "[" * 100_000]
+    assert [tidied(text) for text in ("{oops", "12", "{}", "[" * MOST)] == ["{oops", "12", "{}", "[" * MOST]
     assert marked("<a> b", [(4, 5)]) == "&lt;a&gt; <mark>b</mark>"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 import palaver
 from palaver import assistant, user
-from tests.inspector.conftest import Site, Watched, watched
+from palaver.apikeys import KeyFile, keys_path
+from tests.inspector.conftest import Site, Watched, serving, watched
 from tests.inspector.material import turn
 
 PAGES = (
@@ -138,6 +140,7 @@ def test_what_the_model_sees(window: Watched, site: Site) -> None:
     expect(page.locator(".seen li.k-made")).to_contain_text("Interrupted")
     expect(page.locator(".repairs")).to_contain_text("has no result")
     page.get_by_label("For").select_option("anthropic")
+    page.wait_for_url("**wire=anthropic**")
     page.get_by_label("Tokens at most").fill("100000")
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".payload summary")).to_contain_text("Anthropic")
@@ -193,6 +196,33 @@ def test_the_first_session_appears_by_itself(context: BrowserContext, empty: Sit
     expect(page.locator("pre").first).to_contain_text(f"curl -s {empty.base}/v1/turns")
     turn(empty.sessions, palaver.Origin.local(), user("Hello there"), assistant("Hi!"))
     expect(page.locator(".sessions h2")).to_have_text(["Hello there"])
+    assert window.faults == []
+
+
+def test_in_with_a_key_and_out_again(context: BrowserContext, tmp_path: Path) -> None:
+    """On a server with keys: the form, an owner's sessions and no others, live too, and out again."""
+    url = f"sqlite:///{tmp_path}/chat.db"
+    _, key = KeyFile(keys_path(url)).create("ana's", now=datetime.now(UTC), owner="ana")
+    with palaver.open(url) as sessions, serving(url) as base:
+        sessions.for_owner("bo").create(title="His").append(user("Not hers"))
+        window = watched(context, base)
+        page = window.go(f"{base}/usage?days=7")
+        expect(page.get_by_label("Key", exact=True)).to_be_focused()
+        page.keyboard.type(key)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/usage?days=7")
+        page.get_by_role("link", name="Sessions").click()
+        expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+        expect(page.locator("pre").first).to_contain_text("Authorization: Bearer KEY")
+        hers = sessions.for_owner("ana").create(title="Hers")
+        hers.append(user("Mine alone"))
+        expect(page.locator(".sessions h2")).to_have_text(["Hers"])
+        assert page.evaluate("document.cookie") == ""
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        assert key not in page.content()
+        window.go(f"{base}/sessions/{hers.id}")
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     assert window.faults == []
 
 

@@ -83,11 +83,12 @@ def test_behind_a_pooler_that_gives_any_connection() -> None:
     with ExitStack() as stack:
         loads = [stack.enter_context(Load(through, writers=3, name=f"m{number}")) for number in range(4)]
         for load in loads:
-            load.goes_on(60)
-        waiting = stack.enter_context(palaver.open(through))
-        assert waiting.search("m0") is not None
+            load.goes_on(40)
         for load in loads:
             load.end()
             assert load.errors == []
+    with palaver.open(through) as sessions:
+        assert len(sessions.search("m0")) > 0
+        assert len(sessions.events(limit=10)) == 10
     bouncer.stop()
     server.stop()

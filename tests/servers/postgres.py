@@ -194,9 +194,10 @@ class Server:
         self.run("pg_ctl", "-D", self.data, "promote", "-w")
 
     def query(self, text: str) -> list[tuple[object, ...]]:
-        """What a query gives, asked as an administrator."""
+        """What a statement gives, run as an administrator."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            return connection.execute(text).fetchall()  # type: ignore[arg-type, call-overload, unused-ignore]
+            done = connection.execute(text)  # type: ignore[arg-type, call-overload, unused-ignore]
+            return done.fetchall() if done.description is not None else []
 
     def stop(self) -> None:
         """End it as an administrator does: sessions are cut off, everything is written."""

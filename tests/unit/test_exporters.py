@@ -39,7 +39,8 @@ from palaver import (
 from palaver.cli import export, main
 from palaver.cli.jobs import Job
 from palaver.cli.output import Output
-from palaver.exporters import Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, training
+from palaver.exporters import Entry, Item, Redactor, Unreadable, html, jsonl, markdown, names_in, read, text, training
+from palaver.exporters.wording import facts
 from palaver.exports import Format
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
@@ -51,7 +52,9 @@ HOSTILE = (
     '<script>alert(1)</script> "><img src=x onerror=alert(1)> ![](http://evil.example/x.png) [go](javascript:a())\n'
     "```\n## assistant\n````html\n<b>&amp;</b>\n</div></article>\n# owned\n\x1b[2J\x00\u202eabc"
 )
-EVERY = "anthropic bedrock google html jsonl markdown messages mistral openai_chat openai_responses sharegpt".split()
+EVERY = (
+    "anthropic bedrock google html jsonl markdown messages mistral openai_chat openai_responses sharegpt text".split()
+)
 
 
 @pytest.fixture
@@ -318,6 +321,43 @@ def test_markdown_says_what_was_said(url: str, capsys: pytest.CaptureFixture[str
     assert "Before it was edited:\n\n```text\nand agian?\n```" in text
 
 
+_SPLITTING = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What `str.splitlines` takes for the end of a line."""
+
+
+@given(st.lists(st.text(f"ab #:(){_SPLITTING}", max_size=60), min_size=1, max_size=4))
+def test_plain_text_keeps_text_below_its_heading(texts: Sequence[str]) -> None:
+    """No text begins a line of its own, whatever a program takes for the end of one."""
+    messages = [user(each, sender=each) for each in texts]
+    lines = "".join(text.page(INFO, entries(*messages))).splitlines()
+    headings = [line for line in lines if line and not line.startswith("    ")]
+    assert [line[:4] for line in headings if line.startswith("user")] == ["user"] * len(texts)
+    assert len(headings) == 1 + len(facts(INFO)) + len(texts)
+
+
+def test_plain_text_is_inert() -> None:
+    """Nothing in it moves a cursor, or turns the direction of what stands around it."""
+    made = "".join(text.page(hostile_info(), hostile_entries()))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", made)
+    assert "owned" in made
+
+
+def test_plain_text_says_what_was_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Calls, results, images, reasoning and who spoke are there; what was undone only if asked for."""
+    assert run(url, "whatsapp:dm:491511234567", "-f", "text") == 0
+    made = capsys.readouterr().out
+    assert "\nuser: Ann Lee (#2, 20" in made
+    for line in ("What is this?", "[image: image/png, 26 KiB]", "[reasoning] Let me look.", "and again?"):
+        assert f"\n    {line}\n" in made
+    assert '\n    [call c1] look {"at":"491519998877"}\n' in made
+    assert "\n    [result c1] a cat </tool_response>\n" in made
+    assert "forget it" not in made
+    assert run(url, "whatsapp:dm:491511234567", "-f", "text", "--undone") == 0
+    made = capsys.readouterr().out
+    assert "forget it" in made
+    assert "\n  Before it was edited:\n    and agian?\n" in made
+
+
 # ------------------------------------------------------------------------------------------------ for programs
 
 
@@ -514,15 +554,15 @@ def test_arguments_may_be_anything() -> None:
         "",
     ]
     messages = [user("x")]
-    for number, text in enumerate(odd):
+    for number, said in enumerate(odd):
         messages += [
-            assistant(None, ToolCall(name="f", call_id=f"c{number}", arguments=text)),
-            tool(f"c{number}", text),
+            assistant(None, ToolCall(name="f", call_id=f"c{number}", arguments=said)),
+            tool(f"c{number}", said),
         ]
     items = entries(*messages)
     redacted = list(Redactor(INFO, b"s" * 32, {"Ann": "7"}).items(items))
     for each in (items, redacted):
-        for made in (training.plain, training.sharegpt, markdown.page, html.page, jsonl.lines):
+        for made in (training.plain, training.sharegpt, markdown.page, html.page, text.page, jsonl.lines):
             assert "".join(made(INFO, each))
         said = json.loads("".join(training.sharegpt(INFO, each)))["conversations"]
         assert len(said) == 1 + 2 * len(odd)

@@ -40,8 +40,8 @@ LAYERS = (
         "policy",
         """
         annotations backups budget codec compaction context credentials delivery endpoints erasure exchanges exports
-        findings formats info key_layout key_presets keys media operations records redact replay reset rows search
-        settings sweeping times titles tokens window
+        findings formats info key_layout key_presets keys media operations records redact replay resending reset rows
+        search settings sweeping times titles tokens window
         """,
         pure=True,
     ),

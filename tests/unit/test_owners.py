@@ -256,7 +256,8 @@ def test_no_awaited_verb_of_a_manager_tells_of_foreign_sessions(ana: Ana, name: 
 @pytest.fixture
 def http(ana: Ana) -> Iterator[TestClient]:
     """The application over her store."""
-    with TestClient(app(ana.url), base_url=BASE) as client:
+    nobody = "http://127.0.0.1:9/v1"
+    with TestClient(app(ana.url, upstream=nobody), base_url=BASE) as client:
         yield client
 
 
@@ -268,6 +269,8 @@ def body_of(endpoint: Endpoint, ana: Ana, session_id: str) -> Any:
             body[name] = session_id
     if "origin" in body:
         body["origin"] = {"platform": "telegram", "chat_id": "42", "user_id": "7"}
+    if endpoint.name in {"createChatCompletion", "createResponse", "createMessage"}:
+        body["metadata"] = {"palaver_session": session_id}
     if endpoint.name == "purgeSession":
         body = {"confirm": session_id}
     if endpoint.name == "erase":
@@ -290,7 +293,12 @@ def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint
     statuses: list[tuple[int, str]] = []
     for session_id in (ana.id, UNKNOWN):
         path = endpoint.path.format(
-            session_id=session_id, turn_id=ana.turn.replace(ana.id, session_id), seq=1, address=ana.blob
+            session_id=session_id,
+            turn_id=ana.turn.replace(ana.id, session_id),
+            seq=1,
+            address=ana.blob,
+            conversation_id=f"conv_{session_id}",
+            item_id=f"msg_{session_id}1_0",
         )
         query = {"search": {"text": "secret"}, "findSession": {"name": session_id}}.get(endpoint.name, {})
         if endpoint.name in {"search", "readEvents", "check"}:
@@ -307,7 +315,7 @@ def test_no_route_tells_of_foreign_sessions(http: TestClient, ana: Ana, endpoint
         assert (answer.status_code == 403) == endpoint.operator
         said = answer.text.replace(session_id, "<id>")
         assert not [each for each in ana.told if each in said], said
-        if "{session_id}" in endpoint.path or "{turn_id}" in endpoint.path:
+        if any(name in endpoint.path for name in ("{session_id}", "{turn_id}", "{conversation_id}")):
             assert answer.status_code == 404, answer.text
             statuses.append((answer.status_code, said))
     assert len(set(statuses)) <= 1

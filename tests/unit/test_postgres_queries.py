@@ -19,6 +19,7 @@ from palaver.stores import open_store, postgres
 from palaver.stores.postgres import PostgresStore
 from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.queries import backup_statements, migrations, queries
+from palaver.stores.sqlite.queries import queries as sqlite_queries
 from tests.servers.postgres import VERSIONS, databases
 
 SOURCE = Path(postgres.__file__).parent
@@ -196,3 +197,29 @@ def test_the_statements_of_backups_are_pairs() -> None:
     assert {name.removeprefix("read_") for name in names if name.startswith("read_")} <= {
         name.removeprefix("write_") for name in names if name.startswith("write_")
     }
+
+
+# What SQLite's store alone runs; all other statements are run by code that both share.
+SQLITES_OWN = {
+    "check_integrity",
+    "data_version",
+    "drop_meta",
+    "highest_number",
+    "mend_search_moved",
+    "merge_index",
+    "next_change",
+    "put_message_id",
+    "search_tagged",
+    "tagged",
+}
+
+
+def test_what_sqlite_has_postgresql_has_too() -> None:
+    """Shared readers run statements by name: whatever one store's file gains, the other's must, with its parameters."""
+    theirs = {n: s for n, s in sqlite_queries().items() if n not in SQLITES_OWN and not n.startswith("digest_")}
+    assert set(theirs) <= set(queries())
+    for name, text in theirs.items():
+        wanted = set(re.findall(r"(?<!:):([a-z_]+)", text)) - {"terms"}
+        had = set(queries()[name].names or ())
+        assert had <= wanted | {"tag"}, name
+        assert wanted - had <= {"low", "high"}, name

@@ -7,12 +7,18 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from starlette.testclient import TestClient
 
 import palaver
 from palaver import Origin, SessionConflict, SessionNotFound, user
 from palaver.cli import main
+from palaver.erasure import SessionTarget
+from palaver.exporters import jsonl, read_whole, record_of
+from palaver.importers import import_lines
+from palaver.operations import BeginErasure, ClearErased, EraseMessages, EraseSession, Operation
 from palaver.server import app
+from palaver.testing.material import do
 from tests.e2e.asking import BASE
 
 HERE = Origin("telegram", chat_id="42", user_id="7")
@@ -116,3 +122,71 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["ls", "--parent", "s", "--all", *store]) == 0
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line)["id"] == helper.id
+
+
+def _reversed(sessions: palaver.SessionManager, path: Path, *, owner_of_last: str | None = None) -> str:
+    """A session whose subagents, three deep, an import stored before it; gives its id."""
+    with palaver.open("memory://") as there:
+        made = [there.create()]
+        made[0].append(user("root"))
+        for name in ("one", "two", "three"):
+            made.append(made[-1].subagent())
+            made[-1].append(user(name))
+        infos = [session.info() for session in made]
+        if owner_of_last is not None:
+            infos[-1] = structs.replace(infos[-1], owner=owner_of_last)
+        lines = [
+            line
+            for info in reversed(infos)
+            for line in jsonl.lines(
+                info, read_whole(there, record_of(there, info.id)), record=record_of(there, info.id)
+            )
+        ]
+        path.write_text("".join(lines))
+    assert [each.status for each in import_lines(sessions, path).sessions] == ["new"] * 4
+    return infos[0].id
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_subagents_that_were_imported_before_their_session_are_erased_with_it(tmp_path: Path, *, dry_run: bool) -> None:
+    """In whichever order they came, and however deep."""
+    with palaver.open("memory://") as sessions:
+        root = _reversed(sessions, tmp_path / "x.jsonl")
+        report = sessions.erase(session=root, dry_run=dry_run)
+        assert (len(report.sessions), report.counts["messages"]) == (4, 4)
+        assert len(sessions.list(include_hidden=True)) == (4 if dry_run else 0)
+
+
+def test_what_only_calls_itself_a_subagents_session_is_its_owners(tmp_path: Path) -> None:
+    """Anybody can import lines that name another's session as the parent."""
+    with palaver.open("memory://") as sessions:
+        root = _reversed(sessions, tmp_path / "x.jsonl", owner_of_last="bo")
+        assert len(sessions.erase(session=root).sessions) == 3
+        assert [info.owner for info in sessions.list(include_hidden=True)] == ["bo"]
+
+
+def test_an_erasure_that_was_killed_goes_on_with_subagents_of_subagents(tmp_path: Path) -> None:
+    """What the dead process had erased leads on to what it had not."""
+    with palaver.open(tmp_path / "a.db") as sessions:
+        root = sessions.create()
+        one = root.subagent()
+        two = one.subagent()
+        for session in (root, one, two):
+            session.append(user("hello"))
+        other = sessions.create()
+        core = sessions._core  # pyright: ignore[reportPrivateUsage] - half an erasure, by hand
+        at = core.at()
+        began = BeginErasure(at=at, erasure_id="e", target=SessionTarget(root.id), secret=bytes(32))
+        steps: list[Operation] = [began]
+        for each in (root.id, one.id):
+            steps += [
+                EraseSession(at=at, erasure_id="e", session_id=each),
+                EraseMessages(at=at, erasure_id="e", session_id=each, from_seq=1, through_seq=1),
+                ClearErased(at=at, erasure_id="e", session_id=each),
+            ]
+        for step in steps:
+            do(core.store, step)
+        assert two.info().message_count == 1
+        assert sessions.erase(session=other.id).unfinished == 1
+        with pytest.raises(SessionNotFound):
+            two.info()

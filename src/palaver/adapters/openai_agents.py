@@ -11,14 +11,13 @@ items back, to retry a call, it reads as many of the newest and compares them, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from palaver import formats, media
+from palaver import formats
+from palaver.adapters.responses_items import WIRE, items_of, whole
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.core import Target
-from palaver.errors import MediaNotFound, SessionConflict, SessionNotFound
-from palaver.formats.wire import is_array
+from palaver.errors import SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.replay import replayable
 from palaver.rows import MOST
@@ -36,7 +35,6 @@ except ModuleNotFoundError as exc:
 
 __all__ = ["PalaverSession"]
 
-WIRE = "openai_responses"
 _PAGE = 200
 _TRIES = 20
 _SPARED = frozenset({"before_user", "empty", "reasoning"})
@@ -139,7 +137,7 @@ class PalaverSession:
     async def _history(self, session: AsyncSession) -> list[Any]:
         window = await session.history(max_messages=MOST)
         messages = await _spared(session, window)
-        return _mended([item for message in messages for item in _items(message)])
+        return _mended([item for message in messages for item in items_of(message)])
 
 
 async def _spared(session: AsyncSession, window: Window) -> list[Message]:
@@ -173,32 +171,11 @@ async def _newest(session: AsyncSession, count: int | None) -> list[tuple[Messag
         if not seqs:
             break
         before = min(seqs)
-        shown = await _whole(session, [message for message in page if replayable(message)])
-        read = [(message, items) for message in shown if (items := _items(message))]
+        shown = await whole(session, [message for message in page if replayable(message)])
+        read = [(message, items) for message in shown if (items := items_of(message))]
         held += sum(len(items) for _, items in read)
         found[:0] = read
     return found
-
-
-async def _whole(session: AsyncSession, messages: list[Message]) -> Sequence[Message]:
-    """The messages with the content that the store keeps out of line."""
-    held: dict[str, str] = {}
-    for address in {address for message in messages for address in media.addresses(message)}:
-        try:
-            held[address] = media.as_text(await session.media(address))
-        except MediaNotFound:
-            continue  # damaged: its item comes without it, and the others come
-    return media.restored(tuple(messages), held) if held else messages
-
-
-def _items(message: Message) -> list[Any]:
-    """The items of a message: those that it came as, or what this wire can say of it."""
-    rendered = formats.render(WIRE, (message,), repair=False)
-    given = rendered.messages
-    items = list(given) if is_array(given) else [{"role": "user", "content": given}]  # input that was text alone
-    if rendered.system is not None:  # the SDK has its instructions elsewhere; these stand among the items
-        items.insert(0, {"role": "system", "content": rendered.system})
-    return items
 
 
 def _joined(found: list[tuple[Message, list[Any]]]) -> list[Any]:

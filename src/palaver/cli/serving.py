@@ -38,6 +38,22 @@ SweepEvery = Annotated[
     typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does; else each hour."),
 ]
 
+UpstreamUrl = Annotated[
+    str | None,
+    typer.Option("--upstream", metavar="URL", help="Who answers what is passed through: https://api.openai.com/v1"),
+]
+UpstreamKey = Annotated[
+    str | None, typer.Option("--upstream-key", metavar="NAME", help="The environment variable that holds its key.")
+]
+AnthropicUrl = Annotated[
+    str | None,
+    typer.Option("--anthropic-upstream", metavar="URL", help="Who answers /v1/messages, if it is somebody else."),
+]
+AnthropicKey = Annotated[
+    str | None,
+    typer.Option("--anthropic-upstream-key", metavar="NAME", help="The variable that holds the key of that one."),
+]
+
 
 def serve(
     context: typer.Context,
@@ -45,6 +61,10 @@ def serve(
     host: Host = None,
     port: Port = None,
     sweep_every: SweepEvery = None,
+    upstream: UpstreamUrl = None,
+    upstream_key: UpstreamKey = None,
+    anthropic_upstream: AnthropicUrl = None,
+    anthropic_upstream_key: AnthropicKey = None,
     sets: Sets = None,
     config: Config = None,
     store: Store = None,
@@ -58,7 +78,15 @@ def serve(
     options = common_of(context).with_own(store=store, debug=debug)
 
     def work(_: Output) -> None:
-        said = {"host": host, "port": port, "sweep_every": sweep_every}
+        said = {
+            "host": host,
+            "port": port,
+            "sweep_every": sweep_every,
+            "upstream": upstream,
+            "upstream_key": upstream_key,
+            "anthropic_upstream": anthropic_upstream,
+            "anthropic_upstream_key": anthropic_upstream_key,
+        }
         _start({name: each.value for name, each in _settings(options, said, sets, config).items()})
 
     perform(options, work)
@@ -117,7 +145,7 @@ def _settings(options: Common, said: Mapping[str, Any], sets: list[str] | None, 
 def _start(said: dict[str, Any]) -> None:
     """Serve the store until interrupted. Raises Failure where an extra is not installed."""
     try:
-        from palaver.server import Limits, serve
+        from palaver.server import Limits, Upstream, serve
         from palaver.server.observed import tracer
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("palaver"):
@@ -131,9 +159,19 @@ def _start(said: dict[str, Any]) -> None:
         traces = tracer() if said.pop("traces") else None
     except ModuleNotFoundError as exc:
         raise Failure(f"traces need {exc.name}, which is not installed: install the extra otel", FAILED) from exc
+    url, key = said.pop("upstream"), said.pop("upstream_key")
+    other_url, other_key = said.pop("anthropic_upstream"), said.pop("anthropic_upstream_key")
+    asked = url or other_url
+    if asked is None and (key or other_key):
+        raise Failure("a key without an upstream opens nothing: give --upstream too", USAGE)
     try:
+        upstream = None
+        if asked is not None:
+            upstream = Upstream(url=asked, credential=key, anthropic_url=other_url, anthropic_credential=other_key)
         limits = Limits(**{name: said.pop(name) for name in Limits.__struct_fields__ if name in said})
-        serve(said.pop("store"), limits=limits, traces=traces, **said)
+        serve(said.pop("store"), limits=limits, traces=traces, upstream=upstream, **said)
+    except ModuleNotFoundError as exc:
+        raise Failure(str(exc), FAILED) from exc
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
 

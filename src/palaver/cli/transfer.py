@@ -60,8 +60,8 @@ def export(
 ) -> None:
     """Write conversations for other programs, for reading, or to train with.
 
-    `jsonl` has everything; `markdown` and `html` are for reading; `openai_chat`, `anthropic` and so on are what a
-    provider would be sent now; `sharegpt` and `messages` are for training. docs/export.md describes them.
+    `jsonl` has everything; `markdown`, `html` and `text` are for reading; `openai_chat`, `anthropic` and so on are what
+    a provider would be sent now; `sharegpt` and `messages` are for training. docs/export.md describes them.
     With `--json`, a line for each session that was written to `--output`.
     """
 

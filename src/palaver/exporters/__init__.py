@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from palaver.exporters import html, jsonl, markdown, payloads, training
+from palaver.exporters import html, jsonl, markdown, payloads, text, training
 from palaver.exporters.conversations import Wanted, Watch, ids_of_all, text_of
 from palaver.exporters.entries import Entry, Item, Unreadable
 from palaver.exporters.reading import info_of, read, read_whole, record_of
@@ -28,6 +28,7 @@ __all__ = [
     "read",
     "read_whole",
     "record_of",
+    "text",
     "text_of",
     "training",
 ]

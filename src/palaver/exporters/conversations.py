@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import html, jsonl, markdown, payloads, training
+from palaver.exporters import html, jsonl, markdown, payloads, text, training
 from palaver.exporters.entries import Entry, Item
 from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
@@ -119,6 +119,8 @@ def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted
         return markdown.page(info, items)
     if form is Format.html:
         return html.page(info, items)
+    if form is Format.text:
+        return text.page(info, items)
     return training.sharegpt(info, items) if form is Format.sharegpt else training.plain(info, items)
 
 

@@ -21,8 +21,9 @@ from palaver.erasure import (
     mark,
     person_of,
 )
-from palaver.errors import InvalidKey, SessionNotFound
-from palaver.keys import Origin, is_shared, parse_key
+from palaver.errors import SessionNotFound
+from palaver.flows.whose import erased_whole, is_key_of
+from palaver.keys import Origin
 from palaver.operations import (
     BeginErasure,
     ClearErased,
@@ -39,7 +40,7 @@ from palaver.rows import COPY, SUBAGENT
 from palaver.steps import Flow, call, long_call, write
 from palaver.stores.base import Erasable
 
-__all__ = ["Progress", "erase", "erased_whole", "records", "scrub", "target_of"]
+__all__ = ["Progress", "erase", "records", "scrub", "target_of"]
 
 Progress: TypeAlias = Callable[[str, int], None]
 """Is told what is being done, and how many sessions or messages it has come to."""
@@ -147,8 +148,8 @@ class _Work:
         self.parts: dict[str, None] = {}
         self._touched: set[str] = set()
         """Sessions that hold, or held, something of what is erased: those after them may have begun with it."""
-        self._erased: set[str] = set()
-        """Those of which nothing is left: sessions of their subagents go too."""
+        self._erased: dict[str, str] = {}
+        """Those of which nothing is left, and whose they were: sessions of their subagents go too."""
 
     def run(self) -> Flow[Erasure]:
         """Erase, and forget whom it was about."""
@@ -165,6 +166,8 @@ class _Work:
         owner = target.owner if isinstance(target, Owner) else self._record.scope
         only = target.session_id if isinstance(target, SessionTarget) else None
         yield from self._walk(visit, owner, only)
+        if self._erased:
+            yield from self._subagents()
         yield from self._walk(self._copies_in, self._record.scope, None)
         if self._dry_run:
             return msgspec.structs.replace(self._record, counts=self._gone)
@@ -196,7 +199,7 @@ class _Work:
                     yield from self._session(each)  # it was interrupted there
                 elif self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at:
                     self._touched.add(row.id)
-                    self._erased.add(row.id)
+                    self._erased[row.id] = row.owner
                 return
             belongs = erased_whole(self._core, each, target)
             if belongs is None:
@@ -210,7 +213,7 @@ class _Work:
     def _session(self, each: Erasable) -> Flow[None]:
         row, last = each.row, each.last_seq
         self._touched.add(row.id)
-        self._erased.add(row.id)
+        self._erased[row.id] = row.owner
         fresh = row.end_reason != "erased"
         if fresh and row.end_reason != "purged":
             self.whole[row.id] = None
@@ -249,6 +252,29 @@ class _Work:
         done: ErasedMessages = yield from write(operation)
         return done
 
+    def _subagents(self) -> Flow[None]:
+        """Sessions of subagents of what was erased, and of theirs, wherever they stand."""
+        below: dict[str, list[str]] = {}
+
+        def visit(each: Erasable) -> Flow[None]:
+            if each.row.parent_kind == SUBAGENT and each.row.parent is not None:
+                below.setdefault(each.row.parent, []).append(each.row.id)
+            yield from ()
+
+        scope = self._record.scope
+        yield from self._walk(visit, scope, None)
+        for parent in (waiting := list(self._erased)):  # it grows
+            for session_id in (each for each in below.get(parent, ()) if each not in self._erased):
+                [found] = yield from call(self._core.store.erasable, 0, limit=1, owner=scope, session_id=session_id)
+                if found.row.owner != self._erased[parent]:
+                    continue
+                waiting.append(session_id)
+                if found.row.end_reason in ("erased", "purged") and found.first_kind is None:
+                    self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
+                    self._erased[session_id] = found.row.owner
+                else:
+                    yield from self._session(found)
+
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:
         row = each.row
@@ -273,7 +299,7 @@ class _Work:
             self._add("messages", gone)
             self._add("unattributed", unattributed)
             return
-        theirs = tuple((o, k) for o, k in each.keys if _is_key_of(self._core, k, person))
+        theirs = tuple((o, k) for o, k in each.keys if is_key_of(self._core, k, person))
         traces = EraseTraces(
             at=self._core.at(), erasure_id=self._record.id, session_id=row.id, person=person, keys=theirs
         )
@@ -312,7 +338,7 @@ class _Work:
 
     def _is_alone(self, each: Erasable, person: Person) -> bool:
         """Whether a session was certainly this person's alone, whatever the keys of that time were made by."""
-        hers = all(_is_key_of(self._core, key, person) for _, key in each.keys)
+        hers = all(is_key_of(self._core, key, person) for _, key in each.keys)
         return hers and erased_whole(self._core, each, person) is True
 
     # ------------------------------------------------------------------ copies
@@ -323,9 +349,6 @@ class _Work:
         if row.end_reason in ("erased", "purged", "purging") or row.id in self.whole:
             if after:  # what it began with went with it, and had been handed on
                 self._touched.add(row.id)
-            return
-        if row.parent_kind == SUBAGENT and row.parent in self._erased:
-            yield from self._session(each)
             return
         gone, earlier = 0, False
         if each.first_kind is None or each.first_kind & COPY:
@@ -352,41 +375,3 @@ class _Work:
     def _add(self, name: str, more: int) -> None:
         if more:
             self._gone[name] = self._gone.get(name, 0) + more
-
-
-def erased_whole(core: Core, each: Erasable, person: Person) -> bool | None:
-    """Whether a session is this person's alone; False: others may take part; None: it is of another platform."""
-    origin = _origin.decode(each.row.origin) if each.row.origin is not None else None
-    if origin is not None and origin.platform == person.platform and not is_shared(origin, core.settings.key_policy):
-        ids = {origin.user_id, origin.user_id_alt} - {None}
-        if not ids and origin.chat_type == "dm":
-            ids = {origin.chat_id, origin.chat_id_alt}
-        if ids & {*person.ids}:
-            return True
-    if origin is None and each.keys and all(_is_key_of(core, key, person) for _, key in each.keys):
-        return True
-    platforms = {_platform(core, key) for _, key in each.keys}
-    if origin is not None:
-        platforms.add(origin.platform)
-    return False if person.platform in platforms or core.settings.key_policy.unified is not None else None
-
-
-def _is_key_of(core: Core, key: str, person: Person) -> bool:
-    """Whether a key is that of a conversation with this person alone, as far as it says."""
-    try:
-        parts = parse_key(key, core.settings.key_policy)
-    except InvalidKey:
-        return False
-    if parts.platform != person.platform:
-        return False
-    ids = {parts.user_id, parts.user_id_alt} - {None}
-    if not ids and parts.chat_type in ("dm", None):
-        ids = {parts.chat_id, parts.chat_id_alt}
-    return bool(ids & {*person.ids})
-
-
-def _platform(core: Core, key: str) -> str | None:
-    try:
-        return parse_key(key, core.settings.key_policy).platform
-    except InvalidKey:
-        return None

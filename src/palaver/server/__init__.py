@@ -9,6 +9,7 @@ from __future__ import annotations
 try:
     from palaver.server.application import app
     from palaver.server.limits import Limits
+    from palaver.server.passthrough.upstream import Upstream
     from palaver.server.running import serve
 except ModuleNotFoundError as exc:
     if exc.name is None or exc.name.startswith("palaver"):
@@ -19,4 +20,4 @@ except ModuleNotFoundError as exc:
     )
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-__all__ = ["Limits", "app", "serve"]
+__all__ = ["Limits", "Upstream", "app", "serve"]

@@ -25,7 +25,6 @@ from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
-from palaver.server.doors import KeyDoor
 from palaver.server.draining import OpenHere
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
@@ -34,6 +33,7 @@ from palaver.server.manual import manual
 from palaver.server.metrics import Meter
 from palaver.server.observed import Tracer, record_of
 from palaver.server.openapi import INCOGNITO_HEADER, document
+from palaver.server.passthrough import Upstream, exchanging
 from palaver.server.probes import PROBES
 from palaver.server.problems import KINDS, Problem, ProblemError, answer, of_error, problem
 from palaver.server.reach import of_clients
@@ -68,6 +68,7 @@ def app(
     sweep_every: timedelta | None = None,
     sweep_policy: SweepPolicy | None = None,
     workers: int | None = None,
+    upstream: Upstream | str | None = None,
     keys: str | os.PathLike[str] | None = None,
     keys_required: bool = False,
     cors_origins: tuple[str, ...] = (),
@@ -90,6 +91,8 @@ def app(
     Pages of other sites may not ask, but those of `cors_origins`. `traces` follows requests, as
     `palaver.server.observed.tracer()` does with OpenTelemetry.
 
+    `upstream` is who answers what `/v1/chat/completions` and its like are asked (a str: its address, without a key).
+
     Raises ValueError for settings beside a manager, an interval that is not positive, a host with a scheme or port,
     or an origin without.
     """
@@ -101,16 +104,26 @@ def app(
         msg = f"sweep_every is {sweep_every}; it is a length of time, such as timedelta(hours=1), or None for never"
         raise ValueError(msg)
 
+    answering = Upstream(url=upstream) if isinstance(upstream, str) else upstream
+
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncGenerator[None]:
         if isinstance(sessions, AsyncSessionManager):
             application.state.sessions = of_clients(sessions)
-            async with sweeping(sessions, sweep_every, sweep_policy), listening(application.state.live):
+            async with (
+                sweeping(sessions, sweep_every, sweep_policy),
+                listening(application.state.live),
+                exchanging(application, answering),
+            ):
                 yield
             return
         async with aopen(sessions, settings=settings) as opened:
             application.state.sessions = of_clients(opened)
-            async with sweeping(opened, sweep_every, sweep_policy), listening(application.state.live):
+            async with (
+                sweeping(opened, sweep_every, sweep_policy),
+                listening(application.state.live),
+                exchanging(application, answering),
+            ):
                 yield
 
     limits = limits or Limits()
@@ -126,7 +139,6 @@ def app(
     )
     made.router.redirect_slashes = False
     made.state.keys = known
-    made.state.door = None if known is None else KeyDoor(known)
     made.state.meter = meter
     made.state.turns = OpenHere()
     made.state.live = Hub(lambda: made.state.sessions)
@@ -205,16 +217,16 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
         done = await each.handler(await _read(each, request, limits))
         return _streamed(each, request, done) if isinstance(done, Stream) else _encoded(done)
     except ProblemError as error:
-        return answer(error.problem)
+        return each.style.answer(error.problem, None)
     except PalaverError as error:
         found = of_error(error)
         if found.status >= 500:
             _log(logging.ERROR, "http.store_error", each, {"error": type(error).__name__, "status": found.status})
-        return answer(found)
+        return each.style.answer(found, None)
     except ClientDisconnect:
         return answer(problem("bad-request", "the client went away while it sent the body").problem)
     except Exception as error:  # noqa: BLE001 - the last resort: said in the log, without what the request held
-        return answer(_unexpected(each, error))
+        return each.style.answer(_unexpected(each, error), None)
 
 
 def _encoded(done: Answer | Response) -> Response:
@@ -261,8 +273,9 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
         detail = f"{each.method} {each.path} is about what is kept: leave {INCOGNITO_HEADER} out"
         raise problem("bad-request", detail, path=INCOGNITO_HEADER)
     path = {name: _text(name, value) for name, value in request.path_params.items()}
-    query = decode_query(request, each.query)
+    query = decode_query(request, each.query, lenient=each.style.lenient)
     body: Any = None
+    raw = b""
     cleaned: tuple[Cleaned, ...] = ()
     if each.takes:
         require_type(request, each.takes)
@@ -273,7 +286,7 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
             body, cleaned = decode(raw, _kind_of(each, raw))
         elif raw:
             raise problem("invalid-request", f"{each.method} {each.path} takes no body")
-    return Call(request, sessions, path, body, query, cleaned, limits)
+    return Call(request, sessions, path, body, query, cleaned, limits, raw)
 
 
 def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:

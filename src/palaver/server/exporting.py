@@ -23,7 +23,12 @@ __all__ = ["ENDPOINTS"]
 CHUNK = 256 * 1024
 """Characters that are read before they are sent."""
 LINES = "application/jsonl"
-_TYPES = {Format.jsonl: LINES, Format.markdown: "text/markdown", Format.html: "text/html"}
+_TYPES = {
+    Format.jsonl: LINES,
+    Format.markdown: "text/markdown",
+    Format.html: "text/html",
+    Format.text: "text/plain",
+}
 
 
 class ExportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,7 +135,7 @@ ENDPOINTS = (
         str,
         query=ExportQuery,
         problems=("session-not-found", "store-unavailable"),
-        gives=(LINES, "text/markdown", "text/html", "application/json"),
+        gives=(LINES, "text/markdown", "text/html", "text/plain", "application/json"),
     ),
     Endpoint(
         "GET",

@@ -12,6 +12,7 @@ import msgspec
 import palaver
 from palaver.server.access import OWNER_HEADER
 from palaver.server.problems import KINDS, Problem
+from palaver.server.style import PROBLEMS, Style
 from palaver.server.table import Endpoint, NoQuery
 
 __all__ = ["document", "route_table"]
@@ -21,6 +22,7 @@ _NAME = {"schema": {"type": "string"}, "description": "As `id` said."}
 _PATH = {
     "session_id": {"schema": {"type": "string"}, "description": "Percent-encoded where it holds a slash."},
     "seq": {"schema": {"type": "integer", "minimum": 1}, "description": "Position of a message."},
+    "conversation_id": {"schema": {"type": "string"}, "description": "`conv_…`: a session's id after that."},
 }
 _REF = "#/components/schemas/{name}"
 _KEY = {
@@ -51,7 +53,8 @@ _WITH_LINES = ("body-too-large", "unsupported-media-type", "invalid-request")
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document that describes these routes."""
-    types = [Problem, *dict.fromkeys(kind for each in endpoints for kind in (*each.bodies, each.query, each.answer))]
+    kinds = (kind for each in endpoints for kind in (*each.bodies, each.query, each.answer, each.style.error))
+    types = list(dict.fromkeys((Problem, *kinds)))
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
     schemas = dict(zip(types, found, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -187,12 +190,19 @@ def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         slugs.append("invalid-request")
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys(slugs):
-        by_status.setdefault(KINDS[slug].status, []).append(slug)
+        by_status.setdefault(each.style.status(KINDS[slug].status), []).append(slug)
     for status, names in sorted(by_status.items()):
         said = "; ".join(f"`{name}`: {KINDS[name].title}" for name in names)
-        out[str(status)] = _problem(said, schemas)
-    out["default"] = {"$ref": "#/components/responses/Problem"}
+        out[str(status)] = _error(said, each.style, schemas)
+    if each.style is PROBLEMS:
+        out["default"] = {"$ref": "#/components/responses/Problem"}
+    else:
+        out["default"] = _error("Something went wrong.", each.style, schemas)
     return out
+
+
+def _error(text: str, style: Style, schemas: dict[Any, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {style.media_type: {"schema": schemas[style.error]}}}
 
 
 def _problem(text: str, schemas: dict[Any, Any]) -> dict[str, Any]:

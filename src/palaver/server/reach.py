@@ -18,11 +18,13 @@ from palaver.flows.turns import turn_id
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
+from palaver.times import to_micros
 
 __all__ = [
     "blocking",
     "commits_of",
     "in_thread",
+    "is_held",
     "of_clients",
     "owner_of",
     "running_turn",
@@ -92,6 +94,12 @@ async def running_turn(sessions: AsyncSessionManager, session_id: str, first_seq
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     turn = await handover.drive(call(core.store.turn, session_id, core.owner, first_seq))
     return turn if turn is not None and turn.state == "running" else None
+
+
+def is_held(sessions: AsyncSessionManager, turn: TurnRow) -> bool:
+    """Whether the lease of a running turn still keeps others out, by this machine's clock."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return turn.expires_at > to_micros(core.now())
 
 
 async def running_turn_id(sessions: AsyncSessionManager, session_id: str, first_seq: int) -> str | None:

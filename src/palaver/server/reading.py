@@ -180,8 +180,12 @@ def _mend(value: Any, path: str, depth: int, cleaned: list[Cleaned]) -> Any:
     return value
 
 
-def decode_query(request: Request, kind: type[T]) -> T:
-    """The query as a struct. Each parameter may be given once."""
+def decode_query(request: Request, kind: type[T], *, lenient: bool = False) -> T:
+    """The query as a struct. Each parameter may be given once.
+
+    `lenient` is what official clients need: one that is not known is passed over, and a list is its parameter several
+    times, also as `name[]`.
+    """
     raw: bytes = request.scope.get("query_string", b"")
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict") if raw else []
@@ -189,13 +193,28 @@ def decode_query(request: Request, kind: type[T]) -> T:
         raise problem(
             "bad-request", "the query cannot be read: it is name=value pairs, in UTF-8", path="query"
         ) from exc
-    given = dict(pairs)
-    if len(given) < len(pairs):
+    given: dict[str, Any] = dict(pairs)
+    if lenient:
+        given = _lists(pairs, kind)
+    elif len(given) < len(pairs):
         raise problem("bad-request", "a query parameter is given twice", path="query")
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as exc:
         raise _refused(exc, root="query") from exc
+
+
+def _lists(pairs: list[tuple[str, str]], kind: type[Any]) -> dict[str, Any]:
+    """The parameters that a struct knows; those that are lists there, as lists."""
+    fields = {field.name: isinstance(field.default, tuple) for field in msgspec.structs.fields(kind)}
+    out: dict[str, Any] = {}
+    for name, value in pairs:
+        bare = name.removesuffix("[]")
+        if fields.get(bare):
+            out.setdefault(bare, []).append(value)
+        elif name in fields:
+            out[name] = value
+    return out
 
 
 def _refused(exc: msgspec.ValidationError, root: str = "$") -> ProblemError:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from palaver.server import (
     chains,
     compaction,
+    conversations,
     exporting,
     feed,
     importing,
     keeping,
     keys,
+    passthrough,
     removal,
     retrying,
     rewriting,
@@ -38,6 +40,8 @@ ENDPOINTS = (
     *keeping.ENDPOINTS,
     *exporting.ENDPOINTS,
     *importing.ENDPOINTS,
+    *conversations.ENDPOINTS,
+    *passthrough.ENDPOINTS,
     *feed.ENDPOINTS,
     *service.ENDPOINTS,
 )

@@ -21,6 +21,7 @@ from palaver.server.limits import Limits
 from palaver.server.logs import log_to_stderr
 from palaver.server.observed import Tracer
 from palaver.server.pages import begin_command, finish_command, list_command
+from palaver.server.passthrough import Upstream
 from palaver.server.protocol import deadlined
 from palaver.settings import Settings
 from palaver.stores.base import Store
@@ -85,6 +86,7 @@ def serve(
     keys: str | os.PathLike[str] | None = None,
     sweep_every: timedelta | None = SWEEP_EVERY,
     sweep_policy: SweepPolicy | None = None,
+    upstream: Upstream | str | None = None,
     cors_origins: tuple[str, ...] = (),
     traces: Tracer | None = None,
     drain: timedelta = DRAIN,
@@ -98,6 +100,7 @@ def serve(
     at most `drain`; then it answers what is under way, and stops. A turn that is not over goes on elsewhere by its id.
 
     It sweeps every hour (see `SessionManager.sweep`) unless `sweep_every` says otherwise, or None: never.
+    `upstream` is who answers what is passed through; see `app`.
     When the server listens, `say` (print, unless given) is told its address and commands to try it with.
 
     It asks for keys, from the file `keys` (else where `palaver keys` puts them: see `palaver.apikeys.keys_path`), as
@@ -127,6 +130,7 @@ def serve(
                 allowed_hosts=names,
                 sweep_every=sweep_every,
                 sweep_policy=sweep_policy,
+                upstream=upstream,
                 keys=file.path,
                 keys_required=not _is_loopback(host),
                 cors_origins=cors_origins,

@@ -14,6 +14,7 @@ from palaver.aio import AsyncSessionManager
 from palaver.server.access import Needs
 from palaver.server.limits import Limits
 from palaver.server.reading import Cleaned
+from palaver.server.style import PROBLEMS, Style
 
 __all__ = ["Answer", "Call", "Endpoint", "Handler", "NoQuery", "Stream"]
 
@@ -39,6 +40,8 @@ class Call:
     cleaned: tuple[Cleaned, ...]
     """What of the body had to be mended."""
     limits: Limits
+    raw: bytes = b""
+    """The body as it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Endpoint:
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Request headers that it reads, and what each means."""
+    style: Style = PROBLEMS
+    """How its errors are spelled."""
     takes: tuple[str, ...] = ()
     """Media types of a body that the handler reads by itself, bit by bit; then there are no `bodies`."""
     gives: tuple[str, ...] = ("application/json",)

@@ -108,17 +108,21 @@ class Feed(StoreCase):
         assert store.changes(cursor) == store.changes(None)
 
     def test_a_commit_wakes(self, store: Store, open_store: OpenStore) -> None:
-        """Whoever waits in this process is called by each commit and by the store's closing, and by no refusal."""
+        """Whoever waits in this process is called by each commit and by the store's closing.
+
+        By no more, but where a server may tell of others' commits.
+        """
         calls: list[int] = []
         with store.wakes.calling(lambda: calls.append(store.wakes.count)):
             create(store, "s", "a")
-            assert len(calls) == 2
+            assert len(calls) == 2 or (len(calls) > 2 and not store.local)
             seen = store.wakes.count
             append(store, "s", "b")
             store.wakes.wait(seen, 3600)
-            assert len(calls) == 3
+            assert len(calls) == 3 or (len(calls) > 3 and not store.local)
+        called = len(calls)
         append(store, "s", "c")
-        assert len(calls) == 3
+        assert len(calls) == called
         other = open_store()
         with other.wakes.calling(lambda: calls.append(-1)):
             other.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from palaver.server.inspector.access import Door, Visitor
-from palaver.server.inspector.mounting import pages
+from palaver.server.inspector.mounting import is_page, pages
 
-__all__ = ["Door", "Visitor", "pages"]
+__all__ = ["is_page", "pages"]

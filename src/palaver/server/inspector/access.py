@@ -11,22 +11,24 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from palaver.server.access import Access, Keys, key_in
+
 __all__ = [
     "FORM_COOKIE",
     "KEY_COOKIE",
-    "LONGEST_KEY",
-    "Door",
     "Visitor",
     "form_secret",
     "form_token",
     "is_own_form",
     "keep_cookie",
+    "keys_of",
+    "opened_by",
+    "visitor_of",
 ]
 
 KEY_COOKIE = "palaver_key"
@@ -47,17 +49,31 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """What to call the key that they came with; None: the server has no keys."""
 
 
-class Door(Protocol):
-    """The keys of the server, as far as its pages ask for them."""
+def keys_of(request: Request) -> Keys | None:
+    """The server's keys, where it asks for one; None where it is open."""
+    keys: Keys | None = request.app.state.keys
+    return keys if keys is not None and keys.required else None
 
-    @property
-    def required(self) -> bool:
-        """Whether one has to have a key by now."""
-        ...
 
-    def visitor(self, key: str) -> Visitor | None:
-        """Who comes with a key; None where it opens nothing."""
-        ...
+def visitor_of(request: Request) -> Visitor | None:
+    """Who comes, by the key of a header or the cookie's; None: nobody that the server knows."""
+    keys = keys_of(request)
+    if keys is None:
+        return Visitor()
+    opened = opened_by(keys, key_in(request.headers) or request.cookies.get(KEY_COOKIE, ""))
+    if opened is None:
+        return None
+    return Visitor(
+        owner=opened.owner,
+        may_write=opened.allows("write"),
+        may_administer=opened.allows("admin"),
+        name=opened.id,
+    )
+
+
+def opened_by(keys: Keys, text: str) -> Access | None:
+    """What a key opens; None for one that opens nothing."""
+    return keys.find(text) if 0 < len(text) <= LONGEST_KEY else None
 
 
 def form_secret(request: Request) -> str:

@@ -101,6 +101,16 @@ async def pin(visit: Visit) -> Response:
     )
 
 
+async def hide(visit: Visit) -> Response:
+    """Leave the session out of lists and searches, or show it in them again."""
+    session = await _session(visit)
+    hidden = visit.form.get("value") != "no"
+    await session.hide(hidden)
+    text = "Hidden: lists and searches leave it out." if hidden else "It is in lists and searches again."
+    value = "no" if hidden else "yes"
+    return moved(visit, link("sessions", session.id, "manage"), _said(text, session, "hide", value=value))
+
+
 async def tag(visit: Visit) -> Response:
     """Give the session these tags, in place of those that it has."""
     session = await _session(visit)
@@ -214,6 +224,7 @@ VIEWS = (
     View("POST", "/sessions/{session_id}/rename", rename),
     View("POST", "/sessions/{session_id}/archive", archive),
     View("POST", "/sessions/{session_id}/pin", pin),
+    View("POST", "/sessions/{session_id}/hide", hide),
     View("POST", "/sessions/{session_id}/tag", tag),
     View("POST", "/sessions/{session_id}/fork", fork),
     View("POST", "/sessions/{session_id}/delete", delete),

@@ -16,6 +16,7 @@ __all__ = ["VIEWS"]
 _TYPES = {
     Format.markdown: "text/markdown; charset=utf-8",
     Format.html: "text/html; charset=utf-8",
+    Format.text: "text/plain; charset=utf-8",
     Format.jsonl: "application/jsonl; charset=utf-8",
 }
 

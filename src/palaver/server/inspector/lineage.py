@@ -20,7 +20,7 @@ ANCESTORS = 100
 LOOKED_AT = 5_000
 """Sessions that are looked through for those that follow one of the tree: no store has them by their parent."""
 _PIECE = 500
-_HOW = {"fork": "forked", "reset": "reset", "thread": "thread begun", "import": "imported"}
+_HOW = {"fork": "forked", "reset": "reset", "thread": "thread begun", "import": "imported", "subagent": "subagent"}
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

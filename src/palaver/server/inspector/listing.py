@@ -17,6 +17,7 @@ from palaver.errors import SessionNotFound
 from palaver.info import SessionInfo
 from palaver.redact import clean
 from palaver.search import SearchPage
+from palaver.server.inspector.access import keys_of
 from palaver.server.inspector.markup import marked
 from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.templating import link
@@ -123,14 +124,15 @@ async def listed(
         "tag": wanted.tag or None,
         "pinned": True if wanted.state == "pinned" else None,
         "archived": True if wanted.state == "archived" else None,
+        "hidden": True if wanted.state == "hidden" else None,
         "active_since": wanted.after(now_of(sessions)),
         "include_ended": wanted.state not in {"open", "running"},
         "include_archived": wanted.state in {"archived", "pinned", "deleted", "hidden", "running"},
         "include_hidden": wanted.state in {"hidden", "running"},
         "include_deleted": wanted.state == "deleted",
-        "include_empty": wanted.state in {"pinned", "archived", "deleted"},
+        "include_empty": wanted.state in {"pinned", "archived", "hidden", "deleted"},
     }
-    if wanted.state in {"", "open", "pinned", "archived"}:
+    if wanted.state in {"", "open", "pinned", "archived", "hidden"}:
         rows = await sessions.list(limit=limit + 1, after=after, **narrowed)
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
     kept: list[SessionInfo] = []
@@ -150,9 +152,7 @@ async def listed(
 def _is(info: SessionInfo, state: State) -> bool:
     if state == "running":
         return info.turn_running
-    if state == "ended":
-        return info.ended_at is not None
-    return info.hidden if state == "hidden" else info.deleted_at is not None
+    return info.ended_at is not None if state == "ended" else info.deleted_at is not None
 
 
 def fingerprint(rows: Sequence[SessionInfo]) -> str:
@@ -245,9 +245,16 @@ async def show(visit: Visit) -> Response:
         platforms=sorted({row.origin.platform for row in rows if row.origin is not None}),
         tags=sorted({tag for row in rows for tag in row.tags}),
         seen=fingerprint(rows),
-        commands=(begin_command(base), finish_command(base)),
+        commands=[_with_key(each, visit) for each in (begin_command(base), finish_command(base))],
         **shared,
     )
+
+
+def _with_key(command: str, visit: Visit) -> str:
+    """A command as it has to be on a server that asks for keys."""
+    if keys_of(visit.request) is None:
+        return command
+    return command.replace(" -H ", " -H 'Authorization: Bearer KEY' -H ", 1)
 
 
 VIEWS = (View("GET", "/", show),)

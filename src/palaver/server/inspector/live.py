@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from palaver.errors import SessionNotFound
 from palaver.server.inspector.listing import PAGE, Filter, fingerprint, listed, scoped
-from palaver.server.inspector.stored import commits_of, watch
+from palaver.server.inspector.stored import watch
 from palaver.server.inspector.visits import View, Visit
-from palaver.server.reach import session_handle
+from palaver.server.reach import commits_of, session_handle
 
 __all__ = ["VIEWS"]
 
@@ -20,7 +20,9 @@ WAIT = 25.0
 _SOON, _LATER = 0.25, 1.0
 """How often it is looked whether another process has written: at first, and after a while."""
 _APART = 0.5
-"""Seconds between two looks at the list, however much is written: each look reads a page of it."""
+"""Seconds between two looks at the list, at least, however much is written."""
+_SHARE = 10
+"""And so many times as long as a look takes: a filter may have to look through many sessions."""
 
 
 class News(msgspec.Struct, frozen=True):
@@ -52,14 +54,16 @@ async def wait(visit: Visit) -> Response:
     state = visit.request.app.state
     while True:
         commits = commits_of(visit.sessions)
+        began = clock()
         now = await _seen(visit)
+        took = clock() - began
         left = deadline - clock()
         if now != known or left <= 0 or getattr(state, "closing", False) or await visit.request.is_disconnected():
             return Response(msgspec.json.encode(News(now)), media_type="application/json")
         await watch(visit.sessions, commits, min(left, pause))
         pause = min(_LATER, pause * 1.3)
         if "session" not in visit.query:
-            await asyncio.sleep(_APART)
+            await asyncio.sleep(max(_APART, _SHARE * took))
 
 
 VIEWS = (View("GET", "/live", wait),)

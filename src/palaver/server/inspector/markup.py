@@ -17,10 +17,13 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
-__all__ = ["LONGEST", "marked", "prose", "shown", "tidied"]
+__all__ = ["LONGEST", "MOST", "clipped", "marked", "prose", "shown", "tidied"]
 
 LONGEST = 20_000
 """Characters of a text that are read as Markdown; a longer one is shown as it is, since its layout costs too much."""
+
+MOST = 100_000
+"""Characters of one text that a page shows; an export has all."""
 
 # What HTML cannot hold (https://html.spec.whatwg.org/#preprocessing-the-input-stream), and what reorders text.
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -38,7 +41,7 @@ def shown(text: str) -> str:
 
 def prose(text: str) -> Markup:
     """What a person or a model wrote, laid out as its Markdown says."""
-    text = shown(text)
+    text = shown(clipped(text))
     if len(text) > LONGEST:
         return Markup('<div class="plain">{}</div>').format(text)
     if not _LAYOUT.search(text):
@@ -58,15 +61,22 @@ def marked(text: str, spans: Sequence[tuple[int, int]]) -> Markup:
     return Markup("").join(out)
 
 
+def clipped(text: str) -> str:
+    """Text as far as a page shows it, and how much more there is."""
+    return text if len(text) <= MOST else f"{text[:MOST]}\n… {len(text) - MOST:,} more characters, in the export"
+
+
 def tidied(text: str) -> str:
-    """JSON with lines and indents, where it is JSON; other text as it is."""
+    """JSON with lines and indents, where it is JSON; other text as it is; of a very long one the beginning."""
+    if len(text) > MOST:
+        return clipped(text)
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
         return text
     if not isinstance(value, (dict, list)) or not value:
         return text
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return clipped(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _is_link(url: str) -> bool:

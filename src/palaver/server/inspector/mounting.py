@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from palaver.server.inspector import (
     actions,
@@ -40,19 +41,19 @@ VIEWS = (
 )
 """Every page, and every form that one may send."""
 
-_BEGINNINGS = frozenset(view.path.split("/")[1] for view in VIEWS if view.path != "/")
+_PATHS = tuple(compile_path(view.path)[0] for view in VIEWS)
 
 Respond = Callable[[Request], Awaitable[Response]]
 
 
+def is_page(path: str) -> bool:
+    """Whether this is one of the inspector's, which looks by itself who comes: by a cookie, or asks for a key."""
+    return not path.startswith("/v1/") and any(pattern.match(path) for pattern in _PATHS)
+
+
 def pages(limits: Limits) -> dict[str, dict[str, Respond]]:
-    """What answers, by path and method. Where the application's state has a `door`, visitors show it a key."""
+    """What answers, by path and method. Where the server asks for keys, they do too."""
     out: dict[str, dict[str, Respond]] = {}
     for view in VIEWS:
         out.setdefault(view.path, {})[view.method] = responder(view, limits)
     return out
-
-
-def is_page(path: str) -> bool:
-    """Whether a path is the inspector's: its visitors show their keys at its own door."""
-    return path == "/" or (path.startswith("/") and path.split("/")[1] in _BEGINNINGS)

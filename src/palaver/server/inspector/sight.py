@@ -139,7 +139,7 @@ async def show(visit: Visit) -> Response:
             "counts": counts_of(spans),
             "shares": _bars(window, asked.max_tokens),
             "ribbon": ribbon(_plain(spans)),
-            "lens": ribbon(_plain(_enlarged(spans))),
+            "lens": ribbon(_plain(_enlarged(spans, window.anchor))),
             "rows": seen_rows(info, window, rendered, spans, items),
             "payload": text[:SHOWN_PAYLOAD],
             "payload_size": len(text.encode()),
@@ -167,14 +167,12 @@ def _plain(spans: Sequence[Span]) -> list[tuple[int, int, str]]:
     return [(span.from_seq, span.through_seq, span.state) for span in spans]
 
 
-def _enlarged(spans: Sequence[Span]) -> list[Span]:
+def _enlarged(spans: Sequence[Span], anchor: int | None) -> list[Span]:
     """The end of a long transcript, from a little before the window on; nothing where the whole shows it as well."""
     total = spans[-1].through_seq if spans else 0
-    inside = [span for span in spans if span.state == "inside"]
-    later = [span.from_seq for span in inside if span.from_seq > total * 3 // 4]
-    if not later or total - later[0] >= total // 8:
+    if anchor is None or total - anchor >= total // 8:
         return []
-    begin = later[0] - (total - later[0]) // 3 - 1
+    begin = anchor - (total - anchor) // 3 - 1
     return [
         Span(max(span.from_seq, begin), span.through_seq, span.state) for span in spans if span.through_seq >= begin
     ]

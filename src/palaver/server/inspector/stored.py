@@ -8,7 +8,7 @@ from palaver.aio import AsyncSessionManager
 from palaver.records import Chunk, SessionRecord
 from palaver.steps import Flow, Watch, long_call
 
-__all__ = ["chunk_of", "commits_of", "now_of", "record_of", "watch"]
+__all__ = ["chunk_of", "now_of", "record_of", "watch"]
 
 
 def now_of(sessions: AsyncSessionManager) -> datetime:
@@ -32,13 +32,8 @@ async def chunk_of(sessions: AsyncSessionManager, session_id: str, *, after: int
     )
 
 
-def commits_of(sessions: AsyncSessionManager) -> int:
-    """How many commits of this process there were: what `watch` counts from."""
-    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
 async def watch(sessions: AsyncSessionManager, seen: int, seconds: float) -> None:
-    """Wait for the next commit of this process after the `seen`th, at most so many seconds."""
+    """Wait for the next commit of this process after the `seen`th (see `commits_of`), at most so many seconds."""
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def waiting() -> Flow[None]:

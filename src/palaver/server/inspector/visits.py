@@ -18,8 +18,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from palaver.aio import AsyncSessionManager
 from palaver.errors import PalaverError
+from palaver.server import observed as noticed
 from palaver.server.inspector import access
-from palaver.server.inspector.access import Door, Visitor
+from palaver.server.inspector.access import Visitor
 from palaver.server.inspector.templating import link, render
 from palaver.server.limits import Limits
 from palaver.server.problems import ProblemError, of_error, problem
@@ -75,8 +76,6 @@ class Visit:
     form: Mapping[str, str]
     secret: str
     """What the visitor's forms are signed with."""
-    door: Door | None = None
-    """The server's keys; None where it has none."""
 
     def number(self, name: str, *, least: int = 1) -> int | None:
         """A whole number of the query; None where it is not given. Raises Refusal for what is none."""
@@ -148,6 +147,7 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
     """What answers requests for a view."""
 
     async def respond(request: Request) -> Response:
+        noticed.record_of(request.scope).route = view.path
         secret = access.form_secret(request)
         try:
             response = await _answered(view, request, limits, secret)
@@ -177,7 +177,6 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
 
 
 async def _answered(view: View, request: Request, limits: Limits, secret: str) -> Response:
-    door: Door | None = getattr(request.app.state, "door", None)
     form: dict[str, str] = {}
     if view.method == "POST":
         form = await _form(request, limits)
@@ -186,12 +185,14 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
                 "It came from another site, or from a page that is too old. Go back, load the page again, and retry."
             )
             raise Refusal(403, "This form was not taken", detail)
-    visitor = _visitor(request, door)
+    visitor = access.visitor_of(request)
     if visitor is None and not view.open:
         if view.method == "POST" or "text/html" not in request.headers.get("accept", "text/html"):
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(link("login", next=wanted if wanted != "/" else None), 303)
+    if visitor is not None:
+        noticed.record_of(request.scope).key = visitor.name
     visitor = visitor or Visitor(may_write=False, may_administer=False)
     if (view.method == "POST" and not view.open and not visitor.may_write) or (
         view.administers and not visitor.may_administer
@@ -202,14 +203,7 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret, door))
-
-
-def _visitor(request: Request, door: Door | None) -> Visitor | None:
-    if door is None or not door.required:
-        return Visitor()
-    key = request.cookies.get(access.KEY_COOKIE, "")
-    return door.visitor(key) if 0 < len(key) <= access.LONGEST_KEY else None
+    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
 
 
 async def _form(request: Request, limits: Limits) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -35,6 +37,18 @@ from palaver.times import to_micros
 
 __all__ = ["PostgresStore"]
 
+_opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+def _begin_anew() -> None:
+    for store in list(_opened):
+        store.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
 
 class PostgresStore(RowStore):
     """See `palaver.stores.base.Store`, and docs/decisions/0007.
@@ -51,10 +65,15 @@ class PostgresStore(RowStore):
         """
         self._place = Place.of(url)
         self.name = self._place.name
-        self._opener = Opener(self._place)
-        self._opener.prepare()
         self._writable = not self._place.read_only
         self._closed = False
+        self._open()
+        self._opener.prepare()
+        _opened.add(self)
+
+    def _open(self) -> None:
+        """Begin with nothing: connections are made when they are needed."""
+        self._opener = Opener(self._place)
         self.wakes = self._listening = ListeningWakes(self._opener)
         self._writer = Writer(self._opener, self._listening)
         self._committer = GroupCommitter(self._run, self.name)
@@ -190,6 +209,15 @@ class PostgresStore(RowStore):
             connection.close()
 
     # ------------------------------------------------------------------ life
+    def after_fork_in_child(self) -> None:
+        """Begin anew: of the parent's threads none is here, and its connections are its own.
+
+        They are kept, unused: to close them would be to say good-bye to the server in the parent's name.
+        """
+        _inherited.append((self._opener, self._writer, self._listening))
+        if not self._closed:
+            self._open()
+
     @property
     def is_closed(self) -> bool:
         return self._closed
@@ -199,6 +227,7 @@ class PostgresStore(RowStore):
             return
         self._committer.close()
         self._closed = True
+        _opened.discard(self)
         self.wakes.wake()
         self._listening.close()
         self._writer.close()

@@ -24,7 +24,11 @@ __all__ = ["Writer"]
 _log = logging.getLogger(__name__)
 _MOST_TRIES = 3
 """How often a batch is run that others, or a lost connection, kept from being committed."""
+_MOST_NUMBERS = 100_000
+"""Sessions whose numbers are remembered: they never change."""
 _RECONNECT_SECONDS = 10.0
+_STALE = 30.0
+"""Seconds without a commit after which a connection is asked whether it is there."""
 
 
 class Writer:
@@ -37,6 +41,7 @@ class Writer:
         self._timeout = f"{int(place.timeout * 1000)}ms"
         self._store_lock = place.lock("store")
         self._connection: PalaverConnection | None = None
+        self._used = 0.0
         self._sql: Statements
         self._ledger: PostgresLedger
 
@@ -47,7 +52,9 @@ class Writer:
         warning that it may not have reached the standby, leaves the outcome unknown: nothing is run again then.
         """
         plan: Plan | None = None
-        plain = as_plain(operations)
+        # What was long idle may be gone without a word: better to learn that before COMMIT than by it.
+        plain = as_plain(operations) if time.monotonic() - self._used < _STALE else None
+        self._used = time.monotonic()
         tries = 0
         while True:
             try:
@@ -127,6 +134,8 @@ class Writer:
         connection = self._connected()
         ledger = self._ledger
         ledger.doubt()
+        if len(ledger.numbers.rows) > _MOST_NUMBERS:
+            ledger.numbers.rows.clear()
         numbers = self._look_up(plan)
         self._begin(plan, numbers)
         results = ledger.run(operations)
@@ -168,7 +177,7 @@ class Writer:
                 pointing.add((row[0], row[1]))
         # No more than are made: who comes later has the higher number, whichever process makes it.
         wanted = plan.numbers + len([each for each in plan.creating if each not in pointing])
-        wanted += len([each for each in plan.importing if each not in known])
+        wanted += len([each for each in plan.importing if known.get(each) is None])
         ledger.fresh_numbers = [row[0] for row in sql.all("new_numbers", (wanted,))] if wanted else []
         named = {number for each in plan.ids if (number := known.get(each)) is not None}
         return named | set(bound)

@@ -121,6 +121,11 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// ---------------------------------------------------------------- choosing
+for (const field of document.querySelectorAll("select[data-at-once]")) {
+  field.addEventListener("change", () => field.form.requestSubmit());
+}
+
 // ---------------------------------------------------------------- shortcuts
 const GO = { s: "/", u: "/usage", h: "/doctor" };
 let gone = 0;

@@ -318,13 +318,14 @@ DECLARE
     v_first bigint := 0;
     v_seq bigint;
     v_user bigint;
+    v_told text;
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
+    v_told := set_config('lock_timeout', p_timeout, true);
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
-        PERFORM set_config('lock_timeout', p_timeout, true);
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
     END IF;

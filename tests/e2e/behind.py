@@ -1,0 +1,53 @@
+"""The provider behind a pass-through, as tests look at it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx2
+
+from tests.corpus.validators import complaints
+
+PATIENCE = 20.0
+
+
+class Upstream:
+    """The provider behind, as tests look at it."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.http = httpx2.Client(base_url=base, timeout=PATIENCE)
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """Every body that it was sent."""
+        return [each["body"] for each in self.http.get("/seen").json()["asked"]]
+
+    @property
+    def last(self) -> list[dict[str, Any]]:
+        """The messages that it was sent last; each time it is looked whether the types of the SDK know them."""
+        body = self.asked[-1]
+        messages: list[dict[str, Any]] = body["input" if "input" in body else "messages"]
+        wire = "openai_responses" if "input" in body else "anthropic" if "max_tokens" in body else "openai_chat"
+        assert not complaints(wire, messages)
+        return messages
+
+    def wait(self, count: int, *, left: int | None = None) -> None:
+        """Until so many requests came, or so many clients left."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = self.http.get("/seen").json()
+            if len(found["asked"]) >= count and (left is None or len(found["left"]) >= left):
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    @property
+    def left(self) -> int:
+        """How many clients left while it was at work."""
+        return len(self.http.get("/seen").json()["left"])
+
+    def release(self) -> None:
+        """Let one that waits go on."""
+        self.http.post("/release")
