@@ -16,8 +16,6 @@ from palaver.cli.performing import perform
 
 __all__ = ["add_to"]
 
-_UPSTREAM = ("upstream", "upstream_key", "anthropic_upstream", "anthropic_upstream_key")
-
 Config = Annotated[
     str | None,
     typer.Option(
@@ -39,18 +37,19 @@ SweepEvery = Annotated[
     str | None,
     typer.Option("--sweep-every", metavar="TIME", help="How often to sweep, as `palaver sweep` does; else each hour."),
 ]
-Upstream = Annotated[
+
+UpstreamUrl = Annotated[
     str | None,
     typer.Option("--upstream", metavar="URL", help="Who answers what is passed through: https://api.openai.com/v1"),
 ]
 UpstreamKey = Annotated[
     str | None, typer.Option("--upstream-key", metavar="NAME", help="The environment variable that holds its key.")
 ]
-AnthropicUpstream = Annotated[
+AnthropicUrl = Annotated[
     str | None,
     typer.Option("--anthropic-upstream", metavar="URL", help="Who answers /v1/messages, if it is somebody else."),
 ]
-AnthropicUpstreamKey = Annotated[
+AnthropicKey = Annotated[
     str | None,
     typer.Option("--anthropic-upstream-key", metavar="NAME", help="The variable that holds the key of that one."),
 ]
@@ -62,10 +61,10 @@ def serve(
     host: Host = None,
     port: Port = None,
     sweep_every: SweepEvery = None,
-    upstream: Upstream = None,
+    upstream: UpstreamUrl = None,
     upstream_key: UpstreamKey = None,
-    anthropic_upstream: AnthropicUpstream = None,
-    anthropic_upstream_key: AnthropicUpstreamKey = None,
+    anthropic_upstream: AnthropicUrl = None,
+    anthropic_upstream_key: AnthropicKey = None,
     sets: Sets = None,
     config: Config = None,
     store: Store = None,
@@ -146,8 +145,7 @@ def _settings(options: Common, said: Mapping[str, Any], sets: list[str] | None, 
 def _start(said: dict[str, Any]) -> None:
     """Serve the store until interrupted. Raises Failure where an extra is not installed."""
     try:
-        from palaver.server import Limits, serve
-        from palaver.server import Upstream as Answering
+        from palaver.server import Limits, Upstream, serve
         from palaver.server.observed import tracer
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("palaver"):
@@ -161,20 +159,17 @@ def _start(said: dict[str, Any]) -> None:
         traces = tracer() if said.pop("traces") else None
     except ModuleNotFoundError as exc:
         raise Failure(f"traces need {exc.name}, which is not installed: install the extra otel", FAILED) from exc
+    url, key = said.pop("upstream"), said.pop("upstream_key")
+    other_url, other_key = said.pop("anthropic_upstream"), said.pop("anthropic_upstream_key")
+    asked = url or other_url
+    if asked is None and (key or other_key):
+        raise Failure("a key without an upstream opens nothing: give --upstream too", USAGE)
     try:
-        answering = {name: said.pop(name) for name in _UPSTREAM}
-        asked = answering["upstream"] or answering["anthropic_upstream"]
-        if asked is None and any(answering.values()):
-            raise Failure("a key without an upstream opens nothing: give --upstream too", USAGE)
+        upstream = None
         if asked is not None:
-            said["upstream"] = Answering(
-                url=asked,
-                credential=answering["upstream_key"],
-                anthropic_url=answering["anthropic_upstream"],
-                anthropic_credential=answering["anthropic_upstream_key"],
-            )
+            upstream = Upstream(url=asked, credential=key, anthropic_url=other_url, anthropic_credential=other_key)
         limits = Limits(**{name: said.pop(name) for name in Limits.__struct_fields__ if name in said})
-        serve(said.pop("store"), limits=limits, traces=traces, **said)
+        serve(said.pop("store"), limits=limits, traces=traces, upstream=upstream, **said)
     except ModuleNotFoundError as exc:
         raise Failure(str(exc), FAILED) from exc
     except ValueError as exc:
