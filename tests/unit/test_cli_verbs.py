@@ -91,6 +91,9 @@ NOT_ON_A_COMMAND_LINE = {
 }
 MORE = {
     "serve": "the server",
+    "config": "palaver.cli.configuration: what the server is set to",
+    "copy": "palaver.moving: between two stores",
+    "adopt": "palaver.importers.adopt: the store that it makes is not open before",
     "export": "palaver.exporters",
     "import": "palaver.importers",
     **dict.fromkeys(("keys create", "keys list", "keys revoke"), "palaver.apikeys: of the server, not of the store"),

@@ -98,7 +98,7 @@ def test_on_the_command_line(path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["stats", "--by", "model", *store]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("big: 2 calls, 40 in (5 cached)")
-    assert "2.0" in lines[0]
+    assert " 2 USD" in lines[0]
     assert "(x; y)" in lines[0]
     assert "cost unknown" in lines[1]
     assert lines[2].startswith("(no model named):")
