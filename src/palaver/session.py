@@ -238,6 +238,14 @@ class Session(SessionBase):
             self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated)),
         )
 
+    def add_alias(self, name: str) -> None:
+        """Give the session one more name of the caller's own; it works wherever a session id does.
+
+        Nothing happens if it has that name. Raises SessionConflict if another session of the owner has it, InvalidKey
+        for a NUL or half a character in it.
+        """
+        drive(self._core.store, self._on(lambda i: flows.add_alias(self._core, i, name)))
+
     def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
         """Say which model answers here, and where it is; `info().model` says so, and forks and resets carry it on.
 
