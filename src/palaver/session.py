@@ -477,7 +477,8 @@ class Session(SessionBase):
         """Remove messages for good, or the whole session where no positions are given; gives how many messages.
 
         Positions are never given out again. Of a purged session nothing is left that says anything, and it cannot be
-        restored; one that was deleted before can be purged too, by a handle from then.
+        restored; one that was deleted before can be purged too, by a handle from then. Raises SessionConflict where a
+        message was merged into an answer that would stay and go on saying it: that one is named, and goes first or too.
         """
         return drive(
             self._core.store, self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))

@@ -238,7 +238,7 @@ def test_no_store_is_made(command: list[str], tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", CHANGES[:12], ids=" ".join)
+@pytest.mark.parametrize("command", CHANGES[:13], ids=" ".join)
 def test_a_store_for_reading_is_not_changed(url: str, command: list[str]) -> None:
     """A store that is opened for reading alone stays as it is."""
     before = info(url)
