@@ -350,6 +350,21 @@ def test_a_stream_that_breaks_off_is_kept_as_far_as_it_came(chat: Chat, upstream
     assert chat.ask("go on", stream=True)["content"] == "3 messages, the last: go on"
 
 
+@pytest.mark.parametrize("how", ["boom", "break"])
+def test_a_stream_that_broke_off_is_not_the_answer_to_another_try(chat: Chat, upstream: Upstream, how: str) -> None:
+    """A key for retries has what was whole; what failed is asked for again."""
+    before = len(upstream.asked)
+    key = {"Idempotency-Key": uuid4().hex}
+    for _ in range(2):
+        with pytest.raises(openai.APIError):
+            chat.ask(how, stream=True, headers=key)
+        chat.settled()
+    assert len(upstream.asked) == before + 2
+    key = {"Idempotency-Key": uuid4().hex}
+    assert chat.ask("whole", stream=True, headers=key) == chat.ask("whole", stream=True, headers=key)
+    assert len(upstream.asked) == before + 3
+
+
 def test_a_client_that_is_killed_in_the_middle_ends_the_upstreams_work(chat: Chat, upstream: Upstream) -> None:
     """What came is stored, the turn ends, and the session is free."""
     left = upstream.left
