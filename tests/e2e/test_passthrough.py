@@ -189,6 +189,16 @@ def test_a_turn_spans_the_requests_of_its_tools(chat: Chat, upstream: Upstream, 
 
 
 @STREAMED
+def test_results_whose_answer_was_lost_are_stored_once(chat: Chat, stream: bool) -> None:
+    """A client of new messages alone sends them again, and does not say that it repeats itself."""
+    called = chat.ask("add 1 2", stream=stream)
+    given_back = results(called, "3")
+    for _ in range(2):
+        assert chat.ask(*given_back, stream=stream)["content"] == "The result is 3."
+    assert [role for role, _ in chat.said] == ["user", "assistant", "tool", "assistant"]
+
+
+@STREAMED
 def test_an_edited_past_is_cut_and_said(chat: Chat, upstream: Upstream, stream: bool) -> None:
     """The client's account holds from there on; what it replaced is stored still."""
     first = chat.ask("one", stream=stream)

@@ -1,4 +1,4 @@
-"""A client that goes away while its request is being taken in: the next one is answered, and nothing is stored twice."""
+"""A client that goes away while its request is taken in: the next one is answered, and nothing is stored twice."""
 
 from __future__ import annotations
 
