@@ -198,9 +198,7 @@ def add_long_session(path: Path) -> None:
             long.append(*(user("word " * 400) for _ in range(50)))
 
 
-def export_to(
-    path: Path, reader: Callable[[bytes], bool], query: str = "", asked_for: str = "/v1/export"
-) -> None:
+def export_to(path: Path, reader: Callable[[bytes], bool], query: str = "", asked_for: str = "/v1/export") -> None:
     """Ask for all of a store, and give each chunk to a reader before the next is made; until it says that it goes."""
 
     async def ask() -> None:

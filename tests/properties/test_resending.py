@@ -213,7 +213,11 @@ def test_results_that_were_answered_are_stored_once(before: list[list[Message]],
 def test_how_far_each_place_shares_the_end(known: list[str], asked: list[str]) -> None:
     """As it is defined; it is found in one go, because a request may have a hundred thousand messages."""
     slowly = [
-        max(n for n in range(min(len(asked) - place, len(known)) + 1) if asked[place : place + n] == known[len(known) - n :])
+        max(
+            n
+            for n in range(min(len(asked) - place, len(known)) + 1)
+            if asked[place : place + n] == known[len(known) - n :]
+        )
         for place in range(len(asked))
     ]
     assert shared_ends(known, asked) == slowly
