@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -21,7 +22,7 @@ from palaver.media import address_of
 from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, TextPart, ToolCall, ToolResult
 from palaver.replay import replayable
 
-__all__ = ["Claim", "Resent", "instructions", "likeness", "resent"]
+__all__ = ["Claim", "Resent", "instructions", "likeness", "resent", "shared_ends"]
 
 Claim: TypeAlias = Literal["auto", "whole", "new"]
 """What a client says of the messages that it sends: `whole`: they are all of the conversation; `new`: all of them are
@@ -160,7 +161,9 @@ def _fresh(stored: Sequence[Message], given: Sequence[Message], mine: _Known, th
     ends = _ends_with(known[open_from:], asked)
     if ends or not asked:
         return _continued(stored, given, mine, theirs, ends)
-    if again:  # the answer never reached the client: the question is asked again, and not twice
+    # The answer never reached the client: the question is asked again, and not twice. Results that were answered come
+    # for no other reason, whether the client says that it repeats its request or not.
+    if again or all(like[0] == "tool" for like in asked):
         answered = len(known)
         while answered and known[answered - 1][0] == "assistant" and not _calls(known[answered - 1]):
             answered -= 1
@@ -231,12 +234,43 @@ def _own_front(known: Sequence[Any], asked: Sequence[Any]) -> int:
     Such a client has summarised the past by itself: behind its summary is the end of the transcript. Where as many
     messages stand before that as in the transcript, the first ones were edited.
     """
-    for front in range(1, len(asked)):
-        shared = _ends_with(known, asked[front:])
-        said = any(like[0] == "assistant" for like in asked[front : front + shared])
-        if shared >= _LEAST_SHARED and said and front < len(known) - shared:
+    said = [0, *accumulate(like[0] == "assistant" for like in asked)]
+    for front, shared in enumerate(shared_ends(known, asked)):
+        spoken = said[front + shared] > said[front]
+        if front and shared >= _LEAST_SHARED and spoken and front < len(known) - shared:
             return front
     return 0
+
+
+def shared_ends(known: Sequence[Any], asked: Sequence[Any]) -> list[int]:
+    """For each place in `asked`, the length of the longest stretch from there on that `known` ends with.
+
+    In time that grows with both, not with their product: a request may have as many messages as its body has room for.
+    """
+    back = list(reversed(known[-len(asked) :])) if asked else []
+    alike = _alike([*back, None, *reversed(asked)])  # None: like no message
+    out = [0] * len(asked)
+    lowest = len(asked)
+    for end in range(len(asked), 0, -1):  # the farthest end counts: what it reaches back to is settled
+        begin = end - alike[len(back) + 1 + len(asked) - end]
+        for place in range(begin, min(lowest, end)):
+            out[place] = end - place
+        lowest = min(lowest, begin)
+    return out
+
+
+def _alike(entries: Sequence[Any]) -> list[int]:
+    """For each place, how many entries from there on are those of the beginning (the Z algorithm: Gusfield 1997)."""
+    out = [0] * len(entries)
+    left = right = 0
+    for place in range(1, len(entries)):
+        run = min(right - place, out[place - left]) if place < right else 0
+        while place + run < len(entries) and entries[run] == entries[place + run]:
+            run += 1
+        out[place] = run
+        if place + run > right:
+            left, right = place, place + run
+    return out
 
 
 def _ends_with(known: Sequence[Any], asked: Sequence[Any]) -> int:

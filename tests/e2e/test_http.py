@@ -945,6 +945,7 @@ def test_a_body_where_none_is_taken(http: TestClient) -> None:
         ({"Host": "[::2]"}, "host-not-allowed"),
         ({"Origin": "https://evil.example"}, "host-not-allowed"),
         ({"Origin": "null"}, "host-not-allowed"),
+        ({"Origin": "http://["}, "host-not-allowed"),
         ({"Host": "localhost:1", "Origin": "http://localhost:2"}, "host-not-allowed"),
         ({"Host": "localhost:8080"}, None),
         ({"Host": "LOCALHOST."}, None),

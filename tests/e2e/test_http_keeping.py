@@ -17,7 +17,7 @@ from palaver import assistant, user
 from palaver.media import as_text
 from palaver.model import ImagePart
 from palaver.server import app
-from palaver.server.application import CutOffError
+from palaver.server.cutting import CutOffError
 from palaver.server.limits import Limits
 from tests.e2e.asking import BASE, problem
 
@@ -198,7 +198,7 @@ def add_long_session(path: Path) -> None:
             long.append(*(user("word " * 400) for _ in range(50)))
 
 
-def export_to(path: Path, reader: Callable[[bytes], bool], query: str = "") -> None:
+def export_to(path: Path, reader: Callable[[bytes], bool], query: str = "", asked_for: str = "/v1/export") -> None:
     """Ask for all of a store, and give each chunk to a reader before the next is made; until it says that it goes."""
 
     async def ask() -> None:
@@ -209,8 +209,8 @@ def export_to(path: Path, reader: Callable[[bytes], bool], query: str = "") -> N
             "http_version": "1.1",
             "method": "GET",
             "scheme": "http",
-            "path": "/v1/export",
-            "raw_path": b"/v1/export",
+            "path": asked_for,
+            "raw_path": asked_for.encode(),
             "query_string": query.encode(),
             "headers": [(b"host", b"127.0.0.1")],
         }
@@ -271,9 +271,12 @@ def test_who_goes_away_is_not_written_for(path: Path) -> None:
     assert len(chunks) == 1
 
 
-def test_an_export_that_fails_midway_is_cut_off(path: Path) -> None:
-    """Whoever reads it notices that it is not whole: the answer has no end."""
+@pytest.mark.parametrize("of", ["the store", "the inspector"])
+def test_an_export_that_fails_midway_is_cut_off(path: Path, of: str) -> None:
+    """Whoever reads it notices that it is not whole: the answer has no end. No error's text goes further."""
     add_long_session(path)
+    with palaver.open(path) as sessions:
+        page = f"/sessions/{max(sessions.list(limit=10), key=lambda each: each.message_count).id}/export"
     chunks: list[bytes] = []
 
     def read(chunk: bytes) -> bool:
@@ -283,8 +286,9 @@ def test_an_export_that_fails_midway_is_cut_off(path: Path) -> None:
         connection.close()
         return True
 
-    with pytest.raises(CutOffError):
-        export_to(path, read)
+    with pytest.raises(CutOffError) as caught:
+        export_to(path, read, asked_for="/v1/export" if of == "the store" else page)
+    assert caught.value.__suppress_context__
     assert chunks
 
 

@@ -168,6 +168,8 @@ def test_pages_of_other_sites() -> None:
         assert problem(client.options("/v1/turns", headers=asked)) == (403, "host-not-allowed")
     with TestClient(app("memory://", cors_origins=(site,)), base_url=BASE) as client:
         assert client.options("/v1/turns", headers=asked).headers["access-control-allow-origin"] == site
+        names = {**asked, "Access-Control-Request-Headers": "palaver-session, palaver-history"}
+        assert client.options("/v1/chat/completions", headers=names).status_code == 200
         answer = client.get("/v1/stats", headers={"Origin": site})
         assert answer.headers["access-control-allow-origin"] == site
         assert "ETag" in answer.headers["access-control-expose-headers"]
@@ -255,6 +257,14 @@ def test_keys_of_one_owner_are_not_those_of_another(http: TestClient) -> None:
 
     assert create("ana") != create("bo")
     assert create("ana") == create("ana")
+
+
+def test_what_headers_say_belongs_to_the_request(http: TestClient) -> None:
+    """An answer for what is kept is none for what is incognito."""
+    headers = {"Idempotency-Key": "k"}
+    assert http.post("/v1/sessions", json={}, headers=headers).status_code == 201
+    other = http.post("/v1/sessions", json={}, headers={**headers, "Palaver-Incognito": "true"})
+    assert problem(other) == (422, "idempotency-key-reused")
 
 
 def test_old_answers_are_forgotten() -> None:

@@ -189,6 +189,16 @@ def test_a_turn_spans_the_requests_of_its_tools(chat: Chat, upstream: Upstream, 
 
 
 @STREAMED
+def test_results_whose_answer_was_lost_are_stored_once(chat: Chat, stream: bool) -> None:
+    """A client of new messages alone sends them again, and does not say that it repeats itself."""
+    called = chat.ask("add 1 2", stream=stream)
+    given_back = results(called, "3")
+    for _ in range(2):
+        assert chat.ask(*given_back, stream=stream)["content"] == "The result is 3."
+    assert [role for role, _ in chat.said] == ["user", "assistant", "tool", "assistant"]
+
+
+@STREAMED
 def test_an_edited_past_is_cut_and_said(chat: Chat, upstream: Upstream, stream: bool) -> None:
     """The client's account holds from there on; what it replaced is stored still."""
     first = chat.ask("one", stream=stream)
@@ -348,6 +358,21 @@ def test_a_stream_that_breaks_off_is_kept_as_far_as_it_came(chat: Chat, upstream
     chat.settled()
     assert chat.said == [("user", how), ("assistant", "1 messages, ")]
     assert chat.ask("go on", stream=True)["content"] == "3 messages, the last: go on"
+
+
+@pytest.mark.parametrize("how", ["boom", "break"])
+def test_a_stream_that_broke_off_is_not_the_answer_to_another_try(chat: Chat, upstream: Upstream, how: str) -> None:
+    """A key for retries has what was whole; what failed is asked for again."""
+    before = len(upstream.asked)
+    key = {"Idempotency-Key": uuid4().hex}
+    for _ in range(2):
+        with pytest.raises(openai.APIError):
+            chat.ask(how, stream=True, headers=key)
+        chat.settled()
+    assert len(upstream.asked) == before + 2
+    key = {"Idempotency-Key": uuid4().hex}
+    assert chat.ask("whole", stream=True, headers=key) == chat.ask("whole", stream=True, headers=key)
+    assert len(upstream.asked) == before + 3
 
 
 def test_a_client_that_is_killed_in_the_middle_ends_the_upstreams_work(chat: Chat, upstream: Upstream) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from palaver import assistant, formats, system, tool, user
 from palaver.model import ImagePart, Message, TextPart, ThinkingPart, ToolCall
-from palaver.resending import Resent, instructions, likeness, resent
+from palaver.resending import Resent, instructions, likeness, resent, shared_ends
 
 WORDS = st.sampled_from(["yes", "no", "and then?", "hi", "  padded \n", "{}", "naïve 🙂"])
 
@@ -197,6 +197,30 @@ def test_results_are_new_in_a_history_and_alone(said: list[list[Message]]) -> No
         done = resent(numbered(before), asked)
         assert done is not None
         assert (done.cut_after, done.new) == (None, results)
+
+
+@given(turns(), st.booleans())
+def test_results_that_were_answered_are_stored_once(before: list[list[Message]], several: bool) -> None:
+    """A client of new messages alone, whose answer was lost, and which does not say that it repeats its request."""
+    calls = [ToolCall(name="f", call_id=f"last.{i}", arguments="{}") for i in range(2 if several else 1)]
+    results = [tool(call.call_id, "done") for call in calls]
+    stored = numbered([*flat(before), user("do it"), assistant(None, *calls), *results, assistant("I did it")])
+    done = resent(stored, results)
+    assert done == Resent(matched=len(results), cut_after=stored[-2].seq)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=9), st.lists(st.sampled_from("abc"), max_size=9))
+def test_how_far_each_place_shares_the_end(known: list[str], asked: list[str]) -> None:
+    """As it is defined; it is found in one go, because a request may have a hundred thousand messages."""
+    slowly = [
+        max(
+            n
+            for n in range(min(len(asked) - place, len(known)) + 1)
+            if asked[place : place + n] == known[len(known) - n :]
+        )
+        for place in range(len(asked))
+    ]
+    assert shared_ends(known, asked) == slowly
 
 
 @given(turns(distinct=True, least=2))

@@ -308,17 +308,31 @@ def test_where_keys_are(url: str, path: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_guessing_is_slow(door: Door) -> None:
-    """After twenty wrong keys an address waits, with whatever key; others are answered."""
+    """After twenty wrong keys an address waits; who has one that is right is answered, though others guess beside."""
     application = app(door.url, keys=door.file.path)
     with TestClient(application, base_url=BASE, client=("10.0.0.1", 1)) as client:
         for _ in range(20):
             assert client.get("/v1/sessions", headers={"Authorization": "Bearer guess"}).status_code == 401
-        good = {"Authorization": f"Bearer {door.keys['reader']}"}
-        slowed = client.get("/v1/sessions", headers=good)
+        slowed = client.get("/v1/sessions", headers={"Authorization": "Bearer guess"})
         assert problem(slowed) == (429, "rate-limited")
         assert int(slowed.headers["retry-after"]) >= 1
+        good = {"Authorization": f"Bearer {door.keys['reader']}"}
+        assert client.get("/v1/sessions", headers=good).status_code == 200
         other = TestClient(application, base_url=BASE, client=("10.0.0.2", 1))
-        assert problem(other.get("/v1/nothing", headers=good)) == (404, "not-found")
+        assert problem(other.get("/v1/sessions", headers={"Authorization": "Bearer guess"})) == (401, "unauthorized")
+
+
+def test_a_stranger_fills_no_memory(door: Door) -> None:
+    """A form of somebody without a key is small; with one it may hold a long message. Neither is kept by a key."""
+    large = {"Content-Type": "application/x-www-form-urlencoded", "Idempotency-Key": "k"}
+    body = b"text=" + b"x" * 100_000
+    with TestClient(app(door.url, keys=door.file.path), base_url=BASE) as client:
+        for path in ("/login", f"/sessions/{door.session}/edit"):
+            assert client.post(path, content=body, headers=large).status_code == 413
+        known = {**large, "Authorization": f"Bearer {door.keys['writer']}"}
+        refused = client.post(f"/sessions/{door.session}/edit", content=body, headers=known)
+        assert refused.status_code == 403
+        assert "This form was not taken" in refused.text
 
 
 def test_a_key_that_asks_too_often_waits(door: Door) -> None:

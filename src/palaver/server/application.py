@@ -25,6 +25,7 @@ from palaver.apikeys import KeyFile
 from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
+from palaver.server.cutting import cut_off_if_it_fails
 from palaver.server.draining import OpenHere
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
@@ -251,20 +252,12 @@ def _streamed(each: Endpoint, request: Request, done: Stream) -> Response:
         return Response(headers=headers, media_type=done.media_type)
 
     async def chunks() -> AsyncGenerator[bytes]:
-        try:
-            async for chunk in done.chunks:
-                yield chunk
-                if await request.is_disconnected():  # else all of it would be read for nobody
-                    return
-        except Exception as error:  # noqa: BLE001 - the answer has begun: all that is left is not to end it
-            _log(logging.ERROR, "http.cut_off", each, {"error": type(error).__name__})
-            raise CutOffError(each.name) from None
+        async for chunk in cut_off_if_it_fails(done.chunks, each.name):
+            yield chunk
+            if await request.is_disconnected():  # else all of it would be read for nobody
+                return
 
     return StreamingResponse(chunks(), headers=headers, media_type=done.media_type)
-
-
-class CutOffError(Exception):
-    """An answer that was begun could not be ended: the connection is closed, so that its reader notices."""
 
 
 async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from palaver import config
+from palaver.aio import AsyncSessionManager
 from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.exporters import Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
@@ -18,7 +19,7 @@ from palaver.server.problems import problem
 from palaver.server.reach import blocking, in_thread
 from palaver.server.table import Call, Endpoint, Stream
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["ENDPOINTS", "sent"]
 
 CHUNK = 256 * 1024
 """Characters that are read before they are sent."""
@@ -66,7 +67,7 @@ async def export_session(call: Call) -> Stream:
 
     kind = _TYPES.get(query.format, "application/json")
     name = nanobot.file_name(info) if query.format is Format.nanobot else f"{info.id}{query.format.suffix}"
-    return Stream(await _sent(call, pieces()), kind, _saved_as(name))
+    return Stream(await sent(call.sessions, pieces()), kind, _saved_as(name))
 
 
 async def export_all(call: Call) -> Stream:
@@ -74,7 +75,7 @@ async def export_all(call: Call) -> Stream:
     query: ExportAllQuery = call.query
     manager = blocking(call.sessions)
     pieces = _whole(manager, Wanted(format=Format.jsonl), hide=query.redact)
-    return Stream(await _sent(call, pieces), LINES, _saved_as("palaver.jsonl"))
+    return Stream(await sent(call.sessions, pieces), LINES, _saved_as("palaver.jsonl"))
 
 
 def _whole(manager: SessionManager, wanted: Wanted, *, hide: bool) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-async def _sent(call: Call, pieces: Iterator[str]) -> AsyncIterator[bytes]:
+async def sent(sessions: AsyncSessionManager, pieces: Iterator[str]) -> AsyncIterator[bytes]:
     """Text as it is sent. What fails before the first of it is raised at once."""
 
     def some() -> bytes:
@@ -114,13 +115,13 @@ async def _sent(call: Call, pieces: Iterator[str]) -> AsyncIterator[bytes]:
                 break
         return "".join(out).encode()
 
-    first = await in_thread(call.sessions, some)
+    first = await in_thread(sessions, some)
 
     async def chunks() -> AsyncIterator[bytes]:
         chunk = first
         while chunk:
             yield chunk
-            chunk = await in_thread(call.sessions, some)
+            chunk = await in_thread(sessions, some)
 
     return chunks()
 

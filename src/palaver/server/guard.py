@@ -100,8 +100,16 @@ class Guard:
                 path="Host",
             )
         for origin in all_of(scope, b"origin"):
-            if urlsplit(origin).netloc.lower() != host and origin.lower() not in self._origins:
+            if _netloc(origin) != host and origin.lower() not in self._origins:
                 raise problem("host-not-allowed", f"pages of {origin!r} may not use this server", path="Origin")
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an origin, which may be anything that somebody sent."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # a bracket that is not closed, for instance
+        return None
 
 
 def _name(host: str) -> str:

@@ -17,19 +17,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, access_of
 from palaver.server.headers import first_of
+from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
 from palaver.server.problems import ProblemError, answer, problem
 from palaver.server.reading import read_body
 
-__all__ = ["IDEMPOTENCY_HEADER", "Idempotent"]
+__all__ = ["IDEMPOTENCY_HEADER", "Idempotent", "note_failed"]
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 KEPT_SECONDS = 86_400
 _MOST_BYTES = 64 * 1024 * 1024
 _LARGEST = 1024 * 1024
 _LONGEST_KEY = 255
+_FAILED = "palaver.failed"
 
 _Name = tuple[Any, ...]
+
+
+def note_failed(scope: Scope) -> None:
+    """An answer that began well has failed: who sends its request again wants another one."""
+    scope[_FAILED] = True
 
 
 class _Kept:
@@ -59,7 +66,7 @@ class Idempotent:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as before, or for the first time."""
         key = first_of(scope, b"idempotency-key") if scope["type"] == "http" else None
-        if key is None or scope["method"] != "POST":
+        if key is None or scope["method"] != "POST" or is_page(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -76,7 +83,8 @@ class Idempotent:
             await answer(error.problem)(scope, receive, send)
 
     async def _once(self, name: _Name, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        digest = hashlib.sha256(body + b"\0" + scope["query_string"]).digest()
+        said = [b"%b: %b" % (each, value) for each, value in scope["headers"] if each.startswith(b"palaver-")]
+        digest = hashlib.sha256(b"\0".join((body, scope["query_string"], *sorted(said)))).digest()
         while (found := self._found(name)) is not None:
             if found.digest != digest:
                 detail = f"{IDEMPOTENCY_HEADER} came with another request before: take a new one for each"
@@ -99,14 +107,18 @@ class Idempotent:
 
         started: dict[str, Any] = {}
         parts: list[bytes] = []
+        size = 0
 
         async def noticed(message: Message) -> None:
+            nonlocal size
             if message["type"] == "http.response.start":
                 started.update(message)
             else:
-                parts.append(message.get("body", b""))
-                if not message.get("more_body", False):
-                    self._keep(name, made, started, b"".join(parts))
+                size += len(message.get("body", b""))
+                if size <= _LARGEST:
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body", False) and not scope.get(_FAILED):
+                        self._keep(name, made, started, b"".join(parts))
             await send(message)
 
         try:
@@ -124,7 +136,7 @@ class Idempotent:
         return None
 
     def _keep(self, name: _Name, made: _Kept, started: dict[str, Any], body: bytes) -> None:
-        if not 200 <= started["status"] < 300 or len(body) > _LARGEST:
+        if not 200 <= started["status"] < 300:
             return
         made.status, made.headers, made.body = started["status"], list(started["headers"]), body
         made.done.set()

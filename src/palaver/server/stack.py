@@ -19,6 +19,8 @@ from palaver.server.idempotency import IDEMPOTENCY_HEADER, Idempotent
 from palaver.server.limits import Limits
 from palaver.server.metrics import Meter
 from palaver.server.observed import Observed, Tracer
+from palaver.server.openapi import INCOGNITO_HEADER
+from palaver.server.passthrough.naming import CLAIM_HEADER, SESSION_HEADER
 
 __all__ = ["stack"]
 
@@ -68,9 +70,19 @@ def stack(
                     "X-Request-Id",
                     IDEMPOTENCY_HEADER,
                     OWNER_HEADER,
-                    "Palaver-Incognito",
+                    INCOGNITO_HEADER,
+                    SESSION_HEADER,
+                    CLAIM_HEADER,
                 ],
-                expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotency-Replayed"],
+                expose_headers=[
+                    "ETag",
+                    "Location",
+                    "Retry-After",
+                    "X-Request-Id",
+                    "Idempotency-Replayed",
+                    SESSION_HEADER,
+                    CLAIM_HEADER,
+                ],
             )
         )
     return [

@@ -7,6 +7,8 @@ from starlette.responses import Response, StreamingResponse
 from palaver.errors import StoreUnavailable
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
+from palaver.server.cutting import cut_off_if_it_fails
+from palaver.server.exporting import sent
 from palaver.server.inspector.conversation import found
 from palaver.server.inspector.visits import Refusal, View, Visit
 from palaver.server.reach import blocking
@@ -36,7 +38,8 @@ async def export(visit: Visit) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     pieces = text_of(blocking(visit.sessions), info, Wanted(format=form), seen=set(), damaged=_damaged)
-    return StreamingResponse(pieces, media_type=_TYPES[form], headers=headers)
+    chunks = cut_off_if_it_fails(await sent(visit.sessions, pieces), "export")
+    return StreamingResponse(chunks, media_type=_TYPES[form], headers=headers)
 
 
 VIEWS = (View("GET", "/sessions/{session_id}/export", export),)

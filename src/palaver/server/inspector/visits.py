@@ -43,6 +43,8 @@ HEADERS = {
 _FLASH = "palaver_said"
 _LONGEST_FLASH = 3_000
 _FIELDS = 100
+_STRANGERS_FORM = 64 * 1024
+"""Bytes of a form of who has shown no key: a key, and where to go then."""
 
 
 class Flash(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,14 +180,15 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
 
 async def _answered(view: View, request: Request, limits: Limits, secret: str) -> Response:
     form: dict[str, str] = {}
+    visitor = access.visitor_of(request)
     if view.method == "POST":
-        form = await _form(request, limits)
+        # Before they showed a key, anybody could fill the memory with what no form is as large as.
+        form = await _form(request, limits, limits.max_body_bytes if visitor is not None else _STRANGERS_FORM)
         if not access.is_own_form(request, form):
             detail = (
                 "It came from another site, or from a page that is too old. Go back, load the page again, and retry."
             )
             raise Refusal(403, "This form was not taken", detail)
-    visitor = access.visitor_of(request)
     if visitor is None and not view.open:
         if view.method == "POST" or "text/html" not in request.headers.get("accept", "text/html"):
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
@@ -206,9 +209,9 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
     return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
 
 
-async def _form(request: Request, limits: Limits) -> dict[str, str]:
+async def _form(request: Request, limits: Limits, largest: int) -> dict[str, str]:
     """The fields of a form; of those that come twice the last."""
-    body = await read_body(request, limits.max_body_bytes, limits.body_seconds)
+    body = await read_body(request, min(largest, limits.max_body_bytes), limits.body_seconds)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise Refusal(415, "This form was not taken", "Forms are sent as application/x-www-form-urlencoded.")
     try:

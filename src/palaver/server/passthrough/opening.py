@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, get_args
@@ -80,7 +81,11 @@ async def opened(
     if running is not None:
         turn = await _waiting(call.sessions, session, running, stored, done)
         if turn is not None:
-            await turn.append(*done.new)
+            try:
+                await turn.append(*done.new)
+            except asyncio.CancelledError:  # they may be stored: the lease must not outlive a turn that nobody has
+                await turn.fail("its client went away while it brought the results of its calls")
+                raise
             return Opened(turn=turn, began=False, done=done, cut=None)
         await _require_free(call.sessions, session)
     refuse_if_draining(call)

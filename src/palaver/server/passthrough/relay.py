@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from palaver.errors import InvalidMessage, PalaverError
 from palaver.formats import Accumulator
+from palaver.server.idempotency import note_failed
 from palaver.server.passthrough.engine import Exchange, answered, gone, log
 from palaver.server.passthrough.frames import Frame, Frames
 from palaver.server.passthrough.upstream import passed_back
@@ -60,12 +61,12 @@ class Relay:
         except (ProblemError, PalaverError) as error:
             if not self._ready.done():
                 raise
-            self._put(_told(exchange, error))
+            self._tell(exchange, error)
         except Exception as error:  # the last resort: the client must not wait for ever
             if not self._ready.done():
                 raise
             log(logging.ERROR, "passthrough.error", {"error": type(error).__name__})
-            self._put(_told(exchange, problem("internal-error", "the server failed in the middle of the answer")))
+            self._tell(exchange, problem("internal-error", "the server failed in the middle of the answer"))
         finally:
             self._queue.put_nowait(None)
 
@@ -92,6 +93,10 @@ class Relay:
 
     def _put(self, data: bytes) -> None:
         self._queue.put_nowait(data)
+
+    def _tell(self, exchange: Exchange, error: Exception) -> None:
+        note_failed(exchange.call.request.scope)
+        self._put(_told(exchange, error))
 
 
 class _Reading:
@@ -150,6 +155,7 @@ class _Reading:
             return
         if stream.error is not None:
             await self._exchange.keep(said, "the upstream failed in the middle of its answer")
+            note_failed(self._exchange.call.request.scope)
             for raw in self._held:
                 self._put(raw)
             return
