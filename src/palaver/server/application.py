@@ -26,6 +26,7 @@ from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
 from palaver.server.draining import OpenHere
+from palaver.server.families import Families
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
@@ -51,6 +52,8 @@ __all__ = ["app"]
 logger = logging.getLogger("palaver.server")
 
 Respond = Callable[[Request], Awaitable[Response]]
+
+_FAMILIES = Families(ENDPOINTS)
 
 
 class _Wire(msgspec.Struct, frozen=True):
@@ -135,7 +138,13 @@ def app(
     made = Starlette(
         routes=_routes(limits),
         middleware=stack(
-            names=allowed_hosts, origins=cors_origins, keys=known, limits=limits, meter=meter, traces=traces
+            names=allowed_hosts,
+            origins=cors_origins,
+            keys=known,
+            limits=limits,
+            families=_FAMILIES,
+            meter=meter,
+            traces=traces,
         ),
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
@@ -341,8 +350,10 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     path = request.url.path
+    style = _FAMILIES.style_of(path)
     if status == 405:
         headers["Allow"] = ", ".join(sorted(name.strip() for name in headers.get("Allow", "").split(",")))
         detail = f"{path} does not take {request.method}; it takes {headers['Allow']}"
-        return answer(problem("method-not-allowed", detail).problem, headers)
-    return answer(problem("not-found", f"there is nothing at {path}; /docs lists what there is").problem, headers)
+        return style.answer(problem("method-not-allowed", detail).problem, headers)
+    remedy = _FAMILIES.hint(path) or "/docs lists what there is"
+    return style.answer(problem("not-found", f"there is nothing at {path}; {remedy}").problem, headers)
