@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from palaver.server.anthropic_style import ANTHROPIC
 from palaver.server.families import Families
 from palaver.server.gate import Buckets
 from palaver.server.openai_style import OPENAI
+from palaver.server.pages import trial
 from palaver.server.routes import ENDPOINTS
 from palaver.server.style import PROBLEMS, Style
 from palaver.server.table import Endpoint
@@ -200,6 +202,20 @@ def test_a_base_url_that_is_not_quite_right_is_told_what_it_should_be(http: Test
     assert wrong.json()["error"]["code"] == "method_not_allowed"
     foreign = http.post("/v1/responses", headers={**key, "Host": "evil.example"})
     assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "host_not_allowed")
+
+
+def test_commands_to_try_have_a_key_where_one_is_asked_for(http: TestClient, door: Door) -> None:
+    """As they stand on the page of the API: with a key in its place they work, and an open server's have none."""
+    said = http.get("/docs").text
+    for command in trial(BASE, keyed=True):
+        assert command in said
+    words = shlex.split(trial(BASE, keyed=True)[2].replace("KEY", door.keys["ana"]))
+    name, _, value = words[words.index("-H") + 1].partition(": ")
+    assert http.get(words[-1], headers={name: value}).status_code == 200
+    shown = http.get("/docs", headers={"Accept": "text/html"}).text
+    assert shown.count("Bearer KEY") == 3
+    with TestClient(app(door.url), base_url=BASE) as client:
+        assert "Bearer KEY" not in client.get("/docs").text
 
 
 @pytest.mark.parametrize("endpoint", [each for each in GUARDED if each.needs != "read"], ids=named)

@@ -177,8 +177,8 @@ def _routes(limits: Limits) -> list[Route]:
 
     async def docs(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return manual(whole, _base(request))
-        return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
+            return manual(whole, _base(request), keyed=_is_keyed(request))
+        return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request), keyed=_is_keyed(request)))
 
     async def kind(request: Request) -> Response:
         found = KINDS.get(request.path_params["slug"])
@@ -195,6 +195,11 @@ def _routes(limits: Limits) -> list[Route]:
 
 def _base(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers['host']}"
+
+
+def _is_keyed(request: Request) -> bool:
+    keys: Keys | None = request.app.state.keys
+    return keys is not None and keys.required
 
 
 def _by_method(methods: Mapping[str, Respond]) -> Respond:
