@@ -19,7 +19,7 @@ class Families:
         self._styles = {each.path.partition("/{")[0]: each.style for each in endpoints if each.style is not PROBLEMS}
 
     def style_of(self, path: str) -> Style:
-        """How errors at a path are spelled; also at one that nothing answers, beneath or beside those that there are."""
+        """How errors at a path are spelled; also where nothing answers, beneath or beside those that do."""
         return self._styles.get(self._family(path) or self._family(_meant(path)) or "", PROBLEMS)
 
     def hint(self, path: str) -> str | None:
