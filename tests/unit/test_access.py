@@ -200,6 +200,8 @@ def test_a_base_url_that_is_not_quite_right_is_told_what_it_should_be(http: Test
     wrong = http.delete("/v1/chat/completions", headers=key)
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert wrong.json()["error"]["code"] == "method_not_allowed"
+    unnamed = http.post("/v1/conversations", headers={**key, "Idempotency-Key": "k" * 256}, json={})
+    assert (unnamed.status_code, unnamed.json()["error"]["code"]) == (400, "bad_request")
     foreign = http.post("/v1/responses", headers={**key, "Host": "evil.example"})
     assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "host_not_allowed")
 

@@ -79,5 +79,5 @@ def stack(
         *out,
         Middleware(Gate, keys=keys, limits=limits, families=families, seconds=time.monotonic),
         Middleware(_Compressed, minimum_size=_SMALL, compresslevel=_LEVEL),
-        Middleware(Idempotent, limits=limits, seconds=time.monotonic),
+        Middleware(Idempotent, limits=limits, families=families, seconds=time.monotonic),
     ]
