@@ -238,6 +238,14 @@ class Session(SessionBase):
             self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated)),
         )
 
+    def add_alias(self, name: str) -> None:
+        """Give the session one more name of the caller's own; it works wherever a session id does.
+
+        Nothing happens if it has that name. Raises SessionConflict if another session of the owner has it, InvalidKey
+        for a NUL or half a character in it.
+        """
+        drive(self._core.store, self._on(lambda i: flows.add_alias(self._core, i, name)))
+
     def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
         """Say which model answers here, and where it is; `info().model` says so, and forks and resets carry it on.
 
@@ -469,7 +477,8 @@ class Session(SessionBase):
         """Remove messages for good, or the whole session where no positions are given; gives how many messages.
 
         Positions are never given out again. Of a purged session nothing is left that says anything, and it cannot be
-        restored; one that was deleted before can be purged too, by a handle from then.
+        restored; one that was deleted before can be purged too, by a handle from then. Raises SessionConflict where a
+        message was merged into an answer that would stay and go on saying it: that one is named, and goes first or too.
         """
         return drive(
             self._core.store, self._on(lambda i: flows.purge(self._core, i, from_seq, through_seq, expected_rev))

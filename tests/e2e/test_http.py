@@ -895,6 +895,16 @@ def test_queries(http: TestClient, query: str, status: int) -> None:
     assert status == 200 or problem(answer)
 
 
+def test_an_unknown_parameter_is_told_which_there_are(http: TestClient) -> None:
+    """By their names; also where a route takes none."""
+    told = http.get("/v1/search?q=rome").json()
+    assert told["type"].endswith("/invalid-request")
+    assert told["detail"].startswith("there is no query parameter `q`: there are text, ")
+    assert "session_id" in told["detail"]
+    told = http.get("/health?q=1").json()
+    assert told["detail"] == "there is no query parameter `q`: this route takes none"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [

@@ -51,6 +51,22 @@ def test_a_session_is_found_by_its_name(http: TestClient) -> None:
     assert http.get(f"/v1/sessions/{rome[:-1]}").status_code == 404, "paths name sessions by whole ids only"
 
 
+def test_a_session_is_given_aliases(http: TestClient) -> None:
+    """One more each time, said twice it is one; another session's is refused, and so is a blank one."""
+    rome, oslo = made(http, "Rome"), made(http, "Oslo")
+    for name in ("trip", "a/b", "trip"):
+        answer = http.post(f"/v1/sessions/{rome}/aliases", json={"alias": name})
+        assert (answer.status_code, answer.json()["id"]) == (200, rome)
+    assert answer.headers["ETag"] == http.get("/v1/sessions/trip").headers["ETag"]
+    told = http.get("/v1/sessions/a%2Fb").json()
+    assert (told["id"], told["aliases"]) == (rome, ["a/b", "trip"])
+    taken = refused(http.post(f"/v1/sessions/{oslo}/aliases", json={"alias": "trip"}), 409, "session-conflict")
+    assert rome in taken["detail"]
+    refused(http.post(f"/v1/sessions/{oslo}/aliases", json={"alias": " "}), 422, "invalid-request")
+    refused(http.post(f"/v1/sessions/{oslo}/aliases", json={"alias": "a\0"}), 422, "invalid-key")
+    assert http.get(f"/v1/sessions/{oslo}").json()["aliases"] == []
+
+
 def test_lists_are_narrowed(http: TestClient) -> None:
     """By tag, title, platform and marks."""
     path = f"/v1/sessions/{made(http, 'Trip to Rome')}"

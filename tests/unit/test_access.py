@@ -46,7 +46,7 @@ NEEDS = {
         readTodos readUsage readVersions readWindow resolveKey search
     """.split(),
     "write": """
-        createChatCompletion createConversation createItems createMessage createResponse
+        addAlias createChatCompletion createConversation createItems createMessage createResponse
         deleteConversation deleteItem updateConversation
         acknowledgeTodo appendMessages appendToTurn beginTurn claimTodo clearSession compactSession
         createSession createSubagent deleteMessage deleteSession editMessage failTodo failTurn finishTurn

@@ -484,6 +484,19 @@ def test_a_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixtur
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["export", "x", "--format", "foo"], "'--format' / '-f': 'foo' is not one of 'jsonl', 'markdown', 'html'"),
+        (["stats", "--by", "foo"], "'--by': 'foo' is not one of 'model', 'owner'"),
+    ],
+)
+def test_a_value_that_is_none_of_the_list(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list is told, in words of the command line."""
+    assert main(arguments) == 2
+    assert f"Invalid value for {told}" in capsys.readouterr().err
+
+
 def test_an_empty_store_is_not_the_default_one(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An option that is empty, by a variable that is not set perhaps, is told and falls back to nothing."""
     for arguments in (["ls", "--store", ""], ["--store", url, "ls", "--store", ""]):

@@ -18,6 +18,7 @@ ORIGIN = Origin("telegram", chat_id="42", user_id="7")
 CHANGES = [
     ["rename", KEY, "Rome"],
     ["rename", KEY, "--none"],
+    ["alias", KEY, "trip"],
     ["archive", KEY],
     ["archive", KEY, "--undo"],
     ["pin", KEY],
@@ -91,6 +92,21 @@ def test_several_are_pinned_and_archived_at_once(url: str, capsys: pytest.Captur
     with palaver.open(url) as sessions:
         assert {i.title for i in sessions.list(pinned=True, include_archived=True)} == {"one", "two"}
         assert {i.title for i in sessions.list(archived=True)} == {"one", "three"}
+
+
+def test_a_session_has_several_aliases(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One more at a time; each leads to it, as to no other, and is said by `show`."""
+    for name in ("trip", "rome", "trip"):
+        assert main(["alias", KEY, name, "--store", url]) == 0
+        assert f"it is found as {name} too" in capsys.readouterr().out
+    assert info(url).aliases == ("rome", "trip")
+    assert live(url, "rome") == live(url)
+    with palaver.open(url) as sessions:
+        sessions.create(alias="oslo")
+    assert main(["alias", KEY, "oslo", "--store", url]) == 6
+    assert "alias 'oslo' names session" in capsys.readouterr().err
+    assert main(["alias", KEY, " ", "--store", url]) == 2
+    assert info(url).aliases == ("rome", "trip")
 
 
 def test_tags_are_folders(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +208,7 @@ def test_json_is_the_session_as_it_is_then(url: str, capsys: pytest.CaptureFixtu
         return [json.loads(line) for line in captured.out.splitlines()]
 
     fields = set(SessionInfo.__struct_fields__)
-    for command in CHANGES[:11]:
+    for command in CHANGES[:12]:
         [session] = said(*command)
         assert session.keys() == fields
     assert session["parent_kind"] == "fork"
@@ -222,7 +238,7 @@ def test_no_store_is_made(command: list[str], tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", CHANGES[:12], ids=" ".join)
+@pytest.mark.parametrize("command", CHANGES[:13], ids=" ".join)
 def test_a_store_for_reading_is_not_changed(url: str, command: list[str]) -> None:
     """A store that is opened for reading alone stays as it is."""
     before = info(url)

@@ -72,7 +72,9 @@ def test_backup_and_restore(path: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["backup", str(tmp_path / "kept") + "/", "--keep", "1", "--json", *store]) == 0
     assert json.loads(capsys.readouterr().out)["messages"] == 2
     assert main(["restore", str(tmp_path / "b.db"), *store]) == 2
-    assert "has content" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "has content: restore to another path, or say --force, which keeps it beside" in told
+    assert "force=True" not in told
     assert main(["restore", str(tmp_path / "b.db"), "--force", *store]) == 0
     assert "before-restore" in capsys.readouterr().err
     assert main(["restore", str(tmp_path / "b.db"), str(tmp_path / "new.db"), "--json"]) == 0

@@ -42,6 +42,7 @@ MANAGER = {
     "usage": "stats",
 }
 SESSION = {
+    "add_alias": "alias",
     "append": "append",
     "archive": "archive",
     "chain": "show",

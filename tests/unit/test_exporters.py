@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -298,6 +299,16 @@ def test_markdown_keeps_text_in_its_fence(texts: Sequence[str]) -> None:
     assert [line[:7] for line in outside.split("\n") if line.startswith("#")] == ["# A tal", *["## user"] * len(texts)]
 
 
+def test_markdown_says_when_as_it_is_read() -> None:
+    """Dates and counts of its own stand there plainly; what a person called something is escaped as before."""
+    named = msgspec.structs.replace(INFO, title="a-b: *c*, 2026-05-10", message_count=1_234)
+    text = "".join(markdown.page(named, entries(user("hi").replace(created_at=NOW))))
+    assert "- Began: 2026-0" in text
+    assert "- Messages: 1,234\n" in text
+    assert ", 2026-05-10 12:00 UTC)" in text
+    assert text.startswith("# a\\-b\\: \\*c\\*, 2026\\-05\\-10\n")
+
+
 def test_markdown_is_inert() -> None:
     """The same for every place that a message or a session has for text."""
     outside = outside_fences("".join(markdown.page(hostile_info(), hostile_entries())))
@@ -309,9 +320,9 @@ def test_markdown_says_what_was_said(url: str, capsys: pytest.CaptureFixture[str
     """Calls, results, images, reasoning and who spoke are there; what was undone only if asked for."""
     assert run(url, "whatsapp:dm:491511234567", "-f", "markdown") == 0
     text = capsys.readouterr().out
-    assert "## user\\: Ann Lee (\\#2\\, 20" in text
+    assert "## user\\: Ann Lee (\\#2, 20" in text
     assert all(word in text for word in ("What is this?", "Calls **look** (c1)", "a cat", "Let me look.", "and again?"))
-    assert "\\[image\\: image\\/png\\, 26 KiB\\]" in text
+    assert "\\[image\\: image\\/png, 26 KiB\\]" in text
     assert "forget it" not in text
     assert run(url, "whatsapp:dm:491511234567", "-f", "markdown", "--undone") == 0
     text = capsys.readouterr().out

@@ -41,3 +41,16 @@ def test_answers_that_were_not_merged_stay() -> None:
         session.merge(2, 4)
         sessions.erase(user="telegram:2")
         assert [m.text for m in session.messages()] == ["tea?", "GreenBlack"]
+
+
+def test_what_was_merged_twice_goes_from_both() -> None:
+    """A continuation of a continuation is said by the first answer, which goes too."""
+    with palaver.open("memory://") as sessions:
+        session = sessions.create(GROUP)
+        session.append(user("tea?", sender=Sender(id="1")), assistant("Green"), user("more", sender=Sender(id="1")))
+        session.append(assistant(", black"), user("go on", sender=Sender(id="2")), assistant(" or quixotic"))
+        session.merge(4, 6)
+        session.merge(2, 4)
+        sessions.erase(user="telegram:2")
+        assert [m.text for m in session.messages(live=False)] == ["tea?", "more"]
+        assert len(sessions.search("quixotic")) == 0

@@ -116,6 +116,10 @@ class AsyncSession(SessionBase):
             self._on(lambda i: flows.rename(self._core, i, title, numbered=numbered, generated=generated))
         )
 
+    async def add_alias(self, name: str) -> None:
+        """See `Session.add_alias`."""
+        await self._handover.drive(self._on(lambda i: flows.add_alias(self._core, i, name)))
+
     async def set_model(self, model: ModelSettings | None, *, expected_rev: int | None = None) -> None:
         """See `Session.set_model`."""
         await self._handover.drive(

@@ -35,7 +35,10 @@ def restore(path: str, to: str, output: Output, *, force: bool) -> None:
     try:
         with reports.progress("copying", output) as progress:
             done = restore_store(path, to, force=force, progress=progress)
-    except (FileExistsError, ValueError) as exc:
+    except FileExistsError as exc:
+        msg = str(exc) if force else f"{to} has content: restore to another path, or say --force, which keeps it beside"
+        raise Failure(msg, USAGE) from exc
+    except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
     if output.json:
         output.record(records.of(done))

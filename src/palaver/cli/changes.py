@@ -16,6 +16,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Give the program these commands."""
     app.command("rename", epilog='Example: palaver rename telegram:dm:42 "Trip to Rome"')(rename)
+    app.command("alias", epilog="Example: palaver alias telegram:dm:42 trip-to-rome")(alias)
     app.command("archive", epilog="Example: palaver archive telegram:dm:42")(archive)
     app.command("pin", epilog="Example: palaver pin telegram:dm:42")(pin)
     app.command("hide", epilog="Example: palaver hide cron:nightly")(hide)
@@ -57,6 +58,24 @@ def rename(
         session,
         lambda found, output: rewriting.rename(found, output, title, numbered=numbered, suggest=suggest),
     )
+
+
+def alias(
+    context: typer.Context,
+    session: Reference,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Your own id for it, which no other session of the owner has.")
+    ],
+    *,
+    owner: Owner = None,
+    store: Store = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give a session one more name, by which it is found as by its id; it keeps those that it has."""
+    require_text(name, "NAME")
+    options = common_of(context).with_own(store=store, json=json, debug=debug)
+    on_sessions(options, owner, session, lambda found, output: rewriting.alias(found, output, name))
 
 
 def archive(

@@ -11,7 +11,7 @@ from palaver.manager import SessionManager
 from palaver.session import Session
 from palaver.titles import suggested_title
 
-__all__ = ["archive", "fork", "hide", "pin", "redo", "rename", "resume", "tag", "undo"]
+__all__ = ["alias", "archive", "fork", "hide", "pin", "redo", "rename", "resume", "tag", "undo"]
 
 SAID = 50
 """Messages of which a title may be made."""
@@ -24,6 +24,12 @@ def rename(session: Session, output: Output, title: str | None, *, numbered: boo
     else:
         title = session.rename(title, numbered=numbered)
     _tell(session, output, "it has no title now" if title is None else f"its title is {title}")
+
+
+def alias(session: Session, output: Output, name: str) -> None:
+    """Give the session one more name."""
+    session.add_alias(name)
+    _tell(session, output, f"it is found as {name} too")
 
 
 def archive(session: Session, output: Output, *, archived: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "Commands"]
@@ -33,6 +34,14 @@ COMMANDS = {
 
 class Commands(TyperGroup):
     """The commands; for another name of one, the error says which it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do what the command line says. typer puts the name of Python's error before what a value should have been."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as exc:
+            exc.message = exc.message.removeprefix("Value error, ")
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names."""

@@ -1,8 +1,8 @@
 """A conversation as Markdown, for reading.
 
 What somebody wrote stands in fenced blocks, whose fences are longer than any in it: none of it can become a heading,
-a link, an image that is fetched, or HTML. Names in headings have every ASCII punctuation character escaped, which
-CommonMark 0.31, 2.4, allows everywhere.
+a link, an image that is fetched, or HTML. Names in headings have ASCII punctuation escaped, which CommonMark 0.31, 2.4,
+allows everywhere: all of it but commas and what stands in a date and time, which mean nothing there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from palaver.model import AudioPart, FilePart, ImagePart, Message, Opaque, Part,
 
 __all__ = ["page"]
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_MOMENT = r"\b\d{4}-\d\d-\d\d \d\d:\d\d UTC\b"
+_PUNCTUATION = re.compile(rf"{_MOMENT}|([!-+\-./:-@\[-`{{-~])")
 _BACKTICKS = re.compile(r"`{3,}")
 _LINE_ENDS = re.compile(r"\r\n?")
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -68,7 +69,11 @@ def _id(call_id: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that means nothing but itself, on one line."""
-    return _PUNCTUATION.sub(r"\\\1", _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split())))
+    return _PUNCTUATION.sub(_escaped, _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split())))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[1]}" if found[1] else found[0]
 
 
 def _fenced(text: str) -> str:

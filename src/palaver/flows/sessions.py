@@ -16,6 +16,7 @@ from palaver.flows.turns import successor
 from palaver.info import Page, SessionInfo
 from palaver.model import Message, Usage
 from palaver.operations import (
+    Alias,
     Append,
     Appended,
     Create,
@@ -37,6 +38,7 @@ from palaver.times import to_micros
 from palaver.titles import tidy
 
 __all__ = [
+    "add_alias",
     "append",
     "create",
     "delete",
@@ -289,6 +291,13 @@ def rename(core: Core, session_id: str, title: str | None, *, numbered: bool, ge
         )
     )
     return row.title
+
+
+def add_alias(core: Core, session_id: str, name: str) -> Flow[None]:
+    """Give a session one more name of the caller's own."""
+    if not name.strip():
+        raise ValueError("the alias is empty; give a name that the session is found by")
+    yield from write(Alias(at=core.at(), owner=core.owner, session_id=session_id, alias=name))
 
 
 def delete(core: Core, session_id: str, expected_rev: int | None) -> Flow[None]:

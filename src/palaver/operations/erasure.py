@@ -19,8 +19,8 @@ from palaver.erasure import GUARD, Again, Erasure, Owner, Person, Target, mark, 
 from palaver.errors import CorruptRecord, SessionConflict, SessionNotFound
 from palaver.model import Message
 from palaver.operations.base import Operation, bump, close_turn
+from palaver.operations.continuations import answers_saying
 from palaver.operations.ledger import Ledger
-from palaver.operations.merging import MERGE
 from palaver.operations.ranges import cut_range, cut_ranges
 from palaver.rows import COPY, ERASED, ROLE_MASK, USER_KIND, ChangeKind, SessionRow, StoredMessage
 
@@ -451,8 +451,8 @@ def _is_erased_copy(ledger: Ledger, stored: StoredMessage) -> bool:
 def _merged_into(ledger: Ledger, row: SessionRow, chosen: list[StoredMessage]) -> list[StoredMessage]:
     """Answers that say, or as a version said, what these say too: continuations that were merged into them."""
     seqs = {m.seq for m in chosen}
-    merges = [c for c in ledger.cuts(row.number) if c.kind == MERGE and c.through_seq in seqs] if seqs else []
-    found = [ledger.message(row.number, seq) for seq in {c.from_seq - 1 for c in merges} - seqs]
+    answers = answers_saying(ledger.cuts(row.number), seqs.__contains__) if seqs else []
+    found = [ledger.message(row.number, seq) for seq in answers]
     return [m for m in found if m is not None]
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from palaver import codec
 from palaver.errors import InvalidMessage, SessionConflict
 from palaver.operations.base import Operation, admit_media, open_session, require_no_turn, require_rev
+from palaver.operations.continuations import MERGE
 from palaver.operations.editing import put_content
 from palaver.operations.ledger import Ledger
 from palaver.operations.ranges import cut_range, merged, without
 from palaver.rows import MEDIA, ROLE_MASK, UNSEEN, USER_KIND, ChangeKind, CutRow, Draft, SessionRow, StoredMessage
 
-__all__ = ["MERGE", "Merge", "unmerge"]
+__all__ = ["Merge", "unmerge"]
 
-MERGE = "merge"
-"""Kind of a cut that took a continuation; the answer that has its content now stands just before the cut."""
 _ANSWER = 4
 """The assistant's kind."""
 _BETWEEN = 50

@@ -7,6 +7,7 @@ from typing import Any
 from palaver.errors import SessionConflict
 from palaver.operations import summaries
 from palaver.operations.base import Operation, bump, open_session, require_no_turn, require_rev
+from palaver.operations.continuations import answers_saying
 from palaver.operations.ledger import Ledger
 from palaver.rows import GONE, ChangeKind, CutRow, Head, SessionRow
 
@@ -48,7 +49,8 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
     """Remove the messages of a range for good. Their numbers are never given out again.
 
     Summaries that cover any of it lose their text. Returns how many messages were removed. An ended session can be
-    purged.
+    purged. SessionConflict where an answer outside of the range says, or as a version said, what was merged into it
+    from the range: it would not be gone.
     """
 
     owner: str | None = None
@@ -61,6 +63,7 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         row = open_session(ledger, self.session_id, self.owner)
         require_rev(row, self.expected_rev)
         through = min(self.through_seq, ledger.head(row.number).last_seq)
+        self._require_said_nowhere(ledger, row)
         before = joined([(c.from_seq, c.through_seq) for c in ledger.cuts(row.number) if c.kind in GONE])
         gone = sum(hi - lo + 1 for lo, hi in without(before, self.from_seq, through))
         # The preview quotes a message that may be among the purged.
@@ -69,6 +72,19 @@ class Purge(Operation, frozen=True, kw_only=True, tag="purge"):
         summaries.forget(ledger, row.number, self.from_seq, through)
         ledger.add_change(row.number, row.rev, ChangeKind.PURGED, self.from_seq, through)
         return gone
+
+    def _require_said_nowhere(self, ledger: Ledger, row: SessionRow) -> None:
+        cuts = ledger.cuts(row.number)
+        answers = answers_saying(cuts, lambda seq: self.from_seq <= seq <= self.through_seq)
+        left = [seq for seq in answers if ledger.message(row.number, seq) is not None]
+        if left:
+            what = f"seq {self.from_seq}" if self.from_seq == self.through_seq else "a message of the range"
+            where = f"the answer at seq {left[0]}" if len(left) == 1 else f"the answers at seq {left[:9]}"
+            msg = (
+                f"{what} of session {row.id!r} was merged into {where}, which would go on saying it, at least as a "
+                f"version: purge seq {left[0]} first, or in one range with it"
+            )
+            raise SessionConflict(msg, expected=(self.from_seq, self.through_seq), actual=left[0])
 
 
 def without(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:

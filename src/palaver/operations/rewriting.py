@@ -15,10 +15,11 @@ from palaver.operations.base import (
     require_no_turn,
     require_rev,
 )
+from palaver.operations.continuations import MERGE
 from palaver.operations.editing import put_content
 from palaver.operations.ledger import Ledger
 from palaver.operations.lifting import RETRY, lift, undo_retry
-from palaver.operations.merging import MERGE, unmerge
+from palaver.operations.merging import unmerge
 from palaver.operations.ranges import cut_range, merged
 from palaver.rows import GONE, MEDIA, ROLE_MASK, UNSEEN, ChangeKind, Draft
 

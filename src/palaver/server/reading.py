@@ -31,6 +31,7 @@ _OTHER_SHAPE = re.compile(
     r"(?:missing required field `kind`|unknown field `(?:type|tool_calls|tool_call_id|function_call|refusal)`)"
     r" - at `\$\.messages?\b|- at `\$\.messages?\b[^`]*\.kind`$"
 )
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
 _SHAPES = (
     'parts have "kind", such as {"kind": "text", "text": "Hi"}; '
     'to send a provider\'s own message, say "wire": "openai_chat" beside it'
@@ -201,7 +202,17 @@ def decode_query(request: Request, kind: type[T], *, lenient: bool = False) -> T
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as exc:
-        raise _refused(exc, root="query") from exc
+        raise _unknown(exc, kind) or _refused(exc, root="query") from exc
+
+
+def _unknown(exc: msgspec.ValidationError, kind: type[Any]) -> ProblemError | None:
+    """For a parameter that there is not: which there are."""
+    found = _UNKNOWN.search(str(exc))
+    if found is None:
+        return None
+    names = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+    there = f"there are {names}" if names else "this route takes none"
+    return problem("invalid-request", f"there is no query parameter `{found[1]}`: {there}", path="query")
 
 
 def _lists(pairs: list[tuple[str, str]], kind: type[Any]) -> dict[str, Any]:

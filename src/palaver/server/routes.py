@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.server import (
+    aliases,
     chains,
     compaction,
     conversations,
@@ -28,6 +29,7 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *turns.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *aliases.ENDPOINTS,
     *subagents.ENDPOINTS,
     *chains.ENDPOINTS,
     *compaction.ENDPOINTS,

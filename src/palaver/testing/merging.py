@@ -7,10 +7,10 @@ import pytest
 from palaver import codec
 from palaver.errors import InvalidMessage, SessionBusy, SessionConflict, SessionEnded
 from palaver.model import Message, assistant, tool, user
-from palaver.operations import Compact, Create, Cut, Edit, Merge, Redo, Rotate
+from palaver.operations import Compact, Create, Cut, Edit, Merge, Purge, Redo, Rotate
 from palaver.stores.base import Store
 from palaver.testing.base import StoreCase
-from palaver.testing.material import AT, NOW, append, begin, create, do, live, new, refused, seqs, texts
+from palaver.testing.material import AT, NOW, append, begin, create, do, live, new, refused, seqs, stored, texts
 
 __all__ = ["Merges"]
 
@@ -21,6 +21,10 @@ REDO = Redo(at=AT, session_id="s")
 def _merge(seq: int = 2, continuation: int = 4, message: str | Message = "one two") -> Merge:
     made = codec.draft(assistant(message) if isinstance(message, str) else message)
     return Merge(at=AT, session_id="s", seq=seq, continuation=continuation, message=made)
+
+
+def _purge(low: int, high: int) -> Purge:
+    return Purge(at=AT, session_id="s", from_seq=low, through_seq=high)
 
 
 def _talk(store: Store) -> None:
@@ -105,3 +109,40 @@ class Merges(StoreCase):
         create(store, "s", "count", assistant("one").replace(id="m1"), "go on", assistant(" two"))
         do(store, _merge(message=assistant("one two").replace(id="m1")))
         assert append(store, "s", assistant("one").replace(id="m1")).seqs == (2,)
+
+    @pytest.mark.parametrize("undone", [False, True])
+    def test_what_an_answer_goes_on_saying_is_not_purged(self, store: Store, undone: bool) -> None:  # noqa: FBT001
+        """The answer is named, and nothing has changed; with it, or after it, the continuation goes."""
+        _talk(store)
+        do(store, _merge())
+        if undone:
+            do(store, REDO)
+        before = (store.info("s", None, NOW), texts(live(store)))
+        for low, high in ((4, 4), (3, 7)):
+            error = refused(store, _purge(low, high), SessionConflict)
+            assert "the answer at seq 2" in str(error)
+            assert error.actual == 2
+        assert (store.info("s", None, NOW), texts(live(store))) == before
+        assert do(store, _purge(3, 3)) == 1  # the request for it was not merged
+        assert do(store, _purge(2, 2)) == 1
+        assert texts(store.versions("s", None, 2)) == []
+        assert do(store, _purge(4, 4)) == 1
+        assert texts(stored(store)) == ["count", "go on", " three", "thanks"]
+
+    def test_what_went_through_another_answer_is_not_purged(self, store: Store) -> None:
+        """A continuation of a continuation is said by the first answer too; one range takes all of it."""
+        _talk(store)
+        do(store, _merge(4, 6, " two three"))
+        do(store, _merge(2, 4, "one two three"))
+        for low, high in ((6, 6), (4, 6), (4, 4)):
+            assert refused(store, _purge(low, high), SessionConflict).actual == 2
+        assert do(store, _purge(2, 6)) == 5
+        assert texts(stored(store)) == ["count", "thanks"]
+
+    def test_what_was_taken_in_before_was_not_said(self, store: Store) -> None:
+        """An answer that was taken in, and taken out again, before it grew says nothing of what it grew by."""
+        _talk(store)
+        do(store, _merge(2, 4))
+        do(store, REDO)
+        do(store, _merge(4, 6, " two three"))
+        assert refused(store, _purge(6, 6), SessionConflict).actual == 4

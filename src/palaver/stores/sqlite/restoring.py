@@ -167,9 +167,7 @@ def _held(to: Path, *, force: bool) -> Generator[tuple[Past | None, Statements |
 
 
 def _refused(to: Path) -> FileExistsError:
-    return FileExistsError(
-        f"{to} has content: restore to another path, or say --force (force=True), which keeps it beside"
-    )
+    return FileExistsError(f"{to} has content: restore to another path, or say force=True, which keeps it beside")
 
 
 def _past(sql: Statements) -> Past:
