@@ -30,7 +30,7 @@ from palaver.handover import Handover
 from palaver.server import Limits, app, serve
 from palaver.server.bodies import BeginTurn
 from palaver.server.guard import own_names
-from palaver.server.pages import begin_command, finish_command
+from palaver.server.pages import trial
 from tests.e2e.asking import BASE, ORIGIN, begin, problem, texts
 from tests.faults import kit
 
@@ -121,12 +121,13 @@ def test_what_it_prints_works_twice() -> None:
             made.state.sessions = sessions
             transport = httpx2.ASGITransport(made)
             async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
-                asked = curl_request(begin_command(BASE))
+                begun, finished, _ = trial(BASE, keyed=False)
+                asked = curl_request(begun)
                 first = await client.request(**asked)
                 now += timedelta(seconds=BeginTurn(key="k").timeout - 1)
                 second = await client.request(**asked)
                 now += timedelta(minutes=1)
-                late = await client.request(**curl_request(finish_command(BASE).replace("ID", second.json()["id"])))
+                late = await client.request(**curl_request(finished.replace("ID", second.json()["id"])))
         return [first.status_code, second.status_code, late.status_code]
 
     assert asyncio.run(talk()) == [201, 201, 200]

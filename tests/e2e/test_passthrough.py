@@ -154,6 +154,8 @@ def test_a_client_that_sends_what_is_new_has_a_memory(chat: Chat, upstream: Upst
     assert chat.said == [*said, ("assistant", "3 messages, the last: two")]
     used = chat.usage
     assert (used.input_tokens, used.output_tokens) == (20, 10)
+    answers = [message.usage for message in chat.messages if message.role == "assistant"]
+    assert [(each.model, each.output_tokens) for each in answers if each is not None] == [("m-1", 5)] * 2
 
 
 @STREAMED

@@ -359,6 +359,25 @@ def test_a_session_by_its_alias_with_a_slash(http: TestClient, url: str) -> None
     assert "By alias" in http.get("/sessions/a%2Fb%20c").text
 
 
+def test_a_session_without_an_origin_is_known_by_its_key(http: TestClient, url: str) -> None:
+    """As those are that a client of the pass-through names; the key is text, whatever it holds."""
+    with palaver.open(url) as sessions, sessions.begin_turn("<b>my-chat</b>", user("By its key alone")) as turn:
+        turn.finish(assistant("So it is."))
+        session_id = turn.session_id
+    for path in ("/", f"/sessions/{session_id}"):
+        text = http.get(path).text
+        assert "&lt;b&gt;my-chat&lt;/b&gt;" in text
+        assert "<b>my-chat" not in text
+
+
+def test_a_cost_that_nobody_knows_is_unknown(http: TestClient, url: str) -> None:
+    """Without a number of calls that it were of, which there are none of."""
+    with palaver.open(url) as sessions:
+        sessions.create(title="Unpriced").record_usage(palaver.Usage(input_tokens=5, model="nobody-knows-this"))
+    text = http.get("/usage").text
+    assert "<dt>Cost</dt><dd>unknown</dd>" in text
+
+
 def test_live_answers_what_is_new(http: TestClient, url: str) -> None:
     """With another mark than the page's the answer comes at once; it is the mark of the page as it is then."""
     session_id = talk(url)

@@ -226,6 +226,24 @@ def test_in_with_a_key_and_out_again(context: BrowserContext, tmp_path: Path) ->
     assert window.faults == []
 
 
+def test_an_open_page_is_left_when_its_key_is_revoked(context: BrowserContext, tmp_path: Path) -> None:
+    """What it showed does not stay on the screen of one who may not look any more."""
+    url = f"sqlite:///{tmp_path}/chat.db"
+    keys = KeyFile(keys_path(url))
+    _, key = keys.create("looks on", now=datetime.now(UTC))
+    with palaver.open(url) as sessions, serving(url) as base:
+        session = sessions.create(title="Shown")
+        session.append(user("For who may look"))
+        page = watched(context, base).go(f"{base}/sessions/{session.id}")
+        page.keyboard.type(key)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("For who may look")).to_be_visible()
+        keys.revoke("looks on", now=datetime.now(UTC))
+        session.append(user("Something new"))
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("For who may look")).not_to_be_attached()
+
+
 def test_a_hundred_thousand_messages(
     window: Watched, site: Site, record_property: Callable[[str, object], None]
 ) -> None:

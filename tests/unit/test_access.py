@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,9 +23,13 @@ from palaver import Origin, assistant, user
 from palaver.apikeys import KeyFile, keys_path, split_key
 from palaver.server import Limits, app
 from palaver.server.access import Access, Keys
+from palaver.server.anthropic_style import ANTHROPIC
+from palaver.server.families import Families
 from palaver.server.gate import Buckets
+from palaver.server.openai_style import OPENAI
+from palaver.server.pages import trial
 from palaver.server.routes import ENDPOINTS
-from palaver.server.style import PROBLEMS
+from palaver.server.style import PROBLEMS, Style
 from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE, problem
 
@@ -129,6 +134,17 @@ def ask(client: TestClient, door: Door, endpoint: Endpoint, key: str | None, **h
     return client.request(endpoint.method, path, params=query, headers=headers, **content)
 
 
+def refused(answer: Any, endpoint: Endpoint) -> tuple[int, str]:
+    """What a refusal says, in the words that the clients of the route's API read."""
+    if endpoint.style is PROBLEMS:
+        return problem(answer)
+    error = answer.json()["error"]
+    assert error["message"]
+    if endpoint.style is OPENAI:
+        return answer.status_code, error["code"]
+    return answer.status_code, {"authentication_error": "unauthorized", "permission_error": "forbidden"}[error["type"]]
+
+
 def named(endpoint: Endpoint) -> str:
     """The name of a test's case."""
     return endpoint.name
@@ -142,20 +158,74 @@ def test_every_route_has_its_place() -> None:
 @pytest.mark.parametrize("endpoint", GUARDED, ids=named)
 def test_no_route_is_open_without_a_key(http: TestClient, door: Door, endpoint: Endpoint) -> None:
     """No key, and every kind of wrong one: 401, whatever the route is, and nothing of what is stored."""
-    assert problem(ask(http, door, endpoint, None)) == (401, "unauthorized")
+    assert refused(ask(http, door, endpoint, None), endpoint) == (401, "unauthorized")
     for kind in ("nonsense", "empty", "other secret", "unknown", "crossed", "revoked", "expired"):
         other = TestClient(http.app, base_url=BASE, client=(f"{kind}-{endpoint.name}", 1))
         answer = ask(other, door, endpoint, door.keys[kind])
-        assert problem(answer) == (401, "unauthorized"), kind
+        assert refused(answer, endpoint) == (401, "unauthorized"), kind
         assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("path", "style"),
+    [
+        ("/v1/chat/completions", OPENAI),
+        ("/chat/completions", OPENAI),
+        ("/v1/v1/responses", OPENAI),
+        ("/v1/conversations/conv_1/items/msg_1", OPENAI),
+        ("/v1/conversations/conv_1/nothing", OPENAI),
+        ("/v1/messages/count_tokens", ANTHROPIC),
+        ("/v1/v1/messages", ANTHROPIC),
+        ("/v1/conversationsx", PROBLEMS),
+        ("/v1/sessions/messages", PROBLEMS),
+        ("/v1", PROBLEMS),
+        ("/", PROBLEMS),
+    ],
+)
+def test_a_path_is_of_an_api_also_where_nothing_answers(path: str, style: Style) -> None:
+    """Errors are spelled as the client that asks there reads them."""
+    assert Families(ENDPOINTS).style_of(path) is style
+
+
+def test_a_base_url_that_is_not_quite_right_is_told_what_it_should_be(http: TestClient, door: Door) -> None:
+    """One `/v1` too many, as Anthropic's client has it, or one too few; and a method that a path does not take."""
+    key = {"X-Api-Key": door.keys["admin"]}
+    twice = http.post("/v1/v1/messages", headers=key)
+    assert twice.status_code == 404
+    assert twice.json()["error"]["type"] == "not_found_error"
+    assert "without it as its base URL" in twice.json()["error"]["message"]
+    never = http.post("/chat/completions", headers=key)
+    assert never.status_code == 404
+    assert "ends in /v1" in never.json()["error"]["message"]
+    wrong = http.delete("/v1/chat/completions", headers=key)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert wrong.json()["error"]["code"] == "method_not_allowed"
+    unnamed = http.post("/v1/conversations", headers={**key, "Idempotency-Key": "k" * 256}, json={})
+    assert (unnamed.status_code, unnamed.json()["error"]["code"]) == (400, "bad_request")
+    foreign = http.post("/v1/responses", headers={**key, "Host": "evil.example"})
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "host_not_allowed")
+
+
+def test_commands_to_try_have_a_key_where_one_is_asked_for(http: TestClient, door: Door) -> None:
+    """As they stand on the page of the API: with a key in its place they work, and an open server's have none."""
+    said = http.get("/docs").text
+    for command in trial(BASE, keyed=True):
+        assert command in said
+    words = shlex.split(trial(BASE, keyed=True)[2].replace("KEY", door.keys["ana"]))
+    name, _, value = words[words.index("-H") + 1].partition(": ")
+    assert http.get(words[-1], headers={name: value}).status_code == 200
+    shown = http.get("/docs", headers={"Accept": "text/html"}).text
+    assert shown.count("Bearer KEY") == 3
+    with TestClient(app(door.url), base_url=BASE) as client:
+        assert "Bearer KEY" not in client.get("/docs").text
 
 
 @pytest.mark.parametrize("endpoint", [each for each in GUARDED if each.needs != "read"], ids=named)
 def test_less_is_not_enough(http: TestClient, door: Door, endpoint: Endpoint) -> None:
     """A key that may read writes nowhere, one that may write removes nothing for good, an owner's is no operator's."""
-    assert problem(ask(http, door, endpoint, door.keys["reader"])) == (403, "forbidden")
+    assert refused(ask(http, door, endpoint, door.keys["reader"]), endpoint) == (403, "forbidden")
     if endpoint.needs in {"admin", "operator"}:
-        assert problem(ask(http, door, endpoint, door.keys["writer"])) == (403, "forbidden")
+        assert refused(ask(http, door, endpoint, door.keys["writer"]), endpoint) == (403, "forbidden")
     if endpoint.needs == "operator":
         assert problem(ask(http, door, endpoint, door.keys["ana"])) == (403, "forbidden")
 
@@ -172,8 +242,7 @@ def test_a_key_of_one_owner_finds_nothing_of_another(http: TestClient, door: Doo
     said = answer.text.replace(door.session, "<id>") if answer.status_code >= 400 else answer.text
     assert not [each for each in (door.session, "her secret", "to ana") if each in said]
     other = ask(http, door, endpoint, door.keys["bo"], **{"Palaver-Owner": "ana"})
-    assert other.status_code == 403
-    assert endpoint.style is not PROBLEMS or problem(other) == (403, "forbidden")
+    assert refused(other, endpoint) == (403, "forbidden")
 
 
 def test_an_owner_sees_only_its_own(http: TestClient, door: Door) -> None:

@@ -27,6 +27,7 @@ from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
 from palaver.server.cutting import cut_off_if_it_fails
 from palaver.server.draining import OpenHere
+from palaver.server.families import Families
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
@@ -52,6 +53,8 @@ __all__ = ["app"]
 logger = logging.getLogger("palaver.server")
 
 Respond = Callable[[Request], Awaitable[Response]]
+
+_FAMILIES = Families(ENDPOINTS)
 
 
 class _Wire(msgspec.Struct, frozen=True):
@@ -136,7 +139,13 @@ def app(
     made = Starlette(
         routes=_routes(limits),
         middleware=stack(
-            names=allowed_hosts, origins=cors_origins, keys=known, limits=limits, meter=meter, traces=traces
+            names=allowed_hosts,
+            origins=cors_origins,
+            keys=known,
+            limits=limits,
+            families=_FAMILIES,
+            meter=meter,
+            traces=traces,
         ),
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
@@ -169,8 +178,8 @@ def _routes(limits: Limits) -> list[Route]:
 
     async def docs(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return manual(whole, _base(request))
-        return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request)))
+            return manual(whole, _base(request), keyed=_is_keyed(request))
+        return PlainTextResponse(pages.text_page(ENDPOINTS, _base(request), keyed=_is_keyed(request)))
 
     async def kind(request: Request) -> Response:
         found = KINDS.get(request.path_params["slug"])
@@ -187,6 +196,11 @@ def _routes(limits: Limits) -> list[Route]:
 
 def _base(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers['host']}"
+
+
+def _is_keyed(request: Request) -> bool:
+    keys: Keys | None = request.app.state.keys
+    return keys is not None and keys.required
 
 
 def _by_method(methods: Mapping[str, Respond]) -> Respond:
@@ -334,8 +348,10 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     path = request.url.path
+    style = _FAMILIES.style_of(path)
     if status == 405:
         headers["Allow"] = ", ".join(sorted(name.strip() for name in headers.get("Allow", "").split(",")))
         detail = f"{path} does not take {request.method}; it takes {headers['Allow']}"
-        return answer(problem("method-not-allowed", detail).problem, headers)
-    return answer(problem("not-found", f"there is nothing at {path}; /docs lists what there is").problem, headers)
+        return style.answer(problem("method-not-allowed", detail).problem, headers)
+    remedy = _FAMILIES.hint(path) or "/docs lists what there is"
+    return style.answer(problem("not-found", f"there is nothing at {path}; {remedy}").problem, headers)

@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palaver.server.access import OPERATOR, Access, Keys, key_in, require
+from palaver.server.families import Families
 from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
 from palaver.server.observed import record_of
-from palaver.server.problems import ProblemError, answer, problem
+from palaver.server.problems import ProblemError, problem
+from palaver.server.style import Style
 
 __all__ = ["Buckets", "Gate"]
 
@@ -55,8 +57,11 @@ class Buckets:
 class Gate:
     """ASGI middleware; see the module. Without `keys`, whoever asks is the operator."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys | None, limits: Limits, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys | None, limits: Limits, families: Families, seconds: Callable[[], float]
+    ) -> None:
         self._app = app
+        self._families = families
         self._keys = keys
         self._guesses = Buckets(_GUESSES_PER_SECOND, _GUESSES, seconds)
         rate = limits.requests_per_second
@@ -76,7 +81,7 @@ class Gate:
                 reads = scope["method"] in {"GET", "HEAD", "OPTIONS"} or path in READING_POSTS
                 require(access, "read" if reads else "write")
         except ProblemError as error:
-            await _refusal(error, path)(scope, receive, send)
+            await _refusal(error, path, self._families.style_of(path))(scope, receive, send)
             return
         scope["palaver.access"] = access
         record_of(scope).key = access.id
@@ -120,11 +125,11 @@ def _slower(why: str, wait: float) -> _Slower:
     return made
 
 
-def _refusal(error: ProblemError, path: str) -> Response:
+def _refusal(error: ProblemError, path: str, style: Style) -> Response:
     headers: dict[str, str] = {}
     if error.problem.status == 401:
         # A browser shows its dialog for pages; programs are told what they are to send.
         headers["WWW-Authenticate"] = 'Bearer realm="palaver"' if path.startswith("/v1/") else 'Basic realm="palaver"'
     if isinstance(error, _Slower):
         headers["Retry-After"] = str(error.seconds)
-    return answer(error.problem, headers)
+    return style.answer(error.problem, headers)

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from palaver.server.families import Families
 from palaver.server.headers import all_of
-from palaver.server.problems import ProblemError, answer, problem
+from palaver.server.problems import ProblemError, problem
 
 __all__ = ["Guard", "own_names", "own_origins"]
 
@@ -60,8 +61,11 @@ def own_origins(origins: Iterable[str]) -> frozenset[str]:
 class Guard:
     """ASGI middleware; see the module. It also routes by the path as it was sent, so that an id may hold `%2F`."""
 
-    def __init__(self, app: ASGIApp, *, names: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, names: frozenset[str], families: Families, origins: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
+        self._families = families
         self._names = names
         self._origins = origins
 
@@ -81,7 +85,8 @@ class Guard:
         try:
             self._check(scope)
         except ProblemError as error:
-            await answer(error.problem)(scope, receive, headed)
+            style = self._families.style_of(scope["path"])
+            await style.answer(error.problem, None)(scope, receive, headed)
             return
         raw = scope.get("raw_path")
         if raw is not None:

@@ -16,10 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, access_of
+from palaver.server.families import Families
 from palaver.server.headers import first_of
 from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
-from palaver.server.problems import ProblemError, answer, problem
+from palaver.server.problems import ProblemError, problem
 from palaver.server.reading import read_body
 
 __all__ = ["IDEMPOTENCY_HEADER", "Idempotent", "note_failed"]
@@ -56,8 +57,9 @@ class _Kept:
 class Idempotent:
     """ASGI middleware; see the module. Requests without the header pass at no cost."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, seconds: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, *, limits: Limits, families: Families, seconds: Callable[[], float]) -> None:
         self._app = app
+        self._families = families
         self._limits = limits
         self._seconds = seconds
         self._kept: OrderedDict[_Name, _Kept] = OrderedDict()
@@ -80,7 +82,8 @@ class Idempotent:
         except ClientDisconnect:
             return
         except ProblemError as error:
-            await answer(error.problem)(scope, receive, send)
+            style = self._families.style_of(scope["path"])
+            await style.answer(error.problem, None)(scope, receive, send)
 
     async def _once(self, name: _Name, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         said = [b"%b: %b" % (each, value) for each, value in scope["headers"] if each.startswith(b"palaver-")]

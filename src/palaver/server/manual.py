@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from palaver.server.pages import begin_command, finish_command, list_command
+from palaver.server.pages import trial
 
 __all__ = ["manual", "policy"]
 
@@ -35,15 +35,15 @@ def policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
 
 
-def manual(document: Mapping[str, Any], base: str) -> Response:
-    """The page, for a server at this address."""
+def manual(document: Mapping[str, Any], base: str, *, keyed: bool) -> Response:
+    """The page, for a server at this address, which asks for keys or does not."""
     groups: dict[str, list[str]] = {}
     for path, item in document["paths"].items():
         for method, operation in item.items():
             groups.setdefault(operation["tags"][0], []).append(_operation(document, method.upper(), path, operation))
     contents = " · ".join(f'<a href="#{_text(name)}">{_text(name)}</a>' for name in groups)
     routes = "".join(f'<h2 id="{_text(name)}">{_text(name)}</h2>{"".join(each)}' for name, each in groups.items())
-    commands = "\n".join((begin_command(base), finish_command(base), list_command(base)))
+    commands = "\n".join(trial(base, keyed=keyed))
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Palaver: the API</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>'

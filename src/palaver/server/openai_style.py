@@ -61,7 +61,7 @@ _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _ENUM = re.compile(r"Invalid enum value (.+?)(?: - at|$)")
 _TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _NO_CODE = frozenset({"session-not-found", "item-not-found"})
-_OWN_STATUS = frozenset({401, 403, 404, 408, 409, 413, 429})
+_OWN_STATUS = frozenset({401, 403, 404, 405, 408, 409, 413, 429})
 
 
 def error_status(status: int) -> int:

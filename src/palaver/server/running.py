@@ -20,7 +20,7 @@ from palaver.server.application import app
 from palaver.server.limits import Limits
 from palaver.server.logs import log_to_stderr
 from palaver.server.observed import Tracer
-from palaver.server.pages import begin_command, finish_command, list_command
+from palaver.server.pages import trial
 from palaver.server.passthrough import Upstream
 from palaver.server.protocol import deadlined
 from palaver.settings import Settings
@@ -140,9 +140,10 @@ def serve(
 
             def listening() -> None:
                 tell(f"Palaver serves {store.name} on {base} (Ctrl+C stops it)")
-                tell(f"Try: {begin_command(base)}")
-                tell(f"then answer it, with its id for ID: {finish_command(base)}")
-                tell(f"and look: {list_command(base)}")
+                begin, finish, look = trial(base, keyed=known > 0)
+                tell(f"Try: {begin}")
+                tell(f"then answer it, with its id for ID: {finish}")
+                tell(f"and look: {look}")
                 tell(_who(file.path, known))
 
             log_to_stderr(log_level, json=log_json)
@@ -162,7 +163,7 @@ def serve(
 
 def _who(path: Path, known: int) -> str:
     if known:
-        return f"It asks for a key, with -H 'Authorization: Bearer KEY'; those that it knows are in {path}"
+        return f"It asks for a key, in the place of KEY; those that it knows are in {path}"
     return (
         "It asks nobody for a key: whatever runs on this machine may read and change everything; "
         "`palaver keys create NAME` changes that"

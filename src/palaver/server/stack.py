@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, Keys
+from palaver.server.families import Families
 from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names, own_origins
 from palaver.server.headers import first_of
@@ -45,6 +46,7 @@ def stack(
     origins: Sequence[str],
     keys: Keys | None,
     limits: Limits,
+    families: Families,
     meter: Meter,
     traces: Tracer | None,
 ) -> list[Middleware]:
@@ -52,7 +54,7 @@ def stack(
     allowed = own_origins(origins)
     out: list[Any] = [
         Middleware(Observed, meter=meter, traces=traces),
-        Middleware(Guard, names=own_names(names), origins=allowed),
+        Middleware(Guard, names=own_names(names), families=families, origins=allowed),
     ]
     if allowed:
         out.append(
@@ -87,7 +89,7 @@ def stack(
         )
     return [
         *out,
-        Middleware(Gate, keys=keys, limits=limits, seconds=time.monotonic),
+        Middleware(Gate, keys=keys, limits=limits, families=families, seconds=time.monotonic),
         Middleware(_Compressed, minimum_size=_SMALL, compresslevel=_LEVEL),
-        Middleware(Idempotent, limits=limits, seconds=time.monotonic),
+        Middleware(Idempotent, limits=limits, families=families, seconds=time.monotonic),
     ]

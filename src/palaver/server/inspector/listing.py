@@ -22,7 +22,7 @@ from palaver.server.inspector.markup import marked
 from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.templating import link
 from palaver.server.inspector.visits import View, Visit, page
-from palaver.server.pages import begin_command, finish_command
+from palaver.server.pages import trial
 from palaver.server.reach import session_handle
 
 __all__ = ["VIEWS", "Filter", "fingerprint", "listed"]
@@ -245,16 +245,9 @@ async def show(visit: Visit) -> Response:
         platforms=sorted({row.origin.platform for row in rows if row.origin is not None}),
         tags=sorted({tag for row in rows for tag in row.tags}),
         seen=fingerprint(rows),
-        commands=[_with_key(each, visit) for each in (begin_command(base), finish_command(base))],
+        commands=trial(base, keyed=keys_of(visit.request) is not None),
         **shared,
     )
-
-
-def _with_key(command: str, visit: Visit) -> str:
-    """A command as it has to be on a server that asks for keys."""
-    if keys_of(visit.request) is None:
-        return command
-    return command.replace(" -H ", " -H 'Authorization: Bearer KEY' -H ", 1)
 
 
 VIEWS = (View("GET", "/", show),)

@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from palaver.errors import SessionNotFound
+from palaver.server.inspector.access import visitor_of
 from palaver.server.inspector.listing import PAGE, Filter, fingerprint, listed, scoped
 from palaver.server.inspector.stored import watch
 from palaver.server.inspector.visits import View, Visit
@@ -58,7 +59,9 @@ async def wait(visit: Visit) -> Response:
         now = await _seen(visit)
         took = clock() - began
         left = deadline - clock()
-        if now != known or left <= 0 or getattr(state, "closing", False) or await visit.request.is_disconnected():
+        # Who may not look any more is answered too: the page asks again, and is told to ask for a key.
+        over = left <= 0 or getattr(state, "closing", False) or visitor_of(visit.request) is None
+        if now != known or over or await visit.request.is_disconnected():
             return Response(msgspec.json.encode(News(now)), media_type="application/json")
         await watch(visit.sessions, commits, min(left, pause))
         pause = min(_LATER, pause * 1.3)

@@ -49,11 +49,13 @@ class ChatCompletions:
         return without_name(out)
 
     def reply(self, raw: dict[str, Any]) -> tuple[list[Message], Usage | None]:
-        """See `Dialect.reply`. Of several choices the first."""
+        """See `Dialect.reply`. Of several choices the first; the model's name is in what was used."""
         choices = raw.get("choices")
         if not is_array(choices) or not choices or not is_object(choices[0]):
             raise InvalidMessage("the upstream's answer has no choices")
-        return formats.parse(self.wire, [choices[0].get("message")]), usage_of(raw.get("usage"), raw.get("model"))
+        used = usage_of(raw.get("usage"), raw.get("model"))
+        said = formats.parse(self.wire, [choices[0].get("message")])
+        return [message.replace(usage=used) for message in said], used
 
     def name(self, event: dict[str, Any]) -> str | None:  # noqa: ARG002 - as Dialect has it
         """See `Dialect.name`: nobody goes on from a completion."""

@@ -85,7 +85,7 @@ async function follow(list) {
       const url = new URL(list.dataset.live, location.href);
       url.searchParams.set("seen", list.dataset.seen);
       const answer = await fetch(url);
-      if (answer.status === 401) return;
+      if (answer.status === 401) return location.reload(); // the key opens nothing any more: the form asks for one
       if (!answer.ok) throw new Error(String(answer.status));
       const said = await answer.json();
       patience = 1;
