@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 
 import palaver
 from palaver.server import Limits, app
+from palaver.server.families import Families
 from palaver.server.guard import own_origins
 from palaver.server.idempotency import Idempotent
 from palaver.server.logs import JsonLines
@@ -277,7 +278,7 @@ def test_old_answers_are_forgotten() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x" * 1_000_000})
 
-    layer = Idempotent(big, limits=Limits(), seconds=lambda: now[0])
+    layer = Idempotent(big, limits=Limits(), families=Families(()), seconds=lambda: now[0])
     client = TestClient(layer, base_url=BASE)
 
     def ask(key: str) -> int:
