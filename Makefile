@@ -3,6 +3,7 @@
 
 PORT ?= 8080
 PROFILE ?= default
+STORE ?= sqlite
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -42,8 +43,8 @@ format: $(INSTALLED) ## Mend style and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) ## Run the benchmarks and print their figures
-	$(PY) -m bench
+bench: $(INSTALLED) ## Run the benchmarks and print their figures (STORE=sqlite|memory|jsonl|postgresql|URL)
+	@$(PY) -m bench --store '$(STORE)'
 
 bench-http: $(INSTALLED) ## Measure the server beside the library (needs wrk)
 	$(PY) -m bench.http
