@@ -4,6 +4,7 @@
 PORT ?= 8080
 PROFILE ?= default
 STORE ?= sqlite
+MINUTES ?= 10
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -15,10 +16,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test soak lint format bench bench-http docs pictures clean
+.PHONY: help install run test soak soak-stores lint format bench bench-http docs pictures clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with Palaver, its extras and the tools
 	@echo "$(VENV) is ready"
@@ -32,6 +33,9 @@ test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
 soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires on many random ones (an hour or so)
 	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
 		tests/corpus tests/properties/test_wires.py tests/e2e/test_promises.py $(PYTEST_ARGS)
+
+soak-stores: $(INSTALLED) ## Everything at once on a store, with faults, against a model (STORE=sqlite, MINUTES=10)
+	@$(PY) -m tests.soak --store '$(STORE)' --minutes $(MINUTES)
 
 lint: $(INSTALLED) ## Check style, format and types, and change nothing
 	$(BIN)/ruff check
