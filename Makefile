@@ -3,6 +3,8 @@
 
 PORT ?= 8080
 PROFILE ?= default
+STORE ?= sqlite
+MINUTES ?= 10
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -14,10 +16,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test soak lint format bench bench-http docs pictures clean
+.PHONY: help install run test soak soak-stores lint format bench bench-http docs pictures clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with Palaver, its extras and the tools
 	@echo "$(VENV) is ready"
@@ -32,6 +34,9 @@ soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires 
 	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
 		tests/corpus tests/properties/test_wires.py tests/e2e/test_promises.py $(PYTEST_ARGS)
 
+soak-stores: $(INSTALLED) ## Everything at once on a store, with faults, against a model (STORE=sqlite, MINUTES=10)
+	@$(PY) -m tests.soak --store '$(STORE)' --minutes $(MINUTES)
+
 lint: $(INSTALLED) ## Check style, format and types, and change nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -42,8 +47,8 @@ format: $(INSTALLED) ## Mend style and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) ## Run the benchmarks and print their figures
-	$(PY) -m bench
+bench: $(INSTALLED) ## Run the benchmarks and print their figures (STORE=sqlite|memory|jsonl|postgresql|URL)
+	@$(PY) -m bench --store '$(STORE)'
 
 bench-http: $(INSTALLED) ## Measure the server beside the library (needs wrk)
 	$(PY) -m bench.http

@@ -10,15 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import apsw
 import msgspec
 
 import palaver
-from bench import gates
-from bench.child import WORKLOADS
+from bench import databases, gates
+from bench.child import SERVER, SERVER_ALONE, WORKLOADS
 from bench.sizes import FULL, SMALL, TINY, Sizes
 from bench.writing import ROOT, Figures
 
@@ -43,11 +44,11 @@ def medians(runs: list[Figures]) -> Figures:
     return {name: statistics.median(figures[name] for figures in runs) for name in runs[0]}
 
 
-def report(workload: str, runs: list[Figures]) -> None:
-    """Print a workload's rows."""
+def report(workload: str, runs: list[Figures], kind: str) -> None:
+    """Print a workload's rows, with the gates of that kind of store."""
     figures = medians(runs)
     print(f"\n{workload.upper():<3} {gates.TITLES[workload]}")
-    for row, value in gates.rows(workload, figures):
+    for row, value in gates.rows(workload, figures, kind):
         print(row.line(value))
     if 0 < figures.get("reference_us", 1e9) < _IN_MEMORY_US:
         print("    (this directory is in memory: nothing is synced to a disk there; choose another with --dir)")
@@ -57,7 +58,9 @@ def main(arguments: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("workloads", nargs="*", help=f"of {', '.join(WORKLOADS)}; all of them unless said otherwise")
-    parser.add_argument("--store", default="sqlite", help="sqlite, memory, another kind with files, or a server's URL")
+    parser.add_argument(
+        "--store", default="sqlite", help="sqlite, memory, jsonl, a server's URL, or postgresql, which starts a server"
+    )
     parser.add_argument("--reps", type=int, default=3, help="repetitions, each in a fresh process (3)")
     parser.add_argument("--full", action="store_true", help="the sizes of a release: up to 1,000,000 messages")
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that it runs")
@@ -68,11 +71,26 @@ def main(arguments: list[str]) -> int:
     unknown = sorted(set(chosen) - set(WORKLOADS))
     if unknown:
         parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
-    if options.store == "memory":
-        chosen = [workload for workload in chosen if workload not in _ALONE]
+    with databases.server(options.store) as kind:
+        return measure(kind, possible(chosen, kind, parser.error, explicit=bool(options.workloads)), options)
+
+
+def possible(chosen: list[str], kind: str, refuse: Callable[[str], NoReturn], *, explicit: bool) -> list[str]:
+    """The workloads that a kind of store can do; refused are others that were asked for."""
+    able = SERVER if "://" in kind else frozenset(WORKLOADS) - SERVER_ALONE
+    able -= _ALONE if kind == "memory" else frozenset()
+    left = [workload for workload in chosen if workload not in able]
+    if explicit and left:
+        refuse(f"{', '.join(left)} cannot be measured on this store; it can: {', '.join(sorted(able))}")
+    return [workload for workload in chosen if workload in able]
+
+
+def measure(kind: str, chosen: list[str], options: argparse.Namespace) -> int:
+    """Run what was chosen, and print what came of it."""
     sizes = TINY if options.tiny else FULL if options.full else SMALL
+    store = databases.shown(kind)
     print(
-        f"Palaver {palaver.__version__}, store {options.store}, Python {platform.python_version()}, "
+        f"Palaver {palaver.__version__}, store {store}, Python {platform.python_version()}, "
         f"SQLite {apsw.sqlite_lib_version()}, {platform.platform()}; medians of {options.reps}"
     )
     runs: dict[str, list[Figures]] = {workload: [] for workload in chosen}
@@ -84,12 +102,12 @@ def main(arguments: list[str]) -> int:
                 print(f"  {workload} {repetition + 1}/{options.reps} ", end="\r", file=sys.stderr, flush=True)
                 place = Path(directory) / f"{workload}-{repetition}"
                 place.mkdir()
-                runs[workload].append(run(workload, options.store, place, sizes))
+                runs[workload].append(run(workload, kind, place, sizes))
         for workload in chosen:
-            report(workload, runs[workload])
+            report(workload, runs[workload], kind)
     print(f"\n{time.monotonic() - began:.0f} s. Gates and what they mean: docs/benchmarks.md")
     if options.json is not None:
-        write(options.json, options.store, sizes, runs)
+        write(options.json, store, sizes, runs)
     return 0
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from bench import crowds, importing, payloads, reading, searching, writing
+from bench import crowds, databases, importing, payloads, raw, reading, searching, writing
 from bench.material import Place
 from bench.sizes import Sizes
 from bench.writing import Figures
 
-__all__ = ["WORKLOADS", "main"]
+__all__ = ["SERVER", "SERVER_ALONE", "WORKLOADS", "main"]
 
 WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
     "w1": writing.w1,
@@ -29,7 +29,12 @@ WORKLOADS: dict[str, Callable[[Place, Sizes], Figures]] = {
     "wires": payloads.wires,
     "s1": searching.s1,
     "i1": importing.i1,
+    "p1": raw.p1,
+    "p5": raw.p5,
 }
+SERVER = frozenset({"w1", "w2", "w3", "w4", "w5", "w5t", "w6", "t1", "p1", "p5"})
+"""Those of a server; the others measure files, or what has no store."""
+SERVER_ALONE = frozenset({"p1", "p5"})
 
 
 def main(arguments: list[str]) -> None:
@@ -42,7 +47,10 @@ def main(arguments: list[str]) -> None:
     else:
         kind, directory, sizes = rest
         place = Place(kind, Path(directory))
-        print(json.dumps(WORKLOADS[name](place, msgspec.json.decode(sizes, type=Sizes))))
+        try:
+            print(json.dumps(WORKLOADS[name](place, msgspec.json.decode(sizes, type=Sizes))))
+        finally:
+            databases.drop_made()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from bench.material import scheme_of
 from bench.sources import SOURCES
 from bench.writing import Figures
 from palaver import formats
@@ -54,6 +55,8 @@ TITLES = {
     "wires": "a long payload of each wire, parsed and rendered",
     "s1": "search in a long store",
     "i1": "import what other systems left",
+    "p1": "one session, one append at a time, beside psycopg alone",
+    "p5": "many tasks append, beside a pool of psycopg",
 }
 
 _ROWS: dict[str, tuple[Row, ...]] = {
@@ -144,7 +147,30 @@ _ROWS: dict[str, tuple[Row, ...]] = {
         *(Row(f"{name}_rate", f"messages of {name}", _PER_SECOND) for name in SOURCES),
         Row("slowest_rate", "the slowest: 200,000 in 20 seconds", _PER_SECOND, ">=", 10_000),
     ),
+    "p1": (
+        Row("raw_rate", "psycopg: one row, one commit", _PER_SECOND),
+        Row("sync_rate", "appends, sync", _PER_SECOND),
+        Row("async_rate", "appends, async", _PER_SECOND),
+        Row("sync_of_raw", "P1: sync, of psycopg's rate", _TIMES, ">=", 0.6),
+        Row("async_of_raw", "P1: async, of that of its async connection", _TIMES, ">=", 0.6),
+        *_NONE_LOST,
+    ),
+    "p5": (
+        Row("raw_rate", "psycopg: async pool, 16 connections", _PER_SECOND),
+        Row("rate", "appends", _PER_SECOND),
+        Row("over_raw", "P5: over the pool", _TIMES, ">=", 3.0),
+        Row("p99_ms", "99th percentile", _MS),
+        *_NONE_LOST,
+    ),
 }
+
+_LINES: dict[str, dict[str, float]] = {
+    "w1": {"sync_of_disk": 0.8, "async_of_disk": 0.8},
+    "w5": {"over_plain": 8.0},
+}
+"""Gates of a JSONL store that are others than SQLite's."""
+_OF_ITSELF = frozenset({"growth", "errors", "lost", "sync_of_raw", "async_of_raw", "over_raw"})
+"""Gates that mean something for a server, too: the others compare with a file on this machine."""
 
 
 def figures(workload: str) -> set[str]:
@@ -152,6 +178,14 @@ def figures(workload: str) -> set[str]:
     return {row.figure for row in _ROWS[workload]}
 
 
-def rows(workload: str, found: Figures) -> list[tuple[Row, float]]:
-    """The rows of a workload whose figures were found."""
-    return [(row, found[row.figure]) for row in _ROWS[workload] if row.figure in found]
+def rows(workload: str, found: Figures, kind: str = "sqlite") -> list[tuple[Row, float]]:
+    """The rows of a workload whose figures were found, with the gates of that kind of store."""
+    return [(_gated(row, workload, kind), found[row.figure]) for row in _ROWS[workload] if row.figure in found]
+
+
+def _gated(row: Row, workload: str, kind: str) -> Row:
+    if scheme_of(kind) == "jsonl":
+        return msgspec.structs.replace(row, gate=_LINES.get(workload, {}).get(row.figure, row.gate))
+    if "://" in kind and row.figure not in _OF_ITSELF:
+        return msgspec.structs.replace(row, sense="", gate=0.0)
+    return row

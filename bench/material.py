@@ -14,9 +14,10 @@ import apsw
 import msgspec
 
 import palaver
+from bench import databases
 from palaver.model import Message
 
-__all__ = ["Place", "Reference", "SyncCounter", "payloads", "spoken"]
+__all__ = ["Place", "Reference", "SyncCounter", "payloads", "scheme_of", "spoken"]
 
 _TEXT = (
     "the agent reads one file and answers with a plan that waits for review before any ticket is closed again while "
@@ -81,11 +82,16 @@ class Reference:
         os.close(self._file)
 
 
+def scheme_of(kind: str) -> str:
+    """What the URL of a store of that kind begins with."""
+    return kind.partition("://")[0]
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a workload keeps its stores, and of which kind they are."""
 
     kind: str
-    """`sqlite`, `memory`, the scheme of another store with files, or the whole URL of a server."""
+    """`sqlite`, `memory`, the scheme of another store with files, or the URL of a server that databases are made on."""
     directory: Path
 
     @property
@@ -103,7 +109,7 @@ class Place(msgspec.Struct, frozen=True):
     def url(self) -> str:
         """What `palaver.open` takes."""
         if "://" in self.kind:
-            return self.kind
+            return databases.made(self.kind, self.directory)
         if self.kind == "memory":
             return "memory://"
         return f"{self.kind}:///{self.directory.resolve() / 'store'}"

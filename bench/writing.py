@@ -17,7 +17,7 @@ from bench.sizes import Sizes
 from palaver import Message, Origin
 from palaver.stores.sqlite import SqliteStore
 
-__all__ = ["ENDS", "ROOT", "Figures", "fill", "percentile", "t1", "timed", "w1"]
+__all__ = ["ENDS", "ROOT", "Figures", "chunks", "fill", "percentile", "t1", "timed", "timed_async", "w1"]
 
 ROOT = Path(__file__).resolve().parents[1]
 Figures: TypeAlias = dict[str, float]

@@ -9,21 +9,23 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import psycopg
 import pytest
 
 import palaver
-from bench import gates
-from bench.child import WORKLOADS
+from bench import databases, gates
+from bench.child import SERVER, SERVER_ALONE, WORKLOADS
 from bench.material import Place, SyncCounter, payloads, spoken
 from bench.plain import Plain
 from bench.sizes import TINY
 from palaver.stores.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[2]
-IN_ONE_PROCESS = sorted(set(WORKLOADS) - {"w6"})
+ON_FILES = sorted(set(WORKLOADS) - SERVER_ALONE)
+IN_ONE_PROCESS = sorted(set(ON_FILES) - {"w6"})
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", ON_FILES)
 def test_a_workload_gives_every_figure_of_its_rows(workload: str, tmp_path: Path) -> None:
     """On SQLite, each row of the report has a figure, and nothing that was acknowledged is lost."""
     figures = WORKLOADS[workload](Place("sqlite", tmp_path), TINY)
@@ -38,6 +40,44 @@ def test_a_workload_runs_in_memory(workload: str, tmp_path: Path) -> None:
     figures = WORKLOADS[workload](Place("memory", tmp_path), TINY)
     assert figures
     assert figures.get("lost", 0) == figures.get("errors", 0) == 0
+
+
+@pytest.mark.parametrize("workload", sorted(SERVER))
+def test_a_workload_runs_on_a_server(workload: str, tmp_path: Path, postgres_url: str) -> None:
+    """Each store of a workload is a database of its own there; none is left, and nothing is lost."""
+    try:
+        figures = WORKLOADS[workload](Place(postgres_url, tmp_path), TINY)
+    finally:
+        databases.drop_made()
+    assert all(math.isfinite(value) for value in figures.values())
+    assert figures.get("lost", 0) == figures.get("errors", 0) == 0
+    if workload in SERVER_ALONE:
+        assert {row.figure for row, _ in gates.rows(workload, figures, postgres_url)} == gates.figures(workload)
+    with psycopg.connect(postgres_url) as connection:
+        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'palaver_bench_%'").fetchall()
+    assert left == []
+
+
+def test_gates_are_those_of_the_store() -> None:
+    """Lines have other gates than SQLite; what compares with a file says nothing of a server."""
+
+    def gate(workload: str, figure: str, kind: str) -> tuple[str, float]:
+        [row] = [row for row, _ in gates.rows(workload, {figure: 1.0}, kind)]
+        return row.sense, row.gate
+
+    assert gate("w1", "sync_of_disk", "sqlite") == (">=", 0.6)
+    assert gate("w1", "sync_of_disk", "jsonl") == (">=", 0.8)
+    assert gate("w5", "over_plain", "jsonl") == (">=", 8.0)
+    assert gate("w5", "over_plain", "postgresql://db/x") == ("", 0.0)
+    assert gate("p5", "over_raw", "postgresql://db/x") == (">=", 3.0)
+
+
+def test_a_workload_that_a_store_cannot_do_is_refused() -> None:
+    """What compares with psycopg needs a server."""
+    command = [sys.executable, "-m", "bench", "p1", "--tiny"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "p1 cannot be measured" in done.stderr
 
 
 def test_the_report_has_a_verdict_beside_each_gate(tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ LAYERS = (
     layer("edge", "apikeys clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "manager opening restoring session turn upkeep"),
+    layer("manager", "manager moving opening restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
-    layer("ends", "__main__ adapters cli compactor exporters importers models moving server testing tools"),
+    layer("ends", "__main__ adapters cli compactor exporters importers models server testing tools"),
 )
 
 # What a pure module may not touch: files, processes, other threads, the network, the clock, chance.

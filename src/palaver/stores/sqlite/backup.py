@@ -44,6 +44,7 @@ __all__ = [
     "make",
     "named",
     "partial_file",
+    "runs",
     "to_drop",
     "verify",
 ]
@@ -229,7 +230,7 @@ def partial_file(file: Path) -> Generator[Path]:
     """A new file for this user alone beside `file`, gone when the block is left; those of dead processes go too."""
     for left in file.parent.glob(f".{file.name}.*.partial*"):
         pid = left.name.removeprefix(f".{file.name}.").partition("-")[0]
-        if pid.isdecimal() and not _runs(int(pid)):
+        if pid.isdecimal() and not runs(int(pid)):
             left.unlink(missing_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}-{ids.token()}.partial")
     try:
@@ -244,7 +245,8 @@ def partial_file(file: Path) -> Generator[Path]:
             name.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -27,7 +27,7 @@ from palaver.stores.sqlite.errors import translated
 from palaver.stores.sqlite.filesystem import sync_folder
 from palaver.stores.sqlite.statements import Row, Statements
 
-__all__ = ["EraseAgain", "Past", "restore", "verified"]
+__all__ = ["LEAP", "EraseAgain", "Past", "apart", "held", "refused", "restore", "verified"]
 
 LEAP = 1 << 32
 """How far the feed's positions move on: no cursor that the lost time gave out is reached again; all of them expire."""
@@ -110,7 +110,7 @@ def restore(
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept: Path | None = None
     erased: EraseReport | None = None
-    with partial_file(to) as partial, _held(to, force=force) as (past, before):
+    with partial_file(to) as partial, held(to, force=force) as (past, before):
         _copy(path, partial, progress)
         _settle(partial, past, before, to)
         if past is not None and past.secret is not None:
@@ -138,8 +138,12 @@ def restore(
 
 
 @contextmanager
-def _held(to: Path, *, force: bool) -> Generator[tuple[Past | None, Statements | None]]:
-    """Nobody else has the store while the block runs. Gives what is to be known of it, and itself; None: none is."""
+def held(to: Path, *, force: bool, name: Path | None = None) -> Generator[tuple[Past | None, Statements | None]]:
+    """Nobody else has the store while the block runs. Gives what is to be known of it, and itself; None: none is.
+
+    `name`: what it is called, where its database is but a part of it. Raises StoreBusy, FileExistsError.
+    """
+    name = name if name is not None else to
     if not to.exists() or (to.is_file() and not to.stat().st_size):
         to.unlink(missing_ok=True)
         yield None, None
@@ -153,20 +157,21 @@ def _held(to: Path, *, force: bool) -> Generator[tuple[Past | None, Statements |
             sql.script("BEGIN EXCLUSIVE")
             past = _past(sql)
         except (apsw.BusyError, apsw.LockedError) as exc:
-            msg = f"a process has {to} open: stop everything that uses this store (servers, agents) and try again"
+            msg = f"a process has {name} open: stop everything that uses this store (servers, agents) and try again"
             raise StoreBusy(msg) from exc
         except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError):
             if not force:
-                raise _refused(to) from None
+                raise refused(name) from None
             past = Past(is_readable=False)
         if past.position and not force:
-            raise _refused(to)
+            raise refused(name)
         yield past, sql
     finally:
         connection.close()
 
 
-def _refused(to: Path) -> FileExistsError:
+def refused(to: Path) -> FileExistsError:
+    """What is said of a store with content that nobody has given up."""
     return FileExistsError(f"{to} has content: restore to another path, or say force=True, which keeps it beside")
 
 
@@ -220,14 +225,19 @@ def _take_erasures(sql: Statements, past: Past, before: Statements, to: Path) ->
     """Take over what stands for what was erased. Raises FileExistsError where the backup has marks of its own key."""
     own = sql.one("meta", (_SECRET,))
     if own is not None and own[0] != past.secret:
-        raise FileExistsError(
-            f"{to} and the backup were erased from apart, and neither can say what the other lost: restore to another "
-            f"path, or move {to} away first and erase again from what is restored"
-        )
+        raise apart(to)
     sql.run("put_meta", (_SECRET, past.secret))
     for row in past.erasures:
         sql.run("put_erasure", row)
     sql.many("put_erased", before.each("every_erased"))
+
+
+def apart(to: Path) -> FileExistsError:
+    """What is said where the store and the backup have marks of erasures under keys of their own."""
+    return FileExistsError(
+        f"{to} and the backup were erased from apart, and neither can say what the other lost: restore to another "
+        f"path, or move {to} away first and erase again from what is restored"
+    )
 
 
 def _sync(partial: Path) -> None:
