@@ -213,9 +213,7 @@ def soak(url: str, folder: Path, server: Server | None, seconds: float, count: i
     with palaver.open(url) as sessions:
         wrong += examine(sessions, logs, follower.told)
     operations, unknown = sum(log.operations for log in logs), sum(log.unknown for log in logs)
-    say(
-        f"{operations:,} operations acknowledged, {len(follower.told):,} changes in the feed, {unknown:,} unknown outcomes"
-    )
+    say(f"{operations:,} operations acknowledged, {len(follower.told):,} changes told, {unknown:,} unknown outcomes")
     say(", ".join(f"{number:,} {what}" for what, number in faults.done.items()) or "no faults")
     return wrong
 
