@@ -176,12 +176,19 @@ def main() -> int:
         wrong = soak(url, folder, server, options.minutes * 60, options.processes)
     finally:
         keeping.shut_down()
-    for _each in wrong:
-        pass
+    for each in wrong:
+        say(f"WRONG: {each}")
     if wrong:
+        say(f"the files are in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def say(line: str) -> None:
+    """Tell who runs it."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def soak(url: str, folder: Path, server: Server | None, seconds: float, count: int) -> list[str]:
@@ -205,8 +212,9 @@ def soak(url: str, folder: Path, server: Server | None, seconds: float, count: i
     logs = [read(log) for process in processes for log in process.logs]
     with palaver.open(url) as sessions:
         wrong += examine(sessions, logs, follower.told)
-    _operations, _unknown = sum(log.operations for log in logs), sum(log.unknown for log in logs)
-    _own, _changes = sum(len(log.states) for log in logs), len(follower.told)
+    operations, unknown = sum(log.operations for log in logs), sum(log.unknown for log in logs)
+    say(f"{operations:,} operations acknowledged, {len(follower.told):,} changes told, {unknown:,} unknown outcomes")
+    say(", ".join(f"{number:,} {what}" for what, number in faults.done.items()) or "no faults")
     return wrong
 
 

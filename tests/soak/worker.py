@@ -19,6 +19,8 @@ from palaver import Message, SessionConflict, StoreError, assistant, user
 from tests.soak.model import Line
 
 THREADS = 3
+OPENING = 30.0
+"""Seconds within which a store can be opened, whatever was done to it."""
 LONGEST = 60
 """Messages of a session before its thread goes on with another."""
 
@@ -222,10 +224,13 @@ def main() -> None:
     url, name = sys.argv[1:]
     ending = threading.Event()
     sessions = None
+    deadline = time.monotonic() + OPENING
     while sessions is None:
         try:
             sessions = palaver.open(url)
         except StoreError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.2)
 
     def work(number: int) -> None:
