@@ -21,6 +21,7 @@ from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.jsonl.underway import Underway
 from palaver.stores.sqlite.filesystem import sync_folder
 
 __all__ = ["Directory", "has_lost_sectors", "make_folder"]
@@ -56,6 +57,7 @@ class Directory:
         self.quarantine = root / "quarantine"
         self.index = self.hidden / "index.db"
         self._journal = self.hidden / "journal"
+        self._underway = Underway(self.hidden / "underway")
         self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._new_names = False
@@ -169,6 +171,20 @@ class Directory:
             _, old = self._fds.popitem(last=False)
             os.close(old)
         return fd
+
+    def begun(self) -> int:
+        """The number of the newest commit that any process began to write."""
+        try:
+            return self._underway.newest()
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
+
+    def begin(self, number: int) -> None:
+        """A commit is about to be written; see `palaver.stores.jsonl.underway`."""
+        try:
+            self._underway.begin(number)
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
 
     # ------------------------------------------------------------------ the journal
     def _to_journal(self, entries: list[_Entry]) -> None:
@@ -361,6 +377,7 @@ class Directory:
 
     def forget(self) -> None:
         """Close the files; they are opened again when they are needed."""
+        self._underway.close()
         while self._fds:
             os.close(self._fds.popitem()[1])
 

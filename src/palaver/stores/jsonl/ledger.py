@@ -76,8 +76,7 @@ class JsonlLedger(SqliteLedger):
     def _write_anew(self, wanted: WriteAnew) -> None:
         """Files from what the index holds."""
         sql, directory = self._recording, self._directory
-        row = sql.one("commit_number")
-        number = (row[0] if row is not None else 0) + 1
+        number = self._begin()
         there = {row[0] for row in sql.all("numbers")}
         sessions = (0, *there) if wanted.sessions is None else tuple(each for each in wanted.sessions if each in there)
         for session in sessions:
@@ -97,10 +96,18 @@ class JsonlLedger(SqliteLedger):
         sql.run("put_commit_number", (number,))
         self.anew = None
 
+    def _begin(self) -> int:
+        """The number of this commit. Raises Behind where another was begun that is not in the index."""
+        row = self._recording.one("commit_number")
+        number: int = (row[0] if row is not None else 0) + 1
+        if self._directory.begun() >= number:
+            raise Behind
+        self._directory.begin(number)
+        return number
+
     def _write(self, recorded: list[tuple[str, Any]]) -> None:
         sql, directory = self._recording, self._directory
-        row = sql.one("commit_number")
-        number = (row[0] if row is not None else 0) + 1
+        number = self._begin()
         texts: dict[str, bytes] = {}
         files: dict[int, str] = {}
         for session, statements in _by_session(recorded).items():

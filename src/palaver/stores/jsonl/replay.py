@@ -10,6 +10,7 @@ import hashlib
 import logging
 from typing import Any, TypeAlias
 
+import apsw
 import msgspec
 
 from palaver.media import address_of
@@ -38,9 +39,10 @@ def catch_up(sql: Statements, directory: Directory) -> int:
     directory.replay()
     known = {name: (session, size, changed) for session, name, size, changed in sql.all("files")}
     listed = directory.listed()
-    newest = _commit_number(sql)
+    newest = max(_commit_number(sql), directory.begun())
     keys: list[Bound] = []
     read = 0
+    renumbered = False
     for file, (session, _, _) in known.items():
         if file not in listed:
             _forget(sql, session)
@@ -55,6 +57,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         grown = was is not None and was[1] < size and was[2] <= changed
         reader = _Reader(sql, directory, file, was[0] if was is not None else None, was[1] if was and grown else 0)
         newest = max(newest, reader.read(keys, sure=grown or not known))
+        renumbered = renumbered or reader.renumbered
     for _, _, name, values, sure in sorted(keys, key=lambda each: each[:2]):
         _bind(sql, name, values, sure=sure)
     for row in sql.all("missing_blobs"):
@@ -62,16 +65,16 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         if data is not None and address_of(data) == row[0]:
             sql.run("put_blob", (row[0], data))
     if read:
-        _prune(sql)
+        _prune(sql, everything=renumbered)
     sql.run("put_commit_number", (newest,))
     return read
 
 
-def _prune(sql: Statements) -> None:
+def _prune(sql: Statements, *, everything: bool) -> None:
     """Take out of the feed what was pruned, and what would have holes: readers of it begin anew."""
     row = sql.one("meta", ("pruned",))
     pruned = int(row[0]) if row is not None else 0
-    hole = sql.one("newest_hole", {"pruned": pruned})
+    hole = sql.one("highest_change") if everything else sql.one("newest_hole", {"pruned": pruned})
     if hole is not None and hole[0] is not None:
         pruned = max(pruned, hole[0])
         sql.run("put_pruned", (str(pruned), pruned))
@@ -114,6 +117,8 @@ class _Reader:
         self._offset = offset
         self._newest = 0
         self._purged = False
+        self.renumbered = False
+        """Whether a change stands at a place of the feed that another one has: which came first is not known."""
         self._damaged: list[tuple[int, bytes]] = []
         self._head: list[int] = []
 
@@ -222,8 +227,25 @@ class _Reader:
             sql.run("purge_turns", (number << 32, number << 32 | LAST))
             for each in WITH_GONE:
                 sql.run(each, values)
+        elif name == "put_change":
+            self._tell(values)
         else:
             sql.run(name, values)
+
+    def _tell(self, values: Any) -> None:
+        """A change of the feed; one whose place is taken comes last, and readers of the feed begin anew."""
+        try:
+            self._sql.run("put_change", values)
+        except apsw.ConstraintError:
+            [(highest,)] = self._sql.all("highest_change")
+            self._sql.run("put_change", (highest + 1, *values[1:]))
+            self.renumbered = True
+            _log.warning(
+                "%s: a change at place %d of the feed, which another has: the feed begins anew",
+                self._file,
+                values[0],
+                extra={"action": "feed_begins_anew", "file": self._file},
+            )
 
     def _move(self, newest: Any) -> None:
         """Where the session has come to, which only its messages say. Written once a second, as the ledger does."""

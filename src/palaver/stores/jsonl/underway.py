@@ -1,0 +1,42 @@
+"""Which commit was begun last: a file that outlives the process that wrote to it.
+
+A commit is in the files of its sessions before it is in the index. Where a process dies between the two, the next one
+to commit, who may write to other files, has to read first what the index does not know; else both would take the same
+place in the feed. After a power loss the file may say anything: a store that is opened reads everything anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["Underway"]
+
+_BYTES = 8
+
+
+class Underway:
+    """The number of the newest commit that was begun. Used by whoever holds the index's lock; never synced."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def newest(self) -> int:
+        """The number; 0 where none was ever begun. Raises OSError."""
+        return int.from_bytes(os.pread(self._open(), _BYTES, 0), "little")
+
+    def begin(self, number: int) -> None:
+        """Say so before the first byte of it is written. Raises OSError."""
+        os.pwrite(self._open(), number.to_bytes(_BYTES, "little"), 0)
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return self._fd
