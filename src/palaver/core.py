@@ -71,6 +71,8 @@ class Core:
     owner: str | None = None
     clock: Clock = utc_now
     new_id: IdMaker = ids.session_id
+    token: Callable[[], str] = ids.token
+    """Makes the token of a lease."""
     holder: Callable[[], Holder | None] = holders.current
     """Which process a lease dies with; None: with none, as where the turn is the client's of a server."""
     instance: str = ""

@@ -265,6 +265,26 @@ def test_first_requests_at_once_make_one_session(client: OpenAI, url: str, upstr
     assert [text for _, text in chat.said] == ["a", "b", "wait", "3 messages, the last: wait"]
 
 
+def test_a_turn_of_an_agent_is_left_alone(client: OpenAI, server: Served) -> None:
+    """An agent whose tool runs keeps its turn: whoever passes something on meanwhile is told that it is busy."""
+    name = f"agent-{uuid4().hex}"
+    with httpx2.Client(base_url=server.base) as http:
+        begun = http.post("/v1/turns", json={"key": name, "message": "What is it?"}).json()
+        call = {"kind": "tool_call", "name": "look", "call_id": "c1", "arguments": "{}"}
+        said = {"messages": [{"role": "assistant", "content": [call]}]}
+        assert http.post(f"/v1/turns/{begun['id']}/messages", json=said).status_code == 201
+        for asked in ({"role": "user", "content": "hi"}, {"role": "tool", "tool_call_id": "c1", "content": "not its"}):
+            with pytest.raises(openai.ConflictError):
+                client.chat.completions.create(
+                    model="m",
+                    messages=[asked],  # type: ignore[list-item]
+                    extra_headers={"Palaver-Session": name, "Palaver-History": "new"},
+                )
+        result = {"messages": [{"role": "tool", "call_id": "c1", "content": "4"}]}
+        assert http.post(f"/v1/turns/{begun['id']}/messages", json=result).status_code == 201
+        assert http.post(f"/v1/turns/{begun['id']}/finish", json={"message": "4"}).status_code == 200
+
+
 def test_what_else_a_request_says_is_sent_on(client: OpenAI, url: str, upstream: Upstream) -> None:
     """Parameters that Palaver does not know; not the name of the session, nor what opens Palaver."""
     name = f"named-{uuid4().hex}"

@@ -14,7 +14,7 @@ from palaver import AsyncSession, AsyncSessionManager, Message, ToolCall, ToolRe
 from palaver.model import TextPart
 from palaver.server import Limits
 from palaver.server.passthrough.opening import Opened, opened
-from palaver.server.reach import of_clients
+from palaver.server.reach import of_clients, passing
 from palaver.server.table import Call
 from palaver.stores.sqlite import SqliteStore
 from tests.faults.cancelling import CountingLoop, HandedOverStore, InlineStore
@@ -44,7 +44,7 @@ async def attempt(path: Path, kind: type[SqliteStore], name: str, moments: list[
     assert isinstance(loop, CountingLoop)
     before, messages = HISTORIES[name]
     async with aopen(kind(str(path))) as opened_sessions:
-        sessions = of_clients(opened_sessions)
+        sessions = passing(of_clients(opened_sessions))
         session = await sessions.get_or_create("key")
         if before:
             await session.append(*before)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from palaver import codec, context, ids, reset
+from palaver import codec, context, reset
 from palaver.budget import Budget, calibrated
 from palaver.core import Core, Target
 from palaver.errors import PalaverError, SessionBusy, SessionNotFound, StoreError, TurnLost
@@ -156,7 +156,7 @@ def lease_of(core: Core, lease: timedelta | None) -> Lease:
         raise TypeError(f"lease is {lease!r}; give a timedelta, such as timedelta(minutes=10)")
     if lease is not None and lease <= timedelta(0):
         raise ValueError(f"lease is {lease}; it has to be longer than nothing, such as timedelta(minutes=10)")
-    return Lease(ids.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder())
+    return Lease(core.token(), (lease or core.settings.lease) // timedelta(microseconds=1), core.holder())
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):

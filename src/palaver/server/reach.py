@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from palaver import codec
+from palaver import codec, ids
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.errors import SessionNotFound
 from palaver.flows import sessions as flows
@@ -25,8 +25,10 @@ __all__ = [
     "commits_of",
     "in_thread",
     "is_held",
+    "is_passed",
     "of_clients",
     "owner_of",
+    "passing",
     "running_turn",
     "running_turn_id",
     "session_handle",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_PASSED = "passed."
 
 
 def blocking(sessions: AsyncSessionManager) -> SessionManager:
@@ -64,6 +67,18 @@ def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
     core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return AsyncSessionManager(replace(core, holder=lambda: None), handover)
+
+
+def passing(sessions: AsyncSessionManager) -> AsyncSessionManager:
+    """The same manager, whose turns are known as those of requests that are passed on; see `is_passed`."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return AsyncSessionManager(replace(core, token=lambda: _PASSED + ids.token()), handover)
+
+
+def is_passed(turn: TurnRow) -> bool:
+    """Whether a turn was begun for a request that was passed on, and not by an agent."""
+    return turn.token.startswith(_PASSED)
 
 
 async def owner_of(sessions: AsyncSessionManager, session_id: str) -> str | None:

@@ -20,7 +20,7 @@ from palaver.server.draining import refuse_if_draining
 from palaver.server.passthrough.dialect import require_legal
 from palaver.server.passthrough.naming import CLAIM_HEADER
 from palaver.server.problems import ProblemError, problem
-from palaver.server.reach import is_held, running_turn
+from palaver.server.reach import is_held, is_passed, running_turn
 from palaver.server.table import Call
 
 __all__ = ["LEASE", "Opened", "claim_of", "opened"]
@@ -155,11 +155,12 @@ async def _waiting(
 ) -> AsyncTurn | None:
     """The running turn, where it waits for the results that the request brings.
 
-    One that waits for results, and is given something else, ends as interrupted: its client went on without them. One
-    that is being answered is left alone: beginning another says that the session is busy.
+    An agent's own turn is none of its business. One that waits for results, and is given something else, ends as
+    interrupted: its client went on without them. One that is being answered is left alone: beginning another says that
+    the session is busy.
     """
     last = next((m for m in reversed(stored) if m.role not in _INSTRUCTIONS), None)
-    if last is None or not last.tool_calls or last.seq < row.first_seq:
+    if last is None or not last.tool_calls or last.seq < row.first_seq or not is_passed(row):
         return None
     turn = await sessions.turn(turn_id(session.id, row.first_seq, row.token), lease=LEASE)
     if turn.ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from palaver.server.passthrough.naming import CLAIM_HEADER, METADATA, SESSION_HE
 from palaver.server.passthrough.passing import body_of, models_of, pass_on, require_upstream
 from palaver.server.passthrough.responses import Responses
 from palaver.server.problems import ProblemError, problem
+from palaver.server.reach import passing
 from palaver.server.table import Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -62,9 +64,15 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = None
 
 
+def _passed_on(call: Call) -> Call:
+    """The same request, whose turns are known as those of requests that are passed on."""
+    require_upstream(call)
+    return replace(call, sessions=passing(call.sessions))
+
+
 async def chat_completions(call: Call) -> Response:
     """Answer a chat completion in a session."""
-    require_upstream(call)
+    call = _passed_on(call)
     body = body_of(call)
     name = name_of(call, body)
     return await pass_on(call, ChatCompletions(), body, await session_called(call.sessions, name), name=name)
@@ -72,7 +80,7 @@ async def chat_completions(call: Call) -> Response:
 
 async def responses(call: Call) -> Response:
     """Answer a response in a session, in a conversation, or behind the response that it goes on from."""
-    require_upstream(call)
+    call = _passed_on(call)
     body = body_of(call)
     if body.get("background") is True:
         msg = "responses in the background are not passed on: nobody would store their answers"
@@ -118,7 +126,7 @@ async def _named_or_none(call: Call, body: dict[str, Any]) -> AsyncSession | Non
 
 async def messages(call: Call) -> Response:
     """Answer Anthropic's messages in a session."""
-    require_upstream(call)
+    call = _passed_on(call)
     body = body_of(call)
     name = name_of(call, body)
     return await pass_on(call, Messages(), body, await session_called(call.sessions, name), name=name)
