@@ -393,7 +393,7 @@ def test_a_stream_that_broke_off_is_not_the_answer_to_another_try(chat: Chat, up
         chat.settled()
     assert len(upstream.asked) == before + 2
     key = {"Idempotency-Key": uuid4().hex}
-    assert chat.ask("whole", stream=True, headers=key) == chat.ask("whole", stream=True, headers=key)
+    assert chat.ask("whole", headers=key) == chat.ask("whole", headers=key)
     assert len(upstream.asked) == before + 3
 
 

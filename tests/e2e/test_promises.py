@@ -55,6 +55,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def base(server: Server) -> str:
     """Its address, with something in it that ids lead to."""
+    wanted = {"include_deleted": True, "include_hidden": True, "include_archived": True, "include_empty": True}
+    if server.client.get("/v1/sessions/trip").status_code == 404:  # a request may have deleted it, and it has the name
+        for each in server.client.get("/v1/sessions", params={**wanted, "limit": 1000}).json()["sessions"]:
+            server.client.post(f"/v1/sessions/{each['id']}/restore")
     if server.client.get("/v1/sessions/trip").status_code == 404:
         server.client.post("/v1/sessions", json={"alias": "trip"})
         turn = begin(server.client, {"role": "user", "content": "What is 2+2?"}, session_id="trip")
