@@ -10,7 +10,6 @@ from bench.reading import require
 from bench.sizes import Sizes
 from bench.sources import SOURCES
 from bench.writing import Figures
-from palaver.importers import import_path
 
 __all__ = ["i1"]
 
@@ -19,6 +18,8 @@ _FEW = 10
 
 def i1(place: Place, sizes: Sizes) -> Figures:
     """Import so many messages of each system, each into a new store."""
+    from palaver.importers import import_path  # here, so that the memory of other workloads is not its
+
     figures: Figures = {}
     for name, write in SOURCES.items():
         directory = place.directory / f"{name}-source"
