@@ -37,6 +37,7 @@ __all__ = [
     "Change",
     "ChangePage",
     "Erasable",
+    "FeedLag",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -133,6 +134,15 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage
 
 
+class FeedLag(msgspec.Struct, frozen=True, kw_only=True):
+    """How far what the change feed tells is behind what is committed; nothing, in stores that tell it at once."""
+
+    changes: int = 0
+    """Committed, and held back: a transaction that is still under way could come before them."""
+    seconds: float | None = 0.0
+    """Age of the oldest of these transactions; None where the store's user may not see them."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What a store holds."""
 
@@ -148,6 +158,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Of how many calls the cost is known: `usage.cost` is theirs, and None where it is none."""
     schema: int
     codec: int
+    feed_lag: FeedLag = FeedLag()
+    """Of the whole store; an owner is not told."""
 
 
 class Erasable(msgspec.Struct, frozen=True):
@@ -383,6 +395,10 @@ class Store(ABC):
     @abstractmethod
     def stats(self, owner: str | None) -> Stats:
         """How much the store holds."""
+
+    def feed_lag(self) -> FeedLag:
+        """How far the change feed is behind; quick. Stores that tell what is committed at once need not say more."""
+        return FeedLag()
 
     @abstractmethod
     def check(

@@ -835,6 +835,15 @@ SELECT max(position) FROM palaver.changes;
 -- Whether no transaction under way can come before a position.
 SELECT $1 < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14);
 
+-- name: feed_lag
+-- How many committed changes are not told yet, and for how many seconds the oldest transaction has been under way that an
+-- id was given to, prepared ones too. NULL where there is none that may be seen.
+SELECT (SELECT count(*) FROM palaver.changes
+        WHERE position >= ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)),
+    extract(epoch FROM clock_timestamp() - least(
+        (SELECT min(a.xact_start) FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL),
+        (SELECT min(p.prepared) FROM pg_prepared_xacts p)))::float8;
+
 -- name: tables
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname;
