@@ -43,6 +43,7 @@ __all__ = [
     "Stats",
     "Store",
     "UsageLine",
+    "WholeTurn",
 ]
 
 CONTRACT_VERSION = 1
@@ -97,6 +98,16 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime
     alive: bool
     """Whether its lease still holds. False: its process died or let the lease run out; the next turn closes it."""
+
+
+class WholeTurn(msgspec.Struct, frozen=True):
+    """A turn in whatever state it is, with what it is about."""
+
+    turn: TurnRow
+    session: SessionInfo
+    """The session that it is of; `keys`, `aliases` and `usage` are not filled in."""
+    messages: Page
+    """What the turn stored, and the messages that it took from those that waited; live ones, in order."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -258,8 +269,8 @@ class Store(ABC):
         """The turn that began at this position, or the newest one; None if there is none."""
 
     @abstractmethod
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
-        """What a turn stored, and the messages that it took from those that waited; empty if there is no such turn."""
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
+        """The turn that began at this position with its messages and its session, in one snapshot; None: there is none."""
 
     @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:

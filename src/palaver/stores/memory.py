@@ -39,7 +39,17 @@ from palaver.rows import (
 from palaver.search import SearchPage, SearchQuery, Term, is_searchable, match, parse, searched_text
 from palaver.search.values import CATCH_UP
 from palaver.stores import upkeep, views
-from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import (
+    Change,
+    ChangePage,
+    Erasable,
+    OpenTurn,
+    SessionQuery,
+    Stats,
+    Store,
+    UsageLine,
+    WholeTurn,
+)
 from palaver.stores.erasing import unfinished
 from palaver.stores.ledger import CachedLedger, ChangeRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
@@ -326,16 +336,19 @@ class MemoryStore(Store):
             number = self._found(ledger, session_id, owner).number
             return ledger.last_turn(number) if first_seq is None else ledger.turns.rows.get((number, first_seq))
 
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
         with self._open() as ledger:
-            number = self._found(ledger, session_id, owner).number
+            row = self._found(ledger, session_id, owner)
+            number = row.number
             turn = ledger.turns.rows.get((number, first_seq))
             if turn is None:
-                return Page()
+                return None
             dead = merged(ledger.cuts(number))
             seqs = sorted({*ledger.turn_seqs(turn), *turn.taken})
             found = [ledger.message(number, s) for s in seqs if not any(low <= s <= high for low, high in dead)]
-            return decoded(self, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
+            stored = [(m.seq, m.kind, m.at, m.body) for m in found if m is not None]
+            session = views.info(row, ledger.head(number), now, turn=ledger.last_turn(number))
+            return WholeTurn(turn, session, decoded(self, session_id, stored))
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._open() as ledger:
