@@ -357,9 +357,7 @@ def _whole(core: Core, session_id: str, first_seq: int) -> Flow[WholeTurn]:
     return whole
 
 
-def _without_lease(
-    core: Core, begun: Begun, origin: Origin | None, *, whole: WholeTurn | None = None
-) -> Flow[Began]:
+def _without_lease(core: Core, begun: Begun, origin: Origin | None, *, whole: WholeTurn | None = None) -> Flow[Began]:
     """A turn that is over, or a message that waits for the one that runs."""
     turn = begun.turn
     if whole is None and turn is not None:

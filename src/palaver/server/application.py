@@ -137,7 +137,7 @@ def app(
     limits = limits or Limits()
     known = None if keys is None else Keys(KeyFile(keys), required=keys_required, seconds=time.monotonic)
     meter = Meter()
-    responders = {(each.method, each.path): _responder(each, limits) for each in ENDPOINTS}
+    responders: dict[tuple[str, str], Respond] = {(e.method, e.path): _responder(e, limits) for e in ENDPOINTS}
     made = Starlette(
         routes=_routes(responders, limits),
         middleware=stack(

@@ -270,7 +270,7 @@ class Store(ABC):
 
     @abstractmethod
     def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
-        """The turn that began at this position with its messages and its session, in one snapshot; None: there is none."""
+        """The turn that began at this position, its messages and its session, in one snapshot; None: there is none."""
 
     @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:
