@@ -126,8 +126,10 @@ def test_what_was_written_is_sent_before_it_is_closed() -> None:
 def test_the_collector_is_as_it_was_when_the_server_has_stopped() -> None:
     """Also after an error."""
     before = gc.get_threshold()
-    with pytest.raises(ZeroDivisionError), seldom_collected():
+    with seldom_collected():
         assert gc.get_threshold()[0] == YOUNG
+    assert gc.get_threshold() == before
+    with pytest.raises(ZeroDivisionError), seldom_collected():
         raise ZeroDivisionError
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
