@@ -20,11 +20,11 @@ from palaver.search import SearchPage, SearchQuery, parse
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
 from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
-from palaver.stores.ledger import ChangeRow
 from palaver.stores.memory import copying, erasing, reports, sessions, transcripts, upkeep
 from palaver.stores.memory.ledger import MemoryLedger
 from palaver.stores.memory.searching import Scan
 from palaver.stores.searching import search_page
+from palaver.stores.tables import ChangeRow
 from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.window import Tail
