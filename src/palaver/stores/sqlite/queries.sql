@@ -55,6 +55,28 @@ AND (s.archived = :is_archived OR :is_archived IS NULL)
 AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
 AND (s.parent = :parent OR :parent IS NULL)
 
+-- fragment: hits
+-- Messages that have the words, and how well.
+SELECT m.id, palaver_points(search_index, :terms), m.at
+FROM search_index
+CROSS JOIN messages m ON m.id = search_index.rowid
+CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
+WHERE search_index MATCH :expression
+  AND search_index.rowid BETWEEN :low AND :high
+
+-- fragment: is_found
+-- Whether a hit is live, and of a session that is looked through; whatever the index narrows by is compared again.
+s.deleted_at IS NULL
+AND (s.hidden = 0 OR :hidden)
+AND (s.owner = :owner OR :owner IS NULL)
+AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+AND (:account IS NULL OR s.origin ->> '$.account' = :account)
+AND (m.kind & 7 = :role OR :role IS NULL)
+AND m.at >= :since AND m.at < :until
+AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
+     WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+
 -- name: session
 -- One session, by its number.
 SELECT {session_columns} FROM sessions s WHERE s.number = ?;
@@ -502,45 +524,17 @@ SELECT min(position) FROM changes WHERE position > ? HAVING min(position) IS NOT
 SELECT number, owner FROM sessions WHERE id = ?;
 
 -- name: search
--- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.
-SELECT m.id, palaver_points(search_index, :terms), m.at
-FROM search_index
-CROSS JOIN messages m ON m.id = search_index.rowid
-CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
-WHERE search_index MATCH :expression
-  AND search_index.rowid BETWEEN :low AND :high
-  AND s.deleted_at IS NULL
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.owner = :owner OR :owner IS NULL)
-  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
-  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
-  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
-  AND (m.kind & 7 = :role OR :role IS NULL)
-  AND m.at >= :since AND m.at < :until
-  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
-        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+-- Live messages that have the words, from the highest id down.
+{hits}
+  AND {is_found}
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
 
 -- name: search_tagged
 -- The same in some sessions only, a JSON array of their numbers: of others not one message is looked at.
-SELECT m.id, palaver_points(search_index, :terms), m.at
-FROM search_index
-CROSS JOIN messages m ON m.id = search_index.rowid
-CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
-WHERE search_index MATCH :expression
-  AND search_index.rowid BETWEEN :low AND :high
+{hits}
   AND search_index.rowid >> 32 IN (SELECT value FROM json_each(:sessions))
-  AND s.deleted_at IS NULL
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.owner = :owner OR :owner IS NULL)
-  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
-  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
-  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
-  AND (m.kind & 7 = :role OR :role IS NULL)
-  AND m.at >= :since AND m.at < :until
-  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
-        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+  AND {is_found}
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
 
