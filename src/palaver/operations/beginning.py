@@ -24,9 +24,10 @@ from palaver.operations.turns import claim
 from palaver.rows import ChangeKind, Draft, Holder, SessionRow, TurnRow
 from palaver.times import SECOND
 
-__all__ = ["Begin", "Begun", "BegunKind", "Lease"]
+__all__ = ["REDELIVERY", "Begin", "Begun", "BegunKind", "Lease"]
 
 REDELIVERY = 24 * 3600 * SECOND
+"""For so long after a key has moved, the session before is asked for a message id too, in microseconds."""
 BegunKind: TypeAlias = Literal["begun", "taken_over", "replayed", "stored"]
 
 
