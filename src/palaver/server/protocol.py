@@ -26,7 +26,7 @@ class _Deadlined(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._begin()
+        self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
@@ -36,6 +36,7 @@ class _Deadlined(HttpToolsProtocol):
         super().data_received(data)
         if not self._in_head:
             return
+        self._await_head()
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
@@ -43,17 +44,16 @@ class _Deadlined(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._begin()
+        self._in_head = True
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._end()
         super().on_headers_complete()
 
-    def _begin(self) -> None:
-        """A head is awaited; one that comes bit by bit does not begin anew."""
-        self._in_head = True
-        self._head_bytes = 0
+    def _await_head(self) -> None:
+        """The rest of a head is to come; one that comes bit by bit does not begin anew."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.head_seconds, self._late)
 

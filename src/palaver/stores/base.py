@@ -25,7 +25,16 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.values import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, UsageLine
+from palaver.stores.values import (
+    Change,
+    ChangePage,
+    Erasable,
+    OpenTurn,
+    SessionQuery,
+    Stats,
+    UsageLine,
+    WholeTurn,
+)
 from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.window import Tail
@@ -41,6 +50,7 @@ __all__ = [
     "Stats",
     "Store",
     "UsageLine",
+    "WholeTurn",
 ]
 
 CONTRACT_VERSION = 1
@@ -145,8 +155,8 @@ class Store(ABC):
         """The turn that began at this position, or the newest one; None if there is none."""
 
     @abstractmethod
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
-        """What a turn stored, and the messages that it took from those that waited; empty if there is no such turn."""
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
+        """The turn that began at this position, its messages and its session, in one snapshot; None: there is none."""
 
     @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:

@@ -6,10 +6,11 @@ from datetime import datetime
 
 import msgspec
 
+from palaver.info import Page, SessionInfo
 from palaver.model import Usage
-from palaver.rows import SessionRow
+from palaver.rows import SessionRow, TurnRow
 
-__all__ = ["Change", "ChangePage", "Erasable", "OpenTurn", "SessionQuery", "Stats", "UsageLine"]
+__all__ = ["Change", "ChangePage", "Erasable", "OpenTurn", "SessionQuery", "Stats", "UsageLine", "WholeTurn"]
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +60,16 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime
     alive: bool
     """Whether its lease still holds. False: its process died or let the lease run out; the next turn closes it."""
+
+
+class WholeTurn(msgspec.Struct, frozen=True):
+    """A turn in whatever state it is, with what it is about."""
+
+    turn: TurnRow
+    session: SessionInfo
+    """The session that it is of; `keys`, `aliases` and `usage` are not filled in."""
+    messages: Page
+    """What the turn stored, and the messages that it took from those that waited; live ones, in order."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,7 +19,7 @@ from palaver.rows import ChangeKind, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.search.values import CATCH_UP
 from palaver.stores import views
-from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import Change, ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine, WholeTurn
 from palaver.stores.memory import copying, erasing, reports, sessions, transcripts, upkeep
 from palaver.stores.memory.ledger import MemoryLedger
 from palaver.stores.memory.searching import Scan
@@ -117,9 +117,9 @@ class MemoryStore(Store):
         with self._open() as ledger:
             return transcripts.turn(ledger, session_id, owner, first_seq)
 
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
         with self._open() as ledger:
-            return transcripts.turn_messages(ledger, session_id, owner, first_seq)
+            return transcripts.whole_turn(ledger, session_id, owner, first_seq, now)
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._open() as ledger:

@@ -9,11 +9,12 @@ from palaver.info import Page
 from palaver.operations.ranges import merged
 from palaver.rows import TurnRow
 from palaver.stores import views
+from palaver.stores.base import WholeTurn
 from palaver.stores.memory.ledger import MemoryLedger
 from palaver.stores.tails import TailRow, decoded, live_ranges, read_tail
 from palaver.window import Tail
 
-__all__ = ["blobs", "page", "queued", "tail", "turn", "turn_messages", "versions"]
+__all__ = ["blobs", "page", "queued", "tail", "turn", "versions", "whole_turn"]
 
 
 def tail(ledger: MemoryLedger, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
@@ -67,16 +68,21 @@ def turn(ledger: MemoryLedger, session_id: str, owner: str | None, first_seq: in
     return ledger.last_turn(number) if first_seq is None else ledger.turns.rows.get((number, first_seq))
 
 
-def turn_messages(ledger: MemoryLedger, session_id: str, owner: str | None, first_seq: int) -> Page:
-    """See `Store.turn_messages`."""
-    number = ledger.require(session_id, owner).number
+def whole_turn(
+    ledger: MemoryLedger, session_id: str, owner: str | None, first_seq: int, now: datetime
+) -> WholeTurn | None:
+    """See `Store.whole_turn`."""
+    row = ledger.require(session_id, owner)
+    number = row.number
     turn = ledger.turns.rows.get((number, first_seq))
     if turn is None:
-        return Page()
+        return None
     dead = merged(ledger.cuts(number))
     seqs = sorted({*ledger.turn_seqs(turn), *turn.taken})
     found = [ledger.message(number, s) for s in seqs if not any(low <= s <= high for low, high in dead)]
-    return decoded(ledger, session_id, [(m.seq, m.kind, m.at, m.body) for m in found if m is not None])
+    stored = [(m.seq, m.kind, m.at, m.body) for m in found if m is not None]
+    session = views.info(row, ledger.head(number), now, turn=ledger.last_turn(number))
+    return WholeTurn(turn, session, decoded(ledger, session_id, stored))
 
 
 def queued(ledger: MemoryLedger, session_id: str, owner: str | None) -> Page:

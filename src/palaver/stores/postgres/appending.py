@@ -13,41 +13,32 @@ from typing import Any
 
 from palaver.operations import Append, Appended, Operation
 from palaver.rows import COPY, MEDIA, ROLE_MASK, Draft
+from palaver.stores.postgres.connection import Place
 from palaver.stores.statements import Row
+from palaver.times import LATEST
 
-__all__ = ["PlainAppends", "as_plain"]
+__all__ = ["PlainAppends", "is_plain_draft", "is_plain_time"]
 
 _LEADING = 2  # system and developer are kinds 1 and 2
-_LARGEST = 1 << 62
 
 
-def as_plain(operations: Sequence[Operation]) -> PlainAppends | None:
-    """The operations, if they are ordinary appends as far as their values say."""
-    appends: list[Append] = []
-    ids: set[tuple[str, str]] = set()
-    for operation in operations:
-        if type(operation) is not Append or not _is_plain(operation):
-            return None
-        for draft in operation.messages:
-            if draft.id is not None:
-                if (operation.session_id, draft.id) in ids:
-                    return None
-                ids.add((operation.session_id, draft.id))
-        appends.append(operation)
-    return PlainAppends(appends) if appends else None
+def is_plain_time(at: int) -> bool:
+    """Whether a time is one that nothing has to be decided about."""
+    return 0 <= at <= LATEST
+
+
+def is_plain_draft(draft: Draft) -> bool:
+    """Whether a message is one that only has to be stored: no instructions, no copy, no content out of line."""
+    role = draft.kind & ROLE_MASK
+    return role > _LEADING and not draft.kind & (COPY | MEDIA) and (draft.at is None or abs(draft.at) <= LATEST)
 
 
 def _is_plain(operation: Append) -> bool:
     if operation.create is not None or operation.expected_seq is not None or operation.restoring:
         return False
-    if not 0 <= operation.at < _LARGEST or not operation.messages:
+    if not is_plain_time(operation.at) or not operation.messages:
         return False
-    return all(_is_plain_draft(draft) for draft in operation.messages)
-
-
-def _is_plain_draft(draft: Draft) -> bool:
-    role = draft.kind & ROLE_MASK
-    return role > _LEADING and not draft.kind & (COPY | MEDIA) and (draft.at is None or abs(draft.at) < _LARGEST)
+    return all(map(is_plain_draft, operation.messages))
 
 
 class PlainAppends:
@@ -57,6 +48,22 @@ class PlainAppends:
         self._operations = operations
         self.time = operations[-1].at
         """By the callers' clock."""
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> PlainAppends | None:
+        """The operations, if they are ordinary appends as far as their values say."""
+        appends: list[Append] = []
+        ids: set[tuple[str, str]] = set()
+        for operation in operations:
+            if type(operation) is not Append or not _is_plain(operation):
+                return None
+            for draft in operation.messages:
+                if draft.id is not None:
+                    if (operation.session_id, draft.id) in ids:
+                        return None
+                    ids.add((operation.session_id, draft.id))
+            appends.append(operation)
+        return cls(appends)
 
     def numbers(self, known: dict[str, int | None]) -> list[int] | None:
         """The number of each one's session; None where one is not known."""
@@ -68,19 +75,19 @@ class PlainAppends:
             found.append(number)
         return found
 
-    def statement(self, numbers: list[int], locks: list[int]) -> tuple[str, tuple[Any, ...]]:
-        """The statement to run, and its values but for the first four."""
+    def statement(self, place: Place, numbers: list[int]) -> tuple[str, int | list[int], tuple[Any, ...]]:
+        """The statement to run, the locks of its sessions, and its values but for those that all begin with."""
         if len(self._operations) == 1 and len(self._operations[0].messages) == 1:
             [operation], [number] = self._operations, numbers
             [draft] = operation.messages
             at = operation.at if draft.at is None else draft.at
             said = (draft.id, operation.owner, operation.token, operation.lease_micros, bytes(draft.body))
-            return "append_one", (number, draft.kind, at, operation.at, *said)
-        del locks
+            return "append_one", place.session_lock(number), (number, draft.kind, at, operation.at, *said)
+        locks = sorted({place.session_lock(number) for number in numbers})
         rows = [
             (
                 number,
-                place,
+                nth,
                 draft.kind,
                 operation.at if draft.at is None else draft.at,
                 operation.at,
@@ -90,10 +97,10 @@ class PlainAppends:
                 operation.lease_micros,
                 bytes(draft.body),
             )
-            for place, (operation, number) in enumerate(zip(self._operations, numbers, strict=True))
+            for nth, (operation, number) in enumerate(zip(self._operations, numbers, strict=True))
             for draft in operation.messages
         ]
-        return "append_many", tuple(map(list, zip(*rows, strict=True)))
+        return "append_many", locks, tuple(map(list, zip(*rows, strict=True)))
 
     def answers(self, rows: list[Row]) -> list[Appended] | None:
         """What each operation is answered with; None where nothing was done."""

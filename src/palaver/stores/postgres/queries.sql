@@ -48,17 +48,30 @@ LEFT JOIN LATERAL (
 WHERE k.owner = $1 AND k.key = $2;
 
 -- name: tail_state
--- What tells whether a tail that was read before still holds: version, newest message, newest turn. $1 to $4 are its span.
+-- What tells whether a tail that was read before still holds: version, newest message, newest turn; whether anything waits;
+-- and what came after it, if that is no more than a limit. All of it in one round trip.
+-- $1: its number, $2: where it ended, $3: its version, $4: the limit.
 SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
-       t.calibration, t.usage
+       t.calibration, t.usage,
+       EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = s.number),
+       b.seqs, b.kinds, b.ats, b.bodies, b.turns
 FROM palaver.sessions s
 JOIN palaver.heads h ON h.session = s.number
 LEFT JOIN LATERAL (
     SELECT * FROM palaver.turns t WHERE t.session = s.number ORDER BY t.first_seq DESC LIMIT 1
 ) t ON true
-WHERE s.number = $5 AND $1::bigint <= $2::bigint AND $3::bigint <= $4::bigint;
+CROSS JOIN LATERAL (
+    SELECT array_agg(m.seq) AS seqs, array_agg(m.kind) AS kinds, array_agg(m.at) AS ats, array_agg(m.body) AS bodies,
+           array_agg(m.turn) AS turns
+    FROM (
+        SELECT seq, kind, at, body, turn FROM palaver.messages
+        WHERE session = s.number AND seq > $2::bigint AND s.rev = $3::bigint AND h.last_seq - $2 <= $4::bigint
+        ORDER BY seq
+    ) m
+) b
+WHERE s.number = $1::bigint;
 
 -- name: list_all
 -- A page of sessions of all owners, newest activity first.
@@ -863,6 +876,15 @@ SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
 -- name: append_one
 -- One ordinary message; see the migration.
 SELECT palaver.append_one($1, $2, $3, $4, $5, $6::integer, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: begin_one
+-- The message that begins an ordinary turn; see the migration.
+SELECT o_seq, o_anchor, o_calibration, o_until FROM palaver.begin_one(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::integer, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- name: finish_one
+-- The message that one ends with.
+SELECT palaver.finish_one($1, $2, $3, $4, $5, $6, $7, $8, $9::integer, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: append_many
 -- Several.

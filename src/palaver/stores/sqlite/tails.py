@@ -8,6 +8,7 @@ appends move the newest position. So it saves reading and decoding, and can neve
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
@@ -142,8 +143,8 @@ class TailReads(RowSource):
 
     def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
         """The kept tail as it is now; None where the session has changed otherwise than by growing."""
-        found, base = kept, kept.number << 32
-        state = self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
+        found = kept
+        state = self._tail_state(kept, limit)
         if state is None or state[0] != kept.rev or state[1] is not None:
             return None
         if owner is not None and owner != kept.owner:
@@ -154,7 +155,7 @@ class TailReads(RowSource):
             new = last - kept.last_seq
             if not 0 < new <= limit:
                 return None
-            rows = self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, new))
+            rows = self._bodies(kept, last)
             first = _newest_turn(rows, kept)
             if first is None:
                 return None
@@ -167,7 +168,7 @@ class TailReads(RowSource):
         if anchor not in {None, kept.tail.anchor} and all(m.seq != anchor for m in kept.tail.messages):
             return None  # it may have been cut away: a whole read knows
         running = turn.steps_from if turn is not None and views.held(turn, now) else None
-        if running is not None and self._queued(kept.number):
+        if running is not None and self._waits(kept.number):
             return None
         tail = kept.tail
         if tail.anchor != anchor or tail.running_from != running:
@@ -177,8 +178,23 @@ class TailReads(RowSource):
             self._tails.put(session_id, limit, kept)
         return tail
 
+    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
+        """See `tail_state`. `limit`: a session that has more new messages than that is read anew."""
+        del limit
+        base = kept.number << 32
+        return self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
 
-def _newest_turn(rows: list[Row], kept: KeptTail) -> int | None:
+    def _bodies(self, kept: KeptTail, last: int) -> Sequence[Row]:
+        """What came after a kept tail, up to a position."""
+        base = kept.number << 32
+        return self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, last - kept.last_seq))
+
+    def _waits(self, number: int) -> bool:
+        """Whether messages wait in a session."""
+        return bool(self._queued(number))
+
+
+def _newest_turn(rows: Sequence[Row], kept: KeptTail) -> int | None:
     """The turn of the newest message (0: none); None where one of these may have another place in the window.
 
     What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`). So

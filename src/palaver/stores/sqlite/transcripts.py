@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from palaver import codec, media
 from palaver.info import Page
 from palaver.operations.ranges import merged
 from palaver.rows import TurnRow
+from palaver.stores import views
+from palaver.stores.base import WholeTurn
 from palaver.stores.sqlite.rows import LAST, turn_row
 from palaver.stores.sqlite.source import RowSource
 from palaver.stores.tails import StoredRow, decoded, live_ranges
@@ -79,25 +82,28 @@ class TranscriptReads(RowSource):
             row = self.sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
             return turn_row(row) if row is not None else None
 
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
         if not 0 < first_seq <= LAST:
-            return Page()
+            return None
         with self.snapshot():
-            session, head, _ = self._found(session_id, owner)
+            session, head, newest = self._found(session_id, owner)
             base = session.number << 32
-            row = self.sql.one("turn", (base | first_seq,))
-            if row is None:
-                return Page()
-            last = turn_row(row).end_seq or head.last_seq
+            turn = newest
+            if turn is None or turn.first_seq != first_seq:
+                row = self.sql.one("turn", (base | first_seq,))
+                if row is None:
+                    return None
+                turn = turn_row(row)
+            last = turn.end_seq or head.last_seq
             stored = self.sql.all("turn_bodies", (base | first_seq, base | last, first_seq))
             rows: dict[int, StoredRow] = {r[0]: (r[0], r[1], r[2], r[3]) for r in stored}
-            for seq in turn_row(row).taken:
+            for seq in turn.taken:
                 taken = self.sql.one("message", (base | seq,))
                 if taken is not None:
                     rows[seq] = (seq, taken[0], taken[3], taken[4])
             dead = merged(self.cuts_of(session))
         live = [rows[seq] for seq in sorted(rows) if not any(low <= seq <= high for low, high in dead)]
-        return decoded(self, session_id, live)
+        return WholeTurn(turn, views.info(session, head, now, turn=newest), decoded(self, session_id, live))
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self.snapshot():
