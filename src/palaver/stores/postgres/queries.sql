@@ -800,9 +800,29 @@ ORDER BY seq DESC LIMIT 1;
 DELETE FROM palaver.search_index WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
 
 -- name: put_indexed
+-- Several messages, each once; the lexemes of each are one text.
 INSERT INTO palaver.search_index (session, seq, words, lexemes)
-VALUES ($1::bigint >> 32, $1::bigint & 4294967295, $2, array_to_tsvector($3::text[]))
+SELECT w.place >> 32, w.place & 4294967295, w.words, array_to_tsvector(string_to_array(w.lexemes, ' '))
+FROM unnest($1::bigint[], $2::text[], $3::text[]) w (place, words, lexemes)
 ON CONFLICT (session, seq) DO UPDATE SET words = excluded.words, lexemes = excluded.lexemes;
+
+-- name: bodies_of_changes
+-- What several changes tell of, in their order; no more messages, and hardly more bytes, than one step takes.
+SELECT b.position, b.place, b.kind, b.body
+FROM (
+    SELECT c.position, c.nth, m.session << 32 | m.seq AS place, m.kind, m.body,
+        sum(octet_length(m.body)) OVER (ORDER BY c.nth, m.seq ROWS UNBOUNDED PRECEDING) - octet_length(m.body) AS before
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+        WITH ORDINALITY c (position, session, low, high, nth)
+    CROSS JOIN LATERAL (
+        SELECT x.session, x.seq, x.kind, x.body FROM palaver.messages x
+        WHERE x.session = c.session AND x.seq BETWEEN c.low AND c.high ORDER BY x.seq LIMIT $5::bigint
+    ) m
+) b
+WHERE b.before < $6::bigint ORDER BY b.nth, b.place LIMIT $5::bigint;
+
+-- name: session_scopes
+SELECT number, owner, origin FROM palaver.sessions WHERE number = ANY($1::bigint[]);
 
 -- name: clear_index
 DELETE FROM palaver.search_index;
@@ -865,7 +885,8 @@ SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
         WHERE age(r.xmin) > age(($1::text::bigint % 4294967296)::text::xid));
 
 -- name: notify
-SELECT pg_notify($1, $2);
+-- What gets lost with it is found by looking again: nobody waits until it is on disk.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 
 -- name: confirm
 -- Makes a transaction that wrote nothing wait for the standby as well, where commits do. A commit whose waiting was
@@ -888,7 +909,8 @@ SELECT palaver.finish_one($1, $2, $3, $4, $5, $6, $7, $8, $9::integer, $10, $11,
 
 -- name: append_many
 -- Several.
-SELECT op, last FROM palaver.append_many($1, $2, $3, $4, $5, $6::integer[], $7::integer[], $8, $9, $10, $11, $12, $13, $14);
+SELECT palaver.append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::integer[], $14, $15::integer[], $16, $17,
+    $18, $19, $20, $21::integer[], $22, $23);
 
 -- name: take
 -- The locks of a transaction; see the migration.

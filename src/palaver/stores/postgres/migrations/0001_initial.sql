@@ -536,78 +536,89 @@ BEGIN
     RETURN v_seq;
 END $$;
 
--- The same for several messages of several operations: all of them, or nothing is done and there are no rows.
+-- The same for several messages of several operations: all of them, or nothing is done and the answer is NULL.
+-- The arrays are of sessions (each once), of messages and of operations; a message and an operation name their session by
+-- its place among the sessions, and a position by how many of the batch it comes after in its session. Gives where each
+-- session ended before. Statements without joins: what the server spends on a batch besides its rows is little.
 CREATE FUNCTION palaver.append_many(
-    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint, p_numbers bigint[], p_ops integer[],
-    p_kinds integer[], p_ats bigint[], p_op_ats bigint[], p_ids text[], p_owners text[], p_tokens text[],
-    p_leases bigint[], p_bodies bytea[]
-) RETURNS TABLE (op integer, last bigint) LANGUAGE plpgsql AS $$
+    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint,
+    p_numbers bigint[], p_owners text[], p_added bigint[], p_least bigint[], p_most bigint[], p_users bigint[],
+    p_tokens text[], p_leases bigint[],
+    p_of integer[], p_nths bigint[], p_kinds integer[], p_asked bigint[], p_ats bigint[], p_ids text[], p_turns boolean[],
+    p_bodies bytea[],
+    p_by integer[], p_froms bigint[], p_throughs bigint[]
+) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_fit bigint;
+    v_late boolean;
+    v_last bigint[];
+    v_user bigint[];
+    v_rev bigint[];
+    v_first bigint[];
+    v_ahead bigint;
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    PERFORM set_config('lock_timeout', p_timeout, true);
+    -- Else the server plans these statements anew for every batch, as arrays have lengths.
+    PERFORM set_config('lock_timeout', p_timeout, true), set_config('plan_cache_mode', 'force_generic_plan', true);
     PERFORM pg_advisory_xact_lock_shared(p_store);
     PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
-    IF EXISTS (
-        SELECT 1
-        FROM unnest(p_numbers, p_kinds, p_op_ats, p_ids, p_owners, p_tokens, p_leases)
-            u (number, kind, op_at, id, owner, token, lease)
-        LEFT JOIN palaver.sessions s ON s.number = u.number
-        LEFT JOIN palaver.heads h ON h.session = u.number
-        LEFT JOIN LATERAL (
-            SELECT r.state, r.token, r.expires_at FROM palaver.turns r
-            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
-        ) t ON true
-        LEFT JOIN palaver.message_ids i ON i.session = u.number AND i.id = u.id
-        WHERE s.number IS NULL OR h.session IS NULL OR s.deleted_at IS NOT NULL OR s.owner <> u.owner
-            OR s.guarded_until > u.op_at OR s.ended_at IS NOT NULL
-            OR (s.preview IS NULL AND u.kind & 15 = 3) OR i.id IS NOT NULL
-            OR (u.token IS NOT NULL AND (t.state IS DISTINCT FROM 'running' OR t.token <> u.token OR t.expires_at
-                - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < u.lease * 9 / 10))
-    ) THEN
-        RETURN;
+    SELECT count(*), bool_or(g.most / 1000000 > s.last_active / 1000000), array_agg(h.last_seq ORDER BY g.place),
+        array_agg(h.user_seq ORDER BY g.place), array_agg(s.rev ORDER BY g.place)
+    INTO v_fit, v_late, v_last, v_user, v_rev
+    FROM unnest(p_numbers, p_owners, p_least, p_most, p_users)
+        WITH ORDINALITY g (number, owner, least, most, users, place)
+    JOIN palaver.sessions s ON s.number = g.number
+    JOIN palaver.heads h ON h.session = g.number
+    WHERE s.deleted_at IS NULL AND s.ended_at IS NULL AND s.guarded_until <= g.least
+        AND (g.owner IS NULL OR s.owner = g.owner) AND (s.preview IS NOT NULL OR g.users = 0);
+    IF v_fit <> cardinality(p_numbers) THEN
+        RETURN NULL;
     END IF;
-    RETURN QUERY
-    WITH placed AS (
-        SELECT u.number, u.op, u.kind, u.at, u.op_at, u.id, u.body, u.place, s.rev, h.user_seq, h.last_active,
-            t.first_seq, h.last_seq + row_number() OVER (PARTITION BY u.number ORDER BY u.place) AS seq
-        FROM unnest(p_numbers, p_ops, p_kinds, p_ats, p_op_ats, p_ids, p_tokens, p_bodies)
-            WITH ORDINALITY u (number, op, kind, at, op_at, id, token, body, place)
-        JOIN palaver.sessions s ON s.number = u.number
-        JOIN palaver.heads h ON h.session = u.number
+    IF p_ids IS NOT NULL THEN
+        PERFORM 1 FROM unnest(p_of, p_ids) m (of, id)
+        JOIN palaver.message_ids i ON i.session = p_numbers[m.of] AND i.id = m.id;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    IF p_tokens IS NOT NULL THEN
+        SELECT count(*), array_agg(t.first_seq ORDER BY g.place) INTO v_fit, v_first
+        FROM unnest(p_numbers, p_tokens, p_leases) WITH ORDINALITY g (number, token, lease, place)
         LEFT JOIN LATERAL (
-            SELECT r.first_seq FROM palaver.turns r
-            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+            SELECT r.first_seq, r.state, r.token, r.expires_at FROM palaver.turns r
+            WHERE r.session = g.number ORDER BY r.first_seq DESC LIMIT 1
         ) t ON true
-    ), told AS (
-        SELECT p.*, greatest(p.user_seq, coalesce(max(CASE WHEN p.kind & 15 = 3 THEN p.seq END)
-            OVER (PARTITION BY p.number ORDER BY p.place), 0)) AS user_now
-        FROM placed p
-    ), grown AS (
-        SELECT d.number, max(d.seq) AS last, count(*) AS added, max(d.op_at) AS at, max(d.user_now) AS user_now,
-            max(d.last_active) AS was
-        FROM told d GROUP BY d.number
-    ), stored AS (
-        INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
-        SELECT d.number, d.seq, d.kind, CASE WHEN d.user_now > 0 THEN d.seq - d.user_now ELSE -1 END,
-            CASE WHEN d.first_seq IS NULL THEN 0 ELSE d.seq - d.first_seq + 1 END, d.at, d.body
-        FROM told d
-    ), named AS (
-        INSERT INTO palaver.message_ids (session, id, seq) SELECT d.number, d.id, d.seq FROM told d WHERE d.id IS NOT NULL
-    ), moved AS (
-        UPDATE palaver.heads h SET last_seq = g.last, message_count = h.message_count + g.added,
-            last_active = greatest(h.last_active, g.at), user_seq = g.user_now
-        FROM grown g WHERE h.session = g.number
-    ), listed AS (
-        UPDATE palaver.sessions s SET last_active = g.at
-        FROM grown g WHERE s.number = g.number AND g.at / 1000000 > g.was / 1000000
-    ), journal AS (
-        INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
-        SELECT d.number, ((pg_current_xact_id()::text::bigint
-            + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) + d.op, max(d.rev), 1,
-            min(d.seq), max(d.seq)
-        FROM told d GROUP BY d.number, d.op
-    )
-    SELECT d.op, max(d.seq) FROM told d GROUP BY d.op;
+        WHERE g.token IS NULL OR (t.state = 'running' AND t.token = g.token AND t.expires_at
+            - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) >= g.lease * 9 / 10);
+        IF v_fit <> cardinality(p_numbers) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    SELECT value::bigint INTO v_ahead FROM palaver.meta WHERE name = 'ahead';
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    SELECT p_numbers[m.of], v_last[m.of] + m.nth, m.kind,
+        CASE WHEN m.asked > 0 THEN m.nth - m.asked WHEN v_user[m.of] > 0 THEN v_last[m.of] + m.nth - v_user[m.of] ELSE -1 END,
+        CASE WHEN m.turn THEN v_last[m.of] + m.nth - v_first[m.of] + 1 ELSE 0 END, m.at, m.body
+    FROM unnest(p_of, p_nths, p_kinds, p_asked, p_ats, p_turns, p_bodies) m (of, nth, kind, asked, at, turn, body);
+    IF p_ids IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq)
+        SELECT p_numbers[m.of], m.id, v_last[m.of] + m.nth FROM unnest(p_of, p_nths, p_ids) m (of, nth, id)
+        WHERE m.id IS NOT NULL;
+    END IF;
+    UPDATE palaver.heads h SET last_seq = h.last_seq + g.added, message_count = h.message_count + g.added,
+        last_active = greatest(h.last_active, g.most),
+        user_seq = CASE WHEN g.users > 0 THEN h.last_seq + g.users ELSE h.user_seq END
+    FROM unnest(p_numbers, p_added, p_most, p_users) g (number, added, most, users) WHERE h.session = g.number;
+    IF v_late THEN
+        UPDATE palaver.sessions s SET last_active = g.most
+        FROM unnest(p_numbers, p_most) g (number, most)
+        WHERE s.number = g.number AND g.most / 1000000 > s.last_active / 1000000;
+    END IF;
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    SELECT p_numbers[o.by], ((pg_current_xact_id()::text::bigint + v_ahead) << 14) + o.place - 1, v_rev[o.by], 1,
+        v_last[o.by] + o.low, v_last[o.by] + o.high
+    FROM unnest(p_by, p_froms, p_throughs) WITH ORDINALITY o (by, low, high, place);
+    RETURN v_last;
 END $$;
