@@ -77,7 +77,7 @@ def test_a_checkpoint_that_was_not_synced(tmp_path: Path, disk: RecordingDisk, m
 @pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded and finds names in /proc")
 @pytest.mark.parametrize(
     ("store", "files", "cause"),
-    [("{}/chat.db", "chat.db-wal", "IOError"), ("jsonl:///{}/lines", ".jsonl", "OSError")],
+    [("{}/chat.db", "chat.db-wal", "IOError"), ("jsonl:///{}/lines", "journal", "OSError")],
     ids=["sqlite", "jsonl"],
 )
 def test_fsync_says_eio(tmp_path: Path, store: str, files: str, cause: str) -> None:

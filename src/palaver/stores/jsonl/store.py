@@ -247,5 +247,25 @@ class JsonlStore(SqliteStore):
     def close(self) -> None:
         if self._closed:
             return
-        super().close()
-        self._directory.forget()
+        self._committer.close()
+        try:
+            self._fold()
+        finally:
+            super().close()
+            self._directory.forget()
+
+    def _fold(self) -> None:
+        """Leave files that are complete without the journal, unless another process writes: then it will."""
+        if not self._writable or self._broken is not None:
+            return
+        try:
+            with self._opener.without_waiting():
+                self._writes.script("BEGIN IMMEDIATE")
+            try:
+                self._directory.fold()
+            finally:
+                self._writes.script("ROLLBACK")
+        except apsw.BusyError:
+            return
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc
