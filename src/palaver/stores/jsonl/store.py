@@ -23,6 +23,7 @@ from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
 from palaver.stores.jsonl.replay import catch_up
 from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.jsonl.standing import settle
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.statements import Statements
 from palaver.stores.sqlite.store import SqliteStore
@@ -55,6 +56,7 @@ class JsonlStore(SqliteStore):
         root = Path(path)
         self._directory = Directory(root, f"jsonl:///{path}")
         self._beside_nanobot = beside_nanobot
+        settle(root.absolute())
         if not beside_nanobot:
             self._refuse_nanobot(root)
         if not read_only:
