@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import apsw
 import pytest
 
+import palaver
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreError, StoreUnavailable
 from palaver.model import assistant, user
 from palaver.operations import Append, Begin, Create, Cut, Finish, Lease, NewSession
 from palaver.stores import open_store, sqlite
+from palaver.stores.schema import oldest_code
 from palaver.stores.sqlite import SqliteStore, searching
 from palaver.stores.sqlite.connection import APPLICATION_ID
 from palaver.stores.sqlite.queries import migrations, queries, statements
@@ -336,6 +338,41 @@ def test_a_schema_from_the_future_is_refused_untouched(path: Path) -> None:
     error = refuse(path, SchemaMismatch)
     assert isinstance(error, SchemaMismatch)
     assert (error.found, error.supported) == (newest + 7, newest)
+
+
+def test_a_schema_that_older_code_goes_on_with(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later version adds to the schema and says since when code may use it: this one does; the next one breaks it."""
+    newest = len(migrations())
+    adds = f"-- oldest code: {newest}\nALTER TABLE turns ADD COLUMN made_up TEXT"
+    for later, oldest in (([adds], newest), ([adds, "ALTER TABLE turns DROP COLUMN made_up"], newest + 2)):
+        scripts = (*migrations(), *later)
+        with monkeypatch.context() as patch:
+            patch.setattr("palaver.stores.sqlite.connection.migrations", lambda scripts=scripts: scripts)
+            open_store(path).close()
+        said = newest + len(later)
+        assert value(path, "PRAGMA user_version") == (said if said == oldest else oldest << 16 | said)
+        if oldest == newest:
+            for _ in range(2):
+                with palaver.open(path) as sessions:
+                    with sessions.begin_turn("later", user("hi")) as turn:
+                        turn.finish(assistant("yes"))
+                    assert sessions.check() == []
+    with pytest.raises(SchemaMismatch) as caught:
+        open_store(path)
+    assert (caught.value.found, caught.value.supported) == (newest + 2, newest)
+
+
+def test_what_a_migration_broke_stays_broken() -> None:
+    """One after it that says that older code goes on does not mend it."""
+    adds = "-- oldest code: 1\nALTER"
+    for scripts, oldest in (
+        (["a"], 1),
+        (["a", adds], 1),
+        (["a", "b"], 2),
+        (["a", "b", adds], 2),
+        (["a", adds, "c"], 3),
+    ):
+        assert oldest_code(scripts) == oldest
 
 
 def test_a_codec_from_the_future_is_refused_untouched(path: Path) -> None:

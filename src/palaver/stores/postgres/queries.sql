@@ -872,6 +872,11 @@ SELECT $1 < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT va
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname;
 
+-- name: partitions
+-- How many partitions the tables have that grow with messages.
+SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = 'messages';
+
 -- name: newest_transaction
 -- The id that the next transaction will have.
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text;

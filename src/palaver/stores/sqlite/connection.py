@@ -15,6 +15,7 @@ import apsw
 
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.stores.schema import oldest_code, require_usable
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.filesystem import filesystem_type, is_network
 from palaver.stores.sqlite.headroom import Headroom
@@ -24,6 +25,8 @@ from palaver.stores.sqlite.statements import Statements
 __all__ = ["APPLICATION_ID", "Opener"]
 
 APPLICATION_ID = 0x50414C41  # "PALA", in the file's header
+_OLDEST = 16
+"""From this bit of the header's number on is how many migrations code must know; 0: all."""
 _FIRST_WAIT = 0.000_2
 _HURRIED_WAIT = 0.002
 """An event loop may stand still that long; see Store.commit_at_once."""
@@ -122,7 +125,7 @@ class Opener:
             self.check_schema(connection)
             as_needed = (
                 not connection.readonly("main")
-                and _number(connection, "PRAGMA user_version") == len(migrations())
+                and _version(connection)[0] >= len(migrations())
                 and sql.pragma("PRAGMA journal_mode") == "wal"
             )
             if as_needed:
@@ -237,7 +240,7 @@ class Opener:
                 sql.script("ROLLBACK")
 
     def _check_schema(self, connection: apsw.Connection) -> None:
-        version = _number(connection, "PRAGMA user_version")
+        version, oldest = _version(connection)
         application = _number(connection, "PRAGMA application_id")
         foreign = application != APPLICATION_ID
         if foreign and (version or _number(connection, "SELECT count(*) FROM sqlite_master")):
@@ -245,11 +248,7 @@ class Opener:
             raise StoreUnavailable(msg)
         known = len(migrations())
         if version > known:
-            msg = (
-                f"{self.name} has schema {version}; this version of Palaver knows up to {known}: "
-                "upgrade Palaver (the file was left as it is)"
-            )
-            raise SchemaMismatch(msg, found=version, supported=known)
+            require_usable(self.name, version, oldest, known)
         if connection.readonly("main") and version < known:
             msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
             raise SchemaMismatch(msg, found=version, supported=known)
@@ -262,21 +261,33 @@ class Opener:
                 raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        if _number(connection, "PRAGMA user_version") == len(migrations()):
+        if _version(connection)[0] >= len(migrations()):
             return
         sql = Statements(connection)
         for number, script in enumerate(migrations(), 1):
             sql.script("BEGIN IMMEDIATE")
             try:
-                if _number(connection, "PRAGMA user_version") < number:  # another process may have been faster
+                if _version(connection)[0] < number:  # another process may have been faster
                     sql.script(script)
                     sql.script(f"PRAGMA application_id={APPLICATION_ID}")
-                    sql.script(f"PRAGMA user_version={number}")
+                    oldest = oldest_code(migrations()[:number])
+                    said = number if oldest == number else oldest << _OLDEST | number
+                    sql.script(f"PRAGMA user_version={said}")
                 sql.script("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     sql.script("ROLLBACK")
                 raise
+
+
+def _version(connection: apsw.Connection) -> tuple[int, int]:
+    """How many migrations a file has had, and how many who uses it must know.
+
+    Both are in its header, which can be read without making files beside it.
+    """
+    said = _number(connection, "PRAGMA user_version")
+    version = said & ((1 << _OLDEST) - 1)
+    return version, said >> _OLDEST or version
 
 
 def _number(connection: apsw.Connection, statement: str) -> int:
