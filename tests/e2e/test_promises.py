@@ -85,7 +85,8 @@ class Place:
 
     def lead(self, case: Any, *, plain: bool = True) -> None:
         """Let the ids of a request lead to what is there; a plain one says nothing that leads elsewhere again."""
-        if plain and case.meta.components[ParameterLocation.HEADER].mode is GenerationMode.POSITIVE:
+        headers = case.meta.components.get(ParameterLocation.HEADER)
+        if plain and headers is not None and headers.mode is GenerationMode.POSITIVE:
             for name in ELSEWHERE:
                 case.headers.pop(name, None)
             if case.operation.path in PASSED_ON:  # what names no session is refused before anything else

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from palaver.aio import AsyncSessionManager
 from palaver.apikeys import ApiKey, KeyFile, Permission, split_key
 from palaver.clock import Clock, utc_now
+from palaver.server.pacing import Guesses
 from palaver.server.problems import problem
 
 __all__ = ["OPERATOR", "OWNER_HEADER", "Access", "Keys", "Needs", "access_of", "key_in", "owned", "require"]
@@ -64,6 +65,7 @@ class Keys:
         self._mark: object = ()
         self._looked = float("-inf")
         self._keys: dict[str, ApiKey] = {}
+        self._guesses = Guesses(seconds)
 
     @property
     def required(self) -> bool:
@@ -79,6 +81,13 @@ class Keys:
         if parts is None or found is None or not found.opens(parts[1]) or found.state(self._clock()) != "valid":
             return None
         return Access(id=found.id, may=found.may, owner=found.owner)
+
+    def admit(self, text: str, address: str) -> Access | None:
+        """The same for who comes from an address, where a wrong key counts. Raises Slower where too many came."""
+        found = self.find(text)
+        if found is None:
+            self._guesses.count(address)
+        return found
 
     def still(self, access: Access) -> bool:
         """Whether what was opened is open yet: for answers that last."""
