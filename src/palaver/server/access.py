@@ -24,7 +24,7 @@ logger = logging.getLogger("palaver.server")
 
 OWNER_HEADER = "Palaver-Owner"
 MAX_OWNER_BYTES = 256
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 """Seconds after which it is looked whether the file of keys was changed: so long does a revoked key live at most."""
 
 Needs: TypeAlias = Literal["read", "write", "admin", "operator"]
