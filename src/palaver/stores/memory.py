@@ -383,7 +383,7 @@ class MemoryStore(Store):
                 rows,
                 after=after,
                 through=through,
-                holder_of=lambda message_id: ledger.message_seq(number, message_id),
+                holders_of=lambda ids: {each: ledger.message_seq(number, each) for each in ids},
                 versions={row.seq: ledger.versions(number, row.seq) for row in rows},
                 turns=[
                     msgspec.structs.replace(t, session=0)

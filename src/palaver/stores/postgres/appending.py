@@ -46,7 +46,7 @@ class PlainAppends:
 
     def __init__(self, operations: list[Append]) -> None:
         self._operations = operations
-        self.time = operations[-1].at
+        self.time = max(each.at for each in operations)
         """By the callers' clock."""
         self._batch: _Batch | None = None
 
@@ -102,7 +102,12 @@ class PlainAppends:
         if self._batch is None:
             return [Appended((done,), done, fresh=True, session_id=self._operations[0].session_id)]
         return [
-            Appended(tuple(range(done[of] + low, done[of] + high + 1)), done[of] + high, True, operation.session_id)
+            Appended(
+                tuple(range(done[of] + low, done[of] + high + 1)),
+                done[of] + high,
+                fresh=True,
+                session_id=operation.session_id,
+            )
             for operation, (of, low, high) in zip(self._operations, self._batch.spans, strict=True)
         ]
 

@@ -57,7 +57,7 @@ def expression(query: SearchQuery, terms: Sequence[Term]) -> str:
 
 
 class TsvectorIndex(Index):
-    """The index as PostgreSQL keeps it. What a step takes in is read in a few round trips, however many changes tell it."""
+    """The index as PostgreSQL keeps it. What a step takes in is read in a few round trips, whatever tells of it."""
 
     _ahead: dict[int, list[Row]]
     _scopes: dict[int, Row]
@@ -123,4 +123,4 @@ class TsvectorIndex(Index):
 
     def _learn(self, numbers: list[int]) -> None:
         if numbers:
-            self._scopes.update((number, scope) for number, *scope in self._sql.all("session_scopes", (numbers,)))
+            self._scopes.update((row[0], row[1:]) for row in self._sql.all("session_scopes", (numbers,)))

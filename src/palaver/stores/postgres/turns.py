@@ -1,7 +1,7 @@
 """Ordinary turns: one that begins or ends alone in its batch is one round trip, as an append is; see appending.py.
 
-`Begin.apply` and `Finish.apply` say what they mean. The functions `begin_one` and `finish_one` of the schema do it where
-nothing is out of the ordinary, and nothing at all where anything is: a key that has moved, a first turn, a turn that
+`Begin.apply` and `Finish.apply` say what they mean. The functions `begin_one` and `finish_one` of the schema do it
+where nothing is out of the ordinary, and nothing at all where anything is: a key that has moved, a first turn, a turn that
 runs, messages that wait, a known id, a notice to be shown. Then `apply` is run.
 """
 

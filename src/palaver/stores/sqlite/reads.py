@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import apsw
@@ -248,7 +249,7 @@ class RowReads(ABC):
         base = kept.number << 32
         return self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
 
-    def _bodies(self, kept: KeptTail, last: int) -> Sequence[Row]:
+    def _bodies(self, kept: KeptTail, last: int) -> list[Row]:
         """What came after a kept tail, up to a position."""
         base = kept.number << 32
         return self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, last - kept.last_seq))
@@ -396,8 +397,14 @@ class RowReads(ABC):
 
     def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool) -> Chunk:
         with self.snapshot():
-            found = self._any(session_id, owner)
-            return recording.chunk(self.sql, *found, after=after, limit=limit, media=media)
+            session, head = self._any(session_id, owner)
+            holders = partial(self._holders, session.number)
+            return recording.chunk(self.sql, session, head, holders, after=after, limit=limit, media=media)
+
+    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
+        """At which positions of a session the messages are that ids name."""
+        rows = ((each, self.sql.one("message_seq", (number, each))) for each in ids)
+        return {each: row[0] for each, row in rows if row is not None}
 
     # ------------------------------------------------------------------ erasing
     def erasable(self, after: int, *, limit: int, owner: str | None, session_id: str | None) -> list[Erasable]:
