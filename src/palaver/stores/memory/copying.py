@@ -57,7 +57,7 @@ def chunk(ledger: MemoryLedger, session_id: str, owner: str | None, *, after: in
         rows,
         after=after,
         through=through,
-        holder_of=lambda message_id: ledger.message_seq(number, message_id),
+        holders_of=lambda ids: {each: ledger.message_seq(number, each) for each in ids},
         versions={row.seq: ledger.versions(number, row.seq) for row in rows},
         turns=[msgspec.structs.replace(t, session=0) for place in turns if (t := ledger.turns.rows[place]) is not None],
         blob=ledger.blobs.rows.get if media else None,

@@ -46,7 +46,7 @@ class PlainAppends:
 
     def __init__(self, operations: list[Append]) -> None:
         self._operations = operations
-        self.time = operations[-1].at
+        self.time = max(each.at for each in operations)
         """By the callers' clock."""
         self._batch: _Batch | None = None
 

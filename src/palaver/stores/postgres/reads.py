@@ -73,13 +73,18 @@ class PostgresReads(RowReads):
             self._ahead = bool(waits), list(zip(*new, strict=True)) if new[0] is not None else []
         return state
 
-    def _bodies(self, kept: KeptTail, last: int) -> Sequence[Row]:
+    def _bodies(self, kept: KeptTail, last: int) -> list[Row]:
         del kept  # they came with its state
         return [row for row in self._ahead[1] if row[0] <= last]
 
     def _waits(self, number: int) -> bool:
         del number
         return self._ahead[0]
+
+    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
+        if not ids:
+            return {}
+        return {row[1]: row[2] for row in self.sql.all("message_seqs", ([number] * len(ids), list(ids)))}
 
     def size(self) -> int:
         row = self.sql.one("database_size", (self._place.schema,))

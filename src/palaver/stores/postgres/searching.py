@@ -123,6 +123,4 @@ class TsvectorIndex(Index):
 
     def _learn(self, numbers: list[int]) -> None:
         if numbers:
-            self._scopes.update(
-                {number: tuple(scope) for number, *scope in self._sql.all("session_scopes", (numbers,))}
-            )
+            self._scopes.update((row[0], row[1:]) for row in self._sql.all("session_scopes", (numbers,)))

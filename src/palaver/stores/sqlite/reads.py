@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import apsw
 
@@ -75,8 +76,14 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
 
     def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool) -> Chunk:
         with self.snapshot():
-            found = self._any(session_id, owner)
-            return recording.chunk(self.sql, *found, after=after, limit=limit, media=media)
+            session, head = self._any(session_id, owner)
+            holders = partial(self._holders, session.number)
+            return recording.chunk(self.sql, session, head, holders, after=after, limit=limit, media=media)
+
+    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
+        """At which positions of a session the messages are that ids name."""
+        rows = ((each, self.sql.one("message_seq", (number, each))) for each in ids)
+        return {each: row[0] for each, row in rows if row is not None}
 
     # ------------------------------------------------------------------ erasing
     def erasable(self, after: int, *, limit: int, owner: str | None, session_id: str | None) -> list[Erasable]:
