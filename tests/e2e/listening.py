@@ -33,6 +33,8 @@ class Listening:
         self.body = b""
         self.reads = asyncio.Event()
         self.reads.set()
+        self.waits = False
+        """Whether it is sent something that it does not read."""
         self.done = False
         self._gone = asyncio.Event()
         given = {"host": "localhost", "accept": "text/event-stream", **headers}
@@ -51,7 +53,9 @@ class Listening:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        self.waits = True
         await self.reads.wait()
+        self.waits = False
         if message["type"] == "http.response.start":
             self.status = message["status"]
         else:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +209,8 @@ def test_nobody_reads_for_nobody() -> None:
     asyncio.run(check())
 
 
-def test_a_sign_of_life_and_a_key_that_was_revoked(tmp_path: Path) -> None:
-    """A silent stream says that it is there; it ends when its key opens nothing any more."""
+def test_a_sign_of_life(tmp_path: Path) -> None:
+    """A silent stream says that it is there."""
     file = KeyFile(tmp_path / "keys")
     text = file.create("bot", now=NOW)[1]
 
@@ -219,9 +219,58 @@ def test_a_sign_of_life_and_a_key_that_was_revoked(tmp_path: Path) -> None:
             application.state.live = Hub(lambda: sessions, heartbeat=0.01)
             listening = await Listening(application, authorization=f"Bearer {text}").ready()
             await listening.until(lambda each: b"\n\n:\n\n" in each.body)
+            await listening.leave()
+
+    asyncio.run(check())
+
+
+def test_a_stream_ends_with_its_key(tmp_path: Path) -> None:
+    """Well before its next sign of life: its key is revoked or expires, or a first key closes the server."""
+    file = KeyFile(tmp_path / "keys")
+
+    async def ended(listening: Listening) -> None:
+        await listening.until(lambda each: each.done)
+        assert listening.events[-1][1:] == ("end", {"reason": "unauthorized"})
+
+    async def check() -> None:
+        async with serving("memory://", keys=file.path) as (application, sessions):
+            application.state.live = Hub(lambda: sessions, heartbeat=3600)
+            open_one = await Listening(application).ready()
+            kept, short, revoked = (
+                f"Bearer {file.create(name, now=NOW, expires_at=until)[1]}"
+                for name, until in (("kept", None), ("short", datetime.now(UTC) + timedelta(seconds=3)), ("bot", None))
+            )
+            await ended(open_one)
+            others = [await Listening(application, authorization=each).ready() for each in (kept, short, revoked)]
             file.revoke("bot", now=NOW)
-            await listening.until(lambda each: each.done)
-            assert listening.events[-1][1:] == ("end", {"reason": "unauthorized"})
+            await ended(others[2])
+            await ended(others[1])
+            await talk(sessions, "a", "one")
+            await others[0].heard(2)
+            await others[0].leave()
+            assert application.state.live.listeners == 0
+
+    asyncio.run(check())
+
+
+def test_a_key_that_is_revoked_hears_no_more_of_the_past(tmp_path: Path) -> None:
+    """Who reads slowly, and is told of what was before it came, is told no more of it."""
+    file = KeyFile(tmp_path / "keys")
+    text = file.create("bot", now=NOW)[1]
+
+    async def check() -> None:
+        async with serving("memory://", keys=file.path) as (application, sessions):
+            for number in range(3):
+                await talk(sessions, "a", str(number))
+            start = (await sessions.events(limit=1)).cursor
+            slow = Listening(application, query=f"after={start}", authorization=f"Bearer {text}")
+            slow.reads.clear()
+            await eventually(lambda: slow.waits)
+            file.revoke("bot", now=NOW)
+            await eventually(lambda: application.state.keys.find(text) is None)
+            slow.reads.set()
+            await slow.until(lambda each: each.done)
+            assert [event[1:] for event in slow.events] == [("end", {"reason": "unauthorized"})]
 
     asyncio.run(check())
 

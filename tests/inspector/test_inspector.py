@@ -230,6 +230,43 @@ def test_a_key_opens_and_is_forgotten(locked: TestClient, url: str, ring: Ring) 
     assert locked.get("/", follow_redirects=False).status_code == 303
 
 
+def test_guessing_at_the_form_is_slow(url: str, ring: Ring) -> None:
+    """After twenty wrong keys one waits, by whichever door they came; a right key is let in, also before that."""
+    with TestClient(app(url, keys=ring.file.path), base_url=BASE, headers={"Accept": "text/html"}) as client:
+        for _ in range(10):
+            assert log_in(client, "pal_guess") == 403
+        assert client.get("/", headers={"Authorization": "Bearer guess"}, follow_redirects=False).status_code == 303
+        client.cookies.set("palaver_key", "guess")
+        assert client.get("/usage", follow_redirects=False).status_code == 303
+        for _ in range(8):
+            assert client.get("/v1/sessions", headers={"Authorization": "Bearer guess"}).status_code == 401
+        token = token_of(client.get("/login").text)
+        for _ in range(1000):  # each second one more is let through
+            slowed = client.post("/login", data={"token": token, "key": "x" * 5000})
+            if slowed.status_code != 403:
+                break
+        assert (slowed.status_code, slowed.headers["retry-after"]) == (429, "1")
+        assert 'role="alert"' in slowed.text
+        assert "Wait 1 second" in slowed.text
+        for _ in range(1000):
+            page = client.get("/", headers={"Authorization": "Bearer guess"}, follow_redirects=False)
+            if page.status_code != 303:
+                break
+        assert (page.status_code, page.headers["retry-after"]) == (429, "1")
+        assert log_in(client, ring.keys["ana"]) == 303
+        assert client.get("/", follow_redirects=False).status_code == 200
+
+
+def test_a_key_that_opens_nothing_is_forgotten(locked: TestClient) -> None:
+    """A browser shows a revoked key once, and is then told to forget it: nobody waits because of an old cookie."""
+    for path in ("/", "/usage", "/login", "/shortcuts"):
+        headers = {"Cookie": "palaver_key=pal_old"}
+        answer = locked.get(path, headers=headers, follow_redirects=False)
+        assert 'palaver_key=""' in answer.headers["set-cookie"], path
+    for _ in range(30):
+        assert locked.get("/", follow_redirects=False).status_code == 303
+
+
 @pytest.mark.parametrize(
     "then", ["//evil.test", "/\\evil.test", "https://evil.test", "javascript:x", "/login?next=/", "/\n/x"]
 )

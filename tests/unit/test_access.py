@@ -25,8 +25,8 @@ from palaver.server import Limits, app
 from palaver.server.access import Access, Keys
 from palaver.server.anthropic_style import ANTHROPIC
 from palaver.server.families import Families
-from palaver.server.gate import Buckets
 from palaver.server.openai_style import OPENAI
+from palaver.server.pacing import Buckets, Guesses, Slower
 from palaver.server.pages import trial
 from palaver.server.routes import ENDPOINTS
 from palaver.server.style import PROBLEMS, Style
@@ -389,6 +389,34 @@ def test_guessing_is_slow(door: Door) -> None:
         assert client.get("/v1/sessions", headers=good).status_code == 200
         other = TestClient(application, base_url=BASE, client=("10.0.0.2", 1))
         assert problem(other.get("/v1/sessions", headers={"Authorization": "Bearer guess"})) == (401, "unauthorized")
+
+
+def test_guessing_is_slow_for_a_crowd() -> None:
+    """Whoever has many addresses waits for all of them together; of IPv6, a customer's whole network is one."""
+    now = [0.0]
+    guesses = Guesses(lambda: now[0])
+    for number in range(1000):
+        guesses.count(f"10.{number // 250}.0.{number % 250}")
+    with pytest.raises(Slower, match="this server"):
+        guesses.count("10.9.9.9")
+    now[0] = 60.0
+    for number in range(20):
+        guesses.count(f"2001:db8::{number:x}")
+    with pytest.raises(Slower, match="this address") as caught:
+        guesses.count("2001:db8::ffff%eth0")
+    assert caught.value.seconds == 1
+    guesses.count("2001:db8:0:1::1")
+    guesses.count("not:an:address")
+    now[0] += caught.value.seconds
+    guesses.count("2001:db8::1")
+
+
+def test_guesses_fill_no_memory() -> None:
+    """However many addresses guess, those that did it longest ago are forgotten."""
+    bucket = Buckets(1.0, 20, lambda: 0.0)
+    for number in range(30_000):
+        bucket.wait(str(number))
+    assert len(bucket) == 10_000
 
 
 def test_a_stranger_fills_no_memory(door: Door) -> None:

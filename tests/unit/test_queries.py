@@ -19,7 +19,7 @@ from palaver.stores import open_store, sqlite
 from palaver.stores.schema import oldest_code
 from palaver.stores.sqlite import SqliteStore, searching
 from palaver.stores.sqlite.connection import APPLICATION_ID
-from palaver.stores.sqlite.queries import migrations, queries
+from palaver.stores.sqlite.queries import migrations, queries, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +125,28 @@ def plan(connection: apsw.Connection, name: str) -> list[str]:
     """How SQLite would run a named statement."""
     statement = queries()[name]
     return [row[3] for row in run(connection, f"EXPLAIN QUERY PLAN {statement}", placeholders(statement))]
+
+
+def test_a_fragment_stands_for_its_text() -> None:
+    """A statement has a fragment's text where it names it; the fragment is no statement."""
+    text = "-- fragment: columns\n-- Both.\na, b\n\n-- name: one\nSELECT {columns} FROM t WHERE a = ?;\n"
+    assert statements(text) == {"one": "SELECT a, b FROM t WHERE a = ?"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- name: one\nSELECT {columns} FROM t;\n",
+        "-- fragment: columns\na, b\n\n-- name: one\nSELECT 1;\n",
+        "-- fragment: one\na, b\n\n-- name: one\nSELECT {one} FROM t;\n",
+        "-- name: one\nSELECT 1;\n\n-- name: one\nSELECT 2;\n",
+    ],
+    ids=["unknown", "unused", "of one name with a statement", "two statements of one name"],
+)
+def test_names_in_a_text_of_statements_are_right(text: str) -> None:
+    """A fragment that is not there or that nothing uses, and a name that is given twice, are refused at once."""
+    with pytest.raises(ValueError, match=r"one|columns"):
+        statements(text)
 
 
 # ---------------------------------------------------------------------- statements

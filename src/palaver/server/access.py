@@ -15,6 +15,8 @@ from starlette.requests import Request
 from palaver.aio import AsyncSessionManager
 from palaver.apikeys import ApiKey, KeyFile, Permission, split_key
 from palaver.clock import Clock, utc_now
+from palaver.server.headers import all_of
+from palaver.server.pacing import Guesses
 from palaver.server.problems import problem
 
 __all__ = ["OPERATOR", "OWNER_HEADER", "Access", "Keys", "Needs", "access_of", "key_in", "owned", "require"]
@@ -22,8 +24,9 @@ __all__ = ["OPERATOR", "OWNER_HEADER", "Access", "Keys", "Needs", "access_of", "
 logger = logging.getLogger("palaver.server")
 
 OWNER_HEADER = "Palaver-Owner"
+_OWNER = OWNER_HEADER.lower().encode()
 MAX_OWNER_BYTES = 256
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 """Seconds after which it is looked whether the file of keys was changed: so long does a revoked key live at most."""
 
 Needs: TypeAlias = Literal["read", "write", "admin", "operator"]
@@ -64,6 +67,7 @@ class Keys:
         self._mark: object = ()
         self._looked = float("-inf")
         self._keys: dict[str, ApiKey] = {}
+        self._guesses = Guesses(seconds)
 
     @property
     def required(self) -> bool:
@@ -79,6 +83,13 @@ class Keys:
         if parts is None or found is None or not found.opens(parts[1]) or found.state(self._clock()) != "valid":
             return None
         return Access(id=found.id, may=found.may, owner=found.owner)
+
+    def admit(self, text: str, address: str) -> Access | None:
+        """The same for who comes from an address, where a wrong key counts. Raises Slower where too many came."""
+        found = self.find(text)
+        if found is None:
+            self._guesses.count(address)
+        return found
 
     def still(self, access: Access) -> bool:
         """Whether what was opened is open yet: for answers that last."""
@@ -146,7 +157,7 @@ def owned(request: Request, sessions: AsyncSessionManager) -> AsyncSessionManage
     Raises ProblemError for a name that is none, or that is another than the key's.
     """
     access = access_of(request)
-    given = request.headers.getlist(OWNER_HEADER)
+    given = all_of(request.scope, _OWNER)
     if not given:
         return sessions if access.owner is None else sessions.for_owner(access.owner)
     try:

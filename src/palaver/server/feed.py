@@ -15,14 +15,12 @@ from palaver.server.limits import MAX_PAGE
 from palaver.server.lookup import session_of
 from palaver.server.openapi import INCOGNITO_HEADER
 from palaver.server.problems import problem
-from palaver.server.streaming import EventStream
+from palaver.server.streaming import EventStream, require_room
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
 
 EventCount: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
-MAX_STREAMS = 20_000
-"""Most who listen to one process: each has a socket, and there are only so many."""
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,8 +70,7 @@ def _stream(call: Call, session_id: str | None, after: str | None) -> Response:
     state = call.request.app.state
     if call.request.headers.get(INCOGNITO_HEADER, "false").lower() == "true":
         raise problem("invalid-request", "what is incognito is in no feed: ask without Palaver-Incognito")
-    if state.live.listeners >= MAX_STREAMS:
-        raise problem("too-many-streams", f"{MAX_STREAMS} listen to this server already, and it takes no more")
+    require_room(state.live)
     access = access_of(call.request)
     # A browser that comes back names the last event it had; the address that it asks is the one of the first time.
     cursor = call.request.headers.get("last-event-id") or after
@@ -82,6 +79,7 @@ def _stream(call: Call, session_id: str | None, after: str | None) -> Response:
         call.sessions,
         session_id=session_id,
         after=cursor,
+        who=access,
         allowed=lambda: state.keys is None or state.keys.still(access),
     )
 

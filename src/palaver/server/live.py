@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -25,6 +25,8 @@ logger = logging.getLogger("palaver.server")
 
 _PAGE = 1000
 _WAIT = 30.0
+_LOOK = 0.5
+"""Seconds after which it is looked again whether who listens still may."""
 _OWNERS_KNOWN = 50_000
 _NOBODY = "no session has this id"
 """Asked for, the feed is looked through to its end, and nothing of it is given."""
@@ -46,9 +48,28 @@ async def newest(sessions: AsyncSessionManager) -> str:
 class Listener:
     """What waits for one who listens."""
 
-    __slots__ = ("_woken", "beat", "cut", "ended", "expired", "task", "waiting", "wants")
+    __slots__ = (
+        "_woken",
+        "barred",
+        "beat",
+        "bell",
+        "cut",
+        "ended",
+        "expired",
+        "rung",
+        "task",
+        "waiting",
+        "wants",
+        "who",
+    )
 
-    def __init__(self, owner: str | None, session_id: str | None) -> None:
+    def __init__(self, owner: str | None, session_id: str | None, *, who: Hashable = None, bell: bool = False) -> None:
+        self.who = who
+        self.bell = bell
+        """Whether it is told that something happens, and not what."""
+        self.rung = False
+        self.barred = False
+        """Whether it may listen no more."""
         self.wants = ("session", session_id) if session_id is not None else ("owner", owner or "")
         self.waiting: deque[Event] = deque()
         self.beat = False
@@ -64,7 +85,7 @@ class Listener:
 
     async def wait(self) -> None:
         """Wait until something is there for it."""
-        if self.waiting or self.beat or self.ended or self.cut or self.expired is not None:
+        if self.waiting or self.rung or self.beat or self.ended or self.barred or self.cut or self.expired is not None:
             return
         self._woken = asyncio.get_running_loop().create_future()
         try:
@@ -90,6 +111,8 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._by: dict[tuple[str, str], set[Listener]] = {}
         """Who listens to all, to an owner, to a session: a change looks up who wants it."""
+        self._who: dict[Hashable, tuple[Callable[[], bool], set[Listener]]] = {}
+        """Who they are, and how it is found out whether they still may: by the key, of which there are few."""
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: asyncio.Future[None] | None = None
         self._owners: dict[str, str | None] = {}
@@ -107,21 +130,37 @@ class Hub:
         """For how many seconds there has been something that was not passed on yet."""
         return 0.0 if self._reached is None else asyncio.get_running_loop().time() - self._reached
 
-    async def join(self, owner: str | None, session_id: str | None) -> tuple[Listener, str]:
-        """Listen from now on; gives the cursor after which everything comes. Raises StoreError."""
+    async def join(
+        self,
+        owner: str | None,
+        session_id: str | None,
+        *,
+        who: Hashable = None,
+        allowed: Callable[[], bool] = lambda: True,
+        bell: bool = False,
+    ) -> tuple[Listener, str]:
+        """Listen from now on; gives the cursor after which everything comes. Raises StoreError.
+
+        `allowed` is asked about twice a second, once for all of whom it is the same `who`.
+        """
         while not self.closed:
             if not self._tasks:
                 loop = asyncio.get_running_loop()
                 self._ready = loop.create_future()
-                self._tasks = [loop.create_task(self._run(), name="palaver-feed"), loop.create_task(self._beat())]
+                self._tasks = [
+                    loop.create_task(self._run(), name="palaver-feed"),
+                    loop.create_task(self._beat()),
+                    loop.create_task(self._look()),
+                ]
             ready = self._ready
             if ready is not None:
                 await asyncio.shield(ready)
             if self._tasks and self._ready is ready:  # else the last who listened has left, and the reader with them
                 break
-        listener = Listener(owner, session_id)
+        listener = Listener(owner, session_id, who=who, bell=bell)
         listener.ended = self.closed
         self._listeners.add(listener)
+        self._who.setdefault(who, (allowed, set()))[1].add(listener)
         self._by.setdefault(listener.wants, set()).add(listener)
         return listener, self.cursor
 
@@ -132,6 +171,11 @@ class Hub:
         alike.discard(listener)
         if not alike:
             self._by.pop(listener.wants, None)
+        known = self._who.get(listener.who)
+        if known is not None:
+            known[1].discard(listener)
+            if not known[1]:
+                del self._who[listener.who]
         if not self._listeners:
             self._stop()
 
@@ -170,6 +214,17 @@ class Hub:
             for each in self._listeners:
                 each.beat = True
                 each.wake()
+
+    async def _look(self) -> None:
+        """Let those go who may listen no more: their key was revoked, or has expired."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for allowed, alike in list(self._who.values()):
+                if allowed():
+                    continue
+                for each in alike:
+                    each.barred = True
+                    each.wake()
 
     def _reads(self) -> bool:
         """Whether this task is the one that reads; its cancellation may be lost in a wait (CPython, before 3.12)."""
@@ -224,10 +279,13 @@ class Hub:
             for each in [listener for one in wanted for listener in self._by.get(one, ())]:
                 self._give(each, event)
         for each in self._listeners:
-            if each.waiting:
+            if each.waiting or each.rung:
                 each.wake()
 
     def _give(self, listener: Listener, event: Event) -> None:
+        if listener.bell:
+            listener.rung = True
+            return
         if listener.cut:
             return
         if len(listener.waiting) < self._backlog:

@@ -22,6 +22,7 @@ __all__ = [
     "FORM_COOKIE",
     "KEY_COOKIE",
     "Visitor",
+    "forget_key",
     "form_secret",
     "form_token",
     "is_own_form",
@@ -56,11 +57,15 @@ def keys_of(request: Request) -> Keys | None:
 
 
 def visitor_of(request: Request) -> Visitor | None:
-    """Who comes, by the key of a header or the cookie's; None: nobody that the server knows."""
+    """Who comes, by the key of a header or the cookie's; None: nobody that the server knows.
+
+    Raises Slower where too many came with wrong keys.
+    """
     keys = keys_of(request)
     if keys is None:
         return Visitor()
-    opened = opened_by(keys, key_in(request.headers) or request.cookies.get(KEY_COOKIE, ""))
+    key = key_in(request.headers) or request.cookies.get(KEY_COOKIE, "")
+    opened = opened_by(keys, key, request) if key else None
     if opened is None:
         return None
     return Visitor(
@@ -71,9 +76,10 @@ def visitor_of(request: Request) -> Visitor | None:
     )
 
 
-def opened_by(keys: Keys, text: str) -> Access | None:
-    """What a key opens; None for one that opens nothing."""
-    return keys.find(text) if 0 < len(text) <= LONGEST_KEY else None
+def opened_by(keys: Keys, text: str, request: Request) -> Access | None:
+    """What a key opens; None for one that opens nothing. Raises Slower where too many were wrong."""
+    address = request.client.host if request.client is not None else ""
+    return keys.admit(text[: LONGEST_KEY + 1], address)
 
 
 def form_secret(request: Request) -> str:
@@ -94,6 +100,12 @@ def is_own_form(request: Request, fields: Mapping[str, str]) -> bool:
     secret = request.cookies.get(FORM_COOKIE)
     given = fields.get("token", "")
     return secret is not None and hmac.compare_digest(form_token(secret).encode(), given.encode())
+
+
+def forget_key(response: Response, request: Request) -> None:
+    """Let the browser forget a key that opens nothing: it would be another wrong one with each page."""
+    if KEY_COOKIE in request.cookies:
+        response.delete_cookie(KEY_COOKIE, path="/")
 
 
 def keep_cookie(response: Response, request: Request, name: str, value: str, *, strict: bool = True) -> None:

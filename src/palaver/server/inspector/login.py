@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from palaver.server.inspector import access
 from palaver.server.inspector.visits import View, Visit, page
+from palaver.server.pacing import Slower
 
 __all__ = ["VIEWS"]
 
@@ -20,7 +21,7 @@ async def show(visit: Visit) -> Response:
     """The form."""
     if access.keys_of(visit.request) is None:
         return RedirectResponse(_next(visit.query.get("next", "/")), 303)
-    return await page(visit, "login.html", then=_next(visit.query.get("next", "/")), wrong=False)
+    return await page(visit, "login.html", then=_next(visit.query.get("next", "/")), wrong=False, seconds=None)
 
 
 async def enter(visit: Visit) -> Response:
@@ -28,8 +29,14 @@ async def enter(visit: Visit) -> Response:
     then = _next(visit.form.get("next", "/"))
     key = visit.form.get("key", "").strip()
     keys = access.keys_of(visit.request)
-    if keys is not None and access.opened_by(keys, key) is None:
-        return await page(visit, "login.html", status=403, then=then, wrong=True)
+    try:
+        opened = keys is None or access.opened_by(keys, key, visit.request) is not None
+    except Slower as error:
+        response = await page(visit, "login.html", status=429, then=then, wrong=True, seconds=error.seconds)
+        response.headers.update(error.headers)
+        return response
+    if not opened:
+        return await page(visit, "login.html", status=403, then=then, wrong=True, seconds=None)
     response = RedirectResponse(then, 303)
     if keys is not None:
         access.keep_cookie(response, visit.request, access.KEY_COOKIE, key)

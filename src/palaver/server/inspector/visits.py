@@ -23,6 +23,7 @@ from palaver.server.inspector import access
 from palaver.server.inspector.access import Visitor
 from palaver.server.inspector.templating import link, render
 from palaver.server.limits import Limits
+from palaver.server.pacing import Slower
 from palaver.server.problems import ProblemError, of_error, problem
 from palaver.server.reading import read_body
 
@@ -180,7 +181,13 @@ def responder(view: View, limits: Limits) -> Callable[[Request], Awaitable[Respo
 
 async def _answered(view: View, request: Request, limits: Limits, secret: str) -> Response:
     form: dict[str, str] = {}
-    visitor = access.visitor_of(request)
+    try:
+        visitor = access.visitor_of(request)
+    except Slower:
+        if not view.open:
+            raise
+        visitor = None
+    stranger = visitor is None
     if view.method == "POST":
         # Before they showed a key, anybody could fill the memory with what no form is as large as.
         form = await _form(request, limits, limits.max_body_bytes if visitor is not None else _STRANGERS_FORM)
@@ -193,7 +200,9 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         if view.method == "POST" or "text/html" not in request.headers.get("accept", "text/html"):
             raise Refusal(401, "You are not logged in", "Log in with a key, and try again.")
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(link("login", next=wanted if wanted != "/" else None), 303)
+        asked = RedirectResponse(link("login", next=wanted if wanted != "/" else None), 303)
+        access.forget_key(asked, request)
+        return asked
     if visitor is not None:
         noticed.record_of(request.scope).key = visitor.name
     visitor = visitor or Visitor(may_write=False, may_administer=False)
@@ -206,7 +215,10 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    return await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
+    response = await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
+    if stranger and view.method == "GET":
+        access.forget_key(response, request)
+    return response
 
 
 async def _form(request: Request, limits: Limits, largest: int) -> dict[str, str]:
@@ -247,4 +259,4 @@ def _refused(error: Refusal | ProblemError | PalaverError, secret: str) -> Respo
         heading=title,
         detail=detail,
     )
-    return HTMLResponse(text, status)
+    return HTMLResponse(text, status, error.headers if isinstance(error, Slower) else None)

@@ -18,6 +18,7 @@ from palaver.errors import SchemaMismatch, StoreUnavailable
 from palaver.stores.schema import oldest_code, require_usable
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.filesystem import filesystem_type, is_network
+from palaver.stores.sqlite.headroom import Headroom
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.statements import Statements
 
@@ -139,6 +140,11 @@ class Opener:
         connection.close()
         return None
 
+    def headroom(self) -> Headroom | None:
+        """What makes room in the log of a file that is synced and lies on a file system, where that can be done."""
+        plain = self.durable and not self.exclusive and not self.read_only and self.vfs is None
+        return Headroom(self.path) if plain and hasattr(os, "pwrite") else None
+
     def reader(self) -> apsw.Connection:
         """A connection that can only read."""
         try:
@@ -221,6 +227,19 @@ class Opener:
             return
 
     def check_schema(self, connection: apsw.Connection) -> None:
+        """Raise StoreUnavailable or SchemaMismatch for a file that is not for this version.
+
+        Asked in one snapshot: another process may be making the schema at this moment.
+        """
+        sql = Statements(connection)
+        sql.script("BEGIN")
+        try:
+            self._check_schema(connection)
+        finally:
+            if connection.in_transaction:
+                sql.script("ROLLBACK")
+
+    def _check_schema(self, connection: apsw.Connection) -> None:
         version, oldest = _version(connection)
         application = _number(connection, "PRAGMA application_id")
         foreign = application != APPLICATION_ID
