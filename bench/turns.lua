@@ -9,6 +9,7 @@ function setup(thread)
 end
 
 function init(args)
+  prefix = args[1] or "bench"
   failed = 0
   finished = 0
   say = string.rep("Twelve bytes", 30)
@@ -21,7 +22,7 @@ function request()
     return wrk.format("POST", "/v1/turns/" .. turn .. "/finish", headers, '{"message": "' .. say .. '"}')
   end
   started = started + 1
-  local body = '{"key": "bench:' .. name .. "-" .. (started % 256) .. '", "message": "' .. say .. '"}'
+  local body = '{"key": "' .. prefix .. ":" .. name .. "-" .. (started % 256) .. '", "message": "' .. say .. '"}'
   return wrk.format("POST", "/v1/turns", headers, body)
 end
 

@@ -29,14 +29,24 @@ READ_SECONDS = 1e-3
 """Short reads may hold the loop up while they have taken less than this on average."""
 INLINE_SECONDS = 300e-6
 """A commit may hold the loop up while commits have taken less than this on average."""
+HOLD_SECONDS = 1e-3
+"""A task that commits again and again on the loop's thread lets others in when it has had it for so long."""
 
 
-class _Request:
-    __slots__ = ("future", "operations")
+class _Request(asyncio.Future[list[Any]]):
+    """What a task waits for: a cancellation comes to it when the outcome is settled, and not before.
 
-    def __init__(self, operations: Sequence[Operation], future: asyncio.Future[list[Any]]) -> None:
+    A task that is cancelled cancels what it waits for; where that refuses, asyncio lets it end first and then has
+    the task see CancelledError. So no shield is needed.
+    """
+
+    def __init__(self, operations: Sequence[Operation], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
         self.operations = operations
-        self.future = future
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        del msg
+        return False
 
 
 class Handover:
@@ -46,14 +56,15 @@ class Handover:
         self._store = store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tick: list[_Request] = []
-        self._handed_over: set[asyncio.Future[list[Any]]] = set()
+        self._handed_over: set[_Request] = set()
         self._work: queue.SimpleQueue[list[_Request] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._read_seconds = 0.0
         """Moving average of how long a short read takes."""
-        self._inline = False
-        """Whether an operation was committed on this thread in this tick."""
+        self._inline: asyncio.Task[Any] | None = None
+        """Whose operations were committed on this thread in this tick."""
+        self._inline_since = 0.0
         self._crowd = 0
         """For how many more ticks operations are collected although each came alone."""
         self._closing: asyncio.Future[None] | None = None
@@ -110,7 +121,9 @@ class Handover:
         try:
             return run()
         finally:
-            self._read_seconds += (time.perf_counter() - began - self._read_seconds) * 0.1
+            # One that something else kept from the processor says little, however long it took: several must be slow.
+            took = min(time.perf_counter() - began, 4 * READ_SECONDS)
+            self._read_seconds += (took - self._read_seconds) * 0.1
 
     async def call(self, run: Any) -> Any:
         """Run something that blocks in a thread, and wait for it even if cancelled meanwhile."""
@@ -125,8 +138,7 @@ class Handover:
     async def commit(self, operations: Sequence[Operation]) -> list[Any]:
         """Commit operations.
 
-        Cancelled before they were handed over, they are not written; after, CancelledError comes when their outcome
-        is settled, so that a read then tells it.
+        CancelledError comes when their outcome is settled, so that a read then tells it.
         """
         if self._closed:
             msg = f"{self._store.name} is closed: open it again"
@@ -138,26 +150,18 @@ class Handover:
             msg = "this manager belongs to another event loop: open one per loop"
             raise RuntimeError(msg)
         if self._crowd == 0 and self._idle():
-            if self._inline:
-                self._crowd = CROWD  # a second one in the same tick: from now on they are collected
-            else:
+            task = asyncio.current_task(loop)
+            if self._inline is None or self._inline is task:
                 with contextlib.suppress(StoreBusy):  # another process writes: the committing thread waits for it
-                    return await self._commit_inline(operations, loop)
-                self._crowd = CROWD
-        request = _Request(operations, loop.create_future())
+                    return await self._commit_inline(operations, task, loop)
+                self._crowd = 1
+            else:
+                self._crowd = CROWD  # a second one in the same tick: from now on they are collected
+        request = _Request(operations, loop)
         self._tick.append(request)
         if len(self._tick) == 1:
             loop.call_soon(self._flush)
-        try:
-            return await asyncio.shield(request.future)
-        except asyncio.CancelledError:
-            if request in self._tick:
-                self._tick.remove(request)
-                request.future.cancel()
-                raise
-            if not request.future.cancelled():
-                await _settle(request.future)
-            raise
+        return await request
 
     def _idle(self) -> bool:
         """Whether a commit can be done right here: nobody else is at it, and it will not hold the loop up for long."""
@@ -170,28 +174,32 @@ class Handover:
             and store.commit_seconds < INLINE_SECONDS
         )
 
-    async def _commit_inline(self, operations: Sequence[Operation], loop: asyncio.AbstractEventLoop) -> list[Any]:
-        """Commit on the loop's own thread, and let the loop go round: whoever writes without end starves nobody."""
-        self._inline = True
-        loop.call_soon(self._end_tick)
+    async def _commit_inline(
+        self, operations: Sequence[Operation], task: asyncio.Task[Any] | None, loop: asyncio.AbstractEventLoop
+    ) -> list[Any]:
+        """Commit on the loop's own thread, and let the loop go round in time: who writes without end starves nobody."""
+        now = loop.time()
+        if self._inline is None:
+            self._inline, self._inline_since = task, now
+            loop.call_soon(self._end_tick)
         results = self._store.commit_at_once(operations)
-        await asyncio.sleep(0)
+        cancelled = task is not None and task.cancelling()  # the flow has to know before it hands anything out
+        if cancelled or loop.time() - self._inline_since > HOLD_SECONDS:
+            await asyncio.sleep(0)
         return results
 
     def _end_tick(self) -> None:
-        self._inline = False
+        self._inline = None
 
     def _flush(self) -> None:
         batch, self._tick = self._tick, []
-        if not batch:
-            return
         self._crowd = CROWD if len(batch) > 1 else max(self._crowd - 1, 0)
         if len(batch) == 1 and self._idle():
             results, error = _commit(self._store.commit_at_once, batch)
             if not isinstance(error, StoreBusy):
                 _answer(batch, results, error)
                 return
-        self._handed_over.update(request.future for request in batch)
+        self._handed_over.update(batch)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="palaver-commit", daemon=True)
             self._thread.start()
@@ -220,7 +228,7 @@ class Handover:
                 return
 
     def _done(self, batch: list[_Request], results: list[Any], error: BaseException | None) -> None:
-        self._handed_over.difference_update(request.future for request in batch)
+        self._handed_over.difference_update(batch)
         _answer(batch, results, error)
 
     def beside(self, store: Store) -> Handover:
@@ -242,8 +250,7 @@ class Handover:
     async def _close(self) -> None:
         if self._beside is not None:
             await self._beside[1].close()
-        under_way = [request.future for request in self._tick]
-        under_way += self._handed_over
+        under_way = [*self._tick, *self._handed_over]
         if under_way:
             await asyncio.wait(under_way)
         thread = self._thread
@@ -266,12 +273,12 @@ def _answer(batch: list[_Request], results: list[Any], error: BaseException | No
     start = 0
     for request in batch:
         end = start + len(request.operations)
-        if request.future.done():
+        if request.done():
             pass
         elif error is not None:
-            request.future.set_exception(copy.copy(error).with_traceback(None))
+            request.set_exception(copy.copy(error).with_traceback(None))
         else:
-            request.future.set_result(results[start:end])
+            request.set_result(results[start:end])
         start = end
 
 

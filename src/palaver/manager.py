@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
+from palaver.arguments import aware, budget_of, given_budget, page_limit
 from palaver.backups import Backup, RepairReport
-from palaver.core import Core, Target
+from palaver.bases import ManagerBase
+from palaver.core import Target
 from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.findings import Finding, Progress
 from palaver.flows import doctor, erasing, feed, naming, searching, usage
@@ -25,127 +27,14 @@ from palaver.flows.usage import By
 from palaver.info import SessionInfo
 from palaver.keys import Origin
 from palaver.model import Message, Role
-from palaver.operations import NewSession
-from palaver.search import SearchPage, SearchQuery
-from palaver.session import Session, budget_of, given_budget, page_limit
-from palaver.steps import Flow, call, drive
-from palaver.stores.base import ChangePage, OpenTurn, SessionQuery, Stats, UsageLine
-from palaver.titles import folded
+from palaver.search import SearchPage
+from palaver.session import Session
+from palaver.steps import drive
+from palaver.stores.base import ChangePage, OpenTurn, Stats, UsageLine
 from palaver.turn import Turn
 from palaver.upkeep import Upkeep
 
-__all__ = ["ManagerBase", "SessionManager", "aware"]
-
-
-class ManagerBase:
-    """What a manager is in both APIs."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    @property
-    def owner(self) -> str | None:
-        """Whose sessions these are; None: the operator's view of all of them."""
-        return self._core.owner
-
-    def key(self, target: Target) -> str:
-        """The session key of an origin, by the manager's policy; a key as it is. Raises InvalidKey."""
-        return self._core.key(target)
-
-    def _bound(self, target: Target) -> Flow[tuple[str, NewSession | None]]:
-        """Id of the target's session, and what to make where there is none."""
-        core = self._core
-        key = core.key(target)
-        now = core.now()
-        current = yield from call(core.store.current, core.key_owner, key, now)
-        if current is not None:
-            return current.id, None
-        new = core.new_session(target, now)
-        return new.id, new
-
-    def _query(
-        self,
-        *,
-        limit: int,
-        after: str | None,
-        active_since: datetime | None,
-        include_archived: bool,
-        include_ended: bool,
-        include_empty: bool,
-        include_hidden: bool,
-        include_deleted: bool,
-        title: str | None,
-        **narrowed: Any,
-    ) -> SessionQuery:
-        limit = page_limit(limit, "sessions")
-        return SessionQuery(
-            owner=self._core.owner,
-            limit=limit,
-            after=after,
-            active_since=aware(active_since, "active_since"),
-            include_archived=include_archived,
-            include_ended=include_ended,
-            include_empty=include_empty,
-            include_hidden=include_hidden,
-            include_deleted=include_deleted,
-            title=folded(title) if title is not None else None,
-            **narrowed,
-        )
-
-    def _search(
-        self,
-        text: str,
-        *,
-        session_id: str | None,
-        platform: str | None,
-        agent: str | None,
-        account: str | None,
-        tag: str | None,
-        role: Role | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        cursor: str | None,
-        around: int,
-        include_hidden: bool,
-    ) -> Flow[SearchPage]:
-        query = SearchQuery(
-            text=text,
-            owner=self._core.owner,
-            session_id=session_id,
-            platform=platform,
-            agent=agent,
-            account=account,
-            tag=tag,
-            role=role,
-            since=aware(since, "since"),
-            until=aware(until, "until"),
-            limit=page_limit(limit, "hits"),
-            cursor=cursor,
-            include_hidden=include_hidden,
-        )
-        return (yield from searching.search(self._core, query, around))
-
-    def _require_scope(self, owner: str) -> None:
-        if not owner:
-            msg = "an owner has a name; the manager itself is the view of all of them"
-            raise ValueError(msg)
-        if self._core.owner not in (None, owner):
-            msg = f"this manager is for owner {self._core.owner!r} alone; take that of another from the unscoped one"
-            raise ValueError(msg)
-
-    def __repr__(self) -> str:
-        owner = f" of owner {self.owner!r}" if self.owner is not None else ""
-        return f"<{type(self).__name__} {self._core.store.name}{owner}>"
-
-
-def aware(at: datetime | None, what: str) -> datetime | None:
-    """The time, if it is an aware one; else ValueError."""
-    given = cast("object", at)
-    if given is not None and not (isinstance(given, datetime) and given.tzinfo is not None):
-        msg = f"{what} is {at!r}; give an aware time, such as datetime.now(UTC) - timedelta(hours=2)"
-        raise ValueError(msg)
-    return at
+__all__ = ["SessionManager"]
 
 
 class SessionManager(Upkeep, ManagerBase):

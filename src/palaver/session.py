@@ -2,143 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from palaver.budget import Budget
+from palaver.arguments import budget_of
+from palaver.bases import SessionBase
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
-from palaver.core import Core, Target
 from palaver.endpoints import ModelSettings
-from palaver.errors import SessionNotFound
-from palaver.flows import chains, forks, history, retrying, rewriting
 from palaver.flows import compaction as compactions
+from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
 from palaver.flows import turns as turn_flows
 from palaver.flows.turns import OnBusy
 from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
-from palaver.operations import Appended, NewSession, Redone
-from palaver.rows import MOST
-from palaver.steps import Flow, call, drive
+from palaver.operations import Appended, Redone
+from palaver.steps import drive
 from palaver.turn import Turn
 from palaver.window import Window
 
-T = TypeVar("T")
-
-__all__ = ["Session", "SessionBase", "budget_of", "given_budget", "page_limit"]
-
-
-def budget_of(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget:
-    """The manager's budget with what is given instead."""
-    base = core.settings.budget
-    if max_messages is max_tokens is max_turns is None:
-        return base
-    return Budget(
-        max_messages=base.max_messages if max_messages is None else max_messages,
-        max_tokens=base.max_tokens if max_tokens is None else max_tokens,
-        max_turns=base.max_turns if max_turns is None else max_turns,
-        max_media_bytes=base.max_media_bytes,
-    )
-
-
-def given_budget(core: Core, max_messages: int | None, max_tokens: int | None, max_turns: int | None) -> Budget | None:
-    """The same, or None where nothing is given."""
-    if max_messages is None and max_tokens is None and max_turns is None:
-        return None
-    return budget_of(core, max_messages, max_tokens, max_turns)
-
-
-def page_limit(limit: int, what: str) -> int:
-    """How many a page may hold, as a store takes it: a caller who wants no limit may name any number.
-
-    ValueError for a page that could hold nothing: an empty page means that there is no more.
-    """
-    if limit < 1:
-        msg = f"limit is {limit}; ask for at least one of the {what}"
-        raise ValueError(msg)
-    return min(limit, MOST)
-
-
-class SessionBase:
-    """What a handle is in both APIs."""
-
-    def __init__(
-        self, core: Core, session_id: str, target: Target | None = None, new: NewSession | None = None
-    ) -> None:
-        self._core = core
-        self.id = session_id
-        """The session's id. Of a session that is not stored yet: the id it will have, unless another process is
-        faster to store one under the same key."""
-        self._target = target
-        self._key = core.key(target) if target is not None else None
-        self._new = new
-
-    def _append(self, items: tuple[Message, ...], expected_seq: int | None) -> Flow[Appended]:
-        done = yield from flows.append(self._core, self.id, items, expected_seq, self._key, self._new)
-        self.id, self._new = done.session_id, None
-        return done
-
-    def _stored(self) -> Flow[bool]:
-        """Whether the session is stored; one that was made under the handle's key meanwhile is the session."""
-        if self._new is not None and self._key is not None:
-            core = self._core
-            current = yield from call(core.store.current, core.key_owner, self._key, core.now())
-            if current is None:
-                return False
-            self.id, self._new = current.id, None
-        return True
-
-    def _ready(self) -> Flow[None]:
-        """Make sure that there is a session, for verbs that cannot make one."""
-        if not (yield from self._stored()):
-            msg = f"the session under key {self._key!r} is not stored: it has no message yet"
-            raise SessionNotFound(msg)
-
-    def _on(self, verb: Callable[[str], Flow[T]]) -> Flow[T]:
-        """A verb of the stored session, by its id."""
-        yield from self._ready()
-        return (yield from verb(self.id))
-
-    def _history(self, budget: Budget) -> Flow[Window]:
-        if not (yield from self._stored()):
-            return Window()
-        return (yield from history.read_window(self._core, self.id, budget))
-
-    def _messages(self, *, after: int, before: int | None, limit: int, newest: bool, live: bool) -> Flow[Page]:
-        limit = page_limit(limit, "messages")
-        if not (yield from self._stored()):
-            return Page()
-        return (
-            yield from flows.messages(
-                self._core, self.id, after=after, before=before, limit=limit, newest=newest, live=live
-            )
-        )
-
-    def _chain(self, limit: int, before: str | None) -> Flow[Chain]:
-        limit = page_limit(limit, "messages")
-        if not (yield from self._stored()):
-            return Chain()
-        return (yield from chains.chain(self._core, self.id, limit, before))
-
-    def _due(self, policy: CompactionPolicy | None) -> Flow[CompactionDue | None]:
-        if not (yield from self._stored()):
-            return None
-        return (yield from compactions.due(self._core, self.id, policy))
-
-    def _info(self) -> Flow[SessionInfo]:
-        yield from self._ready()
-        return (yield from call(self._core.store.info, self.id, self._core.owner, self._core.now()))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionBase) and other.id == self.id and other._core.store is self._core.store
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id}>"
+__all__ = ["Session"]
 
 
 class Session(SessionBase):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from palaver.arguments import page_limit
 from palaver.core import Core
 from palaver.flows import sweeping, todos
 from palaver.info import Todo
-from palaver.session import page_limit
 from palaver.steps import drive
 from palaver.sweeping import SweepPolicy, SweepReport
 

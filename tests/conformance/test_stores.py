@@ -86,6 +86,20 @@ class TestPostgres(StoreConformance):
         there.drop(url)
 
 
+class TestPostgresInPartitions(StoreConformance):
+    """The same, with tables that are partitioned."""
+
+    lease_clock = "store"
+
+    @pytest.fixture
+    def open_store(self) -> Iterator[OpenStore]:
+        """One database, whose schema was made once."""
+        there = databases()
+        url = there.new("partitioned", lambda url: open_url(f"{url}?partitions=3").close())
+        yield lambda: open_url(f"{url}?partitions=3")
+        there.drop(url)
+
+
 def _is_closed(store: Store) -> bool:
     try:
         store.stats(None)

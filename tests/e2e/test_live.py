@@ -225,7 +225,7 @@ def test_a_sign_of_life(tmp_path: Path) -> None:
 
 
 def test_a_stream_ends_with_its_key(tmp_path: Path) -> None:
-    """Well before its next sign of life: when the key is revoked or expires, and when a first key closes the server."""
+    """Well before its next sign of life: its key is revoked or expires, or a first key closes the server."""
     file = KeyFile(tmp_path / "keys")
 
     async def ended(listening: Listening) -> None:

@@ -1,5 +1,6 @@
 /* Makes fsync and fdatasync of some files fail with EIO while a file named by PALAVER_FAULT exists.
-   PALAVER_FAULT_FILES: only of files whose path ends so. Preloaded into a process that a test starts. */
+   PALAVER_FAULT_FILES: only of files that have this in their path. PALAVER_FAULT_ONCE: the one that fails removes the
+   file. Preloaded into a process that a test starts. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,18 +14,20 @@ typedef int (*sync_call)(int);
 static int broken(int descriptor)
 {
     const char *fault = getenv("PALAVER_FAULT");
-    const char *ending = getenv("PALAVER_FAULT_FILES");
+    const char *part = getenv("PALAVER_FAULT_FILES");
     char link[64], path[4096];
     ssize_t length;
 
-    if (fault == NULL || ending == NULL || access(fault, F_OK) != 0)
+    if (fault == NULL || part == NULL || access(fault, F_OK) != 0)
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     length = readlink(link, path, sizeof path - 1);
-    if (length < (ssize_t)strlen(ending))
+    if (length < 0)
         return 0;
     path[length] = 0;
-    return strcmp(path + length - strlen(ending), ending) == 0;
+    if (strstr(path, part) == NULL)
+        return 0;
+    return getenv("PALAVER_FAULT_ONCE") == NULL || unlink(fault) == 0;
 }
 
 static int checked(const char *name, int descriptor)

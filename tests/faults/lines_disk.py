@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from palaver.stores.jsonl import files
+from palaver.stores.jsonl import files, journal
 from palaver.stores.sqlite import filesystem
 
 __all__ = ["RecordingFolder", "image"]
@@ -62,6 +62,7 @@ class RecordingFolder:
         monkeypatch.setattr(Path, "unlink", unlinked)
         monkeypatch.setattr(Path, "mkdir", made)
         monkeypatch.setattr(files, "os", self)
+        monkeypatch.setattr(journal, "os", self)
         monkeypatch.setattr(filesystem, "os", self)
 
     def __getattr__(self, name: str) -> Any:

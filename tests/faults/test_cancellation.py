@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import palaver
-from palaver import AsyncSessionManager, TurnLost, aopen, assistant, user
+from palaver import AsyncSessionManager, TurnLost, aopen, assistant, handover, user
 from palaver.aio import AsyncTurn
 from palaver.stores.sqlite import SqliteStore
 from tests.faults.cancelling import CountingLoop, HandedOverStore, InlineStore
@@ -20,6 +20,12 @@ KEY = "key"
 QUESTION = user("question", id="m1")
 STEP = assistant("step")
 REPLY = assistant("reply")
+
+
+@pytest.fixture(autouse=True)
+def _rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop goes round after every commit, not only where one task has had it for long: all moments there are."""
+    monkeypatch.setattr(handover, "HOLD_SECONDS", -1.0)
 
 
 async def only_begin(sessions: AsyncSessionManager) -> None:

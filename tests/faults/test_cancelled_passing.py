@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from palaver import AsyncSession, AsyncSessionManager, Message, ToolCall, ToolResult, aopen, assistant, user
+from palaver import AsyncSession, AsyncSessionManager, Message, ToolCall, ToolResult, aopen, assistant, handover, user
 from palaver.model import TextPart
 from palaver.server import Limits
 from palaver.server.passthrough.opening import Opened, opened
@@ -28,6 +28,12 @@ HISTORIES: dict[str, tuple[list[Message], list[Message]]] = {
     "results": ([], [QUESTION, CALLS, RESULT]),
 }
 """What is stored, and what the request sends; with results, a turn waits for them."""
+
+
+@pytest.fixture(autouse=True)
+def _rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop goes round after every commit, not only where one task has had it for long: all moments there are."""
+    monkeypatch.setattr(handover, "HOLD_SECONDS", -1.0)
 
 
 async def asked(sessions: AsyncSessionManager, session: AsyncSession, messages: list[Message]) -> Opened:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import palaver
 from palaver import StoreUnavailable, user
 from palaver.stores.sqlite import SqliteStore
 from palaver.stores.sqlite import store as sqlite_store
+from tests.disks import failing_sync
 from tests.faults import kit
 from tests.faults.disk import RecordingDisk
 
@@ -74,20 +72,15 @@ def test_a_checkpoint_that_was_not_synced(tmp_path: Path, disk: RecordingDisk, m
     assert "open it again" in str(refused.value)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded and finds names in /proc")
 @pytest.mark.parametrize(
     ("store", "files", "cause"),
-    [("{}/chat.db", "chat.db-wal", "IOError"), ("jsonl:///{}/lines", ".jsonl", "OSError")],
+    [("{}/chat.db", "chat.db-wal", "IOError"), ("jsonl:///{}/lines", "journal", "OSError")],
     ids=["sqlite", "jsonl"],
 )
 def test_fsync_says_eio(tmp_path: Path, store: str, files: str, cause: str) -> None:
     """The same with the system's own fsync failing beneath SQLite: unknown, refused, and settled by the ids."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler to build the failing fsync with")
-    library, fault, path = tmp_path / "failing_sync.so", tmp_path / "fault", store.format(tmp_path)
-    source = Path(__file__).with_name("failing_sync.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    fault, path = tmp_path / "fault", store.format(tmp_path)
+    library = failing_sync(tmp_path)
     environment = {"LD_PRELOAD": str(library), "PALAVER_FAULT": str(fault), "PALAVER_FAULT_FILES": files}
     said = kit.finished("broken_disk.py", path, fault, env=environment)
     assert said == [

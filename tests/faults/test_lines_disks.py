@@ -16,7 +16,7 @@ import palaver
 from palaver import StoreFull, StoreUnavailable, user
 from palaver.media import as_text
 from palaver.model import ImagePart
-from palaver.stores.jsonl import files
+from palaver.stores.jsonl import files, journal
 from palaver.stores.sqlite import filesystem
 from tests.faults import kit
 
@@ -52,6 +52,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, code: int, calls: tuple[str, ...], 
     """Let these calls fail."""
     made = FailingOs(code, calls, ending)
     monkeypatch.setattr(files, "os", made)
+    monkeypatch.setattr(journal, "os", made)
     monkeypatch.setattr(filesystem, "os", made)
     return made
 
@@ -80,20 +81,56 @@ def test_a_journal_that_was_not_synced(url: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_disk_that_is_full_for_the_second_of_two_files(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the journal has will be written: the outcome is unknown, and opening the store again completes it."""
+    """The first one and the journal are taken back: nothing is written, and there is room, all of it is."""
     with palaver.open(url) as sessions:
         old = sessions.get_or_create("k")
         old.append(user("one"))
         disk = failing(monkeypatch, errno.ENOSPC, ("write",), f"{old.id}.jsonl")
         disk.failing = True
-        with pytest.raises(StoreUnavailable) as failed:
+        with pytest.raises(StoreFull) as failed:
             sessions.reset("k")
-        assert failed.value.outcome == "unknown"
+        assert failed.value.outcome == "not_written"
+        assert sessions.resolve("k").id == old.id
         disk.failing = False
     with palaver.open(url) as sessions:
+        assert sessions.resolve("k").id == old.id
+        assert sessions.reset("k").id != old.id
         assert sessions.get(old.id).info().ended_at is not None
-        assert sessions.resolve("k").id != old.id
         assert sessions.check() == []
+
+
+def test_files_that_fail_to_sync_are_written_again(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal still has what they do not: closing says so, and opening writes it, whatever memory shows of it."""
+    disk = failing(monkeypatch, errno.EIO, ("fdatasync",), ".jsonl")
+    sessions = palaver.open(url)
+    session = sessions.get_or_create("k")
+    for text in ("one", "two"):
+        session.append(user(text))
+    file = tmp_path / "lines" / "sessions" / f"{session.id}.jsonl"
+    whole = file.read_bytes()
+    changed = file.stat().st_mtime_ns
+    disk.failing = True
+    with pytest.raises(StoreUnavailable) as failed:
+        sessions.close()
+    assert failed.value.outcome == "unknown"
+    disk.failing = False
+    written: list[bytes] = []
+    pwrite = os.pwrite
+
+    def noted(fd: int, data: bytes, offset: int) -> int:
+        if Path(f"/proc/self/fd/{fd}").readlink() == file:
+            written.append(bytes(data))
+        return pwrite(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", noted)
+    with palaver.open(url) as sessions:
+        assert b"".join(written) == whole
+        assert file.stat().st_mtime_ns == changed, "the index would read it again"
+        assert kit.texts(sessions, "k") == ["one", "two"]
+    written.clear()
+    with palaver.open(url) as sessions:
+        assert written == []
+        assert kit.texts(sessions, "k") == ["one", "two"]
 
 
 def test_no_room_for_a_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,28 +88,34 @@ def test_acknowledged_writes_survive_a_power_cut(recorded: RecordingFolder, tmp_
             assert kit.texts(sessions, KEY)[-1] == "goes on"
 
 
-def test_a_lone_append_costs_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of its file; a turn without steps two; a read none; a commit to several files one, of the journal."""
+def test_a_commit_costs_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the journal, whether it writes to one file or to several; a turn without steps two; a read none.
+
+    Closing syncs the files, each once, and empties the journal. Much text for one file goes there alone.
+    """
     folder = RecordingFolder(tmp_path, monkeypatch)
+
+    def synced() -> list[str]:
+        found = [name for kind, name, _, _ in folder.events if kind == "sync"]
+        folder.events.clear()
+        return found
+
+    journal = ".palaver/journal"
     with palaver.open(f"jsonl:///{tmp_path}") as sessions:
         session = sessions.create(KEY)
         session.append(user("the first settles the names"))
-
-        def synced() -> list[str]:
-            found = [name for kind, name, _, _ in folder.events if kind == "sync"]
-            folder.events.clear()
-            return found
-
         synced()
-        mine = f"sessions/{session.id}.jsonl"
         for n in range(5):
             session.append(user(f"message {n}"))
-        assert synced() == [mine] * 5
+        assert synced() == [journal] * 5
         sessions.begin_turn(KEY, user("question")).finish(assistant("answer"))
-        assert synced() == [mine] * 2
+        assert synced() == [journal] * 2
         session.history()
         assert synced() == []
-        sessions.reset(KEY)
-        assert synced() == [".palaver/journal", ".palaver"]
-        sessions.reset(KEY)
-        assert synced() == [".palaver/journal"]
+        other = sessions.reset(KEY)
+        assert synced() == [journal]
+        other.append(user("long " * 60_000))
+        assert synced() == [f"sessions/{other.id}.jsonl", "sessions"]
+    files = sorted(f"sessions/{each.id}.jsonl" for each in (session, other))
+    assert synced() == [*files, "sessions", journal]
+    assert (tmp_path / journal).read_bytes() == b""

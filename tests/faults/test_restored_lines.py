@@ -97,6 +97,60 @@ def test_content_is_replaced_when_forced_only(lines: Path, tmp_path: Path) -> No
         assert int(sessions.events()[-1].cursor, 16) > int(newest, 16)
 
 
+def test_killed_while_it_takes_the_place(tmp_path: Path) -> None:
+    """The old store stands there whole, or the new one, with the old beside it; backups stay, and erased is erased."""
+    source, copies = tmp_path / "source", tmp_path / "copies"
+    source.mkdir()
+    copies.mkdir()
+    with opened(source / "lines") as sessions:
+        sessions.get_or_create("k").append(user("old"))
+        with sessions.begin_turn(HERS, user("Quixotic marmalade", id="tg-1")) as turn:
+            turn.finish(assistant("Marmalade it is"))
+        made = sessions.backup(tmp_path / "b.db")
+        sessions.backup()
+        sessions.resolve("k").append(user("since"))
+        sessions.erase(user=HERS)
+    [count] = map(int, kit.finished("restorer.py", made.path, source, copies))
+    assert count > 6
+    outcomes: list[bool] = []
+    for number in range(1, count + 1):
+        place = copies / str(number) / "lines"
+        with opened(place) as sessions:
+            texts = kit.texts(sessions, "k")
+            assert texts in (["old", "since"], ["old"])
+            outcomes.append(texts == ["old"])
+            assert sessions.check() == []
+            [backup] = (place / "backups").iterdir()
+        assert b"marmalade" not in said(place / "sessions").lower()
+        beside = sorted(place.parent.glob("lines.before-restore-*"))
+        assert len(beside) == outcomes[-1]
+        for kept in beside:
+            with opened(kept) as sessions:
+                assert kit.texts(sessions, "k") == ["old", "since"]
+        palaver.restore(backup, url(place), force=True)
+        with opened(place) as sessions:
+            assert kit.texts(sessions, "k") == ["old"]
+        left = {each.name for each in place.parent.iterdir() if "before-restore" not in each.name}
+        assert left == {"lines"}
+    assert outcomes == sorted(outcomes)
+    assert set(outcomes) == {False, True}
+
+
+def test_a_copy_that_never_took_the_place_is_no_store(tmp_path: Path, lines: Path) -> None:
+    """Who restored died before the store was moved, and that went away since, on purpose: it begins empty."""
+    with opened(lines) as sessions:
+        sessions.backup(tmp_path / "b.db")
+    copy = tmp_path / ".lines.restored"
+    lines.rename(copy)
+    (copy / ".palaver" / "replaces").write_text("lines.before-restore-1")
+    with opened(lines) as sessions:
+        assert sessions.list() == []
+    (tmp_path / "lines.before-restore-1").mkdir()
+    shutil.rmtree(lines)
+    with opened(lines) as sessions:
+        assert kit.texts(sessions, "other") == ["bread", "rolls"]
+
+
 def test_what_was_erased_stays_away(lines: Path, tmp_path: Path) -> None:
     """It goes from the copy before that takes the store's place: no byte has it, and a redelivery is refused."""
     with opened(lines) as sessions:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Self
+from collections import Counter
+from typing import NamedTuple, Self
 
 import palaver
 from palaver import StoreError, user
 from tests.faults import kit
 from tests.waiting import until
 
-__all__ = ["Load"]
+__all__ = ["Load", "Outcome"]
+
+
+class Outcome(NamedTuple):
+    """What became of what was acknowledged."""
+
+    acknowledged: int
+    lost: int
+    doubled: int
 
 
 class Load:
@@ -76,13 +85,17 @@ class Load:
             thread.join(60)
         self.sessions.close()
 
-    def end(self, url: str | None = None) -> None:
-        """End, and look whether everything that was acknowledged is there: in order, and once."""
+    def stop(self) -> None:
+        """End the writers, whatever they wait for."""
         self._ending.set()
         for thread in self._threads:
             thread.join(60)
         assert not any(thread.is_alive() for thread in self._threads), "a writer hangs"
         self.sessions.close()
+
+    def end(self, url: str | None = None) -> None:
+        """End, and look whether everything that was acknowledged is there: in order, and once."""
+        self.stop()
         with palaver.open(url or self.url) as sessions:
             for key, acknowledged in self.acknowledged.items():
                 assert kit.texts(sessions, key) == acknowledged
@@ -91,3 +104,14 @@ class Load:
             found = kit.texts(sessions, self._common)
             assert len(set(found)) == len(found) == len(self.shared)
             assert sessions.check() == []
+
+    def outcome(self, url: str | None = None) -> Outcome:
+        """How many were acknowledged, and what became of them; the writers have ended."""
+        lost = doubled = count = 0
+        with palaver.open(url or self.url) as sessions:
+            for key, acknowledged in (*self.acknowledged.items(), (self._common, self.shared)):
+                found = Counter(kit.texts(sessions, key))
+                count += len(acknowledged)
+                lost += sum(text not in found for text in acknowledged)
+                doubled += sum(found.values()) - len(found)
+        return Outcome(count, lost, doubled)

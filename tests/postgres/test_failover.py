@@ -5,59 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
-import psycopg
 import pytest
 
 import palaver
 from palaver import StoreError, user
 from tests.faults import kit
 from tests.postgres.load import Load
-from tests.servers.postgres import VERSIONS, Server
+from tests.postgres.pair import Pair, in_step, pair_of, waiting
+from tests.servers.postgres import VERSIONS
 from tests.waiting import until
 
 SECONDS = 10.0
 """Within which clients have to be back, many times what it takes."""
 
 
-class Pair(NamedTuple):
-    """Two servers, and a URL that leads to the one of them that writes."""
-
-    primary: Server
-    standby: Server
-    url: str
-
-
 @pytest.fixture(params=VERSIONS)
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     """A primary, and a standby that every commit waits for."""
-    primary = Server(request.param, ("wal_level=replica",)).make().start()
-    standby = primary.standby("s1").start()
-    with psycopg.connect(primary.url(), autocommit=True) as connection:
-        connection.execute("create database chat")
-        connection.execute("alter system set synchronous_standby_names = 's1'")
-        connection.execute("select pg_reload_conf()")
-    until(lambda: in_step(primary), "the standby to be in step")
-    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-    url = f"postgresql://postgres:{primary.password}@{hosts}/chat?target_session_attrs=read-write&connect_timeout=2"
-    yield Pair(primary, standby, url)
-    for server in (primary, standby):
-        if server.process.ended() is None:
-            server.kill()
-
-
-def in_step(primary: Server) -> bool:
-    """Whether the standby has all that the primary has, and commits wait for it."""
-    return primary.query("select sync_state from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()") == [
-        ("sync",)
-    ]
-
-
-def waiting(primary: Server) -> list[int]:
-    """The processes of the primary whose COMMIT waits for the standby."""
-    found = primary.query("select pid from pg_stat_activity where wait_event = 'SyncRep'")
-    return [int(str(pid)) for (pid,) in found]
+    with pair_of(request.param) as made:
+        yield made
 
 
 def test_the_standby_takes_over(pair: Pair) -> None:

@@ -41,7 +41,7 @@ class Keeper:
         """Its own process id."""
         return os.getpid()
 
-    def run(self, *, argv: list[str], log: str, user: list[int] | None) -> int:
+    def run(self, *, argv: list[str], log: str, user: list[int] | None, env: dict[str, str]) -> int:
         """Start a program with a session of its own; its process id."""
         who: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
         with Path(log).open("ab") as written:
@@ -51,7 +51,7 @@ class Keeper:
                 stdout=written,
                 stderr=written,
                 cwd="/",
-                env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath)},
+                env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath), **env},
                 start_new_session=True,
                 preexec_fn=_die_with_keeper,  # noqa: PLW1509 - this process has one thread
                 **who,

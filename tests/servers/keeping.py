@@ -51,9 +51,9 @@ class _Link:
     folder: Path | None = None
 
 
-def start(argv: list[str], log: Path, user: tuple[int, int] | None = None) -> Kept:
+def start(argv: list[str], log: Path, user: tuple[int, int] | None = None, env: dict[str, str] | None = None) -> Kept:
     """Run a program until it is stopped, or this process ends. Raises OSError."""
-    return Kept(_ask("run", argv=argv, log=str(log), user=user), log)
+    return Kept(_ask("run", argv=argv, log=str(log), user=user, env=env or {}), log)
 
 
 def free_folder(name: str, user: tuple[int, int] | None = None) -> Path:

@@ -130,17 +130,18 @@ class Server:
         self.folder = folder or keeping.free_folder(f"postgres-{version}", run_as())
         self.data = self.folder / "data"
         self.log = self.folder / "log"
+        self.environment: dict[str, str] = {}
         self._process: keeping.Kept | None = None
 
-    def make(self) -> Server:
-        """Make an empty cluster."""
+    def make(self, *options: str) -> Server:
+        """Make an empty cluster; `options` are of `initdb`."""
         secret = self.folder / "password"
         secret.touch(0o600)
         user = run_as()
         if user is not None:
             os.chown(secret, *user)
         secret.write_text(self.password)
-        options = ("-U", "postgres", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        options = ("-U", "postgres", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", *options)
         # The password keeps other users of this machine out; what it costs to check is not what is tested.
         self.run("initdb", "-D", self.data, f"--pwfile={secret}", "-c", "scram_iterations=1", *options)
         return self
@@ -162,7 +163,7 @@ class Server:
         """Start it, also after a crash, and wait until it answers."""
         options = [word for each in (*self.settings, *settings) for word in ("-c", each)]
         argv = [str(binaries(self.version) / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]
-        self._process = keeping.start(argv, self.log, run_as())
+        self._process = keeping.start(argv, self.log, run_as(), self.environment)
         until(self._answers, f"PostgreSQL {self.version} on port {self.port}")
         return self
 
@@ -173,6 +174,15 @@ class Server:
             code = self.process.ended()
             if code is not None:
                 raise RuntimeError(f"PostgreSQL ended with {code}:\n{self.log.read_text()[-4000:]}") from None
+            return False
+        return True
+
+    def recovers(self) -> bool:
+        """Wait until a server that has crashed is there again by itself (True), or has given up."""
+        until(lambda: "reinitializing" in self.log.read_text() or self.process.ended() is not None, "the crash")
+        try:
+            until(self._answers, "PostgreSQL to recover")
+        except RuntimeError:
             return False
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import logging
 import os
 import random
 import shutil
@@ -172,6 +173,7 @@ def main() -> int:
     elif url == "postgresql":
         server = Server().make().start()
         url = Databases(server.url()).new()
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every try while the server is away
     try:
         wrong = soak(url, folder, server, options.minutes * 60, options.processes)
     finally:

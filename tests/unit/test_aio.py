@@ -288,6 +288,31 @@ async def _is(condition: Callable[[], bool]) -> bool:
 # -- cancellation
 
 
+def test_who_writes_without_end_starves_nobody(tmp_path: Path) -> None:
+    """One task appends again and again, each commit on the loop's own thread; others go on between."""
+
+    async def scene() -> tuple[int, int]:
+        async with palaver.aopen(tmp_path / "chat.db") as sessions:
+            session = await sessions.create("one")
+            rounds = 0
+
+            async def tick() -> None:
+                nonlocal rounds
+                while True:
+                    rounds += 1
+                    await asyncio.sleep(0)
+
+            ticking = asyncio.create_task(tick())
+            for number in range(300):
+                await session.append(user(f"{number}"))
+            ticking.cancel()
+            return rounds, len(await session.messages(limit=1_000))
+
+    rounds, stored = asyncio.run(scene())
+    assert stored == 300
+    assert rounds > 10
+
+
 def test_an_append_that_is_cancelled_before_it_was_handed_over_is_not_written() -> None:
     """CancelledError, and nothing is stored; the same message can be appended again."""
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 import apsw
 import pytest
 
+import palaver
 from palaver import codec
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreError, StoreUnavailable
 from palaver.model import assistant, user
 from palaver.operations import Append, Begin, Create, Cut, Finish, Lease, NewSession
 from palaver.stores import open_store, sqlite
+from palaver.stores.schema import oldest_code
 from palaver.stores.sqlite import SqliteStore, searching
 from palaver.stores.sqlite.connection import APPLICATION_ID
-from palaver.stores.sqlite.queries import migrations, queries
+from palaver.stores.sqlite.queries import migrations, queries, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +125,28 @@ def plan(connection: apsw.Connection, name: str) -> list[str]:
     """How SQLite would run a named statement."""
     statement = queries()[name]
     return [row[3] for row in run(connection, f"EXPLAIN QUERY PLAN {statement}", placeholders(statement))]
+
+
+def test_a_fragment_stands_for_its_text() -> None:
+    """A statement has a fragment's text where it names it; the fragment is no statement."""
+    text = "-- fragment: columns\n-- Both.\na, b\n\n-- name: one\nSELECT {columns} FROM t WHERE a = ?;\n"
+    assert statements(text) == {"one": "SELECT a, b FROM t WHERE a = ?"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- name: one\nSELECT {columns} FROM t;\n",
+        "-- fragment: columns\na, b\n\n-- name: one\nSELECT 1;\n",
+        "-- fragment: one\na, b\n\n-- name: one\nSELECT {one} FROM t;\n",
+        "-- name: one\nSELECT 1;\n\n-- name: one\nSELECT 2;\n",
+    ],
+    ids=["unknown", "unused", "of one name with a statement", "two statements of one name"],
+)
+def test_names_in_a_text_of_statements_are_right(text: str) -> None:
+    """A fragment that is not there or that nothing uses, and a name that is given twice, are refused at once."""
+    with pytest.raises(ValueError, match=r"one|columns"):
+        statements(text)
 
 
 # ---------------------------------------------------------------------- statements
@@ -314,6 +338,41 @@ def test_a_schema_from_the_future_is_refused_untouched(path: Path) -> None:
     error = refuse(path, SchemaMismatch)
     assert isinstance(error, SchemaMismatch)
     assert (error.found, error.supported) == (newest + 7, newest)
+
+
+def test_a_schema_that_older_code_goes_on_with(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later version adds to the schema and says since when code may use it: this one does; the next one breaks it."""
+    newest = len(migrations())
+    adds = f"-- oldest code: {newest}\nALTER TABLE turns ADD COLUMN made_up TEXT"
+    for later, oldest in (([adds], newest), ([adds, "ALTER TABLE turns DROP COLUMN made_up"], newest + 2)):
+        scripts = (*migrations(), *later)
+        with monkeypatch.context() as patch:
+            patch.setattr("palaver.stores.sqlite.connection.migrations", lambda scripts=scripts: scripts)
+            open_store(path).close()
+        said = newest + len(later)
+        assert value(path, "PRAGMA user_version") == (said if said == oldest else oldest << 16 | said)
+        if oldest == newest:
+            for _ in range(2):
+                with palaver.open(path) as sessions:
+                    with sessions.begin_turn("later", user("hi")) as turn:
+                        turn.finish(assistant("yes"))
+                    assert sessions.check() == []
+    with pytest.raises(SchemaMismatch) as caught:
+        open_store(path)
+    assert (caught.value.found, caught.value.supported) == (newest + 2, newest)
+
+
+def test_what_a_migration_broke_stays_broken() -> None:
+    """One after it that says that older code goes on does not mend it."""
+    adds = "-- oldest code: 1\nALTER"
+    for scripts, oldest in (
+        (["a"], 1),
+        (["a", adds], 1),
+        (["a", "b"], 2),
+        (["a", "b", adds], 2),
+        (["a", adds, "c"], 3),
+    ):
+        assert oldest_code(scripts) == oldest
 
 
 def test_a_codec_from_the_future_is_refused_untouched(path: Path) -> None:

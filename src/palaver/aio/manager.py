@@ -15,7 +15,9 @@ from palaver.aio.entering import Entering
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.aio.upkeep import AsyncUpkeep
+from palaver.arguments import aware, budget_of, given_budget, page_limit
 from palaver.backups import Backup, RepairReport
+from palaver.bases import ManagerBase
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
@@ -31,11 +33,9 @@ from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
 from palaver.keys import Origin
-from palaver.manager import ManagerBase, aware
 from palaver.model import Message, Role
 from palaver.opening import core_of, settings_of
 from palaver.search import SearchPage
-from palaver.session import budget_of, given_budget, page_limit
 from palaver.settings import Settings
 from palaver.steps import call, long_call
 from palaver.stores.base import ChangePage, OpenTurn, Stats, Store, UsageLine

@@ -8,6 +8,8 @@ from typing import Any
 
 from palaver.aio.entering import Entering
 from palaver.aio.turn import AsyncTurn
+from palaver.arguments import budget_of
+from palaver.bases import SessionBase
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.endpoints import ModelSettings
@@ -21,7 +23,6 @@ from palaver.handover import Handover
 from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, NewSession, Redone
-from palaver.session import SessionBase, budget_of
 from palaver.window import Window
 
 __all__ = ["AsyncSession"]

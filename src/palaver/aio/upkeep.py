@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from palaver.arguments import page_limit
 from palaver.core import Core
 from palaver.flows import sweeping, todos
 from palaver.handover import Handover
 from palaver.info import Todo
-from palaver.session import page_limit
 from palaver.sweeping import SweepPolicy, SweepReport
 from palaver.upkeep import LEASE, MOST
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from palaver.bases import core_of
 from palaver.cli import records, reports, stores
 from palaver.cli.amounts import counted
 from palaver.cli.failures import FOUND, INTERRUPTED, NO_STORE, OK, USAGE, Failure
@@ -62,7 +63,7 @@ def copy(
 
 def _store(manager: SessionManager) -> Store:
     # A copy is a verb of two stores, and of no owner's: no manager has it.
-    return manager._core.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return core_of(manager).store
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from palaver.bases import core_of
 from palaver.cli import records, stores
 from palaver.cli.amounts import counted, tally
 from palaver.cli.failures import FOUND, OK, USAGE, Failure
@@ -241,7 +242,7 @@ def _scrubbed(report: ScrubReport) -> str:
 
 def _deleted(manager: SessionManager, session_id: str) -> Session:
     """A handle on a session that was deleted, which no lookup finds. Raises SessionNotFound where there is none."""
-    core = manager._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a verb that lives outside, as the server's
+    core = core_of(manager)
     core.store.record(session_id, core.owner)
     return Session(core, session_id)
 

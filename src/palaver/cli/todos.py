@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from palaver.bases import core_of
 from palaver.cli import records, stores
 from palaver.cli.moments import parse_span, shown
 from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of, require_text
@@ -153,7 +154,7 @@ def _options(context: typer.Context, store: str | None, *, json: bool, debug: bo
 
 def _of_nobody(manager: SessionManager) -> SessionManager:
     """The same sessions; what is claimed is no process's, since this one ends before the work begins."""
-    core = manager._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as the server does for its clients
+    core = core_of(manager)
     return SessionManager(replace(core, holder=lambda: None))
 
 

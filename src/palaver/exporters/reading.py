@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from palaver import codec
-from palaver.core import Core
+from palaver.bases import core_of
 from palaver.errors import CorruptRecord, MediaNotFound, StoreUnavailable
 from palaver.exporters.entries import Entry, Item, Unreadable
 from palaver.info import SessionInfo
@@ -34,14 +34,9 @@ PIECE = 200
 """Messages in one read."""
 
 
-def _core_of(manager: SessionManager) -> Core:
-    """What a manager works with: an export is a verb of the manager that lives outside of it."""
-    return manager._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-
-
 def record_of(manager: SessionManager, session_id: str) -> SessionRecord:
     """All of a session but its messages and turns. Raises SessionNotFound."""
-    core = _core_of(manager)
+    core = core_of(manager)
     return core.store.record(session_id, core.owner)
 
 
@@ -89,7 +84,7 @@ def read_whole(
     seen: set[str] | None = None,
 ) -> Iterator[Item | TurnRow]:
     """As `read` of everything, and each turn before the message that it begins with. `record`: says what is live."""
-    core = _core_of(manager)
+    core = core_of(manager)
     dead = merged(record.cuts)
     last = record.head.last_seq if through is None else through
     after = 0

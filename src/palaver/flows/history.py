@@ -67,7 +67,7 @@ def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: 
     if known is not None and known[0] is tail and known[1] == budget and known[2] is sticky:
         return known[3], known[4]
     window = legal_window(tail, budget, sticky=sticky, options=core.settings.window_options)
-    if len(core.windows) >= MAX_WINDOWS:
+    if len(core.windows) >= MAX_WINDOWS and session_id not in core.windows:
         core.windows.clear()
     has_media = holds_media(window.messages) or holds_media(window.pending)
     core.windows[session_id] = tail, budget, sticky, window, has_media

@@ -38,6 +38,7 @@ from palaver.operations import (
 )
 from palaver.rows import Draft, TurnRow, TurnState
 from palaver.steps import Flow, Pause, call, commit, write
+from palaver.stores.base import WholeTurn
 from palaver.times import from_micros
 from palaver.window import Tail, Window
 
@@ -309,9 +310,9 @@ def with_lease(
     token: str,
     budget: Budget,
     *,
-    resumed: bool = False,
+    whole: WholeTurn | None = None,
 ) -> Flow[Began]:
-    """What a turn starts from that has its lease."""
+    """What a turn starts from that has its lease; `whole` is what was read of it, where that was needed anyway."""
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
     budget = calibrated(budget, calibration_of(begun.turn))
@@ -320,14 +321,14 @@ def with_lease(
     if large:
         held = yield from media.load_window(core, begun.session_id, window, budget)
         window = media.shown(window, held, budget)
-    if current is None or current.id != begun.session_id:
-        current = yield from call(core.store.info, begun.session_id, core.owner, core.now())
-    origin = origin or current.origin
-    messages = tuple(m for m in tail.messages if m.seq == begun.seq)
-    if begun.turn is not None and (begun.kind != "begun" or begun.queued or not messages or resumed):
-        messages = tuple(
-            (yield from call(core.store.turn_messages, begun.session_id, core.owner, begun.turn.first_seq))
-        )
+    messages = tuple([m for m in tail.messages if m.seq == begun.seq])
+    # A turn that has just begun with a message of its own, under a key, is known as far as it goes.
+    known = current is not None and current.id == begun.session_id and begun.kind == "begun" and not begun.queued
+    if whole is None and not (known and messages):
+        whole = yield from _whole(core, begun.session_id, begun.turn.first_seq if begun.turn is not None else begun.seq)
+    if whole is not None:
+        current, messages = whole.session, tuple(whole.messages)
+    origin = origin or (current.origin if current is not None else None)
     return Began(
         kind=begun.kind,
         session_id=begun.session_id,
@@ -348,15 +349,24 @@ def with_lease(
     )
 
 
-def _without_lease(core: Core, begun: Begun, origin: Origin | None) -> Flow[Began]:
+def _whole(core: Core, session_id: str, first_seq: int) -> Flow[WholeTurn]:
+    whole = yield from call(core.store.whole_turn, session_id, core.owner, first_seq, core.now())
+    if whole is None:
+        msg = f"session {session_id!r} has no turn at seq {first_seq}: it was taken away meanwhile"
+        raise SessionNotFound(msg)
+    return whole
+
+
+def _without_lease(core: Core, begun: Begun, origin: Origin | None, *, whole: WholeTurn | None = None) -> Flow[Began]:
     """A turn that is over, or a message that waits for the one that runs."""
     turn = begun.turn
-    store = core.store
-    if turn is not None:
-        messages = yield from call(store.turn_messages, begun.session_id, core.owner, turn.first_seq)
+    if whole is None and turn is not None:
+        whole = yield from _whole(core, begun.session_id, turn.first_seq)
+    if whole is not None:
+        messages = whole.messages
     else:
         messages = yield from call(
-            store.page, begun.session_id, core.owner, after=begun.seq - 1, before=begun.seq + 1, limit=1
+            core.store.page, begun.session_id, core.owner, after=begun.seq - 1, before=begun.seq + 1, limit=1
         )
     held = yield from media.load(core, begun.session_id, messages, core.settings.budget)
     return Began(
@@ -380,12 +390,13 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
     """A turn by its id, in whatever state it is; another process may have begun it."""
     session_id, _, rest = reference.partition("~")
     first, _, token = rest.partition("~")
-    turn = None
+    whole: WholeTurn | None = None
     if first.isdecimal() and len(first) <= _SEQ_DIGITS:
-        turn = yield from call(core.store.turn, session_id, core.owner, int(first))
-    if turn is None or turn.token != token:
+        whole = yield from call(core.store.whole_turn, session_id, core.owner, int(first), core.now())
+    if whole is None or whole.turn.token != token:
         msg = f"no turn {reference!r}: check the id; a turn that was taken over has another one"
         raise SessionNotFound(msg)
+    turn = whole.turn
     running = turn.state == "running"
     begun = Begun(
         kind="begun" if running else "replayed",
@@ -398,8 +409,8 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
     if running:
         if budget is None:  # what the turn began with, so that its payloads share their beginning
             budget = msgspec.json.decode(turn.budget, type=Budget) if turn.budget else core.settings.budget
-        return (yield from with_lease(core, begun, None, None, token, budget, resumed=True))
-    return (yield from _without_lease(core, begun, None))
+        return (yield from with_lease(core, begun, None, None, token, budget, whole=whole))
+    return (yield from _without_lease(core, begun, None, whole=whole))
 
 
 def append(
@@ -483,8 +494,8 @@ def inbox(core: Core, session_id: str, token: str, first_seq: int, budget: Budge
     )
     if not taken:
         return ()
-    page = yield from call(core.store.turn_messages, session_id, core.owner, first_seq)
-    messages = tuple(m for m in page if m.seq in taken)
+    whole = yield from _whole(core, session_id, first_seq)
+    messages = tuple(m for m in whole.messages if m.seq in taken)
     return restored(messages, (yield from media.load(core, session_id, messages, budget)))
 
 

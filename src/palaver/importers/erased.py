@@ -9,7 +9,7 @@ from palaver.core import Core
 from palaver.erasure import mark, marks_of
 from palaver.errors import CorruptRecord
 from palaver.importers.values import Note, SourceSession, note
-from palaver.operations.erasure import quotes
+from palaver.operations.quoting import quotes
 from palaver.operations.ranges import joined, merged
 from palaver.records import Chunk, MessageRecord, SessionRecord
 from palaver.rows import ERASED, CutRow, Draft

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palaver.bases import core_of
 from palaver.core import Core
 from palaver.errors import ContentErased, InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionNotFound
 from palaver.importers.erased import Unerased, was_erased
@@ -22,8 +23,7 @@ class Restorer:
     """Takes saved sessions into one store, or (`dry_run`) tells what taking them in would do."""
 
     def __init__(self, manager: SessionManager | None, *, dry_run: bool = False) -> None:
-        # An import is a verb of the manager that lives outside of it, as the server's are.
-        self._core: Core | None = manager._core if manager is not None else None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._core: Core | None = core_of(manager) if manager is not None else None
         self._dry_run = dry_run or manager is None
 
     def write(self, saved: SavedSession) -> SessionReport:

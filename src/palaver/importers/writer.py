@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from palaver import codec
+from palaver.bases import core_of
 from palaver.core import Core
 from palaver.errors import ContentErased, InvalidMessage, SessionEnded
 from palaver.formats.wire import is_object
@@ -33,8 +34,7 @@ class Writer:
     """
 
     def __init__(self, manager: SessionManager | None, *, dry_run: bool = False) -> None:
-        # An import is a verb of the manager that lives outside of it, as the server's are.
-        self._core: Core | None = manager._core if manager is not None else None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._core: Core | None = core_of(manager) if manager is not None else None
         self.dry_run = dry_run or manager is None
         self._planned: dict[str, set[str]] = {}
         """In a dry run: the messages that each new session would have by now."""

@@ -28,6 +28,7 @@ from palaver.operations import TakeErasures
 from palaver.stores.base import Store
 from palaver.stores.jsonl import JsonlStore
 from palaver.stores.jsonl.files import make_folder
+from palaver.stores.jsonl.standing import settle, take_place
 from palaver.stores.sqlite import SqliteStore
 from palaver.stores.sqlite.backup import backup_of, runs
 from palaver.stores.sqlite.errors import translated
@@ -67,6 +68,7 @@ def restore_lines(
     """
     backup = verified(path)
     to = to.absolute()
+    settle(to)
     _require_store(to)
     try:
         make_folder(to.parent)
@@ -86,11 +88,10 @@ def restore_lines(
         if past is not None:
             _remember(partial, past)
             kept = to.with_name(f"{to.name}.before-restore-{clock():%Y%m%dT%H%M%S%fZ}")
-            to.rename(kept)
-        partial.rename(to)
-        if kept is not None and (kept / "backups").is_dir():
-            (kept / "backups").rename(to / "backups")
-        sync_folder(to.parent)
+            take_place(partial, to, kept)
+        else:
+            partial.rename(to)
+            sync_folder(to.parent)
     return Restored(path=str(to), backup=backup, kept=str(kept) if kept is not None else None, erased=erased)
 
 

@@ -20,21 +20,22 @@ from typing import TypeAlias
 
 from palaver.operations.aliases import Alias
 from palaver.operations.base import Appended, KeyMoved, Operation
+from palaver.operations.beginning import Begin, Begun, Lease
 from palaver.operations.compaction import Compact, CompactedMeanwhile, Withdraw
 from palaver.operations.copying import Import, Settle, Settled
 from palaver.operations.erasure import (
     BeginErasure,
     ClearErased,
-    ErasedMessages,
-    EraseMessages,
     EraseSession,
     EraseSummaries,
     EraseTraces,
     FinishErasure,
     Scrubbed,
 )
+from palaver.operations.finishing import Finish, Finished
 from palaver.operations.ledger import Ledger
 from palaver.operations.merging import Merge
+from palaver.operations.message_erasure import ErasedMessages, EraseMessages
 from palaver.operations.messages import Append, RecordUsage
 from palaver.operations.ranges import Cut, Purge
 from palaver.operations.removal import Delete, PurgeSession, Restore
@@ -44,7 +45,7 @@ from palaver.operations.sessions import Bind, Create, Hold, NewSession, Rotate, 
 from palaver.operations.sweeping import Expire, Expired, Sweep, SweepVerb
 from palaver.operations.taking import TakeErasures
 from palaver.operations.todos import ClaimTodo, EndTodo
-from palaver.operations.turns import Begin, Begun, Finish, Finished, Lease, Renew, Take
+from palaver.operations.turns import Renew, Take
 
 AnyOperation: TypeAlias = (
     Alias

@@ -11,7 +11,7 @@ from palaver.operations.continuations import answers_saying
 from palaver.operations.ledger import Ledger
 from palaver.rows import GONE, ChangeKind, CutRow, Head, SessionRow
 
-__all__ = ["Cut", "Purge", "cut_range", "cut_ranges", "joined", "merged", "newest_user", "without"]
+__all__ = ["Cut", "Purge", "cut_range", "cut_ranges", "joined", "merged", "newest_user", "runs", "without"]
 
 
 class Cut(Operation, frozen=True, kw_only=True, tag="cut"):
@@ -172,3 +172,14 @@ def newest_user(ledger: Ledger, number: int, seq: int, dead: list[tuple[int, int
             else:
                 seq -= stored.back
     return 0
+
+
+def runs(seqs: list[int]) -> list[tuple[int, int]]:
+    """Ascending positions as ranges without gaps."""
+    out: list[tuple[int, int]] = []
+    for seq in seqs:
+        if out and seq == out[-1][1] + 1:
+            out[-1] = (out[-1][0], seq)
+        else:
+            out.append((seq, seq))
+    return out

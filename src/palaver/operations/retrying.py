@@ -11,10 +11,10 @@ import msgspec
 from palaver import codec
 from palaver.errors import SessionConflict
 from palaver.operations.base import Operation, open_session, require_no_turn
+from palaver.operations.beginning import Begin, Begun, Lease
 from palaver.operations.ledger import Ledger
 from palaver.operations.lifting import RETRY
 from palaver.operations.ranges import cut_range, merged, newest_user
-from palaver.operations.turns import Begin, Begun, Lease
 from palaver.rows import ChangeKind, CutRow, Draft, SessionRow
 
 __all__ = ["Retry"]

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from palaver.aio import AsyncSessionManager
 from palaver.apikeys import ApiKey, KeyFile, Permission, split_key
 from palaver.clock import Clock, utc_now
+from palaver.server.headers import all_of
 from palaver.server.pacing import Guesses
 from palaver.server.problems import problem
 
@@ -23,6 +24,7 @@ __all__ = ["OPERATOR", "OWNER_HEADER", "Access", "Keys", "Needs", "access_of", "
 logger = logging.getLogger("palaver.server")
 
 OWNER_HEADER = "Palaver-Owner"
+_OWNER = OWNER_HEADER.lower().encode()
 MAX_OWNER_BYTES = 256
 LOOK_EVERY = 0.5
 """Seconds after which it is looked whether the file of keys was changed: so long does a revoked key live at most."""
@@ -155,7 +157,7 @@ def owned(request: Request, sessions: AsyncSessionManager) -> AsyncSessionManage
     Raises ProblemError for a name that is none, or that is another than the key's.
     """
     access = access_of(request)
-    given = request.headers.getlist(OWNER_HEADER)
+    given = all_of(request.scope, _OWNER)
     if not given:
         return sessions if access.owner is None else sessions.for_owner(access.owner)
     try:

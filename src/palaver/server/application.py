@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -26,8 +26,10 @@ from palaver.errors import PalaverError
 from palaver.server import pages
 from palaver.server.access import OWNER_HEADER, Keys, access_of, owned, require
 from palaver.server.cutting import cut_off_if_it_fails
+from palaver.server.directory import Directory, Respond
 from palaver.server.draining import OpenHere
 from palaver.server.families import Families
+from palaver.server.headers import first_of
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
@@ -52,9 +54,8 @@ __all__ = ["app"]
 
 logger = logging.getLogger("palaver.server")
 
-Respond = Callable[[Request], Awaitable[Response]]
-
 _FAMILIES = Families(ENDPOINTS)
+_INCOGNITO = INCOGNITO_HEADER.lower().encode()
 
 
 class _Wire(msgspec.Struct, frozen=True):
@@ -136,8 +137,9 @@ def app(
     limits = limits or Limits()
     known = None if keys is None else Keys(KeyFile(keys), required=keys_required, seconds=time.monotonic)
     meter = Meter()
+    responders: dict[tuple[str, str], Respond] = {(e.method, e.path): _responder(e, limits) for e in ENDPOINTS}
     made = Starlette(
-        routes=_routes(limits),
+        routes=_routes(responders, limits),
         middleware=stack(
             names=allowed_hosts,
             origins=cors_origins,
@@ -146,6 +148,7 @@ def app(
             families=_FAMILIES,
             meter=meter,
             traces=traces,
+            directory=Directory(responders),
         ),
         exception_handlers={HTTPException: _not_routed},
         lifespan=lifespan,
@@ -165,11 +168,11 @@ def _processes() -> int:
     return int(said) if said.isdecimal() and said.isascii() else 1
 
 
-def _routes(limits: Limits) -> list[Route]:
+def _routes(responders: Mapping[tuple[str, str], Respond], limits: Limits) -> list[Route]:
     """One route for each path, so that Allow names all of its methods."""
     paths: dict[str, dict[str, Respond]] = {}
-    for each in ENDPOINTS:
-        paths.setdefault(each.path, {})[each.method] = _responder(each, limits)
+    for (method, path), respond in responders.items():
+        paths.setdefault(path, {})[method] = respond
     whole = document(ENDPOINTS)
     described = msgspec.json.encode(whole)
 
@@ -279,7 +282,7 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
     sessions = owned(request, _kept(request))
     if each.operator and sessions.owner is not None:
         raise problem("operator-only", f"{each.method} {each.path} is about the whole store: leave {OWNER_HEADER} out")
-    if each.operator and request.headers.get(INCOGNITO_HEADER, "").lower() == "true":
+    if each.operator and (first_of(request.scope, _INCOGNITO) or "").lower() == "true":
         detail = f"{each.method} {each.path} is about what is kept: leave {INCOGNITO_HEADER} out"
         raise problem("bad-request", detail, path=INCOGNITO_HEADER)
     path = {name: _text(name, value) for name, value in request.path_params.items()}
@@ -316,7 +319,7 @@ def _text(name: str, value: str) -> str:
 def _kept(request: Request) -> AsyncSessionManager:
     """All sessions of the store; where the request asks for it, those in memory alone."""
     sessions: AsyncSessionManager = request.app.state.sessions
-    said = request.headers.get(INCOGNITO_HEADER, "false").lower()
+    said = (first_of(request.scope, _INCOGNITO) or "false").lower()
     if said not in {"true", "false"}:
         raise problem("bad-request", f"{INCOGNITO_HEADER} is {said!r}; it is true or false", path=INCOGNITO_HEADER)
     if said == "false":

@@ -12,7 +12,7 @@ from palaver.endpoints import ModelSettings
 from palaver.errors import InvalidMessage
 from palaver.formats import parse
 from palaver.keys import Origin
-from palaver.model import Message, Part, Wire
+from palaver.model import Message, Part, Wire, assistant, user
 from palaver.server.limits import MAX_LEASE_SECONDS, MAX_WAIT_SECONDS
 from palaver.server.messages import Body, Count, NewMessage, NewPart, NewUsage
 
@@ -221,7 +221,7 @@ class BeginTurn(_Begin, frozen=True, kw_only=True):
     def first(self) -> Message | None:
         """The message as the library's value. Raises InvalidMessage."""
         if isinstance(self.message, str):
-            return NewMessage(role="user", content=self.message).message()
+            return user(self.message)
         return None if self.message is None else self.message.message()
 
 
@@ -356,7 +356,7 @@ class FinishTurn(Body, frozen=True, kw_only=True):
     def given(self) -> Sequence[Message]:
         """The reply as the library's value, if there is one. Raises InvalidMessage."""
         if isinstance(self.message, str):
-            return [NewMessage(role="assistant", content=self.message).message()]
+            return [assistant(self.message)]
         return [] if self.message is None else [self.message.message()]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -68,7 +68,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         given = first_of(scope, b"x-request-id") or ""
-        record = Record(given if _GIVEN.fullmatch(given) else uuid.uuid4().hex)
+        record = Record(given if given and _GIVEN.fullmatch(given) else secrets.token_hex(16))
         scope["palaver.record"] = record
         began = time.perf_counter()
 

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from palaver.apikeys import KeyFile, keys_path
 from palaver.server.application import app
+from palaver.server.garbage import seldom_collected
 from palaver.server.limits import Limits
 from palaver.server.logs import log_to_stderr
 from palaver.server.observed import Tracer
@@ -157,7 +158,7 @@ def serve(
                 ws="none",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            with contextlib.suppress(KeyboardInterrupt):
+            with seldom_collected(), contextlib.suppress(KeyboardInterrupt):
                 _Server(config, application, listening, drain).run(sockets=[listener])
 
 

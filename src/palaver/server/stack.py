@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, Keys
+from palaver.server.directory import Directory, Straight
 from palaver.server.families import Families
 from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names, own_origins
@@ -49,6 +50,7 @@ def stack(
     families: Families,
     meter: Meter,
     traces: Tracer | None,
+    directory: Directory,
 ) -> list[Middleware]:
     """The layers. Raises ValueError for a host name or an origin that is none."""
     allowed = own_origins(origins)
@@ -92,4 +94,5 @@ def stack(
         Middleware(Gate, keys=keys, limits=limits, families=families, seconds=time.monotonic),
         Middleware(_Compressed, minimum_size=_SMALL, compresslevel=_LEVEL),
         Middleware(Idempotent, limits=limits, families=families, seconds=time.monotonic),
+        Middleware(Straight, directory=directory),
     ]

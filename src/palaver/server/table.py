@@ -25,8 +25,7 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No query parameter: any is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request, read and checked: what an endpoint's handler works with."""
 
     request: Request
@@ -44,13 +43,12 @@ class Call:
     """The body as it came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a handler answers: a value to be sent as JSON."""
 
     value: Any
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

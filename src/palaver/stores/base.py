@@ -15,19 +15,26 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
-import msgspec
-
 from palaver.backups import Backup
 from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
-from palaver.model import Usage
 from palaver.operations import Operation
 from palaver.records import Chunk, SessionRecord
-from palaver.rows import SessionRow, TurnRow
+from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
+from palaver.stores.values import (
+    Change,
+    ChangePage,
+    Erasable,
+    OpenTurn,
+    SessionQuery,
+    Stats,
+    UsageLine,
+    WholeTurn,
+)
 from palaver.stores.waking import Wakes
 from palaver.sweeping import Standing, SweepQuery
 from palaver.window import Tail
@@ -43,122 +50,12 @@ __all__ = [
     "Stats",
     "Store",
     "UsageLine",
+    "WholeTurn",
 ]
 
 CONTRACT_VERSION = 1
 
 Result: TypeAlias = Any
-
-
-class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list. Newest activity first."""
-
-    owner: str | None = None
-    """None: of all owners."""
-    limit: int = 50
-    after: str | None = None
-    """Session id that the page before ended with; a deleted one only where deleted ones are listed."""
-    active_since: datetime | None = None
-    include_archived: bool = False
-    include_ended: bool = True
-    include_empty: bool = False
-    include_hidden: bool = False
-    include_deleted: bool = False
-    platform: str | None = None
-    """Where it began, as `agent` and `account` too."""
-    agent: str | None = None
-    account: str | None = None
-    tag: str | None = None
-    title: str | None = None
-    """What its title says somewhere, folded by `titles.folded`."""
-    pinned: bool | None = None
-    archived: bool | None = None
-    """True: only archived ones. None: as `include_archived` has it."""
-    hidden: bool | None = None
-    """True: only hidden ones. None: as `include_hidden` has it."""
-    parent: str | None = None
-    """Id of the session that they follow."""
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether sessions are asked for by what only a look at each of them tells."""
-        began = (self.platform, self.agent, self.account)
-        kept = (self.tag, self.title, self.pinned, self.archived, self.hidden, self.parent)
-        return any(each is not None for each in (*began, *kept))
-
-
-class OpenTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A turn that began and has not ended."""
-
-    session_id: str
-    owner: str
-    first_seq: int
-    began_at: datetime
-    expires_at: datetime
-    alive: bool
-    """Whether its lease still holds. False: its process died or let the lease run out; the next turn closes it."""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One committed operation, without content."""
-
-    cursor: str
-    """Opaque: ask for what came after it."""
-    session_id: str
-    rev: int
-    kind: str
-    from_seq: int = 0
-    through_seq: int = 0
-
-
-class ChangePage(list[Change]):
-    """Changes, in order; `cursor` is where to go on, also where none of what came was asked for."""
-
-    cursor: str = "0"
-
-
-class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a session used on one UTC day with one model; or, summed up, what all of one of these used."""
-
-    session_id: str | None = None
-    """This, the owner, the day and the model: None where the line sums several up."""
-    owner: str | None = None
-    day: str | None = None
-    """ISO date."""
-    model: str | None = None
-    """Empty for calls of a model that nobody named."""
-    calls: int
-    priced_calls: int = 0
-    """Of how many calls the cost is known: `usage.cost` is theirs."""
-    usage: Usage
-
-
-class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store holds."""
-
-    store: str
-    sessions: int
-    messages: int
-    open_turns: int
-    owners: int
-    size_bytes: int
-    usage: Usage
-    calls: int = 0
-    priced_calls: int = 0
-    """Of how many calls the cost is known: `usage.cost` is theirs, and None where it is none."""
-    schema: int
-    codec: int
-
-
-class Erasable(msgspec.Struct, frozen=True):
-    """A session as an erasure looks at it: deleted or not, and whoever's it is."""
-
-    row: SessionRow
-    last_seq: int
-    keys: tuple[tuple[str, str], ...]
-    """Owner and key of each."""
-    first_kind: int | None
-    """Kind of its first message, which is a copy where any is; None: that is not stored, and nothing is known."""
 
 
 class Store(ABC):
@@ -258,8 +155,8 @@ class Store(ABC):
         """The turn that began at this position, or the newest one; None if there is none."""
 
     @abstractmethod
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
-        """What a turn stored, and the messages that it took from those that waited; empty if there is no such turn."""
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
+        """The turn that began at this position, its messages and its session, in one snapshot; None: there is none."""
 
     @abstractmethod
     def queued(self, session_id: str, owner: str | None) -> Page:

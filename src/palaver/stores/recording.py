@@ -55,18 +55,18 @@ def chunk_of(
     *,
     after: int,
     through: int,
-    holder_of: Callable[[str], int | None],
+    holders_of: Callable[[Sequence[str]], Mapping[str, int | None]],
     versions: Mapping[int, tuple[VersionRow, ...]],
     turns: Iterable[TurnRow],
     blob: Callable[[str], bytes | None] | None,
 ) -> Chunk:
-    """A chunk of these messages. `holder_of` tells at which position the message is that an id names."""
+    """A chunk of these messages. `holders_of` tells at which positions the messages are that ids name."""
     messages: list[MessageRecord] = []
     found: dict[str, bytes] = {}
-    for row in rows:
-        message_id = _id(row.body)
-        if message_id is not None and holder_of(message_id) != row.seq:
-            message_id = None
+    ids = [_id(row.body) for row in rows]
+    holders = holders_of([each for each in ids if each is not None])
+    for row, said in zip(rows, ids, strict=True):
+        message_id = said if said is not None and holders.get(said) == row.seq else None
         earlier = versions.get(row.seq, ())
         messages.append(MessageRecord(row=row, id=message_id, versions=earlier))
         if blob is None:

@@ -26,7 +26,7 @@ pytest.register_assert_rewrite(
     ),
     *(
         f"palaver.testing.{module}"
-        for module in ("search", "sessions", "keys", "sweeping", "threads", "todos", "turns")
+        for module in ("indexing", "search", "sessions", "keys", "sweeping", "threads", "todos", "turns")
     ),
 )
 

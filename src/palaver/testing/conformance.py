@@ -8,6 +8,7 @@ from palaver.testing.copying import Copies
 from palaver.testing.doctor import Doctor
 from palaver.testing.erasure import Erasures
 from palaver.testing.feed import Feed
+from palaver.testing.indexing import Indexing
 from palaver.testing.keys import Bindings, Details
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
@@ -21,7 +22,7 @@ from palaver.testing.redelivery import Redelivery, Retries
 from palaver.testing.removal import Deletions
 from palaver.testing.retrying import Repeats
 from palaver.testing.rewriting import Edits, Redos, Replacements, Titles
-from palaver.testing.search import Indexing, Search
+from palaver.testing.search import Search
 from palaver.testing.sessions import Creation, Ownership, Resets
 from palaver.testing.subagents import Subagents
 from palaver.testing.sweeping import Pruning, Standings, Sweeps

@@ -59,6 +59,7 @@ def _reads(store: Store) -> list[Any]:
         lambda: store.tail("s", None, NOW, limit=9),
         lambda: store.page("s", None),
         lambda: store.turn("s", None),
+        lambda: store.whole_turn("s", None, 1, NOW),
         lambda: store.queued("s", None),
         lambda: store.versions("s", None, 1),
         lambda: store.blobs("s", None, ["x"]),

@@ -118,7 +118,9 @@ class Repeats(StoreCase):
             _finish(store, f"t{n}", assistant(f"answer {n}"))
         again = begin(store, user("two", id="m2"), "t9")
         assert (again.kind, again.seq, again.turn is not None and again.turn.state) == ("replayed", 9, "finished")
-        assert texts(store.turn_messages("s", None, 9)) == ["two", "answer 3"]
+        whole = store.whole_turn("s", None, 9, NOW)
+        assert whole is not None
+        assert texts(whole.messages) == ["two", "answer 3"]
         assert append(store, "s", user("two", id="m2")).fresh is False
         do(store, REDO)
         assert texts(live(store))[-1] == "answer 2"

@@ -1,8 +1,7 @@
-"""Conformance: search finds what a plain scan would, follows every change, and shows nothing that is gone."""
+"""Conformance: search finds what a plain scan would, and only that."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -10,26 +9,19 @@ import pytest
 
 from palaver.errors import CursorExpired, SessionNotFound
 from palaver.keys import Origin
-from palaver.model import FilePart, Message, ToolCall, assistant, tool, user
+from palaver.model import FilePart, ToolCall, assistant, tool, user
 from palaver.operations import (
     Append,
-    Cut,
     Delete,
-    Edit,
-    Finish,
-    Operation,
-    Purge,
-    Redo,
-    Replace,
     Rotate,
     SetInfo,
 )
 from palaver.search import SearchHit, SearchPage, SearchQuery
 from palaver.stores.base import Store
-from palaver.testing.base import OpenStore, StoreCase
-from palaver.testing.material import AT, HOUR, append, batch, begin, create, do, drafts, later, new
+from palaver.testing.base import StoreCase
+from palaver.testing.material import AT, HOUR, append, create, do, drafts, later, new
 
-__all__ = ["Indexing", "Search"]
+__all__ = ["Search", "find", "places", "seqs"]
 
 HOSTILE = (
     *(
@@ -96,16 +88,19 @@ HOSTILE = (
 )
 
 
-def _find(store: Store, text: str, **fields: Any) -> SearchPage:
+def find(store: Store, text: str, **fields: Any) -> SearchPage:
+    """A page of hits."""
     return store.search(SearchQuery(text=text, **fields))
 
 
-def _places(hits: list[SearchHit]) -> list[tuple[str, int]]:
+def places(hits: list[SearchHit]) -> list[tuple[str, int]]:
+    """Session and position of each hit, in order."""
     return sorted((hit.session_id, hit.seq) for hit in hits)
 
 
-def _seqs(store: Store, text: str, **fields: Any) -> list[int]:
-    return sorted(hit.seq for hit in _find(store, text, **fields))
+def seqs(store: Store, text: str, **fields: Any) -> list[int]:
+    """Positions of what is found, in order."""
+    return sorted(hit.seq for hit in find(store, text, **fields))
 
 
 def _marked(hit: SearchHit) -> list[str]:
@@ -119,7 +114,7 @@ class Search(StoreCase):
         """Session, position, role, time, title, and the stretch of text with what was looked for marked."""
         create(store, "s", "good morning", assistant("the Train leaves\nat nine"), owner="ann")
         do(store, SetInfo(at=AT, session_id="s", title="Trip"))
-        [hit] = _find(store, "train NINE")
+        [hit] = find(store, "train NINE")
         assert (hit.session_id, hit.owner, hit.seq, hit.role, hit.title) == ("s", "ann", 2, "assistant", "Trip")
         assert hit.created_at == later(0)
         assert hit.snippet == "the Train leaves at nine"
@@ -162,7 +157,7 @@ class Search(StoreCase):
             "Caf\N{LATIN SMALL LETTER E WITH ACUTE} in the Stra\N{LATIN SMALL LETTER SHARP S}e",
             "call get_or_create() on 10.0.0.1",
         )
-        assert _seqs(store, text) == found
+        assert seqs(store, text) == found
 
     @pytest.mark.parametrize(
         ("text", "found"),
@@ -192,33 +187,33 @@ class Search(StoreCase):
             "\uc11c\uc6b8\uc5d0\uc11c",
             "\u0e1b\u0e23\u0e30\u0e40\u0e17\u0e28\u0e44\u0e17\u0e22 \N{ROCKET}",
         )
-        assert _seqs(store, text) == found
+        assert seqs(store, text) == found
 
     @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
     def test_whatever_is_written_is_no_error(self, store: Store, text: str) -> None:
         """Nothing that somebody looks for is syntax, and each word of it counts as a word."""
         create(store, "s", "a near b", "and or not text tags drop table x")
-        assert isinstance(_find(store, text), SearchPage)
-        assert _seqs(store, f"{text} nowhere") == []
+        assert isinstance(find(store, text), SearchPage)
+        assert seqs(store, f"{text} nowhere") == []
 
     def test_operators_are_words(self, store: Store) -> None:
         """AND, OR, NOT and NEAR are looked for like any other word."""
         create(store, "s", "this and that", "this or that", "that is near")
-        assert _seqs(store, "this AND that") == [1]
-        assert _seqs(store, "OR") == [2]
-        assert _seqs(store, "NEAR(that)") == []
-        assert _seqs(store, "NEAR (that)") == [3]
+        assert seqs(store, "this AND that") == [1]
+        assert seqs(store, "OR") == [2]
+        assert seqs(store, "NEAR(that)") == []
+        assert seqs(store, "NEAR (that)") == [3]
 
     def test_calls_and_results_are_found(self, store: Store) -> None:
         """The name of a tool, what it is given, what it answered, and names of files; not reasoning."""
         call = ToolCall(name="weather_report", call_id="c1", arguments='{"city": "\\u6771\\u4eac Bay"}')
         create(store, "s", user(FilePart(name="invoice.pdf", url="https://example.org/1")), assistant("ok", call))
         append(store, "s", tool("c1", "sunshine"))
-        assert _seqs(store, "weather_report") == [2]
-        assert _seqs(store, "\u6771\u4eac bay") == [2]
-        assert _seqs(store, "sunshine") == [3]
-        assert _seqs(store, "invoice") == [1]
-        [hit] = _find(store, "\u6771\u4eac")
+        assert seqs(store, "weather_report") == [2]
+        assert seqs(store, "\u6771\u4eac bay") == [2]
+        assert seqs(store, "sunshine") == [3]
+        assert seqs(store, "invoice") == [1]
+        [hit] = find(store, "\u6771\u4eac")
         assert _marked(hit) == ["\u6771\u4eac"]
 
     def test_what_nobody_said_is_not_found(self, store: Store) -> None:
@@ -227,7 +222,7 @@ class Search(StoreCase):
         copied = drafts(user("needle", copied_from="s~1"))
         do(store, Rotate(at=AT, key="k", session_id=None, new=new("t", carried=copied)))
         append(store, "t", "another needle")
-        assert _places(_find(store, "needle")) == [("s", 1), ("t", 2)]
+        assert places(find(store, "needle")) == [("s", 1), ("t", 2)]
 
     def test_it_can_be_narrowed(self, store: Store) -> None:
         """By owner, session, role, platform and time, and by several of them."""
@@ -252,7 +247,7 @@ class Search(StoreCase):
             ({"since": later(0), "until": later(HOUR + 1), "owner": "ann"}, ["a1", "a1", "a2"]),
             ({"since": later(HOUR), "until": later(HOUR)}, []),
         ):
-            assert sorted(hit.session_id for hit in _find(store, "plum", **fields)) == found, fields
+            assert sorted(hit.session_id for hit in find(store, "plum", **fields)) == found, fields
 
     def test_it_can_be_narrowed_to_agents_accounts_and_tags(self, store: Store) -> None:
         """Agent and account are those that the session began with; a tag is one that it has now."""
@@ -285,28 +280,28 @@ class Search(StoreCase):
             ({"tag": ""}, []),
         ):
             for text in ("plum", "pl*"):
-                assert sorted(hit.session_id for hit in _find(store, text, **fields)) == found, fields
+                assert sorted(hit.session_id for hit in find(store, text, **fields)) == found, fields
 
     def test_tags_are_those_of_now(self, store: Store) -> None:
         """What is tagged, untagged, hidden or deleted after it was indexed counts at once; pages go on as ever."""
         for n in range(60):
             create(store, f"s{n:02}", "plum", "plum jam")
             do(store, SetInfo(at=AT, session_id=f"s{n:02}", tags=("even",) if n % 2 == 0 else ("odd", "most")))
-        assert len(_find(store, "plum", tag="even", limit=100)) == 60
+        assert len(find(store, "plum", tag="even", limit=100)) == 60
         for n in range(0, 60, 4):
             do(store, SetInfo(at=AT, session_id=f"s{n:02}", tags=("most",)))
         do(store, SetInfo(at=AT, session_id="s02", hidden=True))
         do(store, Delete(at=AT, session_id="s06"))
         even = [f"s{n:02}" for n in range(10, 60, 4)]
-        assert sorted({hit.session_id for hit in _find(store, "plum", tag="even", limit=100)}) == even
-        assert len(_find(store, "plum", tag="even", include_hidden=True, limit=100)) == 2 * len(even) + 2
+        assert sorted({hit.session_id for hit in find(store, "plum", tag="even", limit=100)}) == even
+        assert len(find(store, "plum", tag="even", include_hidden=True, limit=100)) == 2 * len(even) + 2
         for text in ("plum", "pl*"):
-            whole = _find(store, text, tag="most", limit=100)
+            whole = find(store, text, tag="most", limit=100)
             assert len(whole) == 2 * 45
             paged: list[SearchHit] = []
             cursor = None
             while True:
-                page = _find(store, text, tag="most", limit=7, cursor=cursor)
+                page = find(store, text, tag="most", limit=7, cursor=cursor)
                 paged += page
                 cursor = page.next
                 if cursor is None:
@@ -316,10 +311,10 @@ class Search(StoreCase):
     def test_foreign_sessions_are_not_found(self, store: Store) -> None:
         """A session is searched by name only where it exists and belongs to the owner."""
         create(store, "s", "plum", owner="ann")
-        assert len(_find(store, "plum", session_id="s", owner="ann")) == 1
+        assert len(find(store, "plum", session_id="s", owner="ann")) == 1
         for owner, session_id in (("bob", "s"), (None, "nowhere"), ("", "s")):
             with pytest.raises(SessionNotFound):
-                _find(store, "plum", session_id=session_id, owner=owner)
+                find(store, "plum", session_id=session_id, owner=owner)
 
     def test_hidden_sessions_are_found_on_request(self, store: Store) -> None:
         """With `include_hidden`, or by their name; archived ones always."""
@@ -327,15 +322,15 @@ class Search(StoreCase):
         create(store, "t", "plum")
         do(store, SetInfo(at=AT, session_id="s", hidden=True))
         do(store, SetInfo(at=AT, session_id="t", archived=True))
-        assert _places(_find(store, "plum")) == [("t", 1)]
-        assert _places(_find(store, "plum", include_hidden=True)) == [("s", 1), ("t", 1)]
-        assert _places(_find(store, "plum", session_id="s")) == [("s", 1)]
+        assert places(find(store, "plum")) == [("t", 1)]
+        assert places(find(store, "plum", include_hidden=True)) == [("s", 1), ("t", 1)]
+        assert places(find(store, "plum", session_id="s")) == [("s", 1)]
 
     def test_the_best_comes_first(self, store: Store) -> None:
         """More of it, in less text; of equals the newer."""
         create(store, "s", "plum " + "and more " * 40, "plum plum plum", "plum jam")
         append(store, "s", "plum pie", at=AT + 1)
-        hits = _find(store, "plum")
+        hits = find(store, "plum")
         assert [hit.seq for hit in hits] == [2, 4, 3, 1]
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         assert hits[1].score == hits[2].score
@@ -345,12 +340,12 @@ class Search(StoreCase):
         """Whatever their size, and with messages that come between them; each page goes on where the last ended."""
         for n in range(4):
             create(store, f"s{n}", *(f"plum {'jam ' * (i % 3)}" for i in range(5)))
-        whole = _find(store, "plum", limit=100)
+        whole = find(store, "plum", limit=100)
         assert (len(whole), whole.next) == (20, None)
         out: list[SearchHit] = []
         cursor = None
         while True:
-            page = _find(store, "plum", limit=limit, cursor=cursor)
+            page = find(store, "plum", limit=limit, cursor=cursor)
             assert len(page) <= limit
             out += page
             cursor = page.next
@@ -367,12 +362,12 @@ class Search(StoreCase):
         """CursorExpired, however strange it is."""
         create(store, "s", "plum")
         with pytest.raises(CursorExpired):
-            _find(store, "plum", cursor=cursor)
+            find(store, "plum", cursor=cursor)
 
     def test_a_long_text_is_shown_where_it_was_found(self, store: Store) -> None:
         """The excerpt has what was looked for, marked, and an ellipsis on either side."""
         create(store, "s", "way " * 500 + "plum\n\ttree " + "off " * 500)
-        [hit] = _find(store, "tree plum")
+        [hit] = find(store, "tree plum")
         assert _marked(hit) == ["plum", "tree"]
         assert hit.snippet.startswith("\N{HORIZONTAL ELLIPSIS}")
         assert hit.snippet.endswith("\N{HORIZONTAL ELLIPSIS}")
@@ -383,161 +378,3 @@ class Search(StoreCase):
 def _first(session_id: str, owner: str, origin: Origin) -> dict[str, Any]:
     made = new(session_id, origin=msgspec.json.encode(origin).decode())
     return {"at": AT, "owner": owner, "session_id": "", "key": session_id, "create": made}
-
-
-class Indexing(StoreCase):
-    """search, index and reindex, as the transcript changes."""
-
-    def test_a_search_knows_what_was_committed(self, store: Store) -> None:
-        """Every commit that returned before is searched, by turns and appends alike, also after other searches."""
-        create(store, "s")
-        assert _seqs(store, "plum") == []
-        append(store, "s", "plum")
-        assert _seqs(store, "plum") == [1]
-        begin(store, "plum two")
-        do(store, Append(at=AT, session_id="s", messages=drafts(assistant("plum three")), token="t1"))  # noqa: S106
-        begin(store, "plum four", "t2", on_busy="store")
-        assert _seqs(store, "plum") == [1, 2, 3, 4]
-        do(store, Finish(at=AT, session_id="s", token="t1", messages=drafts(assistant("plum five"))))  # noqa: S106
-        begin(store, None, "t3")
-        do(store, Finish(at=AT, session_id="s", token="t3", messages=drafts(assistant("plum six"))))  # noqa: S106
-        assert _seqs(store, "plum") == [1, 2, 3, 4, 5, 6]
-        assert _find(store, "plum").behind == 0
-
-    def test_what_is_cut_is_not_found_until_it_is_back(self, store: Store) -> None:
-        """Cuts and redo count at once, whether the index knew the messages before or not."""
-        create(store, "s", "plum", "plum", "plum")
-        _find(store, "plum")
-        do(store, _cut(2, 3))
-        assert _seqs(store, "plum") == [1]
-        do(store, Redo(at=AT, session_id="s"))
-        assert _seqs(store, "plum") == [1, 2, 3]
-        append(store, "s", "plum")
-        do(store, _cut(4, 4))
-        assert _seqs(store, "plum") == [1, 2, 3]
-        do(store, Redo(at=AT, session_id="s"))
-        assert _seqs(store, "plum") == [1, 2, 3, 4]
-        do(store, Replace(at=AT, session_id="s", messages=drafts("plum anew")))
-        assert _seqs(store, "plum") == [5]
-
-    def test_a_turn_that_was_rolled_back_is_not_found(self, store: Store) -> None:
-        """It is as if it had not been."""
-        create(store, "s", "plum")
-        begin(store, "plum")
-        assert _seqs(store, "plum") == [1, 2]
-        do(store, Finish(at=AT, session_id="s", token="t1", state="rolled_back"))  # noqa: S106 - the token of a lease
-        assert _seqs(store, "plum") == [1]
-
-    def test_what_was_edited_is_found_as_it_is(self, store: Store) -> None:
-        """By its new words, and by its old ones no more, also where the index knows the old ones."""
-        create(store, "s", "a plum", "a pear")
-        assert _seqs(store, "plum") == [1]
-        do(store, _edit(1, "an apple"))
-        assert _seqs(store, "plum", catch_up=0) == []
-        assert _seqs(store, "apple") == [1]
-        assert _seqs(store, "plum") == []
-        do(store, _edit(2, Message(role="user")))
-        assert _seqs(store, "pear") == []
-        do(store, _edit(2, "a pear again"))
-        assert [hit.snippet for hit in _find(store, "pear")] == ["a pear again"]
-
-    def test_what_was_purged_is_gone_at_once(self, store: Store) -> None:
-        """From the index and from what is shown, in the commit of the purge, and it does not come back."""
-        create(store, "s", "plum one", "plum two", "plum three")
-        _find(store, "plum")
-        do(store, Purge(at=AT, session_id="s", from_seq=2, through_seq=2))
-        assert _seqs(store, "plum", catch_up=0) == [1, 3]
-        assert [hit.snippet for hit in _find(store, "plum two")] == []
-        append(store, "s", "plum four")
-        do(store, Purge(at=AT, session_id="s", from_seq=4, through_seq=4))
-        assert _seqs(store, "plum") == [1, 3]
-        store.reindex()
-        assert _seqs(store, "plum") == [1, 3]
-        assert store.check() == []
-
-    def test_what_came_and_went_in_one_commit(self, store: Store) -> None:
-        """Only what is left is found."""
-        create(store, "s", "plum one")
-        operations: list[Operation] = [
-            Append(at=AT, session_id="s", messages=drafts("plum two", "plum three")),
-            _edit(1, "pear one"),
-            Purge(at=AT, session_id="s", from_seq=2, through_seq=2),
-            _cut(9, 9),
-        ]
-        batch(store, *operations)
-        assert _seqs(store, "plum") == [3]
-        assert _seqs(store, "pear") == [1]
-
-    def test_the_index_is_built_step_by_step(self, store: Store) -> None:
-        """A search says how far behind it is; the steps come to an end, and then everything is found."""
-        create(store, "s", *(f"plum {n}" for n in range(20)))
-        do(store, SetInfo(at=AT, session_id="s", title="plums"))
-        page = _find(store, "plum", catch_up=0, limit=100)
-        assert page.behind == 0 or len(page) < 20
-        lefts = [store.index(limit=3) for _ in range(30)]
-        assert lefts == sorted(lefts, reverse=True)
-        assert lefts[-1] == store.index() == 0
-        page = _find(store, "plum", catch_up=0, limit=100)
-        assert (len(page), page.behind) == (20, 0)
-
-    def test_it_can_be_built_anew(self, store: Store) -> None:
-        """Thrown away, it is built again from the messages, step by step, and meanwhile follows what happens."""
-        create(store, "s", *(f"plum {n}" for n in range(10)))
-        create(store, "t", "plum", owner="ann")
-        _find(store, "plum")
-        store.reindex()
-        store.index(limit=3)
-        do(store, _edit(1, "pear"))
-        do(store, Purge(at=AT, session_id="s", from_seq=2, through_seq=2))
-        do(store, Purge(at=AT, session_id="s", from_seq=9, through_seq=9))
-        append(store, "s", "plum late")
-        while store.index(limit=3):
-            pass
-        expected = [*(("s", seq) for seq in (*range(3, 9), 10, 11)), ("t", 1)]
-        assert _places(_find(store, "plum", limit=99, catch_up=0)) == expected
-        assert store.check() == []
-
-    def test_it_is_there_when_the_store_is_opened_again(self, open_store: OpenStore) -> None:
-        """What was indexed need not be indexed again, and what was not is."""
-        with open_store() as store:
-            create(store, "s", "plum one")
-            _find(store, "plum")
-            append(store, "s", "plum two")
-        if self.persistent:
-            with open_store() as store:
-                assert _seqs(store, "plum one", catch_up=0) == [1]
-                assert _seqs(store, "plum") == [1, 2]
-
-    def test_threads_that_append_and_search(self, store: Store) -> None:
-        """A search knows what its own thread stored before, whatever others do, and in the end everything is found."""
-        for n in range(4):
-            create(store, f"s{n}")
-
-        def work(n: int) -> None:
-            for i in range(15):
-                append(store, f"s{n}", f"plum {i}")
-                assert _seqs(store, "plum", session_id=f"s{n}", limit=99) == list(range(1, i + 2))
-
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(work, range(4)))
-        assert len(_find(store, "plum", limit=99)) == 60
-
-    def test_two_that_index_at_once(self, open_store: OpenStore) -> None:
-        """Whoever comes second goes on where the first has come."""
-        with open_store() as store:
-            create(store, "s", *(f"plum {n}" for n in range(9)))
-            if self.persistent:
-                with open_store() as other:
-                    other.index(limit=2)
-                    append(other, "s", "plum late")
-                    store.index(limit=2)
-                    other.index(limit=2)
-                    assert len(_find(other, "plum")) == len(_find(store, "plum")) == 10
-
-
-def _cut(low: int, high: int) -> Cut:
-    return Cut(at=AT, session_id="s", from_seq=low, through_seq=high, kind="rewind")
-
-
-def _edit(seq: int, message: str | Message) -> Edit:
-    return Edit(at=AT, session_id="s", seq=seq, message=drafts(message)[0])

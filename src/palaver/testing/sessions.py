@@ -319,6 +319,8 @@ class Ownership(StoreCase):
             with pytest.raises(SessionNotFound):
                 store.turn(session, owner, 1)
             with pytest.raises(SessionNotFound):
+                store.whole_turn(session, owner, 1, NOW)
+            with pytest.raises(SessionNotFound):
                 store.queued(session, owner)
         for owner in ("ann", None):
             assert store.info("s", owner, NOW).id == "s"

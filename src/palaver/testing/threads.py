@@ -210,6 +210,7 @@ class Closing(StoreCase):
             lambda: store.tail("s", None, NOW, limit=1),
             lambda: store.page("s", None),
             lambda: store.turn("s", None),
+            lambda: store.whole_turn("s", None, 1, NOW),
             lambda: store.queued("s", None),
             lambda: store.sessions(SessionQuery(), NOW),
             lambda: store.open_turns(None, NOW),

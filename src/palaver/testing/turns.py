@@ -10,7 +10,7 @@ import pytest
 
 from palaver.errors import SessionBusy, SessionConflict, SessionEnded, SessionNotFound, TurnLost
 from palaver.model import Usage, assistant, user
-from palaver.operations import Append, Begin, Finish, KeyMoved, Renew, Rotate
+from palaver.operations import Append, Begin, Cut, Finish, KeyMoved, Renew, Rotate
 from palaver.rows import Holder
 from palaver.stores import holders
 from palaver.stores.base import Store
@@ -117,6 +117,42 @@ class Turns(StoreCase):
         assert store.turn("s", None) == second
         assert store.turn("s", None, 2) is None
 
+    def test_a_turn_is_read_whole(self, store: Store) -> None:
+        """Running or ended, the newest or not: its row, its live messages alone, and its session as it is now."""
+        create(store, key="k")
+        begin(store, "one", key="k")
+        append(store, "s", assistant("a"), token="t1")  # noqa: S106
+        append(store, "s", "beside it")
+        running = store.whole_turn("s", None, 1, NOW)
+        assert running is not None
+        assert running.turn == store.turn("s", None)
+        assert texts(running.messages) == ["one", "a"]
+        assert running.session == msgspec.structs.replace(store.info("s", None, NOW), keys=(), aliases=(), usage=None)
+        assert running.session.turn_running
+        do(store, Finish(at=AT, session_id="s", token="t1", messages=drafts(assistant("b"))))  # noqa: S106
+        begin(store, "two", "t2", key="k")
+        do(store, Cut(at=AT, session_id="s", from_seq=2, through_seq=2, kind="delete"))
+        for owner in (None, ""):
+            ended = store.whole_turn("s", owner, 1, NOW)
+            assert ended is not None
+            assert ended.turn == store.turn("s", None, 1)
+            assert texts(ended.messages) == ["one", "b"]
+            assert ended.session.turn_running, "another turn runs in it"
+        assert [store.whole_turn("s", None, seq, NOW) for seq in (2, 3, 4, 6, 99)] == [None] * 5
+
+    def test_a_turn_is_read_with_what_it_took_along(self, store: Store) -> None:
+        """Messages that had waited are the turn's, in the order in which they are stored."""
+        create(store)
+        begin(store, "one")
+        begin(store, "waits", "x", on_busy="store")
+        do(store, Finish(at=AT, session_id="s", token="t1", messages=drafts(assistant("a"))))  # noqa: S106
+        begun = begin(store, "two", "t2")
+        assert begun.turn is not None
+        whole = store.whole_turn("s", None, begun.turn.first_seq, NOW)
+        assert whole is not None
+        assert whole.turn == begun.turn
+        assert texts(whole.messages) == ["waits", "two"]
+
     @pytest.mark.parametrize("first_seq", [-1, 0, 99, (1 << 32) | 1, 1 << 70])
     def test_no_turn_begins_outside_of_the_transcript(self, store: Store, first_seq: int) -> None:
         """A position that no session has, however large, is nobody's turn, and never another session's."""
@@ -124,6 +160,7 @@ class Turns(StoreCase):
             create(store, session, owner=session)
             begin(store, "hi", session_id=session)
         assert [store.turn(session, session, first_seq) for session in ("a", "b", "c", "d")] == [None] * 4
+        assert [store.whole_turn(session, session, first_seq, NOW) for session in ("a", "b", "c", "d")] == [None] * 4
 
     def test_a_key_that_points_nowhere(self, store: Store) -> None:
         """Without `create`, or with a session that the key does not point at: KeyMoved tells where it points."""

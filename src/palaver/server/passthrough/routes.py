@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -67,7 +66,7 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True):
 def _passed_on(call: Call) -> Call:
     """The same request, whose turns are known as those of requests that are passed on."""
     require_upstream(call)
-    return replace(call, sessions=passing(call.sessions))
+    return msgspec.structs.replace(call, sessions=passing(call.sessions))
 
 
 async def chat_completions(call: Call) -> Response:

@@ -1,7 +1,7 @@
 """The directory of a JSONL store: lines are appended and synced, never changed; a torn end is cut off and kept aside.
 
-A commit that writes to one file syncs that file. One that writes to several is written to a journal first, as one
-line, which is synced: until the files are synced themselves, the journal says what belongs at which place in them.
+A commit is written to a journal first, as one record, which is synced; then to the files. Until these are synced
+themselves, the journal says what belongs at which place in them. Much text for one file goes without the journal.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
-import msgspec
-
 from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
+from palaver.stores.jsonl.journal import Entry, Journal, record_of, sync_all
 from palaver.stores.jsonl.names import SUFFIX
 from palaver.stores.jsonl.underway import Underway
 from palaver.stores.sqlite.filesystem import sync_folder
@@ -28,22 +27,13 @@ __all__ = ["Directory", "has_lost_sectors", "make_folder"]
 
 _OPEN = 128
 """Files that are kept open."""
-_JOURNAL = 4 * 1024 * 1024
+_JOURNAL = 8 * 1024 * 1024
 """From here on the journal is folded into the files."""
+_MUCH = 256 * 1024
+"""A commit that appends more than that to one file syncs that file."""
 _SECTOR = 512
 _ZEROS = re.compile(rb"\0+")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class _Entry(msgspec.Struct):
-    """What a commit wrote to one file."""
-
-    file: str
-    offset: int
-    text: bytes
-
-
-_entries = msgspec.json.Decoder(list[_Entry])
 
 
 class Directory:
@@ -56,13 +46,14 @@ class Directory:
         self.hidden = root / ".palaver"
         self.quarantine = root / "quarantine"
         self.index = self.hidden / "index.db"
-        self._journal = self.hidden / "journal"
+        self._journal = Journal(self.hidden / "journal")
+        self._end = 0
+        """Where the journal ends, as of the last look."""
         self._underway = Underway(self.hidden / "underway")
         self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
-        self._new_names = False
-        self._appended: list[tuple[Path, int]] = []
-        """What the last append wrote to, and how long that was before."""
+        self._appended: list[Entry] = []
+        """What the last append wrote, and where."""
         self.foreign: list[Path] = []
         """What was found among the sessions, when it was last looked, that is another program's."""
 
@@ -84,26 +75,38 @@ class Directory:
             return 0, 0
         return found.st_size, found.st_mtime_ns
 
-    def append(self, texts: dict[str, bytes]) -> None:
-        """Append to each file, durably, all or nothing. Raises StoreFull, StoreUnavailable (with the outcome)."""
-        self._appended = [(self.sessions / file, self.size(file)[0]) for file in texts]
-        if len(texts) == 1:
-            [(file, text)] = texts.items()
-            self._write(file, text)
-            self._sync(file)
+    def length(self, file: str) -> int:
+        """Bytes of a file."""
+        fd = self._fds.get(file)
+        return os.lseek(fd, 0, os.SEEK_END) if fd is not None else self.size(file)[0]
+
+    def append(self, number: int, entries: list[Entry]) -> None:
+        """Append a commit's lines, durably, all or nothing, where the files end.
+
+        Raises StoreFull, StoreUnavailable: unless the outcome is unknown, `take_back` undoes what was done.
+        """
+        self._appended = entries
+        if len(entries) == 1 and len(entries[0].text) > _MUCH:
+            self.begin(number)
+            self._write(entries[0])
+            self._sync(entries[0].file)
             return
-        entries = [_Entry(file, self.size(file)[0], text) for file, text in texts.items()]
-        before = self._journal.stat().st_size if self._journal.exists() else 0
-        self._to_journal(entries)
-        self._appended.append((self._journal, before))
+        record = record_of(entries)
+        self._to_journal(number, record)
         for entry in entries:
-            try:
-                self._write(entry.file, entry.text)
-            except (StoreFull, StoreUnavailable) as exc:  # the journal has it: what it holds will be written
-                msg = f"{exc}; opening the store again completes it"
-                raise StoreUnavailable(msg, outcome="unknown") from exc
-        if self._journal.stat().st_size > _JOURNAL:
+            self._write(entry)
+        if self._end + len(record) > _JOURNAL:
             self.fold()
+
+    def _to_journal(self, number: int, record: bytes) -> None:
+        outcome = "not_written"
+        try:
+            self._underway.write(number, self._end + len(record))
+            self._journal.write(record, self._end)
+            outcome = "unknown"  # what is on the disk after a failed sync is not known, and a second one would not tell
+            self._journal.sync()
+        except OSError as exc:
+            raise self._error(exc, outcome) from exc
 
     def settle(self) -> None:
         """The last append stays."""
@@ -115,11 +118,14 @@ class Directory:
         The journal first: what it does not say is not written again.
         """
         try:
-            for path, size in reversed(self._appended):
+            if self._appended:
+                self._journal.cut(self._end)
+            for entry in self._appended:
+                path = self.sessions / entry.file
                 if path.exists():
                     fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
                     try:
-                        os.ftruncate(fd, size)
+                        os.ftruncate(fd, entry.offset)
                         os.fsync(fd)
                     finally:
                         os.close(fd)
@@ -128,16 +134,15 @@ class Directory:
         self._appended = []
         return True
 
-    def _write(self, file: str, text: bytes) -> None:
-        fd = self._fd(file)
-        before = os.fstat(fd).st_size
+    def _write(self, entry: Entry) -> None:
+        fd = self._fd(entry.file)
         try:
-            left = memoryview(text)
-            while left:
-                left = left[os.write(fd, left) :]
+            done = os.write(fd, entry.text)
+            while done < len(entry.text):
+                done += os.write(fd, memoryview(entry.text)[done:])
         except OSError as exc:
             try:
-                os.ftruncate(fd, before)
+                os.ftruncate(fd, entry.offset)
             except OSError as worse:
                 raise self._error(worse, "unknown") from exc
             raise self._error(exc, "not_written") from exc
@@ -145,10 +150,8 @@ class Directory:
     def _sync(self, file: str) -> None:
         try:
             os.fdatasync(self._fd(file))
-            if self._new_names:
-                sync_folder(self.sessions)
-                self._new_names = False
-        except OSError as exc:  # what is on the disk is not known any more, and a second sync would not tell
+            sync_folder(self.sessions)  # its name may be known from the journal alone
+        except OSError as exc:
             raise self._error(exc, "unknown") from exc
 
     def _fd(self, file: str) -> int:
@@ -157,13 +160,9 @@ class Directory:
             self._fds.move_to_end(file)
             return fd
         path = self.sessions / file
-        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            try:
-                fd = os.open(path, flags)
-            except FileNotFoundError:
-                fd = os.open(path, flags | os.O_CREAT, 0o600)
-                self._new_names = True
+            fd = os.open(path, flags, 0o600)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
         self._fds[file] = fd
@@ -175,57 +174,40 @@ class Directory:
     def begun(self) -> int:
         """The number of the newest commit that any process began to write."""
         try:
-            return self._underway.newest()
+            number, self._end = self._underway.read()
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
+        return number
 
     def begin(self, number: int) -> None:
         """A commit is about to be written; see `palaver.stores.jsonl.underway`."""
         try:
-            self._underway.begin(number)
+            self._underway.write(number, self._end)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 
     # ------------------------------------------------------------------ the journal
-    def _to_journal(self, entries: list[_Entry]) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        text = msgspec.json.encode(entries) + b"\n"
-        outcome = "not_written"
-        try:
-            fresh = not self._journal.exists()
-            fd = os.open(self._journal, flags, 0o600)
-            try:
-                before = os.fstat(fd).st_size
-                try:
-                    left = memoryview(text)
-                    while left:
-                        left = left[os.write(fd, left) :]
-                except OSError:
-                    os.ftruncate(fd, before)
-                    raise
-                outcome = "unknown"
-                os.fdatasync(fd)
-                if fresh:
-                    sync_folder(self.hidden)
-            finally:
-                os.close(fd)
-        except OSError as exc:
-            raise self._error(exc, outcome) from exc
-
     def replay(self) -> None:
         """Bring the files to what the journal says, after a crash, and empty it."""
         for entry in self._journaled():
+            size, changed = self.size(entry.file)
+            if entry.offset > size:
+                continue  # somebody took the file away, or put an older one in its place
             fd = self._fd(entry.file)
-            size = os.fstat(fd).st_size
-            if entry.offset <= size < entry.offset + len(entry.text):
+            found = os.pread(fd, len(entry.text), entry.offset)
+            if len(found) < len(entry.text):
                 os.ftruncate(fd, entry.offset)
-                self._write(entry.file, entry.text)
-            elif has_lost_sectors(os.pread(fd, len(entry.text), entry.offset), entry.offset):
+                self._write(entry)
+            elif has_lost_sectors(found, entry.offset):
                 self._write_over(entry)
+            elif found == entry.text:
+                # Where a sync has failed, it may be in memory alone, and taken for written: now it is not.
+                self._write_over(entry)
+                os.utime(fd, ns=(changed, changed))
         self.fold()
 
-    def _write_over(self, entry: _Entry) -> None:
-        """Put a text to its place in a file that has the length for it, but not the bytes."""
+    def _write_over(self, entry: Entry) -> None:
+        """Put a text to its place in a file that has the length for it."""
         try:
             fd = os.open(self.sessions / entry.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)  # one that may go back
             try:
@@ -237,39 +219,26 @@ class Directory:
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 
-    def _journaled(self) -> list[_Entry]:
+    def _journaled(self) -> list[Entry]:
         try:
-            lines = self._journal.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
+            return list(self._journal.entries())
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
-        found: list[_Entry] = []
-        for line in lines[:-1]:
-            try:
-                found += _entries.decode(line)
-            except msgspec.MsgspecError:
-                continue  # a torn line: it was never answered for
-        return [entry for entry in found if Path(entry.file).name == entry.file]
 
     def fold(self) -> None:
-        """Sync the files that the journal stands for, and empty it."""
-        files = {entry.file for entry in self._journaled()}
-        if not files:
-            return
+        """Sync the files that the journal stands for, and empty it: of what it held, nothing is left there."""
         try:
-            for file in sorted(files):
-                os.fdatasync(self._fd(file))
-            sync_folder(self.sessions)
-            self._new_names = False
-            fd = os.open(self._journal, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                os.ftruncate(fd, 0)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            files = self._journal.files()
+            if files:
+                sync_all([self.sessions / file for file in sorted(files)])
+                sync_folder(self.sessions)
+            self._journal.cut(0)
+            number, end = self._underway.read()
+            if end:
+                self._underway.write(number, 0)
         except OSError as exc:
             raise self._error(exc, "unknown") from exc
+        self._end = 0
 
     # ------------------------------------------------------------------ whole files
     def replace(self, file: str, text: bytes) -> None:
@@ -376,8 +345,13 @@ class Directory:
         return sum(path.stat().st_size for path in files if path.is_file())
 
     def forget(self) -> None:
-        """Close the files; they are opened again when they are needed."""
+        """Close all files; they are opened again when they are needed."""
+        self._journal.close()
         self._underway.close()
+        self.forget_lines()
+
+    def forget_lines(self) -> None:
+        """Close the files of sessions: another process may have put others in their places."""
         while self._fds:
             os.close(self._fds.popitem()[1])
 

@@ -7,6 +7,7 @@ from typing import Any
 from palaver.errors import StoreUnavailable
 from palaver.operations import Ledger, Operation
 from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.journal import Entry
 from palaver.stores.jsonl.lines import line_of, number_of
 from palaver.stores.jsonl.names import STORE, file_name
 from palaver.stores.jsonl.recording import RecordingStatements
@@ -14,6 +15,11 @@ from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.ledger import SqliteLedger
 
 __all__ = ["Behind", "JsonlLedger", "WriteAnew", "lines_of"]
+
+
+_SAID = {"put_message_id", "put_head"}
+"""What the line of a message may say, too."""
+_PURGES = {"purge_messages", "purge_ids"}
 
 
 class Behind(Exception):
@@ -44,6 +50,8 @@ class JsonlLedger(SqliteLedger):
         """What the commit under way writes anew."""
         self.is_replaced = False
         """Whether the commit under way put a file in the place of another: that is not taken back."""
+        self._known: dict[int, tuple[str, int]] = {}
+        """Files by session, and the bytes of each that are in the index."""
         self.unneeded: list[str] = []
         """Addresses of content that no message refers to, once the commit has come to its end."""
 
@@ -54,10 +62,11 @@ class JsonlLedger(SqliteLedger):
     def forget(self) -> None:
         super().forget()
         self.anew = None
+        self._known.clear()
 
     def doubt(self) -> None:
         super().doubt()
-        self._directory.forget()  # another process may have put other files in their place
+        self._directory.forget_lines()  # another process may have put other files in their place
 
     def flush(self) -> None:
         sql = self._recording
@@ -76,7 +85,8 @@ class JsonlLedger(SqliteLedger):
     def _write_anew(self, wanted: WriteAnew) -> None:
         """Files from what the index holds."""
         sql, directory = self._recording, self._directory
-        number = self._begin()
+        number = self._number()
+        directory.begin(number)
         there = {row[0] for row in sql.all("numbers")}
         sessions = (0, *there) if wanted.sessions is None else tuple(each for each in wanted.sessions if each in there)
         for session in sessions:
@@ -95,44 +105,59 @@ class JsonlLedger(SqliteLedger):
         sql.many("put_examined", wanted.examined)
         sql.run("put_commit_number", (number,))
         self.anew = None
+        self._known.clear()
 
-    def _begin(self) -> int:
+    def _number(self) -> int:
         """The number of this commit. Raises Behind where another was begun that is not in the index."""
         row = self._recording.one("commit_number")
         number: int = (row[0] if row is not None else 0) + 1
         if self._directory.begun() >= number:
             raise Behind
-        self._directory.begin(number)
         return number
 
     def _write(self, recorded: list[tuple[str, Any]]) -> None:
         sql, directory = self._recording, self._directory
-        number = self._begin()
-        texts: dict[str, bytes] = {}
+        number = self._number()
+        entries: list[Entry] = []
         files: dict[int, str] = {}
+        fresh: set[int] = set()
         for session, statements in _by_session(recorded).items():
-            known = sql.one("file", (session,))
-            file = known[0] if known is not None else file_name(self._id(session)) if session else STORE
-            if directory.size(file)[0] != (known[1] if known is not None else 0):
+            known = self._file(session)
+            if known is None:
+                fresh.add(session)
+                known = file_name(self._id(session)) if session else STORE, 0
+            file, size = known
+            if directory.length(file) != size:
                 raise Behind
             files[session] = file
             text = lines_of(statements, number)
             if text:
-                texts[file] = text
+                entries.append(Entry(file, size, text))
         for address, data in sql.blobs:
             directory.put_media(address, data)
-        if texts:
-            directory.append(texts)
+        if entries:
+            directory.append(number, entries)
         self.is_replaced = False
-        purged = {number_of(name, values) for name, values in recorded if name in ("purge_messages", "purge_ids")}
+        purged = {number_of(name, values) for name, values in recorded if name in _PURGES}
         for session in purged:  # what they said is in their lines still, and in what was set aside
             directory.fold()
             directory.replace(files[session], snapshot(sql, session, number))
             directory.drop_aside(files[session])
             self.is_replaced = True
-        for session, file in files.items():
-            sql.run("put_file", (session, file, *directory.size(file)))
+        sizes = {session: directory.size(file) for session, file in files.items()}
+        sql.many("put_file", [(session, files[session], *sizes[session]) for session in fresh])
+        sql.many("grow_file", [(*size, session) for session, size in sizes.items() if session not in fresh])
+        for session, (size, _) in sizes.items():
+            self._known[session] = files[session], size
         sql.run("put_commit_number", (number,))
+
+    def _file(self, session: int) -> tuple[str, int] | None:
+        """A session's file, and the bytes of it that are in the index."""
+        known = self._known.get(session)
+        if known is None:
+            row = self._recording.one("file", (session,))
+            known = row[:2] if row is not None else None
+        return known
 
     def _id(self, session: int) -> str:
         row = self._recording.one("id_of", (session,))
@@ -156,13 +181,15 @@ def lines_of(statements: list[tuple[str, Any]], number: int) -> bytes:
     An id that names a message of the same commit stands on the message's line. Where the session has come to is not
     said where the newest message says it.
     """
-    named = {(values[0] << 32 | values[2]): values[1] for name, values in statements if name == "put_message_id"}
     messages = {values[0]: values for name, values in statements if name == "put_message"}
+    named: dict[int, str] = {}
+    if len(messages) < len(statements):
+        named = {values[0] << 32 | values[2]: values[1] for name, values in statements if name == "put_message_id"}
     lines: list[bytes] = []
     for name, values in statements:
         if name == "put_message":
             lines.append(line_of(name, values, message_id=named.get(values[0])))
-        elif not _is_said(name, values, messages):
+        elif name not in _SAID or not _is_said(name, values, messages):
             lines.append(line_of(name, values))
     if not lines:  # only where it had come to, which a line before says
         return b""
@@ -173,8 +200,6 @@ def _is_said(name: str, values: Any, messages: dict[int, Any]) -> bool:
     """Whether the line of a message says it."""
     if name == "put_message_id":
         return values[0] << 32 | values[2] in messages
-    if name != "put_head":
-        return False
     last_seq, _, last_active, _, number = values
     newest = messages.get(number << 32 | last_seq)
     return newest is not None and newest[4] == last_active

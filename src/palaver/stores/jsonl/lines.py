@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import re
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import msgspec
 
 from palaver.rows import MOST
 from palaver.stores.sqlite.queries import queries
-from palaver.times import from_micros, to_micros
+from palaver.times import SECOND, from_micros, to_micros
 
 __all__ = ["LOGGED", "UNLOGGED", "Logged", "Statement", "line_of", "number_of", "statement_of"]
 
@@ -149,6 +149,8 @@ def line_of(name: str, values: Any, *, message_id: str | None = None) -> bytes:
     """
     if name == "put_message":
         return _message_line(values, message_id)
+    if name == "put_change":
+        return _change_line(values)
     logged = LOGGED[name]
     fields: dict[str, Any] = {"type": logged.kind}
     body: bytes | None = None
@@ -173,7 +175,8 @@ def line_of(name: str, values: Any, *, message_id: str | None = None) -> bytes:
 def _message_line(values: Any, message_id: str | None) -> bytes:
     place, kind, back, turn, at, body = values
     seq = place & LAST
-    text = b'{"type":"message","seq":%d,"time":"%s","kind":%d' % (seq, from_micros(at).isoformat().encode(), kind)
+    second, micros = divmod(at, SECOND)
+    text = b'{"type":"message","seq":%d,"time":"%s.%06d+00:00","kind":%d' % (seq, _iso(second), micros, kind)
     if back >= 0:
         text += b',"user_seq":%d' % (seq - back)
     if turn:
@@ -181,6 +184,23 @@ def _message_line(values: Any, message_id: str | None) -> bytes:
     if message_id is not None:
         text += b',"id":' + msgspec.json.encode(message_id)
     return text + _body(bytes(body))
+
+
+@lru_cache(maxsize=16)
+def _iso(second: int) -> bytes:
+    """A second as people read it: the messages of one commit mostly have one."""
+    return from_micros(second * SECOND).replace(tzinfo=None).isoformat().encode()
+
+
+def _change_line(values: Any) -> bytes:
+    position, _, rev, kind, first, through = values
+    return b'{"type":"change","position":%d,"rev":%d,"kind":%d,"from_seq":%d,"through_seq":%d' % (
+        position,
+        rev,
+        kind,
+        first,
+        through,
+    )
 
 
 def _body(body: bytes) -> bytes:

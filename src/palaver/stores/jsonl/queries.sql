@@ -13,6 +13,9 @@ SELECT session, name, size, changed FROM files;
 -- name: put_file
 INSERT OR REPLACE INTO files (session, name, size, changed) VALUES (?, ?, ?, ?);
 
+-- name: grow_file
+UPDATE files SET size = ?, changed = ? WHERE session = ?;
+
 -- name: grown_files
 SELECT f.session, f.name, f.size FROM files f LEFT JOIN examined e ON e.session = f.session
 WHERE f.size >= :least AND f.size >= 2 * coalesce(e.size, 0) ORDER BY f.session LIMIT :limit;

@@ -16,6 +16,10 @@ __all__ = ["PACKAGE", "RecordingStatements"]
 PACKAGE = "palaver.stores.jsonl"
 
 
+_AS_THEY_ARE = LOGGED.keys() - {"drop_binding", "drop_alias", "put_meta"}
+"""Statements of which nothing has to be asked before they are kept."""
+
+
 class RecordingStatements(Statements):
     """Statements that are kept, with their values, while `recorded` is a list."""
 
@@ -46,12 +50,18 @@ class RecordingStatements(Statements):
     def many(self, name: str, rows: Iterable[Values]) -> None:
         if self.recorded is not None:
             rows = list(rows)
-            for values in rows:
-                self._keep(name, values)
+            if name in _AS_THEY_ARE:
+                self.recorded += [(name, values) for values in rows]
+            else:
+                for values in rows:
+                    self._keep(name, values)
         super().many(name, rows)
 
     def _keep(self, name: str, values: Any) -> None:
-        if name in LOGGED:
+        assert self.recorded is not None  # noqa: S101 - asked by the callers
+        if name in _AS_THEY_ARE:
+            self.recorded.append((name, values))
+        elif name in LOGGED:
             if name == "drop_binding":  # whose it was is known until it is dropped
                 row = self.one("key_of", values)
                 if row is None:
@@ -64,7 +74,6 @@ class RecordingStatements(Statements):
                 values = (*values, row[0])
             elif name == "put_meta" and values[0] not in KEPT_META:
                 return
-            assert self.recorded is not None  # noqa: S101 - asked by the callers
             self.recorded.append((name, values))
         elif name == "put_blob":
             self.blobs.append((values[0], values[1]))

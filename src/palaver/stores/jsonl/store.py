@@ -23,6 +23,7 @@ from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
 from palaver.stores.jsonl.replay import catch_up
 from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.jsonl.standing import settle
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.statements import Statements
 from palaver.stores.sqlite.store import SqliteStore
@@ -55,6 +56,7 @@ class JsonlStore(SqliteStore):
         root = Path(path)
         self._directory = Directory(root, f"jsonl:///{path}")
         self._beside_nanobot = beside_nanobot
+        settle(root.absolute())
         if not beside_nanobot:
             self._refuse_nanobot(root)
         if not read_only:
@@ -247,5 +249,25 @@ class JsonlStore(SqliteStore):
     def close(self) -> None:
         if self._closed:
             return
-        super().close()
-        self._directory.forget()
+        self._committer.close()
+        try:
+            self._fold()
+        finally:
+            super().close()
+            self._directory.forget()
+
+    def _fold(self) -> None:
+        """Leave files that are complete without the journal, unless another process writes: then it will."""
+        if not self._writable or self._broken is not None:
+            return
+        try:
+            with self._opener.without_waiting():
+                self._writes.script("BEGIN IMMEDIATE")
+            try:
+                self._directory.fold()
+            finally:
+                self._writes.script("ROLLBACK")
+        except apsw.BusyError:
+            return
+        except apsw.Error as exc:
+            raise translate(exc, self.name) from exc

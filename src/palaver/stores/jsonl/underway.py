@@ -1,4 +1,4 @@
-"""Which commit was begun last: a file that outlives the process that wrote to it.
+"""Which commit was begun last, and where the journal ends: a file that outlives the process that wrote to it.
 
 A commit is in the files of its sessions before it is in the index. Where a process dies between the two, the next one
 to commit, who may write to other files, has to read first what the index does not know; else both would take the same
@@ -8,27 +8,29 @@ place in the feed. After a power loss the file may say anything: a store that is
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 __all__ = ["Underway"]
 
-_BYTES = 8
+_FIELDS = struct.Struct("<QQ")
 
 
 class Underway:
-    """The number of the newest commit that was begun. Used by whoever holds the index's lock; never synced."""
+    """What everybody who commits has to know. Used by whoever holds the index's lock; never synced. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
 
-    def newest(self) -> int:
-        """The number; 0 where none was ever begun. Raises OSError."""
-        return int.from_bytes(os.pread(self._open(), _BYTES, 0), "little")
+    def read(self) -> tuple[int, int]:
+        """The number of the newest commit that was begun, 0 for none, and where the journal ends."""
+        number, end = _FIELDS.unpack(os.pread(self._open(), _FIELDS.size, 0).ljust(_FIELDS.size, b"\0"))
+        return number, end
 
-    def begin(self, number: int) -> None:
-        """Say so before the first byte of it is written. Raises OSError."""
-        os.pwrite(self._open(), number.to_bytes(_BYTES, "little"), 0)
+    def write(self, number: int, end: int) -> None:
+        """Say so before the first byte of the commit is written, with where the journal will end."""
+        os.pwrite(self._open(), _FIELDS.pack(number, end), 0)
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""

@@ -1,4 +1,4 @@
-"""Opening connections to a PostgreSQL store: what its URL says, its schema, what connections are told."""
+"""Opening connections to a PostgreSQL store: what its URL says, and what connections are told."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import select
 import threading
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
-from palaver.codec import CODEC_VERSION
-from palaver.errors import SchemaMismatch, StoreUnavailable
 from palaver.stores.postgres.errors import translate
-from palaver.stores.postgres.queries import migrations, require_schema
+from palaver.stores.postgres.queries import require_schema
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.values import adapt
 
@@ -34,6 +32,8 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+_MOST_PARTITIONS = 256
+"""More would need more locks than a server has for the transaction that makes them."""
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -54,6 +54,8 @@ class Place:
     clock: str = "store"
     """Whose clock judges leases: the server's, or the callers' ("caller"), where all of them are on one machine."""
     read_only: bool = False
+    partitions: int = 0
+    """How many partitions a new store's tables get, those that grow with messages; 0: none, or as many as there are."""
     listen: str | None = field(default=None, repr=False)
     """Where to listen for changes, if it is not where statements go: a pooler cannot pass them on. Empty: nowhere."""
 
@@ -76,6 +78,8 @@ class Place:
                 own["clock"] = {"store": "store", "caller": "caller"}[given.pop("clock")]
             if "mode" in given:
                 own["read_only"] = {"ro": True, "rw": False}[given.pop("mode")]
+            if "partitions" in given:
+                own["partitions"] = _partitions(given.pop("partitions"))
             if "listen" in given:
                 own["listen"] = given.pop("listen")
         except (ValueError, KeyError) as exc:
@@ -100,6 +104,13 @@ class Place:
     def session_lock(self, number: int) -> int:
         """The advisory lock of a session: a positive number."""
         return (zlib.crc32(self.schema.encode()) & 0x7FFFFFFF) << 32 | number
+
+
+def _partitions(said: str) -> int:
+    number = int(said)
+    if not 2 <= number <= _MOST_PARTITIONS:
+        raise ValueError(f"partitions={number}: from 2 to {_MOST_PARTITIONS}")
+    return number
 
 
 def _named(url: str) -> str:
@@ -196,68 +207,6 @@ class Opener:
             if self._pool is not None:
                 self._pool.close()
                 self._pool = None
-
-    # ------------------------------------------------------------------ schema
-    def prepare(self) -> None:
-        """Make or migrate the schema. Raises SchemaMismatch, StoreUnavailable."""
-        connection = self.connect()
-        try:
-            self._prepare(connection)
-        except psycopg.Error as exc:
-            raise translate(exc, self.name) from exc
-        finally:
-            connection.close()
-
-    def _prepare(self, connection: PalaverConnection) -> None:
-        place = self.place
-        known = len(migrations(place.schema))
-        version = self._version(connection)
-        if version < known:
-            if place.read_only:
-                msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
-                raise SchemaMismatch(msg, found=version, supported=known)
-            self._migrate(connection)
-            version = self._version(connection)
-        if version > known:
-            msg = f"{self.name} has schema {version}; this version of Palaver knows up to {known}: upgrade Palaver"
-            raise SchemaMismatch(msg, found=version, supported=known)
-        row = self.statements(connection).one("meta", ("codec",))
-        codec = int(row[0]) if row is not None and str(row[0]).isdigit() else CODEC_VERSION
-        if codec > CODEC_VERSION:
-            msg = f"{self.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
-            raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
-
-    def _version(self, connection: PalaverConnection) -> int:
-        """How many migrations the schema has had; 0: there is none. It is kept as a comment on the schema."""
-        row = connection.execute(
-            "SELECT obj_description(oid, 'pg_namespace'), EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = n.oid)"
-            " FROM pg_namespace n WHERE nspname = %s",
-            (self.place.schema,),
-        ).fetchone()
-        if row is None:
-            return 0
-        said, used = str(row[0] or ""), bool(row[1])
-        if said.startswith("palaver ") and said[8:].isdigit():
-            return int(said[8:])
-        if used:
-            msg = (
-                f"{self.name}: the schema {self.place.schema!r} belongs to another program; "
-                "choose another with ?schema=name"
-            )
-            raise StoreUnavailable(msg)
-        return 0
-
-    def _migrate(self, connection: PalaverConnection) -> None:
-        """Each migration in a transaction of its own, by one process at a time."""
-        schema = self.place.schema
-        for number, script in enumerate(migrations(schema), 1):
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (self.place.lock("migrate"),))
-                if self._version(connection) >= number:
-                    continue
-                connection.execute(cast("Any", f"CREATE SCHEMA IF NOT EXISTS {schema}"))
-                connection.execute(cast("Any", script))
-                connection.execute(cast("Any", f"COMMENT ON SCHEMA {schema} IS 'palaver {number}'"))
 
 
 def _check(connection: PalaverConnection) -> None:

@@ -20,12 +20,18 @@ REPEATABLE = (
 )
 """Before COMMIT: nothing was done, and the same operations may be run again on fresh rows."""
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
-_BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled, PoolTimeout)
+_BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
 
 
 def is_unknown(exc: Exception) -> bool:
-    """Whether an error leaves open what was done: the connection is lost, or the server had trouble with its files."""
+    """Whether an error leaves open what was done: the connection is lost, or the server had trouble with its files.
+
+    A server that has no room for its log ends with a PANIC, whatever the class of the error: it may have written that
+    of the COMMIT before, and finds it when it recovers.
+    """
     if isinstance(exc, (errors.SystemError, errors.IoError)):
+        return True
+    if isinstance(exc, psycopg.Error) and exc.diag.severity_nonlocalized in {"FATAL", "PANIC"}:
         return True
     return isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError)) and (
         exc.sqlstate is None or exc.sqlstate.startswith(("08", "57P", "58", "XX"))
@@ -39,6 +45,11 @@ def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> St
         return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
     if isinstance(exc, _FULL):
         return StoreFull(f"{name}: no room left on the server ({why}); free some and try again", outcome=outcome)
+    if isinstance(exc, PoolTimeout):
+        return StoreBusy(
+            f"{name}: {why}; try again; is the server there? If it is, others hold all of them (connections=)",
+            outcome=outcome,
+        )
     if isinstance(exc, _BUSY):
         return StoreBusy(
             f"{name}: {why}; try again, or find what holds it (an open transaction, too few connections?)",

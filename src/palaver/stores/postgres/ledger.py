@@ -13,7 +13,7 @@ from palaver.search import WORDS_VERSION
 from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.locks import Alone, Held, NumbersUsedUp
 from palaver.stores.postgres.rows import session_values
-from palaver.stores.postgres.searching import indexed_row
+from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.sqlite.ledger import SqliteLedger
 from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row, session_row, turn_row
@@ -279,7 +279,8 @@ class PostgresLedger(SqliteLedger):
                 self._sql.run("clear_index")
             else:
                 after = step.after
-                self._sql.many("put_indexed", map(indexed_row, self._unpurged(step.put)))
+                if step.put:
+                    self._sql.run("put_indexed", indexed_rows(self._unpurged(step.put)))
                 self._sql.many("drop_indexed", [(place, place) for place in step.drop])
             self._sql.run("put_search_state", msgspec.structs.astuple(after))
         self._indexed = []

@@ -12,12 +12,24 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-__all__ = ["Statement", "backup_statements", "migrations", "queries", "require_schema"]
+from palaver.stores.schema import oldest_code
+
+__all__ = [
+    "Statement",
+    "backup_statements",
+    "migrations",
+    "partitioning",
+    "queries",
+    "require_fences",
+    "require_schema",
+]
 
 _PACKAGE = "palaver.stores.postgres"
 _MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 _NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
 _SCHEMA = re.compile(r"\bpalaver\.")
+_BEGINNINGS = ("take", "append_one", "append_many")
+"""What every transaction that writes begins with."""
 _USABLE = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
 
@@ -78,7 +90,28 @@ def migrations(schema: str = "palaver") -> tuple[str, ...]:
         if not name.startswith(f"{number:04}_"):
             msg = f"migration {name} should be number {number:04}: they are numbered from 0001 without gaps"
             raise ValueError(msg)
-    return tuple(_placed(f.read_text("utf-8"), schema) for _, f in named)
+    return require_fences([_placed(f.read_text("utf-8"), schema) for _, f in named], schema)
+
+
+def require_fences(scripts: Sequence[str], schema: str) -> tuple[str, ...]:
+    """The migrations, if each that older code cannot go on with drops what every transaction of it begins with.
+
+    Raises ValueError: code that is running does not look at the version again, and would write into tables that it
+    does not know.
+    """
+    for number, script in enumerate(scripts[1:], 2):
+        kept = [name for name in _BEGINNINGS if not re.search(rf"DROP FUNCTION [^;]*\b{schema}\.{name}\b", script)]
+        if oldest_code(scripts[:number]) == number and kept:
+            left = ", ".join(kept)
+            msg = f"migration {number} refuses older code, but leaves it {left}: DROP FUNCTION, or say -- oldest code"
+            raise ValueError(msg)
+    return tuple(scripts)
+
+
+@cache
+def partitioning(schema: str = "palaver") -> str:
+    """What makes partitions of tables that grow; see there."""
+    return _placed((files(_PACKAGE) / "partitioning.sql").read_text("utf-8"), schema)
 
 
 def _placed(sql: str, schema: str) -> str:

@@ -48,17 +48,30 @@ LEFT JOIN LATERAL (
 WHERE k.owner = $1 AND k.key = $2;
 
 -- name: tail_state
--- What tells whether a tail that was read before still holds: version, newest message, newest turn. $1 to $4 are its span.
+-- What tells whether a tail that was read before still holds: version, newest message, newest turn; whether anything waits;
+-- and what came after it, if that is no more than a limit. All of it in one round trip.
+-- $1: its number, $2: where it ended, $3: its version, $4: the limit.
 SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
-       t.calibration, t.usage
+       t.calibration, t.usage,
+       EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = s.number),
+       b.seqs, b.kinds, b.ats, b.bodies, b.turns
 FROM palaver.sessions s
 JOIN palaver.heads h ON h.session = s.number
 LEFT JOIN LATERAL (
     SELECT * FROM palaver.turns t WHERE t.session = s.number ORDER BY t.first_seq DESC LIMIT 1
 ) t ON true
-WHERE s.number = $5 AND $1::bigint <= $2::bigint AND $3::bigint <= $4::bigint;
+CROSS JOIN LATERAL (
+    SELECT array_agg(m.seq) AS seqs, array_agg(m.kind) AS kinds, array_agg(m.at) AS ats, array_agg(m.body) AS bodies,
+           array_agg(m.turn) AS turns
+    FROM (
+        SELECT seq, kind, at, body, turn FROM palaver.messages
+        WHERE session = s.number AND seq > $2::bigint AND s.rev = $3::bigint AND h.last_seq - $2 <= $4::bigint
+        ORDER BY seq
+    ) m
+) b
+WHERE s.number = $1::bigint;
 
 -- name: list_all
 -- A page of sessions of all owners, newest activity first.
@@ -787,9 +800,29 @@ ORDER BY seq DESC LIMIT 1;
 DELETE FROM palaver.search_index WHERE session = $1::bigint >> 32 AND seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
 
 -- name: put_indexed
+-- Several messages, each once; the lexemes of each are one text.
 INSERT INTO palaver.search_index (session, seq, words, lexemes)
-VALUES ($1::bigint >> 32, $1::bigint & 4294967295, $2, array_to_tsvector($3::text[]))
+SELECT w.place >> 32, w.place & 4294967295, w.words, array_to_tsvector(string_to_array(w.lexemes, ' '))
+FROM unnest($1::bigint[], $2::text[], $3::text[]) w (place, words, lexemes)
 ON CONFLICT (session, seq) DO UPDATE SET words = excluded.words, lexemes = excluded.lexemes;
+
+-- name: bodies_of_changes
+-- What several changes tell of, in their order; no more messages, and hardly more bytes, than one step takes.
+SELECT b.position, b.place, b.kind, b.body
+FROM (
+    SELECT c.position, c.nth, m.session << 32 | m.seq AS place, m.kind, m.body,
+        sum(octet_length(m.body)) OVER (ORDER BY c.nth, m.seq ROWS UNBOUNDED PRECEDING) - octet_length(m.body) AS before
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+        WITH ORDINALITY c (position, session, low, high, nth)
+    CROSS JOIN LATERAL (
+        SELECT x.session, x.seq, x.kind, x.body FROM palaver.messages x
+        WHERE x.session = c.session AND x.seq BETWEEN c.low AND c.high ORDER BY x.seq LIMIT $5::bigint
+    ) m
+) b
+WHERE b.before < $6::bigint ORDER BY b.nth, b.place LIMIT $5::bigint;
+
+-- name: session_scopes
+SELECT number, owner, origin FROM palaver.sessions WHERE number = ANY($1::bigint[]);
 
 -- name: clear_index
 DELETE FROM palaver.search_index;
@@ -839,6 +872,11 @@ SELECT $1 < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT va
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname;
 
+-- name: partitions
+-- How many partitions the tables have that grow with messages.
+SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = 'messages';
+
 -- name: newest_transaction
 -- The id that the next transaction will have.
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text;
@@ -852,7 +890,8 @@ SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
         WHERE age(r.xmin) > age(($1::text::bigint % 4294967296)::text::xid));
 
 -- name: notify
-SELECT pg_notify($1, $2);
+-- What gets lost with it is found by looking again: nobody waits until it is on disk.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 
 -- name: confirm
 -- Makes a transaction that wrote nothing wait for the standby as well, where commits do. A commit whose waiting was
@@ -864,9 +903,19 @@ SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
 -- One ordinary message; see the migration.
 SELECT palaver.append_one($1, $2, $3, $4, $5, $6::integer, $7, $8, $9, $10, $11, $12, $13);
 
+-- name: begin_one
+-- The message that begins an ordinary turn; see the migration.
+SELECT o_seq, o_anchor, o_calibration, o_until FROM palaver.begin_one(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::integer, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- name: finish_one
+-- The message that one ends with.
+SELECT palaver.finish_one($1, $2, $3, $4, $5, $6, $7, $8, $9::integer, $10, $11, $12, $13, $14, $15, $16);
+
 -- name: append_many
 -- Several.
-SELECT op, last FROM palaver.append_many($1, $2, $3, $4, $5, $6::integer[], $7::integer[], $8, $9, $10, $11, $12, $13, $14);
+SELECT palaver.append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::integer[], $14, $15::integer[], $16, $17,
+    $18, $19, $20, $21::integer[], $22, $23);
 
 -- name: take
 -- The locks of a transaction; see the migration.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -16,11 +16,15 @@ from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.upkeep import PostgresUpkeep
 from palaver.stores.sqlite.reads import Lines, RowReads
+from palaver.stores.sqlite.rows import TURN_COLUMNS
 from palaver.stores.sqlite.searching import Reindex, Step
-from palaver.stores.sqlite.tails import TailCache
+from palaver.stores.sqlite.tails import KeptTail, TailCache
+from palaver.stores.statements import Row
 
 __all__ = ["PostgresReads"]
 
+_WAITS = 3 + TURN_COLUMNS
+"""Where a row of `tail_state` says that messages wait."""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -39,6 +43,8 @@ class PostgresReads(RowReads):
         self._place = place
         self._inside = False
         self._settling = settling or Settling()
+        self._ahead: tuple[bool, list[Row]] = False, []
+        """What came with the state of a kept tail: whether messages wait, and those that are new."""
         self.schema = len(migrations(place.schema))
 
     @contextmanager
@@ -59,6 +65,26 @@ class PostgresReads(RowReads):
             self._statements.end()
         finally:
             self._inside = False
+
+    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
+        state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit))
+        if state is not None:
+            waits, *new = state[_WAITS:]
+            self._ahead = bool(waits), list(zip(*new, strict=True)) if new[0] is not None else []
+        return state
+
+    def _bodies(self, kept: KeptTail, last: int) -> list[Row]:
+        del kept  # they came with its state
+        return [row for row in self._ahead[1] if row[0] <= last]
+
+    def _waits(self, number: int) -> bool:
+        del number
+        return self._ahead[0]
+
+    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
+        if not ids:
+            return {}
+        return {row[1]: row[2] for row in self.sql.all("message_seqs", ([number] * len(ids), list(ids)))}
 
     def size(self) -> int:
         row = self.sql.one("database_size", (self._place.schema,))

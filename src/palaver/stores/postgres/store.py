@@ -27,6 +27,7 @@ from palaver.stores.postgres.errors import translate
 from palaver.stores.postgres.feed import Settling
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.reads import PostgresReads
+from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
 from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
@@ -69,8 +70,17 @@ class PostgresStore(RowStore):
         self._writable = not self._place.read_only
         self._closed = False
         self._open()
-        self._opener.prepare()
+        self._prepare()
         _opened.add(self)
+
+    def _prepare(self) -> None:
+        connection = self._opener.connect()
+        try:
+            Schema(self._place, connection, self._opener.statements(connection)).prepare()
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+        finally:
+            connection.close()
 
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""

@@ -6,6 +6,8 @@ hold a NUL, which PostgreSQL's may not: it is written so that it can be told fro
 
 from __future__ import annotations
 
+import struct
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from psycopg.adapt import Dumper, Loader
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["adapt"]
 
 _TEXT_OID = 25
+_BIGINT_OID = 20
+_BIGINTS_OID = 1016
 
 
 class TextDumper(Dumper):
@@ -47,10 +51,21 @@ class TextLoader(Loader):
         return raw.decode()
 
 
+class ListDumper(ListBinaryDumper):
+    """A list to PostgreSQL. One of whole numbers is packed at once: batches are made of such columns."""
+
+    def dump(self, obj: list[Any]) -> Buffer | None:
+        if self.oid == _BIGINTS_OID and set(map(type, obj)) == {int}:
+            count = len(obj)
+            sized = chain.from_iterable(zip(repeat(8), obj, strict=False))
+            return struct.pack(f">5i{'iq' * count}", 1, 0, _BIGINT_OID, count, 1, *sized)
+        return super().dump(obj)
+
+
 def adapt(context: Any) -> None:
     """Have a connection send and receive values so."""
     adapters = context.adapters
     adapters.register_dumper(int, Int8BinaryDumper)
     adapters.register_dumper(str, TextDumper)
-    adapters.register_dumper(list, ListBinaryDumper)
+    adapters.register_dumper(list, ListDumper)
     adapters.register_loader("text", TextLoader)

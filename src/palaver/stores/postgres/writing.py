@@ -11,13 +11,13 @@ import psycopg
 
 from palaver.errors import Outcome, StoreError, StoreUnavailable
 from palaver.operations import Operation
-from palaver.stores.postgres.appending import PlainAppends, as_plain
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
 from palaver.stores.postgres.statements import Statements
+from palaver.stores.postgres.turns import Plain, as_plain
 
 __all__ = ["Writer"]
 
@@ -59,7 +59,7 @@ class Writer:
         while True:
             try:
                 if plain is not None:
-                    answers = self._append(plain)
+                    answers = self._at_once(plain)
                     if answers is not None:
                         return answers
                     plain = None
@@ -92,18 +92,17 @@ class Writer:
         return frozenset(self._ledger.held)
 
     # ------------------------------------------------------------------ one round trip
-    def _append(self, plain: PlainAppends) -> list[Any] | None:
-        """Ordinary appends, done by the server; None, and nothing is done, where one of them is not ordinary."""
+    def _at_once(self, plain: Plain) -> list[Any] | None:
+        """What is ordinary, done by the server; None, and nothing is done, where anything is not ordinary after all."""
         connection = self._connected()
         numbers = plain.numbers(self._ledger.numbers.rows)
         if numbers is None:
             return None
         place = self._place
-        locks = sorted({place.session_lock(number) for number in numbers})
-        if len(locks) > MOST:
+        name, locks, values = plain.statement(place, numbers)
+        if isinstance(locks, list) and len(locks) > MOST:
             return None
-        name, values = plain.statement(numbers, locks)
-        first = (self._timeout, self._store_lock, locks if name == "append_many" else locks[0])
+        first = (self._timeout, self._store_lock, locks)
         connection.take_unsure()
         connection.committing = True
         rows = self._sql.all(name, (*first, plain.time if place.clock == "caller" else None, *values))

@@ -15,14 +15,18 @@ import apsw
 
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.stores.schema import oldest_code, require_usable
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.filesystem import filesystem_type, is_network
+from palaver.stores.sqlite.headroom import Headroom
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.statements import Statements
 
 __all__ = ["APPLICATION_ID", "Opener"]
 
 APPLICATION_ID = 0x50414C41  # "PALA", in the file's header
+_OLDEST = 16
+"""From this bit of the header's number on is how many migrations code must know; 0: all."""
 _FIRST_WAIT = 0.000_2
 _HURRIED_WAIT = 0.002
 """An event loop may stand still that long; see Store.commit_at_once."""
@@ -121,7 +125,7 @@ class Opener:
             self.check_schema(connection)
             as_needed = (
                 not connection.readonly("main")
-                and _number(connection, "PRAGMA user_version") == len(migrations())
+                and _version(connection)[0] >= len(migrations())
                 and sql.pragma("PRAGMA journal_mode") == "wal"
             )
             if as_needed:
@@ -135,6 +139,11 @@ class Opener:
             raise
         connection.close()
         return None
+
+    def headroom(self) -> Headroom | None:
+        """What makes room in the log of a file that is synced and lies on a file system, where that can be done."""
+        plain = self.durable and not self.exclusive and not self.read_only and self.vfs is None
+        return Headroom(self.path) if plain and hasattr(os, "pwrite") else None
 
     def reader(self) -> apsw.Connection:
         """A connection that can only read."""
@@ -218,7 +227,20 @@ class Opener:
             return
 
     def check_schema(self, connection: apsw.Connection) -> None:
-        version = _number(connection, "PRAGMA user_version")
+        """Raise StoreUnavailable or SchemaMismatch for a file that is not for this version.
+
+        Asked in one snapshot: another process may be making the schema at this moment.
+        """
+        sql = Statements(connection)
+        sql.script("BEGIN")
+        try:
+            self._check_schema(connection)
+        finally:
+            if connection.in_transaction:
+                sql.script("ROLLBACK")
+
+    def _check_schema(self, connection: apsw.Connection) -> None:
+        version, oldest = _version(connection)
         application = _number(connection, "PRAGMA application_id")
         foreign = application != APPLICATION_ID
         if foreign and (version or _number(connection, "SELECT count(*) FROM sqlite_master")):
@@ -226,11 +248,7 @@ class Opener:
             raise StoreUnavailable(msg)
         known = len(migrations())
         if version > known:
-            msg = (
-                f"{self.name} has schema {version}; this version of Palaver knows up to {known}: "
-                "upgrade Palaver (the file was left as it is)"
-            )
-            raise SchemaMismatch(msg, found=version, supported=known)
+            require_usable(self.name, version, oldest, known)
         if connection.readonly("main") and version < known:
             msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
             raise SchemaMismatch(msg, found=version, supported=known)
@@ -243,21 +261,33 @@ class Opener:
                 raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        if _number(connection, "PRAGMA user_version") == len(migrations()):
+        if _version(connection)[0] >= len(migrations()):
             return
         sql = Statements(connection)
         for number, script in enumerate(migrations(), 1):
             sql.script("BEGIN IMMEDIATE")
             try:
-                if _number(connection, "PRAGMA user_version") < number:  # another process may have been faster
+                if _version(connection)[0] < number:  # another process may have been faster
                     sql.script(script)
                     sql.script(f"PRAGMA application_id={APPLICATION_ID}")
-                    sql.script(f"PRAGMA user_version={number}")
+                    oldest = oldest_code(migrations()[:number])
+                    said = number if oldest == number else oldest << _OLDEST | number
+                    sql.script(f"PRAGMA user_version={said}")
                 sql.script("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     sql.script("ROLLBACK")
                 raise
+
+
+def _version(connection: apsw.Connection) -> tuple[int, int]:
+    """How many migrations a file has had, and how many who uses it must know.
+
+    Both are in its header, which can be read without making files beside it.
+    """
+    said = _number(connection, "PRAGMA user_version")
+    version = said & ((1 << _OLDEST) - 1)
+    return version, said >> _OLDEST or version
 
 
 def _number(connection: apsw.Connection, statement: str) -> int:

@@ -1,4 +1,7 @@
-"""The statements of `queries.sql` and `doctor.sql`, by name. No other module holds SQL text."""
+"""The statements of `queries.sql` and `doctor.sql`, by name. No other module holds SQL text.
+
+What several statements of a file say in the same words is a fragment there, and `{its_name}` stands for it.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,41 @@ import re
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["migrations", "queries"]
+__all__ = ["migrations", "queries", "statements"]
 
 _PACKAGE = "palaver.stores.sqlite"
 _FILES = {_PACKAGE: ("queries.sql", "doctor.sql"), "palaver.stores.jsonl": ("queries.sql",)}
-_MARK = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+_MARK = re.compile(r"^-- (name|fragment): (\w+)\s*$", re.MULTILINE)
+_FRAGMENT = re.compile(r"\{(\w+)\}")
 
 
 @cache
 def queries(package: str = _PACKAGE) -> dict[str, str]:
     """Every statement of a package by its name, without comments and the final semicolon."""
     text = "\n".join((files(package) / name).read_text("utf-8") for name in _FILES[package])
+    return statements(text)
+
+
+def statements(text: str) -> dict[str, str]:
+    """The statements in such a text, with their fragments in place.
+
+    Raises ValueError for a name that is given twice, a fragment that is not there, and one that nothing uses.
+    """
     pieces = _MARK.split(text)[1:]
     found: dict[str, str] = {}
-    for name, body in zip(pieces[::2], pieces[1::2], strict=True):
-        if name in found:
+    fragments: dict[str, str] = {}
+    for kind, name, body in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        if name in found or name in fragments:
             msg = f"the statements name {name} twice"
             raise ValueError(msg)
         lines = [line.partition("--")[0].rstrip() for line in body.splitlines()]
-        found[name] = "\n".join(line for line in lines if line).strip().removesuffix(";")
-    return found
+        whole = "\n".join(line for line in lines if line).strip().removesuffix(";")
+        (found if kind == "name" else fragments)[name] = whole
+    used = {each for body in found.values() for each in _FRAGMENT.findall(body)}
+    if odd := used ^ fragments.keys():
+        msg = f"these fragments are used and not there, or there and not used: {', '.join(sorted(odd))}"
+        raise ValueError(msg)
+    return {name: _FRAGMENT.sub(lambda match: fragments[match[1]], body) for name, body in found.items()}
 
 
 @cache

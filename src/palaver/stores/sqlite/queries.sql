@@ -1,164 +1,145 @@
 -- Every statement that the SQLite store runs, by name. `:low` and `:high` are the ids of a session's first and last
 -- possible message (number << 32, and the same with all lower bits set).
+-- What many of them say is a fragment: `{name}` stands for it. `s` is a session, `t` a turn.
 
--- name: session
--- One session, by its number.
-SELECT number, id, owner, created_at, rev, explicit, parent, parent_kind, reset_reason, notice, origin, title,
-       preview, metadata, tags, holds, archived, pinned, hidden, ended_at, end_reason, deleted_at, leading_seq,
-       cut_count, compaction, stored_at, guarded_until, title_source, settings
-FROM sessions WHERE number = ?;
+-- fragment: session_columns
+-- What `rows.session_row` makes a session of.
+s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
+s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
+s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+s.title_source, s.settings
 
--- name: session_by_id
--- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
-       m.id, m.back, m.at
-FROM sessions s
+-- fragment: head_columns
+-- What `rows.head_row` makes its head of.
+s.last_seq, s.message_count, s.last_active, s.user_seq
+
+-- fragment: turn_columns
+-- What `rows.turn_row` makes a turn of.
+t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
+t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage
+
+-- fragment: newest_joins
+-- Its newest turn, and the newest message that its row does not know of.
 LEFT JOIN turns t ON t.id = (
     SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
 )
 LEFT JOIN messages m ON m.id = (
     SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
 )
+
+-- fragment: newest_message
+-- The newest message that the row of a listed session does not know of.
+(SELECT max(m.id) FROM messages m
+ WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+
+-- fragment: is_listed
+-- Whether a session is listed.
+s.last_active >= :since
+AND (s.deleted_at IS NULL OR :deleted)
+AND (s.archived = 0 OR :archived)
+AND (s.hidden = 0 OR :hidden)
+AND (s.ended_at IS NULL OR :ended)
+AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
+     WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+
+-- fragment: is_wanted
+-- Whether it is as wanted.
+(:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
+AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
+AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
+AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
+     WHERE tag.value = :tag))
+AND (instr(s.title_key, :title) OR :title IS NULL)
+AND (s.pinned = :pinned OR :pinned IS NULL)
+AND (s.archived = :is_archived OR :is_archived IS NULL)
+AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
+AND (s.parent = :parent OR :parent IS NULL)
+
+-- fragment: hits
+-- Messages that have the words, and how well.
+SELECT m.id, palaver_points(search_index, :terms), m.at
+FROM search_index
+CROSS JOIN messages m ON m.id = search_index.rowid
+CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
+WHERE search_index MATCH :expression
+  AND search_index.rowid BETWEEN :low AND :high
+
+-- fragment: is_found
+-- Whether a hit is live, and of a session that is looked through; whatever the index narrows by is compared again.
+s.deleted_at IS NULL
+AND (s.hidden = 0 OR :hidden)
+AND (s.owner = :owner OR :owner IS NULL)
+AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
+AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
+AND (:account IS NULL OR s.origin ->> '$.account' = :account)
+AND (m.kind & 7 = :role OR :role IS NULL)
+AND m.at >= :since AND m.at < :until
+AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
+     WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+
+-- name: session
+-- One session, by its number.
+SELECT {session_columns} FROM sessions s WHERE s.number = ?;
+
+-- name: session_by_id
+-- One session with its head, its newest turn and the newest message that its row does not know of, by its public id.
+SELECT {session_columns}, {head_columns}, {turn_columns}, m.id, m.back, m.at
+FROM sessions s
+{newest_joins}
 WHERE s.id = ?;
 
 -- name: session_by_key
 -- The session that a key points at, with the same.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
-       m.id, m.back, m.at,
-       k.since
+SELECT {session_columns}, {head_columns}, {turn_columns}, m.id, m.back, m.at, k.since
 FROM keys k
 JOIN sessions s ON s.number = k.session
-LEFT JOIN turns t ON t.id = (
-    SELECT max(id) FROM turns WHERE id BETWEEN (s.number << 32) AND (s.number << 32 | 4294967295)
-)
-LEFT JOIN messages m ON m.id = (
-    SELECT max(id) FROM messages WHERE id > (s.number << 32 | s.last_seq) AND id <= (s.number << 32 | 4294967295)
-)
+{newest_joins}
 WHERE k.owner = ? AND k.key = ?;
 
 -- name: tail_state
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn.
 SELECT s.rev, s.deleted_at, (SELECT max(m.id) FROM messages m WHERE m.id BETWEEN ? AND ?),
-       t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage
+       {turn_columns}
 FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?)
 WHERE s.number = ?;
 
 -- name: list_all
 -- A page of sessions of all owners, newest activity first.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       (SELECT max(m.id) FROM messages m
-        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+SELECT {session_columns}, {head_columns}, {newest_message}
 FROM sessions s INDEXED BY sessions_active
 WHERE (s.last_active, s.number) < (:active, :number)
-  AND s.last_active >= :since
-  AND (s.deleted_at IS NULL OR :deleted)
-  AND (s.archived = 0 OR :archived)
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.ended_at IS NULL OR :ended)
-  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
-        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND {is_listed}
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
 -- name: list_owner
 -- The same for one owner.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       (SELECT max(m.id) FROM messages m
-        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+SELECT {session_columns}, {head_columns}, {newest_message}
 FROM sessions s INDEXED BY sessions_owner
 WHERE s.owner = :owner
   AND (s.last_active, s.number) < (:active, :number)
-  AND s.last_active >= :since
-  AND (s.deleted_at IS NULL OR :deleted)
-  AND (s.archived = 0 OR :archived)
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.ended_at IS NULL OR :ended)
-  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
-        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
+  AND {is_listed}
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
 -- name: list_all_narrowed
 -- The same, of those that are as wanted: looked through until the page is full.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       (SELECT max(m.id) FROM messages m
-        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+SELECT {session_columns}, {head_columns}, {newest_message}
 FROM sessions s INDEXED BY sessions_active
 WHERE (s.last_active, s.number) < (:active, :number)
-  AND s.last_active >= :since
-  AND (s.deleted_at IS NULL OR :deleted)
-  AND (s.archived = 0 OR :archived)
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.ended_at IS NULL OR :ended)
-  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
-        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
-  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
-  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
-        WHERE tag.value = :tag))
-  AND (instr(s.title_key, :title) OR :title IS NULL)
-  AND (s.pinned = :pinned OR :pinned IS NULL)
-  AND (s.archived = :is_archived OR :is_archived IS NULL)
-  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
-  AND (s.parent = :parent OR :parent IS NULL)
+  AND {is_listed}
+  AND {is_wanted}
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
 -- name: list_owner_narrowed
 -- The same, of those that are as wanted: looked through until the page is full.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       (SELECT max(m.id) FROM messages m
-        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295))
+SELECT {session_columns}, {head_columns}, {newest_message}
 FROM sessions s INDEXED BY sessions_owner
 WHERE s.owner = :owner
   AND (s.last_active, s.number) < (:active, :number)
-  AND s.last_active >= :since
-  AND (s.deleted_at IS NULL OR :deleted)
-  AND (s.archived = 0 OR :archived)
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.ended_at IS NULL OR :ended)
-  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM messages m
-        WHERE m.id > (s.number << 32) AND m.id <= (s.number << 32 | 4294967295)))
-  AND (:platform IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.platform') = :platform)
-  AND (:agent IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.agent') = :agent)
-  AND (:account IS NULL OR json_extract(CASE WHEN json_valid(s.origin) THEN s.origin END, '$.account') = :account)
-  AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(s.tags) THEN s.tags END) tag
-        WHERE tag.value = :tag))
-  AND (instr(s.title_key, :title) OR :title IS NULL)
-  AND (s.pinned = :pinned OR :pinned IS NULL)
-  AND (s.archived = :is_archived OR :is_archived IS NULL)
-  AND (s.hidden = :is_hidden OR :is_hidden IS NULL)
-  AND (s.parent = :parent OR :parent IS NULL)
+  AND {is_listed}
+  AND {is_wanted}
 ORDER BY s.last_active DESC, s.number DESC
 LIMIT :limit;
 
@@ -204,7 +185,7 @@ SELECT number FROM sessions WHERE id = ?;
 SELECT seq FROM sqlite_sequence WHERE name = 'sessions';
 
 -- name: head
-SELECT last_seq, message_count, last_active, user_seq FROM sessions WHERE number = ?;
+SELECT {head_columns} FROM sessions s WHERE s.number = ?;
 
 -- name: listed_at
 -- Where a session stands in listings.
@@ -387,9 +368,7 @@ ON CONFLICT (session, id) DO UPDATE SET seq = excluded.seq;
 DELETE FROM message_ids WHERE session = ? AND id = ?;
 
 -- name: turn
-SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration, usage
-FROM turns WHERE id = ?;
+SELECT {turn_columns} FROM turns t WHERE t.id = ?;
 
 -- name: last_turn
 SELECT max(id) FROM turns WHERE id BETWEEN ? AND ?;
@@ -414,8 +393,7 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, token = excluded.token, h
 SELECT id >> 32, holder, expires_at FROM turns WHERE state = 'running';
 
 -- name: running_turns
-SELECT t.id, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor, t.reason,
-       t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget, t.calibration, t.usage,
+SELECT {turn_columns},
        s.id, s.owner
 FROM turns t JOIN sessions s ON s.number = t.id >> 32
 WHERE t.state = 'running' AND s.deleted_at IS NULL AND (s.owner = :owner OR :owner IS NULL)
@@ -520,9 +498,7 @@ SELECT message & 4294967295, version, edited_at, kind, body FROM versions WHERE 
 ORDER BY message, version;
 
 -- name: record_turns
-SELECT id, state, token, holder, expires_at, began_at, ended_at, end_seq, anchor, reason, session_is_new, first_contact, taken,
-       notice, message_seq, steps_from, budget, calibration, usage
-FROM turns WHERE id BETWEEN ? AND ? ORDER BY id;
+SELECT {turn_columns} FROM turns t WHERE t.id BETWEEN ? AND ? ORDER BY t.id;
 
 -- name: highest_change
 SELECT max((SELECT coalesce(max(position), 0) FROM changes), (SELECT CAST(value AS INTEGER) FROM meta
@@ -548,45 +524,17 @@ SELECT min(position) FROM changes WHERE position > ? HAVING min(position) IS NOT
 SELECT number, owner FROM sessions WHERE id = ?;
 
 -- name: search
--- Live messages that have the words, from the highest id down. Whatever the index narrows by is compared again.
-SELECT m.id, palaver_points(search_index, :terms), m.at
-FROM search_index
-CROSS JOIN messages m ON m.id = search_index.rowid
-CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
-WHERE search_index MATCH :expression
-  AND search_index.rowid BETWEEN :low AND :high
-  AND s.deleted_at IS NULL
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.owner = :owner OR :owner IS NULL)
-  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
-  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
-  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
-  AND (m.kind & 7 = :role OR :role IS NULL)
-  AND m.at >= :since AND m.at < :until
-  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
-        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+-- Live messages that have the words, from the highest id down.
+{hits}
+  AND {is_found}
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
 
 -- name: search_tagged
 -- The same in some sessions only, a JSON array of their numbers: of others not one message is looked at.
-SELECT m.id, palaver_points(search_index, :terms), m.at
-FROM search_index
-CROSS JOIN messages m ON m.id = search_index.rowid
-CROSS JOIN sessions s ON s.number = search_index.rowid >> 32
-WHERE search_index MATCH :expression
-  AND search_index.rowid BETWEEN :low AND :high
+{hits}
   AND search_index.rowid >> 32 IN (SELECT value FROM json_each(:sessions))
-  AND s.deleted_at IS NULL
-  AND (s.hidden = 0 OR :hidden)
-  AND (s.owner = :owner OR :owner IS NULL)
-  AND (:platform IS NULL OR s.origin ->> '$.platform' = :platform)
-  AND (:agent IS NULL OR s.origin ->> '$.agent' = :agent)
-  AND (:account IS NULL OR s.origin ->> '$.account' = :account)
-  AND (m.kind & 7 = :role OR :role IS NULL)
-  AND m.at >= :since AND m.at < :until
-  AND (s.cut_count = 0 OR NOT EXISTS (SELECT 1 FROM cuts c
-        WHERE c.session = s.number AND c.lifted = 0 AND m.id & 4294967295 BETWEEN c.from_seq AND c.through_seq))
+  AND {is_found}
 ORDER BY search_index.rowid DESC
 LIMIT :limit;
 
@@ -657,11 +605,7 @@ FROM usage u JOIN sessions s ON s.number = u.session WHERE s.owner = :owner OR :
 
 -- name: standings
 -- A page of sessions for a sweep, by their numbers, each with what tells whether anybody needs it.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
+SELECT {session_columns}, {head_columns},
        m.id, m.back, m.at,
        t.session, t.reason, t.state, t.made_at, t.after_seq, t.through_seq, t.failures, t.error, t.token, t.holder,
        t.until,
@@ -737,13 +681,7 @@ PRAGMA data_version;
 
 -- name: erasable
 -- Sessions in the order that they were made, deleted ones too; with the kind of their first message.
-SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason, s.notice,
-       s.origin, s.title, s.preview, s.metadata, s.tags, s.holds, s.archived, s.pinned, s.hidden, s.ended_at,
-       s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
-       s.title_source, s.settings,
-       s.last_seq, s.message_count, s.last_active, s.user_seq,
-       (SELECT max(m.id) FROM messages m
-        WHERE m.id > (s.number << 32 | s.last_seq) AND m.id <= (s.number << 32 | 4294967295)),
+SELECT {session_columns}, {head_columns}, {newest_message},
        (SELECT m.kind FROM messages m WHERE m.id = (s.number << 32 | 1))
 FROM sessions s
 WHERE s.number > :after AND (s.owner = :owner OR :owner IS NULL) AND (s.id = :session OR :session IS NULL)

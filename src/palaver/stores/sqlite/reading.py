@@ -19,7 +19,7 @@ from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
-from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine
+from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine, WholeTurn
 from palaver.stores.sqlite.checking import Scope
 from palaver.stores.sqlite.ledger import Quarantine
 from palaver.stores.sqlite.mending import Mend, repaired
@@ -95,9 +95,9 @@ class RowStore(Store):
         with self._reading() as r:
             return r.turn(session_id, owner, first_seq)
 
-    def turn_messages(self, session_id: str, owner: str | None, first_seq: int) -> Page:
+    def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
         with self._reading() as r:
-            return r.turn_messages(session_id, owner, first_seq)
+            return r.whole_turn(session_id, owner, first_seq, now)
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self._reading() as r:

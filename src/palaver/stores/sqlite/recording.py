@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import msgspec
 
 from palaver.records import Chunk, KeyRecord, SessionRecord
@@ -33,8 +35,17 @@ def record(sql: Statements, session: SessionRow, head: Head) -> SessionRecord:
     )
 
 
-def chunk(sql: Statements, session: SessionRow, head: Head, *, after: int, limit: int, media: bool) -> Chunk:
-    """Messages after a position, as they are stored."""
+def chunk(
+    sql: Statements,
+    session: SessionRow,
+    head: Head,
+    holders_of: Callable[[Sequence[str]], Mapping[str, int | None]],
+    *,
+    after: int,
+    limit: int,
+    media: bool,
+) -> Chunk:
+    """Messages after a position, as they are stored. `holders_of`: see `chunk_of`."""
     base = session.number << 32
     read = sql.all("oldest_messages", (base | (after + 1), base | LAST, limit)) if after < LAST else []
     found = [StoredMessage(row[0] & LAST, *row[1:]) for row in read]
@@ -46,10 +57,6 @@ def chunk(sql: Statements, session: SessionRow, head: Head, *, after: int, limit
     for seq, *version in sql.all("record_versions", span):
         versions[seq] = (*versions.get(seq, ()), VersionRow(*version))
 
-    def holder_of(message_id: str) -> int | None:
-        row = sql.one("message_seq", (session.number, message_id))
-        return row[0] if row is not None else None
-
     def blob(address: str) -> bytes | None:
         row = sql.one("blob", (address, *span))
         return row[0] if row is not None else None
@@ -58,7 +65,7 @@ def chunk(sql: Statements, session: SessionRow, head: Head, *, after: int, limit
         rows,
         after=after,
         through=through,
-        holder_of=holder_of,
+        holders_of=holders_of,
         versions=versions,
         turns=(msgspec.structs.replace(turn_row(row), session=0) for row in sql.all("record_turns", span)),
         blob=blob if media else None,

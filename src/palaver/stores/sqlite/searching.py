@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import apsw
@@ -45,6 +45,7 @@ __all__ = [
     "narrowed",
     "read_state",
     "register",
+    "says",
     "tag",
 ]
 
@@ -69,6 +70,11 @@ _SAY_NOTHING = frozenset(
         ChangeKind.TAKEN,
     }
 )
+
+
+def says(kind: int, first: int) -> bool:
+    """Whether a change tells of messages whose words are to be taken in."""
+    return bool(first) and kind not in _SAY_NOTHING
 
 
 class State(msgspec.Struct, frozen=True):
@@ -196,7 +202,7 @@ class Index(ABC):
         return self._walk(state, size, at) if state.walked is not None else self._follow(state, size, at)
 
     def _walk(self, state: State, size: int, at: int) -> Step:
-        batch = _Batch(self._sql, size)
+        batch = _Batch(self._scope, size)
         rows = self._sql.all("check_bodies", (state.walked, size))
         walked = batch.take(rows)
         after = msgspec.structs.replace(state, walked=walked)
@@ -206,15 +212,16 @@ class Index(ABC):
         changes = self._sql.all("index_changes", (state.position, _STEP_CHANGES))
         if not changes:
             return None
-        batch = _Batch(self._sql, size)
+        changes = self._read_ahead(changes, state.part, size)
+        batch = _Batch(self._scope, size)
         position, part, looked = state.position, state.part, 0
         for place, number, kind, first, last in changes:
             if batch.is_full:
                 break
             looked += 1
-            if first and kind not in _SAY_NOTHING:
+            if says(kind, first):
                 base = number << 32
-                rows = self._sql.all("bodies_from", (base | max(first, part + 1), base | last, batch.room))
+                rows = self._bodies(place, base | max(first, part + 1), base | last, batch.room)
                 done = batch.take(rows, drop=kind == ChangeKind.EDITED)
                 if done is not None:  # more of this change is to come
                     part = done & _LAST
@@ -223,6 +230,20 @@ class Index(ABC):
         after = msgspec.structs.replace(state, position=position, part=part)
         cost = max(1, len(batch.put) + looked // 8)
         return Step(at=at, before=state, after=after, put=tuple(batch.put), drop=tuple(batch.drop), cost=cost)
+
+    def _read_ahead(self, changes: list[Row], part: int, size: int) -> list[Row]:
+        """The changes to go through in this step; a store that is far away reads what they tell of at once."""
+        del part, size
+        return changes
+
+    def _bodies(self, place: int, low: int, high: int, limit: int) -> Iterable[Row]:
+        """Messages of the change at this position, between two ids."""
+        del place
+        return self._sql.all("bodies_from", (low, high, limit))
+
+    def _scope(self, number: int) -> Row | None:
+        """Owner and origin of a session."""
+        return self._sql.one("session_scope", (number,))
 
 
 class FullText(Index):
@@ -330,8 +351,8 @@ class Searched:
 class _Batch:
     """Messages on their way into the index."""
 
-    def __init__(self, sql: Statements, size: int) -> None:
-        self._sql = sql
+    def __init__(self, scope: Callable[[int], Row | None], size: int) -> None:
+        self._scope = scope
         self._size = size
         self._bytes = 0
         self._looked = 0
@@ -366,7 +387,7 @@ class _Batch:
     def _tag_of(self, number: int) -> str:
         tags = self._tags.get(number)
         if tags is None:
-            row = self._sql.one("session_scope", (number,))
+            row = self._scope(number)
             owner, origin = row if row is not None else ("", None)
             began = [tag(BEGINNINGS[name], value) for name, value in views.beginning(origin).items()]
             tags = self._tags[number] = " ".join((tag("o", owner), *began))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -122,6 +123,7 @@ class SqliteStore(RowStore):
         self._closed = False
         self._broken: StoreError | None = None
         self._known_damage: set[str] = set()
+        self._commit_seconds = 0.0
         self._gate = threading.Condition()
         self._reads_under_way = 0
         self._opener.prepare()
@@ -161,6 +163,8 @@ class SqliteStore(RowStore):
             self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
         writer.set_wal_hook(self._on_wal)
         self._wal_pages = 0
+        self._next_checkpoint = CHECKPOINT_PAGES
+        self._headroom = self._opener.headroom()
         self._data_version: Row | None = None
         self._ledger = self._open_ledger(writer)
         return writer
@@ -169,6 +173,8 @@ class SqliteStore(RowStore):
         while self._readers:
             self._readers.pop().close()
         if self._connected is not None:
+            if self._headroom is not None:
+                self._headroom.close()
             self._connected.close()
 
     def _open_ledger(self, writer: apsw.Connection) -> SqliteLedger:
@@ -190,8 +196,8 @@ class SqliteStore(RowStore):
 
     @property
     def commit_seconds(self) -> float:
-        """Moving average of how long a commit takes."""
-        return self._committer.average
+        """Moving average of how long a commit takes, once it has the lock that processes share."""
+        return self._commit_seconds
 
     def _run(self, operations: list[Operation]) -> list[Any]:
         if self._opener.exclusive:
@@ -227,6 +233,9 @@ class SqliteStore(RowStore):
             self._roll_back()
         try:
             writes.script("BEGIN IMMEDIATE")
+            began = time.perf_counter()
+            if self._headroom is not None:
+                self._headroom.keep(self._wal_pages)
             version = writes.one("data_version")
             if version != self._data_version:  # somebody else has written: what was remembered may be wrong
                 ledger.doubt()
@@ -238,6 +247,7 @@ class SqliteStore(RowStore):
             ledger.flush()
             outcome = "unknown"
             writes.script("COMMIT")
+            self._commit_seconds += (time.perf_counter() - began - self._commit_seconds) * 0.1
         except BaseException as exc:
             ledger.forget()
             self._roll_back()
@@ -251,7 +261,7 @@ class SqliteStore(RowStore):
         ledger.flushed()
         self.wakes.wake()
         ledger.trim()
-        if self._wal_pages >= CHECKPOINT_PAGES:
+        if self._wal_pages >= self._next_checkpoint:
             self._checkpoint(busy=len(operations) > 1)
         return results
 
@@ -264,17 +274,23 @@ class SqliteStore(RowStore):
                 self._broken = translate(exc, self.name)
 
     def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages < self._wal_pages:  # it has begun anew
+            self._next_checkpoint = CHECKPOINT_PAGES
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
     def _checkpoint(self, *, busy: bool) -> None:
         """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again."""
-        if self._wal_pages < CHECKPOINT_PAGES_BUSY and (busy or self._committer.waiting):
+        pages = self._wal_pages
+        if pages < CHECKPOINT_PAGES_BUSY and (busy or self._committer.waiting):
             return
         mode = apsw.SQLITE_CHECKPOINT_PASSIVE
-        if self._wal_pages >= MAX_WAL_PAGES:
+        if pages >= MAX_WAL_PAGES:
             mode = apsw.SQLITE_CHECKPOINT_RESTART
-        self._wal_pages = 0
+        elif pages >= CHECKPOINT_PAGES_BUSY and not busy:  # other processes write: they would never let it be whole
+            mode = apsw.SQLITE_CHECKPOINT_FULL
+        # Where it could not be whole, or a reader still needs the WAL, the next commit would find as much as this one.
+        self._next_checkpoint = pages + CHECKPOINT_PAGES
         self._opener.impatient = mode != apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
             self._writer.wal_checkpoint(mode=mode)

@@ -1,4 +1,4 @@
-"""Tails that were read before, and what tells whether they still are what a read would give.
+"""Reads of tails: what was read before, and what tells whether it still is what a read would give.
 
 A gateway reads the same conversation again at each turn, longer by a message or two. What is kept here is checked
 against the session's row on every use: every change of what a session holds, appends apart, moves `rev`, and
@@ -8,14 +8,21 @@ appends move the newest position. So it saves reading and decoding, and can neve
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
 
 import msgspec
 
 from palaver.model import Message
+from palaver.stores import views
+from palaver.stores.sqlite.rows import LAST, compaction_row, turn_row
+from palaver.stores.sqlite.source import RowSource
+from palaver.stores.statements import Row
+from palaver.stores.tails import decoded, read_tail, stored_meanwhile
 from palaver.window import Tail
 
-__all__ = ["KeptTail", "TailCache"]
+__all__ = ["TailCache", "TailReads"]
 
 _metadata = attrgetter("metadata")
 
@@ -95,3 +102,107 @@ class TailCache:
         """Forget everything."""
         self._kept.clear()
         self._messages = 0
+
+
+class TailReads(RowSource):
+    """The reads of tails."""
+
+    _tails: TailCache
+    """Shared with the other connections of the store; see `RowReads`."""
+
+    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+        kept = self._tails.get(session_id, limit)
+        if kept is not None:
+            tail = self._kept_tail(kept, session_id, owner, now, limit)
+            if tail is not None:
+                return tail
+        with self.snapshot():
+            session, head, turn = self._found(session_id, owner)
+            number = session.number
+            summary = None
+            if session.compaction:
+                row = self.sql.one("compaction", (number, session.compaction))
+                summary = views.summary(compaction_row(row)) if row is not None else None
+            running = turn if views.held(turn, now) else None
+            tail = read_tail(
+                self,
+                session,
+                head,
+                self.cuts_of(session),
+                summary,
+                limit=limit,
+                anchor=turn.anchor if turn is not None else 0,
+                running_from=running.steps_from if running is not None else None,
+                waiting=self._queued(number) if running is not None else (),
+            )
+        if not tail.after and not tail.waiting:
+            newest = turn.first_seq if turn is not None and turn.first_seq == head.last_seq else 0
+            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail, newest)
+            self._tails.put(session_id, limit, kept)
+        return tail
+
+    def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
+        """The kept tail as it is now; None where the session has changed otherwise than by growing."""
+        found = kept
+        state = self._tail_state(kept, limit)
+        if state is None or state[0] != kept.rev or state[1] is not None:
+            return None
+        if owner is not None and owner != kept.owner:
+            return None
+        turn = turn_row(state[3:]) if state[3] is not None else None
+        last = state[2] & LAST if state[2] is not None else 0
+        if last != kept.last_seq:
+            new = last - kept.last_seq
+            if not 0 < new <= limit:
+                return None
+            rows = self._bodies(kept, last)
+            first = _newest_turn(rows, kept)
+            if first is None:
+                return None
+            page = decoded(self, session_id, rows)
+            grown = kept.grown(tuple(page), last, limit, first) if len(page) == new else None
+            if grown is None:
+                return None
+            kept = grown
+        anchor = (turn.anchor if turn is not None else 0) or None
+        if anchor not in {None, kept.tail.anchor} and all(m.seq != anchor for m in kept.tail.messages):
+            return None  # it may have been cut away: a whole read knows
+        running = turn.steps_from if turn is not None and views.held(turn, now) else None
+        if running is not None and self._waits(kept.number):
+            return None
+        tail = kept.tail
+        if tail.anchor != anchor or tail.running_from != running:
+            tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running)
+            kept = msgspec.structs.replace(kept, tail=tail)
+        if kept is not found:
+            self._tails.put(session_id, limit, kept)
+        return tail
+
+    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
+        """See `tail_state`. `limit`: a session that has more new messages than that is read anew."""
+        del limit
+        base = kept.number << 32
+        return self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
+
+    def _bodies(self, kept: KeptTail, last: int) -> Sequence[Row]:
+        """What came after a kept tail, up to a position."""
+        base = kept.number << 32
+        return self.sql.all("bodies", (base | (kept.last_seq + 1), base | last, last - kept.last_seq))
+
+    def _waits(self, number: int) -> bool:
+        """Whether messages wait in a session."""
+        return bool(self._queued(number))
+
+
+def _newest_turn(rows: Sequence[Row], kept: KeptTail) -> int | None:
+    """The turn of the newest message (0: none); None where one of these may have another place in the window.
+
+    What is stored while a turn runs that it does not belong to comes after that turn (`tails.stored_meanwhile`). So
+    these may follow what is kept where they do not interleave, and no turn that had ended goes on.
+    """
+    if stored_meanwhile([(r[0], r[4]) for r in rows]):
+        return None
+    owns = [r[0] - r[4] + 1 for r in rows if r[4]]
+    if any(own <= kept.last_seq and own != kept.turn for own in owns):
+        return None
+    return owns[-1] if rows[-1][4] else 0

@@ -302,6 +302,8 @@ BEGIN
     ELSE
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
+        -- For arrays of one or two the server would plan each time anew, which costs more than all else does.
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     END IF;
     RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 END $$;
@@ -313,11 +315,14 @@ CREATE FUNCTION palaver.append_one(
     p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    v_seen record;
-    v_turn record;
     v_first bigint := 0;
+    v_state text;
+    v_token text;
+    v_until bigint;
     v_seq bigint;
     v_user bigint;
+    v_rev bigint;
+    v_listed bigint;
     v_told text;
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
@@ -329,118 +334,291 @@ BEGIN
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
     END IF;
-    -- A statement of its own, which sees what was committed while the locks were waited for.
-    SELECT s.rev, s.owner, s.deleted_at, s.ended_at, s.guarded_until, s.preview, h.last_seq, h.last_active, h.user_seq
-    INTO v_seen
-    FROM palaver.sessions s JOIN palaver.heads h ON h.session = s.number WHERE s.number = p_number;
-    IF NOT FOUND OR v_seen.deleted_at IS NOT NULL OR v_seen.owner <> p_owner OR v_seen.guarded_until > p_op_at
-        OR v_seen.ended_at IS NOT NULL OR (v_seen.preview IS NULL AND p_kind & 15 = 3) THEN
-        RETURN 0;
-    END IF;
+    -- Each a statement of its own, which sees what was committed while the locks were waited for.
     IF p_token IS NOT NULL THEN
-        SELECT t.first_seq, t.state, t.token, t.expires_at INTO v_turn
+        SELECT t.first_seq, t.state, t.token, t.expires_at INTO v_first, v_state, v_token, v_until
         FROM palaver.turns t WHERE t.session = p_number ORDER BY t.first_seq DESC LIMIT 1;
-        IF NOT FOUND OR v_turn.state <> 'running' OR v_turn.token <> p_token OR v_turn.expires_at
+        IF NOT FOUND OR v_state <> 'running' OR v_token <> p_token OR v_until
             - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < p_lease * 9 / 10 THEN
             RETURN 0;
         END IF;
-        v_first := v_turn.first_seq;
     END IF;
-    IF p_id IS NOT NULL AND EXISTS (
-        SELECT 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id) THEN
+    IF p_id IS NOT NULL THEN
+        PERFORM 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id;
+        IF FOUND THEN
+            RETURN 0;
+        END IF;
+    END IF;
+    -- The last look is the first thing done: where it finds no session that is as it should be, nothing was.
+    UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
+        last_active = greatest(h.last_active, p_op_at),
+        user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
+    FROM palaver.sessions s
+    WHERE h.session = p_number AND s.number = p_number AND s.deleted_at IS NULL AND s.ended_at IS NULL
+        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
+        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
+    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO v_seq, v_user, v_rev, v_listed;
+    IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    v_seq := v_seen.last_seq + 1;
-    v_user := CASE WHEN p_kind & 15 = 3 THEN v_seq ELSE v_seen.user_seq END;
     INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
     VALUES (p_number, v_seq, p_kind, CASE WHEN v_user > 0 THEN v_seq - v_user ELSE -1 END,
         CASE WHEN v_first > 0 THEN v_seq - v_first + 1 ELSE 0 END, p_at, p_body);
     IF p_id IS NOT NULL THEN
         INSERT INTO palaver.message_ids (session, id, seq) VALUES (p_number, p_id, v_seq);
     END IF;
-    UPDATE palaver.heads SET last_seq = v_seq, message_count = message_count + 1,
-        last_active = greatest(last_active, p_op_at), user_seq = v_user WHERE session = p_number;
-    IF p_op_at / 1000000 > v_seen.last_active / 1000000 THEN
+    IF p_op_at / 1000000 > v_listed / 1000000 THEN
         UPDATE palaver.sessions SET last_active = p_op_at WHERE number = p_number;
     END IF;
     INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
     VALUES (p_number, (pg_current_xact_id()::text::bigint
-        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_seen.rev, 1, v_seq, v_seq);
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_rev, 1, v_seq, v_seq);
     RETURN v_seq;
 END $$;
 
--- The same for several messages of several operations: all of them, or nothing is done and there are no rows.
-CREATE FUNCTION palaver.append_many(
-    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint, p_numbers bigint[], p_ops integer[],
-    p_kinds integer[], p_ats bigint[], p_op_ats bigint[], p_ids text[], p_owners text[], p_tokens text[],
-    p_leases bigint[], p_bodies bytea[]
-) RETURNS TABLE (op integer, last bigint) LANGUAGE plpgsql AS $$
+-- The message that begins a turn, in a session that had turns before and where nothing waits: what `Begin.apply` then does.
+-- Gives its position with what the turn takes over from the one before; 0 where it has to go the general way.
+CREATE FUNCTION palaver.begin_one(
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_key_lock bigint, p_number bigint, p_owner text,
+    p_key_owner text, p_key text, p_recent bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_token text,
+    p_holder text, p_lease bigint, p_budget text, p_body bytea,
+    OUT o_seq bigint, OUT o_anchor bigint, OUT o_calibration text, OUT o_until bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_previous bigint;
+    v_since bigint;
+    v_state text;
+    v_waits boolean;
+    v_user bigint;
+    v_rev bigint;
+    v_listed bigint;
+    v_told text;
+BEGIN
+    o_seq := 0;
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    v_told := set_config('lock_timeout', p_timeout, true);
+    -- In ascending order; a key's lock is below every session's. What was had by trying stays in that order.
+    IF NOT pg_try_advisory_xact_lock_shared(p_store)
+        OR (p_key IS NOT NULL AND NOT pg_try_advisory_xact_lock(p_key_lock))
+        OR NOT pg_try_advisory_xact_lock(p_lock) THEN
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        IF p_key IS NOT NULL THEN
+            PERFORM pg_advisory_xact_lock(p_key_lock);
+        END IF;
+        PERFORM pg_advisory_xact_lock(p_lock);
+    END IF;
+    IF p_key IS NOT NULL THEN
+        SELECT k.previous, k.since INTO v_previous, v_since
+        FROM palaver.keys k WHERE k.owner = p_key_owner AND k.key = p_key AND k.session = p_number;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        -- The session before is asked for the message, too: platforms redeliver. Its lock is tried for, not waited for.
+        IF p_id IS NOT NULL AND v_previous > 0 AND v_since > p_recent THEN
+            IF NOT pg_try_advisory_xact_lock((p_lock >> 32 << 32) | v_previous) THEN
+                RETURN;
+            END IF;
+            PERFORM 1 FROM palaver.message_ids i WHERE i.session = v_previous AND i.id = p_id;
+            IF FOUND THEN
+                RETURN;
+            END IF;
+        END IF;
+    END IF;
+    SELECT t.state, t.anchor, t.calibration, EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = p_number)
+    INTO v_state, o_anchor, o_calibration, v_waits
+    FROM palaver.turns t WHERE t.session = p_number ORDER BY t.first_seq DESC LIMIT 1;
+    IF NOT FOUND OR v_state = 'running' OR v_waits THEN
+        RETURN;
+    END IF;
+    IF p_id IS NOT NULL THEN
+        PERFORM 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
+        last_active = greatest(h.last_active, p_op_at),
+        user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
+    FROM palaver.sessions s
+    WHERE h.session = p_number AND h.last_seq > 0 AND s.number = p_number AND s.deleted_at IS NULL
+        AND s.ended_at IS NULL AND s.guarded_until <= p_op_at AND (p_key IS NOT NULL OR p_owner IS NULL OR s.owner = p_owner)
+        AND s.notice IS NULL AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
+    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO o_seq, v_user, v_rev, v_listed;
+    IF NOT FOUND THEN
+        o_seq := 0;
+        RETURN;
+    END IF;
+    o_until := coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) + p_lease;
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    VALUES (p_number, o_seq, p_kind, CASE WHEN v_user > 0 THEN o_seq - v_user ELSE -1 END, 1, p_at, p_body);
+    IF p_id IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq) VALUES (p_number, p_id, o_seq);
+    END IF;
+    IF p_op_at / 1000000 > v_listed / 1000000 THEN
+        UPDATE palaver.sessions SET last_active = p_op_at WHERE number = p_number;
+    END IF;
+    INSERT INTO palaver.turns (session, first_seq, state, token, holder, expires_at, began_at, end_seq, anchor,
+        session_is_new, first_contact, message_seq, steps_from, budget, calibration)
+    VALUES (p_number, o_seq, 'running', p_token, p_holder, o_until, p_op_at, 0, o_anchor,
+        false, false, o_seq, o_seq, p_budget, o_calibration);
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    VALUES (p_number, (pg_current_xact_id()::text::bigint
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_rev, 2, o_seq, o_seq);
+END $$;
+
+-- The message that a turn ends with, where nothing waits: what `Finish.apply` then does. Gives its position; 0 where it
+-- has to go the general way.
+CREATE FUNCTION palaver.finish_one(
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_owner text, p_token text,
+    p_first bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_anchor bigint, p_reason text,
+    p_calibration text, p_body bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_first bigint;
+    v_state text;
+    v_token text;
+    v_waits boolean;
+    v_seq bigint;
+    v_user bigint;
+    v_rev bigint;
+    v_listed bigint;
+    v_told text;
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    PERFORM set_config('lock_timeout', p_timeout, true);
+    v_told := set_config('lock_timeout', p_timeout, true);
+    IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
+        PERFORM pg_advisory_xact_lock_shared(p_store);
+        PERFORM pg_advisory_xact_lock(p_lock);
+    END IF;
+    SELECT t.first_seq, t.state, t.token, EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = p_number)
+    INTO v_first, v_state, v_token, v_waits
+    FROM palaver.turns t WHERE t.session = p_number ORDER BY t.first_seq DESC LIMIT 1;
+    IF NOT FOUND OR v_state <> 'running' OR v_token <> p_token OR v_waits OR p_first NOT IN (0, v_first) THEN
+        RETURN 0;
+    END IF;
+    IF p_id IS NOT NULL THEN
+        PERFORM 1 FROM palaver.message_ids i WHERE i.session = p_number AND i.id = p_id;
+        IF FOUND THEN
+            RETURN 0;
+        END IF;
+    END IF;
+    UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
+        last_active = greatest(h.last_active, p_op_at),
+        user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
+    FROM palaver.sessions s
+    WHERE h.session = p_number AND s.number = p_number AND s.deleted_at IS NULL AND s.ended_at IS NULL
+        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
+        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
+    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO v_seq, v_user, v_rev, v_listed;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    VALUES (p_number, v_seq, p_kind, CASE WHEN v_user > 0 THEN v_seq - v_user ELSE -1 END, v_seq - v_first + 1, p_at,
+        p_body);
+    IF p_id IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq) VALUES (p_number, p_id, v_seq);
+    END IF;
+    IF p_op_at / 1000000 > v_listed / 1000000 THEN
+        UPDATE palaver.sessions SET last_active = p_op_at WHERE number = p_number;
+    END IF;
+    UPDATE palaver.turns SET state = 'finished', holder = NULL, expires_at = 0, ended_at = p_op_at, end_seq = v_seq,
+        anchor = CASE WHEN p_anchor <> 0 THEN p_anchor ELSE anchor END, reason = p_reason,
+        calibration = coalesce(p_calibration, calibration), usage = NULL
+    WHERE session = p_number AND first_seq = v_first;
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    VALUES (p_number, (pg_current_xact_id()::text::bigint
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_rev, 3, v_seq, v_seq);
+    RETURN v_seq;
+END $$;
+
+-- The same for several messages of several operations: all of them, or nothing is done and the answer is NULL.
+-- The arrays are of sessions (each once), of messages and of operations; a message and an operation name their session by
+-- its place among the sessions, and a position by how many of the batch it comes after in its session. Gives where each
+-- session ended before. Statements without joins: what the server spends on a batch besides its rows is little.
+CREATE FUNCTION palaver.append_many(
+    p_timeout text, p_store bigint, p_locks bigint[], p_time bigint,
+    p_numbers bigint[], p_owners text[], p_added bigint[], p_least bigint[], p_most bigint[], p_users bigint[],
+    p_tokens text[], p_leases bigint[],
+    p_of integer[], p_nths bigint[], p_kinds integer[], p_asked bigint[], p_ats bigint[], p_ids text[], p_turns boolean[],
+    p_bodies bytea[],
+    p_by integer[], p_froms bigint[], p_throughs bigint[]
+) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_fit bigint;
+    v_late boolean;
+    v_last bigint[];
+    v_user bigint[];
+    v_rev bigint[];
+    v_first bigint[];
+    v_ahead bigint;
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- Else the server plans these statements anew for every batch, as arrays have lengths.
+    PERFORM set_config('lock_timeout', p_timeout, true), set_config('plan_cache_mode', 'force_generic_plan', true);
     PERFORM pg_advisory_xact_lock_shared(p_store);
     PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
-    IF EXISTS (
-        SELECT 1
-        FROM unnest(p_numbers, p_kinds, p_op_ats, p_ids, p_owners, p_tokens, p_leases)
-            u (number, kind, op_at, id, owner, token, lease)
-        LEFT JOIN palaver.sessions s ON s.number = u.number
-        LEFT JOIN palaver.heads h ON h.session = u.number
-        LEFT JOIN LATERAL (
-            SELECT r.state, r.token, r.expires_at FROM palaver.turns r
-            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
-        ) t ON true
-        LEFT JOIN palaver.message_ids i ON i.session = u.number AND i.id = u.id
-        WHERE s.number IS NULL OR h.session IS NULL OR s.deleted_at IS NOT NULL OR s.owner <> u.owner
-            OR s.guarded_until > u.op_at OR s.ended_at IS NOT NULL
-            OR (s.preview IS NULL AND u.kind & 15 = 3) OR i.id IS NOT NULL
-            OR (u.token IS NOT NULL AND (t.state IS DISTINCT FROM 'running' OR t.token <> u.token OR t.expires_at
-                - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) < u.lease * 9 / 10))
-    ) THEN
-        RETURN;
+    SELECT count(*), bool_or(g.most / 1000000 > s.last_active / 1000000), array_agg(h.last_seq ORDER BY g.place),
+        array_agg(h.user_seq ORDER BY g.place), array_agg(s.rev ORDER BY g.place)
+    INTO v_fit, v_late, v_last, v_user, v_rev
+    FROM unnest(p_numbers, p_owners, p_least, p_most, p_users)
+        WITH ORDINALITY g (number, owner, least, most, users, place)
+    JOIN palaver.sessions s ON s.number = g.number
+    JOIN palaver.heads h ON h.session = g.number
+    WHERE s.deleted_at IS NULL AND s.ended_at IS NULL AND s.guarded_until <= g.least
+        AND (g.owner IS NULL OR s.owner = g.owner) AND (s.preview IS NOT NULL OR g.users = 0);
+    IF v_fit <> cardinality(p_numbers) THEN
+        RETURN NULL;
     END IF;
-    RETURN QUERY
-    WITH placed AS (
-        SELECT u.number, u.op, u.kind, u.at, u.op_at, u.id, u.body, u.place, s.rev, h.user_seq, h.last_active,
-            t.first_seq, h.last_seq + row_number() OVER (PARTITION BY u.number ORDER BY u.place) AS seq
-        FROM unnest(p_numbers, p_ops, p_kinds, p_ats, p_op_ats, p_ids, p_tokens, p_bodies)
-            WITH ORDINALITY u (number, op, kind, at, op_at, id, token, body, place)
-        JOIN palaver.sessions s ON s.number = u.number
-        JOIN palaver.heads h ON h.session = u.number
+    IF p_ids IS NOT NULL THEN
+        PERFORM 1 FROM unnest(p_of, p_ids) m (of, id)
+        JOIN palaver.message_ids i ON i.session = p_numbers[m.of] AND i.id = m.id;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    IF p_tokens IS NOT NULL THEN
+        SELECT count(*), array_agg(t.first_seq ORDER BY g.place) INTO v_fit, v_first
+        FROM unnest(p_numbers, p_tokens, p_leases) WITH ORDINALITY g (number, token, lease, place)
         LEFT JOIN LATERAL (
-            SELECT r.first_seq FROM palaver.turns r
-            WHERE r.session = u.number AND u.token IS NOT NULL ORDER BY r.first_seq DESC LIMIT 1
+            SELECT r.first_seq, r.state, r.token, r.expires_at FROM palaver.turns r
+            WHERE r.session = g.number ORDER BY r.first_seq DESC LIMIT 1
         ) t ON true
-    ), told AS (
-        SELECT p.*, greatest(p.user_seq, coalesce(max(CASE WHEN p.kind & 15 = 3 THEN p.seq END)
-            OVER (PARTITION BY p.number ORDER BY p.place), 0)) AS user_now
-        FROM placed p
-    ), grown AS (
-        SELECT d.number, max(d.seq) AS last, count(*) AS added, max(d.op_at) AS at, max(d.user_now) AS user_now,
-            max(d.last_active) AS was
-        FROM told d GROUP BY d.number
-    ), stored AS (
-        INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
-        SELECT d.number, d.seq, d.kind, CASE WHEN d.user_now > 0 THEN d.seq - d.user_now ELSE -1 END,
-            CASE WHEN d.first_seq IS NULL THEN 0 ELSE d.seq - d.first_seq + 1 END, d.at, d.body
-        FROM told d
-    ), named AS (
-        INSERT INTO palaver.message_ids (session, id, seq) SELECT d.number, d.id, d.seq FROM told d WHERE d.id IS NOT NULL
-    ), moved AS (
-        UPDATE palaver.heads h SET last_seq = g.last, message_count = h.message_count + g.added,
-            last_active = greatest(h.last_active, g.at), user_seq = g.user_now
-        FROM grown g WHERE h.session = g.number
-    ), listed AS (
-        UPDATE palaver.sessions s SET last_active = g.at
-        FROM grown g WHERE s.number = g.number AND g.at / 1000000 > g.was / 1000000
-    ), journal AS (
-        INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
-        SELECT d.number, ((pg_current_xact_id()::text::bigint
-            + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14) + d.op, max(d.rev), 1,
-            min(d.seq), max(d.seq)
-        FROM told d GROUP BY d.number, d.op
-    )
-    SELECT d.op, max(d.seq) FROM told d GROUP BY d.op;
+        WHERE g.token IS NULL OR (t.state = 'running' AND t.token = g.token AND t.expires_at
+            - coalesce(p_time, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) >= g.lease * 9 / 10);
+        IF v_fit <> cardinality(p_numbers) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    SELECT value::bigint INTO v_ahead FROM palaver.meta WHERE name = 'ahead';
+    INSERT INTO palaver.messages (session, seq, kind, back, turn, at, body)
+    SELECT p_numbers[m.of], v_last[m.of] + m.nth, m.kind,
+        CASE WHEN m.asked > 0 THEN m.nth - m.asked WHEN v_user[m.of] > 0 THEN v_last[m.of] + m.nth - v_user[m.of] ELSE -1 END,
+        CASE WHEN m.turn THEN v_last[m.of] + m.nth - v_first[m.of] + 1 ELSE 0 END, m.at, m.body
+    FROM unnest(p_of, p_nths, p_kinds, p_asked, p_ats, p_turns, p_bodies) m (of, nth, kind, asked, at, turn, body);
+    IF p_ids IS NOT NULL THEN
+        INSERT INTO palaver.message_ids (session, id, seq)
+        SELECT p_numbers[m.of], m.id, v_last[m.of] + m.nth FROM unnest(p_of, p_nths, p_ids) m (of, nth, id)
+        WHERE m.id IS NOT NULL;
+    END IF;
+    UPDATE palaver.heads h SET last_seq = h.last_seq + g.added, message_count = h.message_count + g.added,
+        last_active = greatest(h.last_active, g.most),
+        user_seq = CASE WHEN g.users > 0 THEN h.last_seq + g.users ELSE h.user_seq END
+    FROM unnest(p_numbers, p_added, p_most, p_users) g (number, added, most, users) WHERE h.session = g.number;
+    IF v_late THEN
+        UPDATE palaver.sessions s SET last_active = g.most
+        FROM unnest(p_numbers, p_most) g (number, most)
+        WHERE s.number = g.number AND g.most / 1000000 > s.last_active / 1000000;
+    END IF;
+    INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
+    SELECT p_numbers[o.by], ((pg_current_xact_id()::text::bigint + v_ahead) << 14) + o.place - 1, v_rev[o.by], 1,
+        v_last[o.by] + o.low, v_last[o.by] + o.high
+    FROM unnest(p_by, p_froms, p_throughs) WITH ORDINALITY o (by, low, high, place);
+    RETURN v_last;
 END $$;

@@ -1,4 +1,4 @@
-"""What a sweep reads of rows that are all in memory."""
+"""What a sweep reads in the memory store."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from palaver.info import Todo, TodoState
 from palaver.operations.removal import NOTHING_LEFT
 from palaver.rows import SessionRow
 from palaver.stores import views
-from palaver.stores.ledger import CachedLedger
+from palaver.stores.memory.ledger import MemoryLedger
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import to_micros
 
 __all__ = ["standings", "todos"]
 
 
-def standings(ledger: CachedLedger, query: SweepQuery, now: datetime) -> list[Standing]:
+def standings(ledger: MemoryLedger, query: SweepQuery, now: datetime) -> list[Standing]:
     """See `Store.standings`."""
     after = 0
     if query.after is not None:
@@ -41,7 +41,7 @@ def standings(ledger: CachedLedger, query: SweepQuery, now: datetime) -> list[St
     return out
 
 
-def todos(ledger: CachedLedger, owner: str | None, state: TodoState, now: datetime) -> list[Todo]:
+def todos(ledger: MemoryLedger, owner: str | None, state: TodoState, now: datetime) -> list[Todo]:
     """See `Store.todos`."""
     rows = [t for t in ledger.todos.rows.values() if t is not None and t.state == state != "done"]
     out: list[Todo] = []
@@ -54,7 +54,7 @@ def todos(ledger: CachedLedger, owner: str | None, state: TodoState, now: dateti
     return out
 
 
-def _standing(ledger: CachedLedger, row: SessionRow, now: datetime, *, sizes: bool) -> Standing:
+def _standing(ledger: MemoryLedger, row: SessionRow, now: datetime, *, sizes: bool) -> Standing:
     number = row.number
     head = ledger.head(number)
     keys = ledger.keys(number)

@@ -1,0 +1,90 @@
+"""What all reads of a store that keeps rows have: named statements, snapshots, and one session with its messages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from palaver.errors import SessionNotFound
+from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
+from palaver.stores.sqlite.rows import (
+    LAST,
+    SESSION_COLUMNS,
+    TURN_COLUMNS,
+    cut_row,
+    head_row,
+    newer_head,
+    session_row,
+    turn_row,
+)
+from palaver.stores.statements import Row, Statements
+from palaver.stores.tails import TailRow
+
+__all__ = ["RowSource"]
+
+_TURN = SESSION_COLUMNS + 4
+_NEWEST = _TURN + TURN_COLUMNS
+
+
+class RowSource(ABC):
+    """One connection, used by one thread at a time. Families of reads derive from it; `RowReads` has them all."""
+
+    def __init__(self, sql: Statements, name: str) -> None:
+        self.sql = sql
+        self.name = name
+        self._damaged: dict[str, bytes] = {}
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one state. One inside another is the same."""
+
+    def set_aside(self, location: str, body: bytes) -> None:
+        """Keep the bytes of a record that cannot be decoded, as they were found."""
+        self._damaged[location] = body
+
+    def take_damaged(self) -> dict[str, bytes]:
+        """What could not be decoded since this was last asked, by location."""
+        damaged, self._damaged = self._damaged, {}
+        return damaged
+
+    # ------------------------------------------------------------------ one session
+    def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
+        return self.parse(self._row(session_id, owner))
+
+    def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
+        row = self.sql.one("session_by_id", (session_id,))
+        gone = row is None or (row[21] is not None and not deleted)
+        if row is None or gone or (owner is not None and row[2] != owner):
+            msg = f"no session {session_id!r}: check the id and the owner"
+            raise SessionNotFound(msg)
+        return row
+
+    def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
+        newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
+        turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
+        return session_row(row), newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
+
+    def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:
+        if not session.cut_count:
+            return ()
+        return tuple(cut_row(r) for r in self.sql.all("cuts", (session.number,)))
+
+    def _queued(self, number: int) -> tuple[int, ...]:
+        """Positions of the messages that wait for a turn."""
+        return tuple(r[0] for r in self.sql.all("queue", (number << 32, number << 32 | LAST)))
+
+    # ------------------------------------------------------------------ its messages: see `TailSource`
+    def newest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        base = number << 32
+        rows = self.sql.all("newest_messages", (base | low, base | high, limit))
+        return [(r[0] & LAST, *r[1:]) for r in rows]
+
+    def oldest(self, number: int, low: int, high: int, limit: int) -> Sequence[TailRow]:
+        base = number << 32
+        rows = self.sql.all("oldest_messages", (base | low, base | high, limit))
+        return [(r[0] & LAST, *r[1:]) for r in rows]
+
+    def one(self, number: int, seq: int) -> StoredMessage | None:
+        row = self.sql.one("message", (number << 32 | seq,))
+        return StoredMessage(seq, *row) if row is not None else None
