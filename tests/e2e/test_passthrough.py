@@ -300,7 +300,8 @@ def test_what_else_a_request_says_is_sent_on(client: OpenAI, url: str, upstream:
     assert (body["temperature"], body["brand_new"], body["metadata"]) == (0.25, {"a": [1, None]}, {"mine": "kept"})
     headers = upstream.http.get("/seen").json()["asked"][-1]["headers"]
     assert (headers["authorization"], headers["openai-organization"]) == ("Bearer its-key", "org")
-    client.chat.completions.create(model="m", messages=[{"role": "user", "content": "again"}], user=name)
+    again: Any = [{"role": "user", "content": "again"}]
+    client.chat.completions.create(model="m", messages=again, extra_headers={"Palaver-Session": name})
     assert len(upstream.last) == 3
 
 
@@ -497,6 +498,41 @@ def test_a_conversation_is_continued_by_its_id(client: OpenAI, upstream: Upstrea
     assert len(list(client.conversations.items.list(made.id))) == 4
 
 
+def test_two_chats_of_one_user_are_two(client: OpenAI, url: str, upstream: Upstream) -> None:
+    """Who the end user is names no session: it is who speaks, in each of them."""
+    person, names = f"ana-{uuid4().hex}", [f"chat-{uuid4().hex}" for _ in range(2)]
+    for name in names:
+        message: Any = [{"role": "user", "content": "hi"}]
+        named = {"metadata": {"palaver_session": name}}
+        client.chat.completions.create(model="m", messages=message, user=person, extra_body=named)
+        assert [m["content"] for m in upstream.last] == ["hi"]
+        assert upstream.asked[-1]["user"] == person
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="m", messages=message, user=person)
+    assert caught.value.code == "session_required"
+    with palaver.open(url) as sessions:
+        for session in map(sessions.resolve, names):
+            origin = session.info().origin
+            assert origin is not None
+            assert (origin.platform, origin.user_id) == ("api", person)
+            asked, answer = session.messages()
+            assert (asked.sender, answer.sender) == (palaver.Sender(id=person), None)
+        with pytest.raises(palaver.SessionNotFound):
+            sessions.resolve(person)
+
+
+def test_a_user_is_erased_from_what_others_said_too(client: OpenAI, url: str) -> None:
+    """What one end user of a session said, with its answers; what another said stays."""
+    ana, bo, name = (f"{each}-{uuid4().hex}" for each in ("ana", "bo", "chat"))
+    for person, text in ((ana, "mine"), (bo, "his")):
+        message: Any = [{"role": "user", "content": text}]
+        headers = {"Palaver-Session": name}
+        client.chat.completions.create(model="m", messages=message, safety_identifier=person, extra_headers=headers)
+    with palaver.open(url) as sessions:
+        sessions.erase(user=f"api:{ana}")
+        assert [m.text for m in sessions.resolve(name).messages()] == ["his", "3 messages, the last: his"]
+
+
 def test_owners_do_not_meet(client: OpenAI, url: str, upstream: Upstream) -> None:
     """One name is another session for each owner."""
     name = f"shared-{uuid4().hex}"
@@ -512,14 +548,14 @@ def test_a_server_without_an_upstream_says_so(tmp_path: Path) -> None:
     message: Any = [{"role": "user", "content": "hi"}]
     with palaver_server(store) as served, OpenAI(base_url=f"{served.base}/v1", api_key="k", max_retries=0) as client:
         with pytest.raises(openai.NotFoundError) as caught:
-            client.chat.completions.create(model="m", messages=message, user="u")
+            client.chat.completions.create(model="m", messages=message, extra_headers={"Palaver-Session": "u"})
         assert caught.value.code == "no_upstream"
     with (
         palaver_server(store, "dict(upstream='http://127.0.0.1:9/v1')") as served,
         OpenAI(base_url=f"{served.base}/v1", api_key="k", max_retries=0) as client,
     ):
         with pytest.raises(openai.InternalServerError) as failed:
-            client.chat.completions.create(model="m", messages=message, user="u")
+            client.chat.completions.create(model="m", messages=message, extra_headers={"Palaver-Session": "u"})
         assert (failed.value.status_code, failed.value.code) == (502, "upstream_failed")
     with palaver.open(store) as sessions:
         assert [m.text for m in sessions.resolve("u").messages()] == ["hi"]
@@ -530,7 +566,12 @@ def test_a_server_that_is_killed_leaves_a_legal_history(tmp_path: Path, upstream
     store = f"sqlite:///{tmp_path}/chat.db"
     options = f"dict(upstream={upstream.base + '/v1'!r})"
     with palaver_server(store, options) as served, httpx2.Client(timeout=PATIENCE) as http:
-        body = {"model": "m", "user": "u", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
+        body = {
+            "model": "m",
+            "metadata": {"palaver_session": "u"},
+            "stream": True,
+            "messages": [{"role": "user", "content": "hold"}],
+        }
         with http.stream("POST", f"{served.base}/v1/chat/completions", json=body) as answer:
             lines = answer.iter_lines()
             while "messages," not in next(lines):
@@ -546,7 +587,12 @@ def test_a_server_that_is_killed_leaves_a_legal_history(tmp_path: Path, upstream
 def test_a_server_that_is_stopped_keeps_what_came(tmp_path: Path, upstream: Upstream) -> None:
     """A request that is being answered when SIGTERM comes may end; so does its turn."""
     store = f"sqlite:///{tmp_path}/chat.db"
-    body = {"model": "m", "user": "u", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
+    body = {
+        "model": "m",
+        "metadata": {"palaver_session": "u"},
+        "stream": True,
+        "messages": [{"role": "user", "content": "hold"}],
+    }
     with (
         palaver_server(store, f"dict(upstream={upstream.base + '/v1'!r})") as served,
         httpx2.Client(timeout=PATIENCE) as http,

@@ -173,6 +173,17 @@ def settled(url: str, name: str) -> None:
             time.sleep(0.02)
 
 
+def test_anthropics_user_is_who_speaks(server: Served, url: str, name: str, upstream: Upstream) -> None:
+    """It is the sender and is sent on; the session is named beside it."""
+    with Anthropic(base_url=server.base, api_key="k", max_retries=0) as api:
+        given: Any = {"model": "m", "max_tokens": 100, "messages": [asks("hi")]}
+        api.messages.create(**given, extra_body={"metadata": {"user_id": "ana", "palaver_session": name}})
+        assert upstream.asked[-1]["metadata"] == {"user_id": "ana"}
+        with pytest.raises(anthropic.BadRequestError):
+            api.messages.create(**given, metadata={"user_id": "ana"})
+    assert stored(url, name)[0].sender == palaver.Sender(id="ana")
+
+
 @STREAMED
 def test_new_messages_alone_go_on(client: Client, upstream: Upstream, url: str, name: str, stream: bool) -> None:
     """The upstream is sent what was said before."""

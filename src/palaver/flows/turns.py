@@ -188,7 +188,7 @@ def _prepare(core: Core, wanted: _Wanted, *, may_reset: bool) -> Flow[tuple[Sess
         if current is None:
             create = yield from _first_session(core, wanted.target, now)
             if wanted.new is not None:
-                create = msgspec.structs.replace(create, id=wanted.new.id)
+                create = msgspec.structs.replace(create, id=wanted.new.id, origin=wanted.new.origin)
         elif may_reset and wanted.message is not None:
             rotation = yield from _rotation(core, wanted.target, key, current, wanted.message, now)
     begin_it = Begin(

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import msgspec
+
 from palaver import codec, ids
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.errors import SessionNotFound
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
+from palaver.keys import Origin
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
@@ -23,6 +26,7 @@ from palaver.times import to_micros
 
 __all__ = [
     "blocking",
+    "coming_from",
     "commits_of",
     "feed_lag_of",
     "in_thread",
@@ -107,6 +111,15 @@ def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSessi
     core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return AsyncSession(core, session_id, handover)
+
+
+def coming_from(session: AsyncSession, origin: Origin) -> AsyncSession:
+    """The same handle. Where its first message makes the session, that one comes from there."""
+    new = session._new  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if new is not None:
+        made = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
+        session._new = made  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return session
 
 
 async def running_turn(sessions: AsyncSessionManager, session_id: str, first_seq: int | None = None) -> TurnRow | None:

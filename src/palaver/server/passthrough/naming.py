@@ -1,27 +1,34 @@
-"""Which session a request belongs to."""
+"""Which session a request belongs to, and who speaks in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.errors import SessionNotFound
 from palaver.formats.wire import is_object
+from palaver.keys import Origin
+from palaver.model import Message, Sender
 from palaver.server.problems import problem
+from palaver.server.reach import coming_from
 from palaver.server.table import Call
 
-__all__ = ["CLAIM_HEADER", "METADATA", "SESSION_HEADER", "name_of", "session_called"]
+__all__ = ["CLAIM_HEADER", "METADATA", "PLATFORM", "SESSION_HEADER", "name_of", "said_by", "session_called", "user_of"]
 
 SESSION_HEADER = "Palaver-Session"
 CLAIM_HEADER = "Palaver-History"
 METADATA = "palaver_session"
+PLATFORM = "api"
+"""Where sessions come from that clients of these APIs begin, and say who their user is."""
 _CONVERSATION = "conv_"
 
 
 def name_of(call: Call, body: dict[str, Any]) -> str:
-    """The name that a request gives its session: in a header, in its metadata, or else its user.
+    """The name that a request gives its session: in a header, or else in its metadata.
 
-    Raises ProblemError where it gives none: what it says would be stored nowhere, and its client believe it were.
+    Who the end user is names no session: one person has several conversations. Raises ProblemError where there is no
+    name: what the request says would be stored nowhere, and its client believe it were.
     """
     given = call.request.headers.get(SESSION_HEADER)
     if given is not None:
@@ -31,28 +38,44 @@ def name_of(call: Call, body: dict[str, Any]) -> str:
             raise problem("bad-request", f"{SESSION_HEADER} is not UTF-8", path=SESSION_HEADER) from exc
     metadata = body.get("metadata")
     if is_object(metadata):
-        for key in (METADATA, "user_id"):
-            named = metadata.get(key)
-            if isinstance(named, str) and named:
-                return named
-    user = body.get("user")
-    if isinstance(user, str) and user:
-        return user
+        named = metadata.get(METADATA)
+        if isinstance(named, str) and named:
+            return named
     msg = (
-        f"say which conversation this is: in the header {SESSION_HEADER}, in metadata.{METADATA}, or by `user`; "
+        f"say which conversation this is: in the header {SESSION_HEADER} or in metadata.{METADATA}; "
         "with OpenAI's client, OpenAI(..., default_headers={'Palaver-Session': 'my-chat'})"
     )
+    if user_of(body) is not None:
+        msg += "; who its user is does not say it"
     raise problem("session-required", msg, path=SESSION_HEADER)
 
 
-async def session_called(sessions: AsyncSessionManager, name: str) -> AsyncSession:
-    """The session with this id or alias; else the one under this key, which its first message makes.
+def user_of(body: dict[str, Any]) -> str | None:
+    """Who the end user is, as OpenAI's requests say it (`safety_identifier` follows `user`) and Anthropic's."""
+    metadata = body.get("metadata")
+    said = (body.get("user"), body.get("safety_identifier"), metadata.get("user_id") if is_object(metadata) else None)
+    return next((each for each in said if isinstance(each, str) and each), None)
 
-    A conversation's id (`conv_…`) names a session that there is. Raises SessionNotFound, InvalidKey.
+
+def said_by(user: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages, those of the user as theirs."""
+    if user is None:
+        return tuple(messages)
+    sender = Sender(id=user)
+    return tuple(m.replace(sender=sender) if m.role == "user" and m.sender is None else m for m in messages)
+
+
+async def session_called(sessions: AsyncSessionManager, name: str, user: str | None = None) -> AsyncSession:
+    """The session with this id or alias; else the one under this key, which its first message makes, from this user.
+
+    A conversation's id (`conv_…`) names a session that there is. It may have other users too: its origin is a thread,
+    so that erasing one of them takes away what they said, and leaves the others theirs. Raises SessionNotFound,
+    InvalidKey.
     """
     if name.startswith(_CONVERSATION):
         return await sessions.get(name.removeprefix(_CONVERSATION))
     try:
         return await sessions.get(name)
     except SessionNotFound:
-        return await sessions.get_or_create(name)
+        made = await sessions.get_or_create(name)
+        return made if user is None else coming_from(made, Origin(PLATFORM, chat_type="thread", user_id=user))

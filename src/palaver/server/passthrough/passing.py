@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from palaver.aio import AsyncSession
 from palaver.resending import Claim
 from palaver.server.passthrough.dialect import Dialect
 from palaver.server.passthrough.engine import Exchange, Exchanges, gone
+from palaver.server.passthrough.naming import said_by, user_of
 from palaver.server.passthrough.opening import claim_of
 from palaver.server.passthrough.relay import Relay, whole
 from palaver.server.passthrough.upstream import passed_back
@@ -38,6 +40,7 @@ async def pass_on(
     """
     exchanges: Exchanges = call.request.app.state.exchanges
     asked = dialect.asked(body)
+    asked = msgspec.structs.replace(asked, messages=said_by(user_of(body), asked.messages))
     exchange = Exchange(call, dialect, asked, session, name=name, claim=claim or claim_of(call), after=after)
     if asked.stream:
         relay = Relay()

@@ -15,7 +15,7 @@ from palaver.server.openai_style import OPENAI
 from palaver.server.passthrough.answers import place_of_answer
 from palaver.server.passthrough.chat import ChatCompletions
 from palaver.server.passthrough.messages import Messages
-from palaver.server.passthrough.naming import CLAIM_HEADER, METADATA, SESSION_HEADER, name_of, session_called
+from palaver.server.passthrough.naming import CLAIM_HEADER, METADATA, SESSION_HEADER, name_of, session_called, user_of
 from palaver.server.passthrough.passing import body_of, models_of, pass_on, require_upstream
 from palaver.server.passthrough.responses import Responses
 from palaver.server.problems import ProblemError, problem
@@ -74,7 +74,9 @@ async def chat_completions(call: Call) -> Response:
     call = _passed_on(call)
     body = body_of(call)
     name = name_of(call, body)
-    return await pass_on(call, ChatCompletions(), body, await session_called(call.sessions, name), name=name)
+    return await pass_on(
+        call, ChatCompletions(), body, await session_called(call.sessions, name, user_of(body)), name=name
+    )
 
 
 async def responses(call: Call) -> Response:
@@ -96,13 +98,13 @@ async def responses(call: Call) -> Response:
         return await pass_on(call, Responses(), body, session, name=session.id, claim="new", after=after)
     if conversation is not None:
         try:
-            session = await session_called(call.sessions, conversation)
+            session = await session_called(call.sessions, conversation, user_of(body))
         except SessionNotFound as error:
             msg = f"Conversation with id '{conversation}' not found."
             raise problem("session-not-found", msg) from error
         return await pass_on(call, Responses(), body, session, name=conversation, claim="new")
     name = name_of(call, body)
-    return await pass_on(call, Responses(), body, await session_called(call.sessions, name), name=name)
+    return await pass_on(call, Responses(), body, await session_called(call.sessions, name, user_of(body)), name=name)
 
 
 def _conversation(body: dict[str, Any]) -> str | None:
@@ -113,11 +115,11 @@ def _conversation(body: dict[str, Any]) -> str | None:
 
 
 async def _named_or_none(call: Call, body: dict[str, Any]) -> AsyncSession | None:
-    """The session that the request names, if it names one. `user` is who asks, and the response is somebody's."""
+    """The session that the request names, if it names one."""
     if SESSION_HEADER not in call.request.headers and not is_object(body.get("metadata")):
         return None
     try:
-        name = name_of(call, {key: value for key, value in body.items() if key != "user"})
+        name = name_of(call, body)
     except ProblemError:
         return None
     return await session_called(call.sessions, name)
@@ -128,11 +130,11 @@ async def messages(call: Call) -> Response:
     call = _passed_on(call)
     body = body_of(call)
     name = name_of(call, body)
-    return await pass_on(call, Messages(), body, await session_called(call.sessions, name), name=name)
+    return await pass_on(call, Messages(), body, await session_called(call.sessions, name, user_of(body)), name=name)
 
 
 _HEADERS = {
-    SESSION_HEADER: f"The session: its id, alias or key; else metadata.{METADATA} or `user` names it.",
+    SESSION_HEADER: f"The session: its id, alias or key; else metadata.{METADATA} names it.",
     CLAIM_HEADER: "What the messages are: `whole`, all of the conversation, or `new`; else it is found out.",
 }
 _GIVES = ("application/json", "text/event-stream")
@@ -198,7 +200,7 @@ ENDPOINTS = (
             "model": "claude-sonnet-4-5",
             "max_tokens": 1024,
             "messages": [{"role": "user", "content": "Hello!"}],
-            "metadata": {"user_id": "my-chat"},
+            "metadata": {METADATA: "my-chat"},
         },
         headers=_HEADERS,
         gives=_GIVES,
