@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import time
@@ -12,15 +13,19 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import msgspec
 import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import OpenAI
+from starlette.applications import Starlette
 
 import palaver
 from palaver import Message
 from palaver.resending import likeness
+from palaver.server import Upstream as Provider
+from palaver.server import app
 from tests.e2e.behind import PATIENCE, Upstream
 from tests.e2e.serving import Served, palaver_server, program
 
@@ -396,6 +401,76 @@ def test_a_stream_that_broke_off_is_not_the_answer_to_another_try(chat: Chat, up
     key = {"Idempotency-Key": uuid4().hex}
     assert chat.ask("whole", headers=key) == chat.ask("whole", headers=key)
     assert len(upstream.asked) == before + 3
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["closed", "reset"])
+def test_a_client_that_leaves_after_the_last_event_is_told_the_same_again(
+    tmp_path: Path, upstream: Upstream, breaks: bool
+) -> None:
+    """The end of a stream says nothing more: many clients close before it, and try again with the same key."""
+    asked = len(upstream.asked)
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"content-type", b"application/json"),
+        (b"palaver-session", b"closing"),
+        (b"idempotency-key", b"once"),
+    ]
+    path = "/v1/chat/completions"
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+
+    async def asking(application: Starlette, until: bytes, text: str = "hi") -> tuple[bytes, bool]:
+        """What a client is told that closes its connection when it has read that, and whether it is said again."""
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": text}]}
+        closed, given, told, replayed = asyncio.Event(), [msgspec.json.encode(body)], b"", False
+
+        async def receive() -> Any:
+            if given:
+                return {"type": "http.request", "body": given.pop(), "more_body": False}
+            await closed.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            nonlocal told, replayed
+            if closed.is_set():
+                if breaks:
+                    raise ConnectionResetError
+                return
+            replayed |= (b"idempotency-replayed", b"true") in message.get("headers", ())
+            told += message.get("body", b"")
+            if until in told:
+                closed.set()
+                for _ in range(10):  # the server sees it before it goes on
+                    await asyncio.sleep(0)
+
+        await application({**scope}, receive, send)
+        return told, replayed
+
+    async def run() -> None:
+        application = app(f"sqlite:///{tmp_path}/chat.db", upstream=Provider(url=f"{upstream.base}/v1"))
+        async with application.router.lifespan_context(application):
+            first, replayed = await asking(application, b"data: [DONE]")
+            assert not replayed
+            assert first.rstrip().endswith(b"data: [DONE]")
+            assert await asking(application, b"never") == (first, True)
+            headers[-1] = (b"idempotency-key", b"another")
+            for _ in range(2):  # in the middle: what came is no answer to another try
+                assert not (await asking(application, b"messages,", "hold"))[1]
+
+    asyncio.run(run())
+    assert len(upstream.asked) == asked + 3
 
 
 def test_a_client_that_is_killed_in_the_middle_ends_the_upstreams_work(chat: Chat, upstream: Upstream) -> None:

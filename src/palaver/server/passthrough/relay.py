@@ -49,6 +49,7 @@ class Relay:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._ready: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._left = asyncio.Event()
+        self._whole = asyncio.Event()
 
     async def ready(self) -> Response:
         """What to answer with, as soon as the upstream has begun to."""
@@ -76,8 +77,8 @@ class Relay:
             self._ready.set_result(await whole(exchange, response))
             return
         headers = {**passed_back(response.headers), **exchange.headers, "X-Accel-Buffering": "no"}
-        self._ready.set_result(_Stream(self._queue, self._left, response.status_code, headers))
-        reading = _Reading(exchange, self._put)
+        self._ready.set_result(_Stream(self._queue, self._left, self._whole, response.status_code, headers))
+        reading = _Reading(exchange, self._put, self._whole)
         task = asyncio.create_task(reading.read(response))
         leaving = asyncio.create_task(self._left.wait())
         try:
@@ -102,9 +103,10 @@ class Relay:
 class _Reading:
     """Reads a stream, passes it on, and knows what it says."""
 
-    def __init__(self, exchange: Exchange, put: Any) -> None:
+    def __init__(self, exchange: Exchange, put: Any, whole: asyncio.Event) -> None:
         self._exchange = exchange
         self._put = put
+        self._whole = whole
         self._stream = Accumulator(exchange.dialect.wire)
         self._held: list[bytes] = []
         """What tells the client that the answer is complete: it is sent when that is stored."""
@@ -149,6 +151,7 @@ class _Reading:
             await self._exchange.store(said, stream.usage, self._name)
             for raw in self._held:
                 self._put(raw)
+            self._whole.set()
             return
         if left:
             await self._exchange.keep(said, "its client went away")
@@ -180,15 +183,25 @@ def _told(exchange: Exchange, error: Exception) -> bytes:
 
 
 class _Stream(Response):
-    """What of an answer has come, until it ends or the client goes away."""
+    """What of an answer has come, until it ends.
+
+    A client may go away before: the rest is said all the same, to whoever keeps answers for another try. It is little,
+    as the upstream's work ends then; and only an answer that is whole is given an end.
+    """
 
     def __init__(
-        self, queue: asyncio.Queue[bytes | None], left: asyncio.Event, status: int, headers: dict[str, str]
+        self,
+        queue: asyncio.Queue[bytes | None],
+        left: asyncio.Event,
+        whole: asyncio.Event,
+        status: int,
+        headers: dict[str, str],
     ) -> None:
         super().__init__(b"", status, headers)
         del self.headers["content-length"]
         self._queue = queue
         self._left = left
+        self._whole = whole
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
         """Send it."""
@@ -196,20 +209,16 @@ class _Stream(Response):
         leaving = asyncio.create_task(gone(receive))
         leaving.add_done_callback(lambda _: self._left.set())
         try:
-            while (data := await self._next(leaving)) is not None:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-            if not leaving.done():
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except OSError:
-            pass  # the client went away; `left` says so
+            while (data := await self._queue.get()) is not None:
+                await self._say(send, data, more=True)
+            if self._whole.is_set() or not (leaving.done() or self._left.is_set()):
+                await self._say(send, b"", more=False)
         finally:
             leaving.cancel()
             self._left.set()
 
-    async def _next(self, leaving: asyncio.Task[None]) -> bytes | None:
-        waiting = asyncio.ensure_future(self._queue.get())
-        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        waiting.cancel()
-        return None
+    async def _say(self, send: Send, data: bytes, *, more: bool) -> None:
+        try:
+            await send({"type": "http.response.body", "body": data, "more_body": more})
+        except OSError:  # the client went away
+            self._left.set()
