@@ -454,3 +454,36 @@ def test_a_bucket_fills_again() -> None:
     assert [bucket.wait("a"), bucket.wait("a")] == [0, 0.5]
     now[0] = 1000.0
     assert [bucket.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+# ---------------------------------------------------------------------- what is told to whom
+def test_where_the_store_lies_is_told_to_its_operator_alone(tmp_path: Path) -> None:
+    """A store that fails says its path; who may see one owner's sessions is told what kind of failure it is."""
+    door = Door(tmp_path)
+    application = app(door.url, keys=door.file.path)
+    with TestClient(application, base_url=BASE) as client:
+        assert client.portal is not None
+        client.portal.call(application.state.sessions.close)
+        for path in ("/v1/sessions", "/"):
+            told = {
+                name: client.get(path, headers={"Authorization": f"Bearer {door.keys[name]}"})
+                for name in ("ana", "admin")
+            }
+            assert told["ana"].status_code == told["admin"].status_code == 503
+            assert str(tmp_path) in told["admin"].text
+            assert str(tmp_path) not in told["ana"].text
+
+
+def test_what_the_inspector_says_it_said_itself(tmp_path: Path) -> None:
+    """Text in the cookie of another page of the same host is not shown, nor a form that it brings along."""
+    said = b'{"text": "Your key has expired.", "action": "/sessions/x/erase"}'
+    forged = base64.urlsafe_b64encode(said).decode()
+    with TestClient(app(f"sqlite:///{tmp_path}/chat.db"), base_url=BASE) as client:
+        made = client.post("/v1/sessions", json={}).json()["id"]
+        client.get("/")
+        for mark in ("", ".", "." + "0" * 64, ".\u00e9"):
+            cookie = f"palaver_form={client.cookies['palaver_form']}; palaver_said={forged}{mark}"
+            assert "has expired" not in client.get("/", headers={"Cookie": cookie.encode("latin-1")}).text
+        form = client.get(f"/sessions/{made}/manage").text.partition('name="token" value="')[2].partition('"')[0]
+        moved = client.post(f"/sessions/{made}/rename", data={"token": form, "title": "Plans"})
+        assert "It is called &#39;Plans&#39; now." in moved.text

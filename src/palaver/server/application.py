@@ -240,7 +240,7 @@ async def _answered(each: Endpoint, request: Request, limits: Limits) -> Respons
     except ProblemError as error:
         return each.style.answer(error.problem, None)
     except PalaverError as error:
-        found = of_error(error)
+        found = of_error(error, owner=access_of(request).owner)
         if found.status >= 500:
             _log(logging.ERROR, "http.store_error", each, {"error": type(error).__name__, "status": found.status})
         return each.style.answer(found, None)

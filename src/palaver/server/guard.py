@@ -6,6 +6,7 @@ name, where its DNS says 127.0.0.1 (rebinding), or with a plain form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from palaver.server.problems import ProblemError, problem
 
 __all__ = ["Guard", "own_names", "own_origins"]
 
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::[0-9]*)?")
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -33,7 +35,7 @@ def own_names(names: Iterable[str]) -> frozenset[str]:
         text = name.strip().lower()
         if ":" in text and not text.startswith("["):
             text = f"[{text}]" if text.count(":") > 1 else text
-        if not text or "/" in text or (":" in text and not text.startswith("[")):
+        if not text or "/" in text or not _HOST.fullmatch(text) or (":" in text and not text.endswith("]")):
             msg = f"{name!r} is no host name; give it without scheme and port, such as 'chat.example'"
             raise ValueError(msg)
         out.add(text)
@@ -117,8 +119,7 @@ def _netloc(origin: str) -> str | None:
         return None
 
 
-def _name(host: str) -> str:
-    """Host without its port and final dot."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1]
-    return host.partition(":")[0].removesuffix(".")
+def _name(host: str) -> str | None:
+    """Host without its port and final dot; None for what is no host and port (RFC 9110, 7.2)."""
+    found = _HOST.fullmatch(host)
+    return found[1].removesuffix(".") if found else None

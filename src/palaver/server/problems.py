@@ -183,8 +183,12 @@ def _made(kind: Kind, detail: str, **fields: Any) -> Problem:
     )
 
 
-def of_error(error: PalaverError, *, path: str | None = None) -> Problem:
-    """The problem that an error of the library is."""
+def of_error(error: PalaverError, *, path: str | None = None, owner: str | None = None) -> Problem:
+    """The problem that an error of the library is.
+
+    `owner`: whose sessions the asker's key opens, and no others. What such a one asks is no reason to be told where the
+    store lies, as its errors say, or what cannot be read in it.
+    """
     kind = next(_OF_ERROR[cls] for cls in type(error).__mro__ if cls in _OF_ERROR)
     fields: dict[str, Any] = {}
     if path is not None:
@@ -197,7 +201,8 @@ def of_error(error: PalaverError, *, path: str | None = None) -> Problem:
         fields["outcome"] = error.outcome
         if error.outcome == "unknown":  # the status must not promise that nothing was written
             fields["status"] = 500
-    return _made(kind, str(error), **fields)
+    hidden = owner is not None and isinstance(error, (CorruptRecord, StoreError))
+    return _made(kind, kind.title if hidden else str(error), **fields)
 
 
 def answer(found: Problem, headers: dict[str, str] | None = None) -> Response:

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Callable, Hashable
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from palaver.aio import AsyncSessionManager
 from palaver.errors import CursorExpired, PalaverError
+from palaver.server.access import access_of
 from palaver.server.live import Hub, Listener, framed, newest
 from palaver.server.problems import of_error, problem
 from palaver.stores.base import ChangePage
@@ -72,7 +74,7 @@ class Lasting(Response):
             if task is not None:
                 task.uncancel()
         except PalaverError as error:
-            await self._write(named("error", of_error(error)))
+            await self._write(named("error", of_error(error, owner=access_of(Request(scope)).owner)))
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()

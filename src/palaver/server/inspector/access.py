@@ -29,6 +29,7 @@ __all__ = [
     "keep_cookie",
     "keys_of",
     "opened_by",
+    "said_mark",
     "visitor_of",
 ]
 
@@ -36,6 +37,7 @@ KEY_COOKIE = "palaver_key"
 FORM_COOKIE = "palaver_form"
 LONGEST_KEY = 512
 _FORM = b"palaver inspector form"
+_SAID = b"palaver inspector said:"
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,11 @@ def form_secret(request: Request) -> str:
 def form_token(secret: str) -> str:
     """What a form of this visitor carries. Who cannot read the cookie cannot make it."""
     return hmac.new(secret.encode(), _FORM, hashlib.sha256).hexdigest()
+
+
+def said_mark(secret: str, text: str) -> str:
+    """What shows that this server said a text to this visitor."""
+    return hmac.new(secret.encode(), _SAID + text.encode(), hashlib.sha256).hexdigest()
 
 
 def is_own_form(request: Request, fields: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -108,7 +109,7 @@ class View:
 
 async def page(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Response:
     """A template as an answer. Rendered in a thread: a long transcript must not hold others up."""
-    said = _flash(visit.request)
+    said = _flash(visit)
     text = await run_in_threadpool(
         render,
         template,
@@ -132,13 +133,14 @@ def moved(visit: Visit, to: str, said: Flash | None = None) -> Response:
         text = base64.urlsafe_b64encode(msgspec.json.encode(said)).decode()
         if len(text) > _LONGEST_FLASH:  # a browser would not keep it: what was done is said, without its undoing
             text = base64.urlsafe_b64encode(msgspec.json.encode(Flash(text=said.text[:500]))).decode()
-        access.keep_cookie(response, visit.request, _FLASH, text)
+        access.keep_cookie(response, visit.request, _FLASH, f"{text}.{access.said_mark(visit.secret, text)}")
     return response
 
 
-def _flash(request: Request) -> Flash | None:
-    text = request.cookies.get(_FLASH)
-    if not text:
+def _flash(visit: Visit) -> Flash | None:
+    """What this server said to this visitor: text of anybody else, with a form beneath it, is not shown."""
+    text, _, mark = visit.request.cookies.get(_FLASH, "").partition(".")
+    if not hmac.compare_digest(mark.encode(), access.said_mark(visit.secret, text).encode()):
         return None
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Flash)
@@ -215,7 +217,10 @@ async def _answered(view: View, request: Request, limits: Limits, secret: str) -
         sessions = sessions.for_owner(visitor.owner)
     path = {name: _text(value) for name, value in request.path_params.items()}
     query = dict(request.query_params)
-    response = await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
+    try:
+        response = await view.handler(Visit(request, visitor, sessions, path, query, form, secret))
+    except PalaverError as error:
+        raise ProblemError(of_error(error, owner=visitor.owner)) from error
     if stranger and view.method == "GET":
         access.forget_key(response, request)
     return response

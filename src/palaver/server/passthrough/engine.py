@@ -255,12 +255,12 @@ def log(level: int, action: str, fields: dict[str, Any]) -> None:
     logger.log(level, "%s %s", action, fields, extra={"action": action, **fields})
 
 
-def answered(error: Exception) -> ProblemError:
-    """An error as it is answered."""
+def answered(error: Exception, owner: str | None = None) -> ProblemError:
+    """An error as it is answered; `owner` as in `of_error`."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, InvalidMessage):
         return problem("upstream-failed", f"the upstream's answer cannot be read: {error}")
     if isinstance(error, PalaverError):
-        return ProblemError(of_error(error))
+        return ProblemError(of_error(error, owner=owner))
     return problem("upstream-failed", "the upstream's answer could not be passed on")

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from palaver.errors import InvalidMessage, PalaverError
 from palaver.formats import Accumulator
+from palaver.server.access import access_of
 from palaver.server.idempotency import note_failed
 from palaver.server.passthrough.engine import Exchange, answered, gone, log
 from palaver.server.passthrough.frames import Frame, Frames
@@ -178,7 +179,8 @@ async def _stop(task: asyncio.Task[None]) -> None:
 
 def _told(exchange: Exchange, error: Exception) -> bytes:
     """An error as an event of the stream, in the words of its API."""
-    answer = exchange.dialect.style.answer(answered(error).problem, None)
+    owner = access_of(exchange.call.request).owner
+    answer = exchange.dialect.style.answer(answered(error, owner).problem, None)
     return exchange.dialect.error(msgspec.json.decode(answer.body))
 
 
