@@ -556,6 +556,9 @@ def test_a_request_that_names_no_session_is_refused(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="m", messages=message)
     assert caught.value.code == "session_required"
+    assert "OpenAI(..., default_headers=" in caught.value.message
+    with pytest.raises(openai.BadRequestError, match="Palaver-Session is empty"):
+        client.chat.completions.create(model="m", messages=message, extra_headers={"Palaver-Session": ""})
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="m", messages=message, extra_headers={"Palaver-Session": "conv_x"})
 

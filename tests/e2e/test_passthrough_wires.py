@@ -179,8 +179,10 @@ def test_anthropics_user_is_who_speaks(server: Served, url: str, name: str, upst
         given: Any = {"model": "m", "max_tokens": 100, "messages": [asks("hi")]}
         api.messages.create(**given, extra_body={"metadata": {"user_id": "ana", "palaver_session": name}})
         assert upstream.asked[-1]["metadata"] == {"user_id": "ana"}
-        with pytest.raises(anthropic.BadRequestError):
+        with pytest.raises(anthropic.BadRequestError, match=r"Anthropic\(..., default_headers=.*its user is does not"):
             api.messages.create(**given, metadata={"user_id": "ana"})
+        with pytest.raises(anthropic.BadRequestError, match="Palaver-Session is empty"):
+            api.messages.create(**given, extra_headers={"Palaver-Session": ""})
     assert stored(url, name)[0].sender == palaver.Sender(id="ana")
 
 

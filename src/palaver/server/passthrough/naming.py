@@ -22,6 +22,8 @@ METADATA = "palaver_session"
 PLATFORM = "api"
 """Where sessions come from that clients of these APIs begin, and say who their user is."""
 _CONVERSATION = "conv_"
+_CLIENTS = {"/v1/messages": "Anthropic"}
+"""Whose client asks for a path; else it is OpenAI's."""
 
 
 def name_of(call: Call, body: dict[str, Any]) -> str:
@@ -32,6 +34,9 @@ def name_of(call: Call, body: dict[str, Any]) -> str:
     """
     given = call.request.headers.get(SESSION_HEADER)
     if given is not None:
+        if not given.strip():
+            msg = f"the header {SESSION_HEADER} is empty: give it the conversation's name, or leave it away"
+            raise problem("session-required", msg, path=SESSION_HEADER)
         try:
             return given.encode("latin-1").decode()
         except UnicodeDecodeError as exc:
@@ -41,9 +46,10 @@ def name_of(call: Call, body: dict[str, Any]) -> str:
         named = metadata.get(METADATA)
         if isinstance(named, str) and named:
             return named
+    client = _CLIENTS.get(call.request.url.path, "OpenAI")
     msg = (
         f"say which conversation this is: in the header {SESSION_HEADER} or in metadata.{METADATA}; "
-        "with OpenAI's client, OpenAI(..., default_headers={'Palaver-Session': 'my-chat'})"
+        f"with {client}'s client, {client}(..., default_headers={{'{SESSION_HEADER}': 'my-chat'}})"
     )
     if user_of(body) is not None:
         msg += "; who its user is does not say it"
