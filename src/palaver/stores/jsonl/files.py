@@ -237,8 +237,18 @@ class Directory:
             if end:
                 self._underway.write(number, 0)
         except OSError as exc:
+            self._doubt()
             raise self._error(exc, "unknown") from exc
         self._end = 0
+
+    def _doubt(self) -> None:
+        """Have the next who commits write anew what the journal says.
+
+        A sync that failed here would succeed there, although the bytes were dropped.
+        """
+        with contextlib.suppress(OSError):  # whoever opens the store does so anyway
+            number, end = self._underway.read()
+            self._underway.write(number + 1, end)
 
     # ------------------------------------------------------------------ whole files
     def replace(self, file: str, text: bytes) -> None:

@@ -123,6 +123,7 @@ class JsonlStore(SqliteStore):
     # ------------------------------------------------------------------ writing
     def _transact(self, operations: list[Operation]) -> list[Any]:
         self._directory.settle()
+        self._jsonl.is_replaced = False
         try:
             try:
                 results = super()._transact(operations)
@@ -257,14 +258,18 @@ class JsonlStore(SqliteStore):
             self._directory.forget()
 
     def _fold(self) -> None:
-        """Leave files that are complete without the journal, unless another process writes: then it will."""
+        """Leave files that are complete without the journal, unless another process writes: then it will.
+
+        What a process left that ended in the middle of a commit is for who writes or opens next: it reads the journal.
+        """
         if not self._writable or self._broken is not None:
             return
         try:
             with self._opener.without_waiting():
                 self._writes.script("BEGIN IMMEDIATE")
             try:
-                self._directory.fold()
+                if not self._jsonl.is_behind:
+                    self._directory.fold()
             finally:
                 self._writes.script("ROLLBACK")
         except apsw.BusyError:
