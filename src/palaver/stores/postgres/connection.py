@@ -174,6 +174,7 @@ class Opener:
         """Tell a new connection how values are sent. Nothing is set on the server: a pooler would give it to others."""
         if self.place.pooled:
             connection.prepare_threshold = None
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # said with BEGIN
         connection.add_notice_handler(connection.noticed)
         adapt(connection)
 
