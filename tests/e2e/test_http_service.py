@@ -82,6 +82,7 @@ def test_figures(http: TestClient) -> None:
     assert count("GET", "other", 404) == 1
     assert samples["palaver_http_request_seconds_bucket", (("le", "+Inf"), ("route", "/v1/turns"))] == 2
     assert samples["palaver_open_turns", ()] == 1
+    assert samples["palaver_feed_held_changes", ()] == samples["palaver_feed_held_seconds", ()] == 0
     assert samples["palaver_commits_total", ()] >= 3
     assert "secret" not in said.text
 

@@ -188,6 +188,49 @@ def test_messages_arrive_in_two_windows(context: BrowserContext, site: Site) -> 
     assert not [*one.faults, *two.faults, *lists.faults]
 
 
+STREAMS = {
+    "none": "delete window.EventSource",
+    "refused": "const Real = EventSource; EventSource = class extends Real { constructor() { super('/nothing'); } }",
+    "held back": "EventSource = class extends EventTarget { close() {} }",
+}
+"""What a browser, or somebody on the way to it, does to streams of events."""
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_pages_are_live_without_a_stream(context: BrowserContext, site: Site, stream: str) -> None:
+    """Where no stream of events comes through they ask, and ask again, and show the same."""
+    context.add_init_script(STREAMS[stream])
+    session = turn(site.sessions, palaver.Origin("sms", user_id=f"9 {stream}"), user("First"), assistant("One"))
+    window = watched(context, site.base)
+    with window.page.expect_request(re.compile(r"/live\?.*seen=")) as asked:
+        page = window.go(f"{site.base}/sessions/{session.id}")
+    assert asked.value.resource_type == "fetch"
+    for number in range(3, 5):
+        session.append(user("Is it live?"))
+        expect(page.locator(f"#m{number}")).to_contain_text("Is it live?")
+    assert not [fault for fault in window.faults if "404" not in fault]
+
+
+def test_pages_listen_to_a_stream(context: BrowserContext, site: Site) -> None:
+    """One request, as long as the page is looked at; it begins anew when the page is looked at again."""
+    window = watched(context, site.base)
+    session = turn(site.sessions, palaver.Origin("sms", user_id="8"), user("First"), assistant("One"))
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.resource_type) if "/live" in request.url else None)
+    page = window.go(f"{site.base}/sessions/{session.id}")
+    for number in range(3, 6):
+        session.append(user("Is it live?"))
+        expect(page.locator(f"#m{number}")).to_contain_text("Is it live?")
+    assert asked == ["eventsource"]
+    look = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+    page.evaluate(look + "document.dispatchEvent(new Event('visibilitychange')); }", True)
+    session.append(user("While nobody looked"))
+    page.evaluate(look + "document.dispatchEvent(new Event('visibilitychange')); }", False)
+    expect(page.locator("#m6")).to_contain_text("While nobody looked")
+    assert asked == ["eventsource"] * 2
+    assert window.faults == []
+
+
 def test_the_first_session_appears_by_itself(context: BrowserContext, empty: Site) -> None:
     """An empty store says how to begin; what begins then is there without loading the page again."""
     window = watched(context, empty.base)

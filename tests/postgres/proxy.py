@@ -34,8 +34,11 @@ class Proxy:
             self._threads.append(thread)
             thread.start()
 
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._to))
+
     def _carry(self, client: socket.socket) -> None:
-        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as server:
+        with client, suppress(OSError), self._connect() as server:
             with self._lock:
                 self._open.add(client)
             try:

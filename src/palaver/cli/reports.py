@@ -16,6 +16,7 @@ from palaver.cli.terminal import one_line
 from palaver.findings import Finding, Progress
 from palaver.manager import SessionManager
 from palaver.model import Usage
+from palaver.stores.base import FeedLag
 
 __all__ = ["Grouping", "progress", "repair", "show_findings", "show_stats", "show_usage"]
 
@@ -52,6 +53,7 @@ def show_stats(manager: SessionManager, output: Output) -> None:
         "owners": f"{stats.owners:,}" if manager.owner is None else "",
         "open turns": f"{stats.open_turns:,}",
         "size": size(stats.size_bytes),
+        "feed": _held(stats.feed_lag),
         "tokens": f"{used.input_tokens:,} in ({used.cached_tokens:,} cached), {used.output_tokens:,} out",
         "cost": _cost(used, stats.calls, stats.priced_calls).removeprefix("cost ") if stats.calls else "",
         "schema": f"{stats.schema}, codec {stats.codec}",
@@ -59,6 +61,14 @@ def show_stats(manager: SessionManager, output: Output) -> None:
     for name, value in lines.items():
         if value:
             output.text(f"{name:<12}{one_line(value)}")
+
+
+def _held(lag: FeedLag) -> str:
+    """What is told of a change feed that is behind; nothing where it is not."""
+    if not lag.changes:
+        return ""
+    since = "" if lag.seconds is None else f" of {lag.seconds:.1f} s"
+    return f"{counted(lag.changes, 'change')} held back by an open transaction{since}"
 
 
 def show_usage(manager: SessionManager, output: Output, by: Grouping, since: datetime | None) -> None:

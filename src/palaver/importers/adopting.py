@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,8 +29,14 @@ from palaver.stores.jsonl import JsonlStore
 from palaver.stores.jsonl.foreign import ASIDE, WORKSPACE, begins_as_nanobot, begins_as_own
 from palaver.stores.sqlite.filesystem import sync_folder
 
+try:
+    import fcntl as _locks
+except ImportError:  # Windows: two who adopt in the same moment are on their own
+    _locks = None  # type: ignore[assignment]
+
 __all__ = ["adopt"]
 
+fcntl: Any = _locks
 Told = Callable[[int, int, str], None] | None
 _BEGIN = 4096
 
@@ -50,11 +58,31 @@ def adopt(
     What was there is kept, as it was, in `adopted-from-nanobot` in the same directory. `zone` is where times without a
     zone were written (None: this machine's); `owner` whose the sessions become. `progress` is told how many files are
     done, of how many, and which one is next. nanobot must not run meanwhile. A directory without such files is no
-    error: the report is empty.
+    error: the report is empty; so is that of an adoption that waited for another one's end.
 
     Raises OSError for a directory that is missing, cannot be read or written to, and StoreError.
     """
     root = Path(directory).expanduser().resolve(strict=True)
+    with _alone(root):
+        return _adopt(root, owner, zone, progress)
+
+
+@contextmanager
+def _alone(root: Path) -> Generator[None]:
+    """No other process adopts a directory: two would take each other's files away."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # no locks on this file system: a store that needs them is refused when it is opened
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _adopt(root: Path, owner: str | None, zone: tzinfo | None, progress: Told) -> Report:
     notes: list[Note] = []
     found = list(_found(root, notes))
     report = Report(source=str(root), notes=notes)

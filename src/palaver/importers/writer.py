@@ -7,12 +7,13 @@ each run, so that a run after a crash goes on where the one before ended, and a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from palaver import codec
 from palaver.bases import core_of
 from palaver.core import Core
-from palaver.errors import ContentErased, InvalidMessage, SessionEnded
+from palaver.errors import ContentErased, InvalidMessage, SessionConflict, SessionEnded
 from palaver.formats.wire import is_object
 from palaver.importers.erased import keep_unerased
 from palaver.importers.locating import deleted, free_key, located
@@ -25,6 +26,9 @@ from palaver.manager import SessionManager
 from palaver.rows import Draft
 
 __all__ = ["Writer"]
+
+_TRIES = 5
+"""How often a conversation is looked for anew that somebody else had stored meanwhile."""
 
 
 class Writer:
@@ -47,6 +51,13 @@ class Writer:
         """Store what is new of a conversation. Raises StoreError."""
         notes = list(session.notes)
         _keep_storable(session, notes)
+        for _ in range(_TRIES):
+            # Another process that imports the same may store it between our look and our commit: then it is there.
+            with suppress(SessionConflict):
+                return self._write(session, list(notes))
+        return self._write(session, notes)
+
+    def _write(self, session: SourceSession, notes: list[Note]) -> SessionReport:
         ids = {message.id for message in session.messages if message.id is not None}
         alias, info, known = located(self._core, session, ids)
         if alias != session.alias:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from palaver.aio import AsyncTurn
 from palaver.server.problems import problem
 from palaver.server.table import Call
+from palaver.stores.base import OpenTurn
 
 __all__ = ["OpenHere", "note_begun", "note_ended", "refuse_if_draining"]
 
@@ -31,6 +33,12 @@ class OpenHere:
     def ended(self, turn_id: str) -> None:
         """A turn ended."""
         self._until.pop(turn_id, None)
+
+    def keep(self, running: Iterable[OpenTurn]) -> None:
+        """Forget those that are not among these, which run in the store: they were ended by way of another server."""
+        known = {(turn.session_id, str(turn.first_seq)) for turn in running}
+        for turn_id in [each for each in self._until if tuple(each.split("~")[:2]) not in known]:
+            del self._until[turn_id]
 
     def __len__(self) -> int:
         now = time.monotonic()

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from palaver.errors import PalaverError, SessionNotFound
 from palaver.server.access import access_of
 from palaver.server.problems import answer, problem
-from palaver.server.reach import commits_of
+from palaver.server.reach import commits_of, feed_lag_of
 
 __all__ = ["PROBES"]
 
@@ -46,6 +46,12 @@ async def metrics(request: Request) -> Response:
     with contextlib.suppress(PalaverError):  # a store that cannot be read is what the other figures are looked at for
         count = len(await state.sessions.open_turns())
         gauges.append(("palaver_open_turns", "gauge", "Turns in the store that have not ended.", count))
+        held = await feed_lag_of(state.sessions)
+        what = "Changes that are committed, and not told while an older transaction is under way."
+        gauges.append(("palaver_feed_held_changes", "gauge", what, held.changes))
+        if held.seconds is not None:
+            what = "Age of the oldest transaction that holds changes back."
+            gauges.append(("palaver_feed_held_seconds", "gauge", what, held.seconds))
     return PlainTextResponse(state.meter.text(gauges), media_type="text/plain; version=0.0.4")
 
 

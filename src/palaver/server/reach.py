@@ -18,11 +18,13 @@ from palaver.flows.turns import turn_id
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
+from palaver.stores.base import FeedLag
 from palaver.times import to_micros
 
 __all__ = [
     "blocking",
     "commits_of",
+    "feed_lag_of",
     "in_thread",
     "is_held",
     "is_passed",
@@ -60,6 +62,13 @@ def store_name(sessions: AsyncSessionManager) -> str:
 def commits_of(sessions: AsyncSessionManager) -> int:
     """How often this process has committed to the store."""
     return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def feed_lag_of(sessions: AsyncSessionManager) -> FeedLag:
+    """How far the store's change feed is behind what is committed."""
+    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return await handover.drive(call(core.store.feed_lag))
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:

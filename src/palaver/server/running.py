@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from palaver.apikeys import KeyFile, keys_path
+from palaver.errors import PalaverError
 from palaver.server.application import app
 from palaver.server.garbage import seldom_collected
 from palaver.server.limits import Limits
@@ -34,6 +35,8 @@ __all__ = ["serve"]
 SWEEP_EVERY = timedelta(hours=1)
 DRAIN = timedelta(seconds=10)
 """How long turns that began here may go on when the server is told to stop."""
+_ASK_SECONDS = 1.0
+"""How often the store is asked meanwhile whether they were ended by way of another server."""
 GRACE_SECONDS = 10
 """How long requests under way may take when the server is told to stop; waits for a busy session end at once."""
 
@@ -49,6 +52,7 @@ class _Server(uvicorn.Server):
         self._listening = listening
         self._drain = drain.total_seconds()
         self._draining_until: float | None = None
+        self._ask_at = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -68,6 +72,10 @@ class _Server(uvicorn.Server):
             self._draining_until = now + self._drain
             state.draining = True
             state.live.close()
+        if state.turns and now >= self._ask_at:
+            self._ask_at = now + _ASK_SECONDS
+            with contextlib.suppress(PalaverError):  # a store that cannot be asked: what began here is waited for
+                state.turns.keep(await state.sessions.open_turns())
         return now < self._draining_until and bool(state.turns)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

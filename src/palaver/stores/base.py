@@ -29,6 +29,7 @@ from palaver.stores.values import (
     Change,
     ChangePage,
     Erasable,
+    FeedLag,
     OpenTurn,
     SessionQuery,
     Stats,
@@ -44,6 +45,7 @@ __all__ = [
     "Change",
     "ChangePage",
     "Erasable",
+    "FeedLag",
     "Finding",
     "OpenTurn",
     "SessionQuery",
@@ -280,6 +282,10 @@ class Store(ABC):
     @abstractmethod
     def stats(self, owner: str | None) -> Stats:
         """How much the store holds."""
+
+    def feed_lag(self) -> FeedLag:
+        """How far the change feed is behind; quick. Stores that tell what is committed at once need not say more."""
+        return FeedLag()
 
     @abstractmethod
     def check(

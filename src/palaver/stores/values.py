@@ -10,7 +10,7 @@ from palaver.info import Page, SessionInfo
 from palaver.model import Usage
 from palaver.rows import SessionRow, TurnRow
 
-__all__ = ["Change", "ChangePage", "Erasable", "OpenTurn", "SessionQuery", "Stats", "UsageLine", "WholeTurn"]
+__all__ = ["Change", "ChangePage", "Erasable", "FeedLag", "OpenTurn", "SessionQuery", "Stats", "UsageLine", "WholeTurn"]
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,6 +106,15 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage
 
 
+class FeedLag(msgspec.Struct, frozen=True, kw_only=True):
+    """How far what the change feed tells is behind what is committed; nothing, in stores that tell it at once."""
+
+    changes: int = 0
+    """Committed, and held back: a transaction that is still under way could come before them."""
+    seconds: float | None = 0.0
+    """Age of the oldest of these transactions; None where the store's user may not see them."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What a store holds."""
 
@@ -121,6 +130,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Of how many calls the cost is known: `usage.cost` is theirs, and None where it is none."""
     schema: int
     codec: int
+    feed_lag: FeedLag = FeedLag()
+    """Of the whole store; an owner is not told."""
 
 
 class Erasable(msgspec.Struct, frozen=True):

@@ -238,6 +238,7 @@ class Accounts(StoreCase):
         assert (every.usage.output_tokens, every.usage.cost) == (2, Decimal("0.50"))
         assert every.size_bytes > 0
         assert every.store == store.name
+        assert every.feed_lag.changes == store.feed_lag().changes == 0
 
     def test_a_store_that_holds_nothing(self, store: Store) -> None:
         """Every read has an answer."""

@@ -17,10 +17,10 @@ from typing import Any
 
 from palaver.rows import ChangeKind
 from palaver.stores import views
-from palaver.stores.base import Change, ChangePage
+from palaver.stores.base import Change, ChangePage, FeedLag
 from palaver.stores.statements import Row, Statements
 
-__all__ = ["Settling", "read_changes"]
+__all__ = ["Settling", "feed_lag", "read_changes"]
 
 _PATIENCE = 0.5
 """Seconds that a read waits for older transactions."""
@@ -49,6 +49,14 @@ class Settling:
                 return
             time.sleep(pause)
             pause = min(0.02, pause * 2)
+
+
+def feed_lag(sql: Statements) -> FeedLag:
+    """How many changes are held back, and how old the oldest transaction is that does it."""
+    [(held, seconds)] = sql.all("feed_lag")
+    if not held:
+        return FeedLag()
+    return FeedLag(changes=held, seconds=None if seconds is None else max(0.0, seconds))
 
 
 def read_changes(

@@ -55,7 +55,7 @@ SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
        t.calibration, t.usage,
-       EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = s.number),
+       EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = $1::bigint),
        b.seqs, b.kinds, b.ats, b.bodies, b.turns
 FROM palaver.sessions s
 JOIN palaver.heads h ON h.session = s.number
@@ -867,6 +867,15 @@ SELECT max(position) FROM palaver.changes;
 -- name: is_settled
 -- Whether no transaction under way can come before a position.
 SELECT $1 < ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14);
+
+-- name: feed_lag
+-- How many committed changes are not told yet, and for how many seconds the oldest transaction has been under way that an
+-- id was given to, prepared ones too. NULL where there is none that may be seen.
+SELECT (SELECT count(*) FROM palaver.changes
+        WHERE position >= ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14)),
+    extract(epoch FROM clock_timestamp() - least(
+        (SELECT min(a.xact_start) FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL),
+        (SELECT min(p.prepared) FROM pg_prepared_xacts p)))::float8;
 
 -- name: tables
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

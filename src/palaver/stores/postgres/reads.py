@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import psycopg
 from psycopg import errors
 
-from palaver.stores.base import ChangePage
+from palaver.stores.base import ChangePage, FeedLag, Stats
 from palaver.stores.postgres.connection import Place
-from palaver.stores.postgres.feed import Settling, read_changes
+from palaver.stores.postgres.feed import Settling, feed_lag, read_changes
 from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
@@ -93,6 +94,14 @@ class PostgresReads(RowReads):
     def integrity(self) -> list[str]:
         """Nothing: whether its files are whole is the server's to say (amcheck, data checksums)."""
         return []
+
+    def stats(self, owner: str | None) -> Stats:
+        found = super().stats(owner)
+        return msgspec.structs.replace(found, feed_lag=self.feed_lag()) if owner is None else found
+
+    def feed_lag(self) -> FeedLag:
+        """See `Store.feed_lag`."""
+        return feed_lag(self.sql)
 
     def changes(self, after: str | None, *, limit: int, session_id: str | None, owner: str | None) -> ChangePage:
         return read_changes(

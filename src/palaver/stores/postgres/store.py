@@ -19,6 +19,7 @@ from palaver.erasure import ScrubReport
 from palaver.errors import StoreClosed, StoreError, StoreUnavailable
 from palaver.findings import Progress, Repaired
 from palaver.operations import Operation
+from palaver.stores.base import FeedLag
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
@@ -171,6 +172,11 @@ class PostgresStore(RowStore):
             answer = error
         self._tails, self._lines = TailCache(), {}
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ reports
+    def feed_lag(self) -> FeedLag:
+        with self._reading() as r:
+            return r.feed_lag()
 
     # ------------------------------------------------------------------ copies
     def backup(

@@ -5,8 +5,8 @@ const html = document.documentElement;
 html.classList.add("js");
 
 // ---------------------------------------------------------------- live updates
-// The server says when there is something new (/live waits for it); the page is then asked for again, and what is new
-// or changed in it replaces what is shown, element by element, so that what the reader has unfolded stays so.
+// The server says when there is something new (/live); the page is then asked for again, and what is new or changed
+// in it replaces what is shown, element by element, so that what the reader has unfolded stays so.
 
 const LIVE = "[data-live]";
 
@@ -77,34 +77,97 @@ const visible = () => new Promise((done) => {
   document.addEventListener("visibilitychange", () => done(), { once: true });
 });
 
-async function follow(list) {
-  let patience = 1;
-  while (true) {
-    await visible();
-    try {
-      const url = new URL(list.dataset.live, location.href);
-      url.searchParams.set("seen", list.dataset.seen);
-      const answer = await fetch(url);
-      if (answer.status === 401) return location.reload(); // the key opens nothing any more: the form asks for one
-      if (!answer.ok) throw new Error(String(answer.status));
-      const said = await answer.json();
-      patience = 1;
-      if (!said.seen) return;
-      if (said.seen !== list.dataset.seen) {
+// What a page knows, and how it comes to know more: one refresh at a time, and the newest one last.
+function follower(list) {
+  let wanted = null;
+  let busy = false;
+  return {
+    get url() { return list.dataset.live; },
+    get seen() { return list.dataset.seen; },
+    async show(seen) {
+      wanted = seen;
+      if (busy) return;
+      busy = true;
+      while (wanted && wanted !== list.dataset.seen) {
+        const said = wanted;
         const before = list.dataset.seen;
-        list = await refresh(list);
-        if (list.dataset.seen === before) list.dataset.seen = said.seen;
+        wanted = null;
+        try {
+          list = await refresh(list);
+          if (list.dataset.seen === before) list.dataset.seen = said;
+        } catch {
+          wanted = wanted || said;
+          await pause(2);
+        }
         await pause(0.3);
       }
-    } catch {
-      await pause(patience);
-      patience = Math.min(30, patience * 2);
+      busy = false;
+    },
+  };
+}
+
+const SILENCE = 5; // seconds, after which a stream that says nothing at all is one that somebody holds back
+
+// Listen to the stream, and give how it ended. While nobody looks it is closed: browsers have few connections.
+function listen(page) {
+  return new Promise((done) => {
+    const source = new EventSource(page.url);
+    const silence = setTimeout(() => end("silent"), SILENCE * 1000);
+    const hide = () => { if (document.hidden) end("hidden"); };
+    function end(how) {
+      clearTimeout(silence);
+      document.removeEventListener("visibilitychange", hide);
+      source.close();
+      done(how);
     }
+    document.addEventListener("visibilitychange", hide);
+    source.onmessage = (event) => {
+      clearTimeout(silence);
+      const { seen } = JSON.parse(event.data);
+      if (seen) page.show(seen);
+      else end("over");
+    };
+    source.addEventListener("end", () => end("barred"));
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED) end("failed"); };
+  });
+}
+
+// Ask once, and wait for the answer; the time to wait after one that failed, null: there is nothing more to come.
+async function ask(page, patience) {
+  try {
+    const url = new URL(page.url, location.href);
+    url.searchParams.set("seen", page.seen);
+    const answer = await fetch(url);
+    if (answer.status === 401) return location.reload(), null; // the key opens nothing any more: the form asks for one
+    if (!answer.ok) throw new Error(String(answer.status));
+    const { seen } = await answer.json();
+    if (!seen) return null;
+    await page.show(seen);
+    return 1;
+  } catch {
+    await pause(patience);
+    return Math.min(30, patience * 2);
+  }
+}
+
+async function follow(page) {
+  let streams = "EventSource" in window;
+  let patience = 1;
+  while (patience) {
+    await visible();
+    if (streams) {
+      const how = await listen(page);
+      if (how === "over") return;
+      if (how === "barred") return location.reload();
+      if (how === "hidden") continue;
+      if (how === "silent") streams = false;
+    }
+    patience = await ask(page, patience);
   }
 }
 
 const live = document.querySelector(LIVE);
-if (live && !("still" in live.dataset)) follow(live);
+if (live && !("still" in live.dataset)) follow(follower(live));
 
 // ---------------------------------------------------------------- copying
 for (const button of document.querySelectorAll("[data-copy]")) {
