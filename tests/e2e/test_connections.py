@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from palaver.server.protocol import MAX_HEAD_BYTES, Gathered
 from tests.e2e.asking import begin
 from tests.e2e.test_http import Server, running
 
+LISTENERS, RUNNING = "palaver_feed_listeners", "palaver_http_requests_running"
 HOST = b"Host: localhost\r\n"
 
 
@@ -21,7 +23,7 @@ HOST = b"Host: localhost\r\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server that waits for nobody."""
     folder = tmp_path_factory.mktemp("connections")
-    options = "{'drain': timedelta(0), 'limits': Limits(header_seconds=0.5, body_seconds=30)}"
+    options = "{'drain': timedelta(0), 'limits': Limits(header_seconds=0.5, body_seconds=3)}"
     with running(f"sqlite:///{folder}/chat.db", options) as made:
         yield made
 
@@ -42,10 +44,10 @@ def to_the_end(raw: socket.socket) -> bytes:
     return out
 
 
-def listeners(server: Server) -> int:
-    """How many listen to its feed."""
+def figure(server: Server, name: str) -> int:
+    """One of the figures that it tells."""
     lines = server.client.get("/metrics").text.splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("palaver_feed_listeners ")))
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
 
 @pytest.mark.parametrize(
@@ -132,14 +134,44 @@ def test_a_request_behind_a_stream_leaves_no_listener(server: Server) -> None:
         raw.sendall(b"GET /v1/events HTTP/1.1\r\nAccept: text/event-stream\r\n" + HOST + b"\r\n")
         while b"event: ready" not in raw.recv(65536):
             pass
-        assert listeners(server) == 1
+        assert figure(server, LISTENERS) == 1
         raw.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\nGET /health HTTP/1.1\r\n" + HOST + b"\r\n")
         server.client.get("/health")
     for number in range(100):  # what is sent to a connection that is gone says that it is
         begin(server.client, "x", key=f"listener-{number}")
-        if listeners(server) == 0:
+        if figure(server, LISTENERS) == 0:
             return
     raise AssertionError
+
+
+def test_who_takes_nothing_of_an_answer_is_let_go(server: Server) -> None:
+    """It would hold its requests, and those that wait behind them, until it likes; it needs no key for that."""
+    assert figure(server, RUNNING) == 1
+    with connected(server) as raw:
+        raw.sendall((b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 100)
+        while figure(server, RUNNING) == 1:
+            pass
+        for _ in range(600):
+            if figure(server, RUNNING) == 1:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError
+        with pytest.raises(ConnectionError):
+            _flood(raw, 1000 * MAX_HEAD_BYTES)
+
+
+def test_who_is_slow_to_take_an_answer_gets_it_all(server: Server) -> None:
+    """As long as it takes some of it."""
+    whole = server.client.get("/openapi.json").content
+    with connected(server) as raw:
+        raw.sendall((b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 40)
+        raw.sendall(b"GET /openapi.json HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
+        out = bytearray()
+        while part := raw.recv(1 << 20):
+            out += part
+            time.sleep(0.02)
+    assert out.count(whole) == 41
 
 
 def test_what_is_written_to_who_has_just_gone_is_dropped() -> None:
