@@ -57,6 +57,10 @@ class Directory:
         self.foreign: list[Path] = []
         """What was found among the sessions, when it was last looked, that is another program's."""
 
+    def exists(self) -> bool:
+        """Whether there is a store: its files, or what is left of one beside them."""
+        return self.sessions.is_dir() or self.hidden.is_dir()
+
     def prepare(self) -> None:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
         try:
