@@ -334,12 +334,12 @@ class Directory:
             raise self._error(exc, "not_written") from exc
         return found
 
-    def read(self, file: str, offset: int = 0) -> bytes:
-        """A file from a place on."""
+    def read(self, file: str, offset: int = 0, length: int = -1) -> bytes:
+        """A file from a place on, or so many bytes of it."""
         try:
             with (self.sessions / file).open("rb") as opened:
                 opened.seek(offset)
-                return opened.read()
+                return opened.read(length)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 
