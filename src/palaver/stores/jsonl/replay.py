@@ -269,7 +269,7 @@ class _Reader:
 
 
 def _went_on(directory: Directory, file: str, size: int) -> bool:
-    """Whether what a file has beyond this size was appended to it: what somebody wrote in the midst of it shifts the rest.
+    """Whether what a file has beyond this size was appended: what somebody wrote in the midst of it shifts the rest.
 
     The last byte of a commit, and what marks its end, are then no longer where they were.
     """

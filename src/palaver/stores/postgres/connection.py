@@ -94,12 +94,7 @@ class Place:
             raise ValueError(f"{_named(url)}: an option has a value that it cannot have: {exc}") from exc
         rest = f"postgresql://{parts.netloc}{parts.path}?{urlencode(given)}"
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-        try:
-            conninfo = make_conninfo(rest, **defaults)
-        except psycopg.Error as exc:
-            if "percent-encoded" in str(exc):  # libpq quotes what is wrong, which may be the password
-                raise ValueError(_TORN) from None
-            raise ValueError(f"{_named(url)} is no URL of PostgreSQL: {exc}") from exc
+        conninfo = _conninfo(rest, defaults, _named(url))
         schema = own.get("schema", "palaver")
         name = _named(url) if schema == "palaver" else f"{_named(url)}?schema={schema}"
         return cls(conninfo=conninfo, name=name, **own)
@@ -121,6 +116,15 @@ def _partitions(said: str) -> int:
     if not 2 <= number <= _MOST_PARTITIONS:
         raise ValueError(f"partitions={number}: from 2 to {_MOST_PARTITIONS}")
     return number
+
+
+def _conninfo(url: str, defaults: dict[str, Any], name: str) -> str:
+    try:
+        return make_conninfo(url, **defaults)
+    except psycopg.Error as exc:
+        if "percent-encoded" in str(exc):  # libpq quotes what is wrong, which may be the password
+            raise ValueError(_TORN) from None
+        raise ValueError(f"{name} is no URL of PostgreSQL: {exc}") from exc
 
 
 def _is_torn(parts: SplitResult, options: dict[str, str]) -> bool:

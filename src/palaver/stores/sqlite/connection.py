@@ -38,7 +38,8 @@ class Opener:
     """How to open one database file.
 
     `exclusive`: one process only, with a rollback journal: safe on a network file system.
-    `read_only`: never writes, and refuses to. Not `make`: only where there is a file. Not `durable`: a power loss may take the newest commits, and no others.
+    `read_only`: never writes, and refuses to. Not `make`: only where there is a file.
+    Not `durable`: a power loss may take the newest commits, and no others.
     """
 
     def __init__(
