@@ -7,19 +7,17 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from palaver.errors import InvalidKey
 from palaver.info import SessionInfo, SessionName
 from palaver.rows import Head
 from palaver.stores import views
 from palaver.stores.base import OpenTurn, SessionQuery
-from palaver.stores.sqlite.fields import SESSION_FIELDS, bad_fields
+from palaver.stores.sqlite.fields import shown
 from palaver.stores.sqlite.rows import (
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
     head_row,
     holder_of,
-    session_row,
     turn_row,
     usage_row,
 )
@@ -31,17 +29,6 @@ from palaver.titles import end_of_prefix
 __all__ = ["Lines", "SessionReads", "listed_head"]
 
 _HOLDS = 15
-_FIELDS = {
-    "notice": 9,
-    "origin": 10,
-    "title": 11,
-    "preview": 12,
-    "metadata": 13,
-    "tags": 14,
-    "holds": _HOLDS,
-    "settings": 28,
-}
-"""Where a row of a session has what may be damaged; see `fields.SESSION_FIELDS`."""
 MAX_LINES = 2_000
 _FURTHEST = 1 << 62
 _NARROWED = {"list_all": "list_all_narrowed", "list_owner": "list_owner_narrowed"}
@@ -69,8 +56,8 @@ class SessionReads(RowSource):
         row = self.sql.one("session_by_key", (owner, key))
         if row is None:
             return None
-        session, head, turn = self.parse(row)
-        return views.info(session, head, now, turn=turn, bound_at=row[-1])
+        head, turn = self.state(row)
+        return shown(row, lambda session: views.info(session, head, now, turn=turn, bound_at=row[-1]))
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
@@ -84,18 +71,15 @@ class SessionReads(RowSource):
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self.snapshot():
-            session, head, turn = self._found(session_id, owner)
-            keys = self.sql.all("keys_of", (session.number,))
-            aliases = self.sql.all("record_aliases", (session.number,))
-            used = self.sql.all("usage_of_session", (session.number,))
-        return views.info(
-            session,
-            head,
-            now,
-            turn=turn,
-            keys=tuple(k for _, k in keys),
-            aliases=tuple(row[0] for row in aliases),
-            usage=views.usage_total(usage_row(session.number, u) for u in used),
+            found = self._row(session_id, owner)
+            number = found[0]
+            keys = tuple(key for _, key in self.sql.all("keys_of", (number,)))
+            aliases = tuple(row[0] for row in self.sql.all("record_aliases", (number,)))
+            usage = views.usage_total(usage_row(number, u) for u in self.sql.all("usage_of_session", (number,)))
+        head, turn = self.state(found)
+        return shown(
+            found,
+            lambda session: views.info(session, head, now, turn=turn, keys=keys, aliases=aliases, usage=usage),
         )
 
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -178,17 +162,7 @@ def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
 
     What of it is damaged is left out and named: one session hides no other.
     """
-    try:
-        return views.info(session_row(row), listed_head(row), now, keys=keys)
-    except (msgspec.MsgspecError, InvalidKey, RecursionError):
-        bad = bad_fields(SESSION_FIELDS, [row[_FIELDS[name]] for name in SESSION_FIELDS])
-        if not bad:
-            raise
-    without = list(row)
-    for name in bad:
-        without[_FIELDS[name]] = None
-    found = views.info(session_row(tuple(without)), listed_head(row), now, keys=keys)
-    return msgspec.structs.replace(found, unreadable=tuple(bad))
+    return shown(row, lambda session: views.info(session, listed_head(row), now, keys=keys))
 
 
 def _is_held(running: Row | None, now: datetime) -> bool:
