@@ -57,7 +57,10 @@ class SessionReads(RowSource):
         if row is None:
             return None
         head, turn = self.state(row)
-        return shown(row, lambda session: views.info(session, head, now, turn=turn, bound_at=row[-1]))
+        judged = self.lease_time(now)
+        return shown(
+            row, lambda session: views.info(session, head, now, turn=turn, bound_at=row[-1], lease_time=judged)
+        )
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
@@ -77,9 +80,12 @@ class SessionReads(RowSource):
             aliases = tuple(row[0] for row in self.sql.all("record_aliases", (number,)))
             usage = views.usage_total(usage_row(number, u) for u in self.sql.all("usage_of_session", (number,)))
         head, turn = self.state(found)
+        judged = self.lease_time(now)
         return shown(
             found,
-            lambda session: views.info(session, head, now, turn=turn, keys=keys, aliases=aliases, usage=usage),
+            lambda session: views.info(
+                session, head, now, turn=turn, keys=keys, aliases=aliases, usage=usage, lease_time=judged
+            ),
         )
 
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -118,8 +124,9 @@ class SessionReads(RowSource):
         lines = [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
         if not running:
             return lines
+        judged = self.lease_time(now)
         return [
-            msgspec.structs.replace(line, turn_running=True) if _is_held(running.get(row[0]), now) else line
+            msgspec.structs.replace(line, turn_running=True) if _is_held(running.get(row[0]), judged) else line
             for row, line in zip(rows, lines, strict=True)
         ]
 
@@ -141,6 +148,7 @@ class SessionReads(RowSource):
 
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
         rows = self.sql.all("running_turns", {"owner": owner})
+        judged = self.lease_time(now)
         out: list[OpenTurn] = []
         for row in rows:
             turn = turn_row(row)
@@ -151,7 +159,7 @@ class SessionReads(RowSource):
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),
-                    alive=views.held(turn, now),
+                    alive=views.held(turn, judged),
                 )
             )
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from palaver.errors import SessionNotFound
 from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
@@ -38,6 +39,10 @@ class RowSource(ABC):
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
         """Several statements that see one state. One inside another is the same."""
+
+    def lease_time(self, now: datetime) -> datetime:
+        """The time by which leases are judged: the caller's, where only one machine writes."""
+        return now
 
     def set_aside(self, location: str, body: bytes) -> None:
         """Keep the bytes of a record that cannot be decoded, as they were found."""

@@ -105,7 +105,7 @@ class TranscriptReads(RowSource):
                     rows[seq] = (seq, taken[0], taken[3], taken[4])
             dead = merged(self.cuts_of(session))
         live = [rows[seq] for seq in sorted(rows) if not any(low <= seq <= high for low, high in dead)]
-        info = shown(found, lambda each: views.info(each, head, now, turn=newest))
+        info = shown(found, lambda each: views.info(each, head, now, turn=newest, lease_time=self.lease_time(now)))
         return WholeTurn(turn, info, decoded(self, session_id, live))
 
     def queued(self, session_id: str, owner: str | None) -> Page:

@@ -79,6 +79,10 @@ class Source(Protocol):
 
     sql: Statements
 
+    def lease_time(self, now: datetime) -> datetime:
+        """The time by which leases are judged."""
+        ...
+
     def number_of(self, session_id: str, owner: str | None) -> int:
         """The number of a session, deleted or not."""
         ...
@@ -107,11 +111,13 @@ class Upkeep:
         keys: dict[int, list[str]] = {}
         for number, key in self._sql.all("keys_of_many", (numbers,)):
             keys.setdefault(number, []).append(key)
-        held = {n: views.is_held(until, holder_of(by), now) for n, by, until in self._sql.all("running")}
+        judged = self._source.lease_time(now)
+        held = {n: views.is_held(until, holder_of(by), judged) for n, by, until in self._sql.all("running")}
         return [_standing(row, tuple(keys.get(row[0], ())), now, running=held.get(row[0], False)) for row in rows]
 
     def todos(self, owner: str | None, state: TodoState, now: datetime, limit: int) -> list[Todo]:
         """See `Store.todos`."""
+        now = self._source.lease_time(now)
         claimed = state == "claimed"  # who claims is few, and may have died before the claim has run out
         values = {"owner": owner, "state": state, "until": LATEST if claimed else to_micros(now)}
         rows = self._sql.all("todos_in_state", {**values, "limit": LAST if claimed else limit})
