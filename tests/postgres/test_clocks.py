@@ -24,7 +24,7 @@ def test_a_clock_that_is_off_does_not_end_a_lease(postgres_url: str, hours: floa
     """Of a turn that runs elsewhere; every read says so, before that client has written anything and after."""
     with palaver.open(postgres_url) as there, palaver.open(postgres_url, clock=off_by(hours)) as here:
         with there.begin_turn(CHAT, user("hi")) as turn:
-            for _ in range(2):
+            for number in range(2):
                 session = here.get(turn.session_id)
                 assert [each.alive for each in here.open_turns()] == [True]
                 assert session.info().turn_running
@@ -33,7 +33,7 @@ def test_a_clock_that_is_off_does_not_end_a_lease(postgres_url: str, hours: floa
                 assert session.history().pending == there.get(turn.session_id).history().pending
                 with pytest.raises(SessionBusy):
                     here.begin_turn(CHAT, user("too"), on_busy="raise")
-                here.create("other").append(user("a write"))
+                here.create(f"other-{number}").append(user("a write"))
         assert here.open_turns() == []
 
 
