@@ -67,8 +67,9 @@ def info(
     aliases: tuple[str, ...] = (),
     usage: Usage | None = None,
     bound_at: int | None = None,
+    lease_time: datetime | None = None,
 ) -> SessionInfo:
-    """A session as a reader sees it."""
+    """A session as a reader sees it. `lease_time`: by which its turn's lease is judged, where that is not `now`."""
     return SessionInfo(
         id=row.id,
         owner=row.owner or None,
@@ -93,7 +94,7 @@ def info(
         deleted_at=from_micros(row.deleted_at) if row.deleted_at is not None else None,
         tags=row.tags,
         holds=_holds(row, now) if row.holds else (),
-        turn_running=held(turn, now),
+        turn_running=held(turn, lease_time or now),
         reset_reason=row.reset_reason,
         model=settings_of(row.settings),
         metadata=_metadata.decode(row.metadata) if row.metadata is not None else {},

@@ -11,6 +11,7 @@ import psycopg
 
 from palaver.errors import Outcome, StoreError, StoreUnavailable
 from palaver.operations import Operation
+from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
@@ -36,9 +37,10 @@ _STALE = 30.0
 class Writer:
     """Runs batches. Used by one thread at a time: the one that has the commit right."""
 
-    def __init__(self, opener: Opener, wakes: ListeningWakes) -> None:
+    def __init__(self, opener: Opener, wakes: ListeningWakes, clock: ServerClock) -> None:
         self._opener = opener
         self._wakes = wakes
+        self._clock = clock
         self._place = place = opener.place
         self._timeout = f"{int(place.timeout * 1000)}ms"
         self._store_lock = place.lock("store")
@@ -201,6 +203,7 @@ class Writer:
             said = sql.start("message_seqs", _columns(ids)) if ids else None
         ledger.begin(set() if alone else locks, alone=alone)
         [(at,)] = taken.fetchall()
+        self._clock.told(int(at))
         ledger.time = int(at) if place.clock == "store" else None
         if rows is not None:
             ledger.fill_sessions(rows.fetchall())
