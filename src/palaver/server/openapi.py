@@ -173,12 +173,20 @@ def _name(reference: dict[str, str]) -> str:
     return reference["$ref"].rpartition("/")[2]
 
 
+def _schema(each: Endpoint, kind: str, schemas: dict[Any, Any]) -> dict[str, Any]:
+    """What an answer of a type holds: where one operation gives several types, they are not the same."""
+    if kind == "application/json" and each.answer is str:
+        return {"type": "object"}
+    found: dict[str, Any] = schemas[each.answer]
+    return found
+
+
 def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for status, text in each.answers.items():
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
-            out[str(status)]["content"] = {kind: {"schema": schemas[each.answer]} for kind in each.gives}
+            out[str(status)]["content"] = {kind: {"schema": _schema(each, kind, schemas)} for kind in each.gives}
             if each.streams:
                 out[str(status)]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else _WITH_LINES if each.takes else ())]
