@@ -105,9 +105,9 @@ class SqliteStore(RowStore):
         """Open the file, or make it.
 
         `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. Not `make`: only where
-        there is one. `exclusive`: one process, on a network file system. `max_pages`: the file's greatest size, in pages of
-        4 KiB; beyond it is StoreFull. `name`: what to call it in messages. `durable`: sync each commit; False for what
-        can be made anew.
+        there is one. `exclusive`: one process, on a network file system. `max_pages`: the file's greatest size, in
+        pages of 4 KiB; beyond it is StoreFull. `name`: what to call it in messages. `durable`: sync each commit; False
+        for what can be made anew.
 
         Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
         """
