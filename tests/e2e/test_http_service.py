@@ -295,6 +295,14 @@ def test_old_answers_are_forgotten() -> None:
     assert ask("k69") == 0
 
 
+def test_incognito_is_said_once(http: TestClient) -> None:
+    """Said twice, and not the same, nothing is kept that was not to be."""
+    twice = [("Palaver-Incognito", "false"), ("Palaver-Incognito", "true")]
+    asked = {"key": "k", "message": "x"}
+    assert problem(http.post("/v1/turns", json=asked, headers=twice)) == (400, "bad-request")
+    assert http.post("/v1/keys/resolve", json={"key": "k"}).status_code == 404
+
+
 # ---------------------------------------------------------------------- slow and large
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
