@@ -2,7 +2,8 @@
 
 Nothing is swept that a person pinned, that work holds, in which a turn runs or a message waits, or whose newest message
 lies in the future of the clock (one that stepped back proves nothing). What is removed for its age or for want of room
-is deleted first, and can be restored until a later sweep purges it.
+is deleted first, and can be restored until a later sweep purges it. A session that has fields which cannot be decoded
+is left alone until a repair: they may be what would keep it.
 """
 
 from __future__ import annotations
@@ -144,6 +145,8 @@ def decide(
 ) -> SweepAction | None:
     """Say what a sweep does with a session, or None where it leaves it alone. Raises ValueError for a naive `now`."""
     session = standing.session
+    if session.unreadable:
+        return None
     if standing.half_purged:
         return _action("purge", session, "it was purged, and not yet to the end")
     if session.deleted_at is not None:
@@ -227,7 +230,8 @@ def sought_before(policy: SweepPolicy, resets: ResetPolicy, now: datetime) -> da
 def _is_kept(standing: Standing, now: datetime) -> bool:
     session = standing.session
     held = any(hold.until > now for hold in session.holds)
-    return session.pinned or held or session.turn_running or standing.waiting or now < session.last_active_at
+    kept = session.pinned or held or session.turn_running or standing.waiting or now < session.last_active_at
+    return kept or session.unreadable != ()
 
 
 def _quiet_since(session: SessionInfo) -> datetime:

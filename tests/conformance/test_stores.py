@@ -14,7 +14,14 @@ from palaver.search import SearchQuery
 from palaver.stores import Store
 from palaver.stores import open_store as open_url
 from palaver.testing import OpenStore, StoreConformance
+from palaver.testing.base import StoreCase
+from palaver.testing.copying import Copies
+from palaver.testing.feed import Feed
 from palaver.testing.material import AT, do, drafts
+from palaver.testing.messages import Appends, Batches
+from palaver.testing.queue import Queue
+from palaver.testing.ranges import Purges
+from palaver.testing.threads import Closing
 from tests.servers.postgres import databases
 
 
@@ -86,7 +93,7 @@ class TestPostgres(StoreConformance):
         there.drop(url)
 
 
-class TestPostgresInPartitions(StoreConformance):
+class _InPartitions(StoreCase):
     """The same, with tables that are partitioned."""
 
     lease_clock = "store"
@@ -98,6 +105,15 @@ class TestPostgresInPartitions(StoreConformance):
         url = there.new("partitioned", lambda url: open_url(f"{url}?partitions=3").close())
         yield lambda: open_url(f"{url}?partitions=3")
         there.drop(url)
+
+
+class TestPostgresInPartitions(_InPartitions, Appends, Batches, Queue, Purges, Copies, Feed, Closing):
+    """What writes to the tables that are partitioned and reads from them."""
+
+
+@pytest.mark.soak
+class TestAllOfPostgresInPartitions(_InPartitions, StoreConformance):
+    """The whole suite: the other tests once more, for who has the minutes."""
 
 
 def _is_closed(store: Store) -> bool:

@@ -295,6 +295,14 @@ def test_old_answers_are_forgotten() -> None:
     assert ask("k69") == 0
 
 
+def test_incognito_is_said_once(http: TestClient) -> None:
+    """Said twice, and not the same, nothing is kept that was not to be."""
+    twice = [("Palaver-Incognito", "false"), ("Palaver-Incognito", "true")]
+    asked = {"key": "k", "message": "x"}
+    assert problem(http.post("/v1/turns", json=asked, headers=twice)) == (400, "bad-request")
+    assert http.post("/v1/keys/resolve", json={"key": "k"}).status_code == 404
+
+
 # ---------------------------------------------------------------------- slow and large
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -350,6 +358,16 @@ def test_a_body_that_does_not_end(impatient: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"/problems/body-too-slow" in answer
     assert problem(impatient.client.post("/v1/keys/resolve", json={"key": "slow"})) == (404, "session-not-found")
+
+
+def test_an_import_that_does_not_go_on(impatient: Server) -> None:
+    """It may be long, but has to come: what came of it is not imported."""
+    head = (
+        b"POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\nContent-Length: 999\r\n\r\n"
+    )
+    answer = spoken(impatient, head + b'{"role": "user", "content": "Hello"}\n')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"/problems/body-too-slow" in answer
 
 
 @pytest.mark.parametrize(

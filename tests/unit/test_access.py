@@ -10,6 +10,7 @@ import base64
 import logging
 import os
 import shlex
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -419,6 +420,23 @@ def test_guesses_fill_no_memory() -> None:
     assert len(bucket) == 10_000
 
 
+def test_long_addresses_fill_no_memory() -> None:
+    """What a proxy passes on as an address may be as long as a head; its beginning is told from others alone."""
+    guesses = Guesses(lambda: 0.0)
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            guesses.count(f"{number:03}{'x' * 60_000}")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
+    for _ in range(19):
+        guesses.count(f"000{'x' * 60_000}")
+    with pytest.raises(Slower):
+        guesses.count(f"000{'x' * 60_000}")
+
+
 def test_a_stranger_fills_no_memory(door: Door) -> None:
     """A form of somebody without a key is small; with one it may hold a long message. Neither is kept by a key."""
     large = {"Content-Type": "application/x-www-form-urlencoded", "Idempotency-Key": "k"}
@@ -483,7 +501,7 @@ def test_what_the_inspector_says_it_said_itself(tmp_path: Path) -> None:
         client.get("/")
         for mark in ("", ".", "." + "0" * 64, ".\u00e9"):
             cookie = f"palaver_form={client.cookies['palaver_form']}; palaver_said={forged}{mark}"
-            assert "has expired" not in client.get("/", headers={"Cookie": cookie.encode("latin-1")}).text
+            assert "has expired" not in client.get("/", headers={b"Cookie": cookie.encode("latin-1")}).text
         form = client.get(f"/sessions/{made}/manage").text.partition('name="token" value="')[2].partition('"')[0]
         moved = client.post(f"/sessions/{made}/rename", data={"token": form, "title": "Plans"})
         assert "It is called &#39;Plans&#39; now." in moved.text

@@ -22,7 +22,7 @@ from palaver.erasure import (
     person_of,
 )
 from palaver.errors import SessionNotFound
-from palaver.flows.whose import erased_whole, is_key_of
+from palaver.flows.whose import erased_whole, is_key_of, origin_of
 from palaver.keys import Origin
 from palaver.operations import (
     BeginErasure,
@@ -48,7 +48,6 @@ Progress: TypeAlias = Callable[[str, int], None]
 CHUNK = 250
 """Messages in one step: others wait for about 20 ms to commit."""
 _PAGE = 200
-_origin = msgspec.json.Decoder(Origin)
 
 
 def target_of(core: Core, owner: str | None, user: Origin | str | None, session: str | None) -> Target:
@@ -308,7 +307,7 @@ class _Work:
     # ------------------------------------------------------------------ what came back
     def _again(self, each: Erasable) -> Flow[None]:
         row = each.row
-        origin = _origin.decode(row.origin) if row.origin is not None else None
+        origin = origin_of(row)
         ids = [i for i in (origin.user_id, origin.user_id_alt) if i is not None] if origin is not None else []
         users = {mark("user", origin.platform, i): i for i in ids} if origin is not None else {}
         session, owner = mark("session", row.id), mark("owner", row.owner)

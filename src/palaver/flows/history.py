@@ -69,9 +69,18 @@ def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: 
     window = legal_window(tail, budget, sticky=sticky, options=core.settings.window_options)
     if len(core.windows) >= MAX_WINDOWS and session_id not in core.windows:
         core.windows.clear()
-    has_media = holds_media(window.messages) or holds_media(window.pending)
+    has_media = _holds_media(window, known[3] if known is not None and not known[4] else None)
     core.windows[session_id] = tail, budget, sticky, window, has_media
     return window, has_media
+
+
+def _holds_media(window: Window, before: Window | None) -> bool:
+    """Whether a window has content beside its text. What a window without any had, too, need not be looked at again."""
+    messages = window.messages + window.pending
+    if before is not None:
+        seen = {*map(id, before.messages), *map(id, before.pending)}
+        messages = tuple(m for m in messages if id(m) not in seen)
+    return holds_media(messages)
 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:

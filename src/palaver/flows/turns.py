@@ -343,10 +343,18 @@ def with_lease(
         budget=budget,
         media=held,
         context=partial(context.section, current, origin, core.settings.deployment) if origin is not None else str,
-        notice=msgspec.json.decode(begun.notice, type=Notice) if begun.notice is not None else None,
+        notice=_notice(begun.notice),
         session_is_new=begun.session_is_new,
         first_contact=begun.first_contact,
     )
+
+
+def _notice(stored: str | None) -> Notice | None:
+    """What is to be said about a reset; nothing where that cannot be decoded: the turn goes on."""
+    try:
+        return msgspec.json.decode(stored, type=Notice) if stored is not None else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def _whole(core: Core, session_id: str, first_seq: int) -> Flow[WholeTurn]:

@@ -6,18 +6,31 @@ import msgspec
 
 from palaver.core import Core
 from palaver.erasure import Person
-from palaver.errors import InvalidKey
+from palaver.errors import CorruptRecord, InvalidKey
 from palaver.keys import Origin, is_shared, parse_key
+from palaver.rows import SessionRow
 from palaver.stores.base import Erasable
 
-__all__ = ["erased_whole", "is_key_of"]
+__all__ = ["erased_whole", "is_key_of", "origin_of"]
 
 _origin = msgspec.json.Decoder(Origin)
 
 
+def origin_of(row: SessionRow) -> Origin | None:
+    """Where a session began. Raises CorruptRecord: nobody can say whose it is."""
+    try:
+        return _origin.decode(row.origin) if row.origin is not None else None
+    except (msgspec.MsgspecError, InvalidKey) as exc:
+        msg = (
+            f"the origin of session {row.id!r} cannot be decoded, so nobody can say whose it is: "
+            "`palaver check --repair` sets it aside; then erase again"
+        )
+        raise CorruptRecord(msg, location=f"session {row.id}", excerpt=str(exc)[:80]) from exc
+
+
 def erased_whole(core: Core, each: Erasable, person: Person) -> bool | None:
     """Whether a session is this person's alone; False: others may take part; None: it is of another platform."""
-    origin = _origin.decode(each.row.origin) if each.row.origin is not None else None
+    origin = origin_of(each.row)
     if origin is not None and origin.platform == person.platform and not is_shared(origin, core.settings.key_policy):
         ids = {origin.user_id, origin.user_id_alt} - {None}
         if not ids and origin.chat_type == "dm":

@@ -6,7 +6,7 @@ import msgspec
 
 from palaver import codec
 from palaver.endpoints import ModelSettings, admitted
-from palaver.errors import ContentErased, InvalidMessage, SessionConflict
+from palaver.errors import ContentErased, CorruptRecord, InvalidMessage, SessionConflict
 from palaver.operations.base import (
     KeyMoved,
     Operation,
@@ -245,7 +245,14 @@ class SetInfo(Operation, frozen=True, kw_only=True, tag="set_info"):
 
 
 def _merged_metadata(metadata: str | None, given: str) -> str | None:
-    kept: dict[str, object] = msgspec.json.decode(metadata or "{}")
+    try:
+        kept = msgspec.json.decode(metadata or "{}", type=dict[str, object])
+    except msgspec.MsgspecError as exc:
+        msg = (
+            "the metadata of this session cannot be decoded, and it is not written over: "
+            "`palaver check --repair` sets it aside"
+        )
+        raise CorruptRecord(msg, location="metadata", excerpt=str(exc)[:80]) from exc
     try:
         changes = msgspec.json.decode(given, type=dict[str, object])
     except msgspec.MsgspecError as exc:

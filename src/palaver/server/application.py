@@ -29,7 +29,7 @@ from palaver.server.cutting import cut_off_if_it_fails
 from palaver.server.directory import Directory, Respond
 from palaver.server.draining import OpenHere
 from palaver.server.families import Families
-from palaver.server.headers import first_of
+from palaver.server.headers import all_of, first_of
 from palaver.server.inspector import pages as inspector_pages
 from palaver.server.limits import Limits
 from palaver.server.live import Hub, listening
@@ -319,7 +319,8 @@ def _text(name: str, value: str) -> str:
 def _kept(request: Request) -> AsyncSessionManager:
     """All sessions of the store; where the request asks for it, those in memory alone."""
     sessions: AsyncSessionManager = request.app.state.sessions
-    said = (first_of(request.scope, _INCOGNITO) or "false").lower()
+    given = all_of(request.scope, _INCOGNITO)
+    said = ", ".join(given).lower() or "false"  # twice it is neither: one of the two would be kept against its will
     if said not in {"true", "false"}:
         raise problem("bad-request", f"{INCOGNITO_HEADER} is {said!r}; it is true or false", path=INCOGNITO_HEADER)
     if said == "false":

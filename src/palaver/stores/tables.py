@@ -131,13 +131,13 @@ class Tables(Loading):
 
     def flushed(self) -> None:
         """What was dirty is stored now."""
+        for table in {entry[0] for entry in self._undo}:
+            table.dirty.clear()
         self._undo.clear()
         self.changes.clear()
         self.purges.clear()
         self.rewrites.clear()
         self.gone.clear()
-        for table in self._tables:
-            table.dirty.clear()
 
     def trim(self) -> None:
         """Forget what later operations will hardly ask for, so that memory stays bounded."""

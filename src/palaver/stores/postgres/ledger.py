@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from palaver.erasure import Erasure
+from palaver.errors import CorruptRecord
 from palaver.rows import Binding, Head, SessionRow
 from palaver.search import WORDS_VERSION
 from palaver.stores.postgres.connection import Place
@@ -15,8 +16,9 @@ from palaver.stores.postgres.locks import Alone, Held, NumbersUsedUp
 from palaver.stores.postgres.rows import session_values
 from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
+from palaver.stores.sqlite.fields import sound
 from palaver.stores.sqlite.ledger import SqliteLedger
-from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row, session_row, turn_row
+from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row, turn_row
 from palaver.stores.sqlite.searching import State, Step
 from palaver.stores.statements import Row
 from palaver.times import SECOND
@@ -174,7 +176,10 @@ class PostgresLedger(SqliteLedger):
     def fill_sessions(self, rows: Sequence[Row]) -> None:
         """Take sessions with their heads and newest turns; see `sessions_by_number`."""
         for row in rows:
-            session = session_row(row)
+            try:
+                session = sound(row)
+            except CorruptRecord:  # the operation that asks for it is told, and no other of the batch
+                continue
             number = session.number
             head = head_row(row[SESSION_COLUMNS:])
             self.sessions.rows[number] = session
@@ -205,7 +210,7 @@ class PostgresLedger(SqliteLedger):
         if row is None:
             return None
         self.heads.rows.setdefault(number, self._heads_before.setdefault(number, head_row(row[SESSION_COLUMNS:])))
-        return session_row(row)
+        return sound(row)
 
     def _load_head(self, number: int) -> Head | None:
         row = self._one("head", number)

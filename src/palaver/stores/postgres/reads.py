@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import msgspec
 import psycopg
 from psycopg import errors
 
 from palaver.stores.base import ChangePage, FeedLag, Stats
+from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.feed import Settling, feed_lag, read_changes
 from palaver.stores.postgres.queries import migrations
@@ -37,13 +39,20 @@ class PostgresReads(RowReads):
     upkeep_type = PostgresUpkeep
 
     def __init__(
-        self, sql: Statements, place: Place, tails: TailCache, lines: Lines, settling: Settling | None = None
+        self,
+        sql: Statements,
+        place: Place,
+        tails: TailCache,
+        lines: Lines,
+        settling: Settling | None = None,
+        clock: ServerClock | None = None,
     ) -> None:
         super().__init__(sql, place.name, tails, lines, TsvectorIndex(sql, place.name))
         self._statements = sql
         self._place = place
         self._inside = False
         self._settling = settling or Settling()
+        self._clock = clock or ServerClock()
         self._ahead: tuple[bool, list[Row]] = False, []
         """What came with the state of a kept tail: whether messages wait, and those that are new."""
         self.schema = len(migrations(place.schema))
@@ -66,6 +75,10 @@ class PostgresReads(RowReads):
             self._statements.end()
         finally:
             self._inside = False
+
+    def lease_time(self, now: datetime) -> datetime:
+        """The server's, as for writes, unless the URL says that the callers' clocks judge."""
+        return now if self._place.clock == "caller" else self._clock.now() or now
 
     def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
         state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit))

@@ -28,7 +28,10 @@ _origin = msgspec.json.Decoder(_Origin)
 def session_values(row: SessionRow, head: Head) -> tuple[Any, ...]:
     """A session, in the order of `put_session`: with what it is looked for by, which SQLite reads out of its JSON."""
     values = rows.session_values(row, head)
-    origin = _origin.decode(row.origin) if row.origin is not None else _Origin()
+    try:
+        origin = _origin.decode(row.origin) if row.origin is not None else _Origin()
+    except msgspec.MsgspecError:  # `check` names it; it is kept as it is, and the session is not found by it
+        origin = _Origin()
     return (
         *values[:SESSION_COLUMNS],
         values[_LAST_ACTIVE],

@@ -16,6 +16,7 @@ from psycopg.errors import LockNotAvailable
 
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import PalaverConnection, Place
 from palaver.stores.postgres.queries import migrations, partitioning
 from palaver.stores.postgres.statements import Statements
@@ -33,16 +34,20 @@ _PAUSE = 0.5
 class Schema:
     """The schema of one place, seen through a connection."""
 
-    def __init__(self, place: Place, connection: PalaverConnection, sql: Statements) -> None:
+    def __init__(self, place: Place, connection: PalaverConnection, sql: Statements, clock: ServerClock) -> None:
         self._place = place
         self._connection = connection
         self._sql = sql
+        self._clock = clock
 
     def prepare(self) -> None:
         """Make or migrate it. Raises SchemaMismatch, StoreUnavailable, or psycopg's errors."""
         place = self._place
         known = len(migrations(place.schema))
         version, oldest = self._version()
+        if not version and (place.read_only or not place.make):
+            missing = FileNotFoundError(f"no schema {place.schema}")
+            raise StoreUnavailable(f"{place.name}: there is no store in this database") from missing
         if version < known:
             if place.read_only:
                 msg = f"{place.name} has schema {version} and is read-only; this version of Palaver needs {known}"
@@ -60,12 +65,15 @@ class Schema:
     def _version(self) -> tuple[int, int]:
         """How many migrations the schema has had, and how many who uses it must know; 0: there is none."""
         row = self._connection.execute(
-            "SELECT obj_description(oid, 'pg_namespace'), EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = n.oid)"
-            " FROM pg_namespace n WHERE nspname = %s",
+            "SELECT obj_description(n.oid, 'pg_namespace'), n.oid IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = n.oid),"
+            " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+            " FROM (SELECT %s::text AS schema) s LEFT JOIN pg_namespace n ON n.nspname = s.schema",
             (self._place.schema,),
         ).fetchone()
         if row is None:
             return 0, 0
+        self._clock.told(int(row[2]))
         said = _SAID.fullmatch(str(row[0] or ""))
         if said is not None:
             return int(said[1]), int(said[2] or said[1])

@@ -23,6 +23,7 @@ from palaver.stores.base import FeedLag
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
+from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, Place
 from palaver.stores.postgres.errors import translate
 from palaver.stores.postgres.feed import Settling
@@ -70,6 +71,7 @@ class PostgresStore(RowStore):
         self.name = self._place.name
         self._writable = not self._place.read_only
         self._closed = False
+        self._clock = ServerClock()
         self._open()
         self._prepare()
         _opened.add(self)
@@ -77,7 +79,7 @@ class PostgresStore(RowStore):
     def _prepare(self) -> None:
         connection = self._opener.connect()
         try:
-            Schema(self._place, connection, self._opener.statements(connection)).prepare()
+            Schema(self._place, connection, self._opener.statements(connection), self._clock).prepare()
         except psycopg.Error as exc:
             raise translate(exc, self.name) from exc
         finally:
@@ -87,7 +89,7 @@ class PostgresStore(RowStore):
         """Begin with nothing: connections are made when they are needed."""
         self._opener = Opener(self._place)
         self.wakes = self._listening = ListeningWakes(self._opener)
-        self._writer = Writer(self._opener, self._listening)
+        self._writer = Writer(self._opener, self._listening, self._clock)
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
@@ -147,7 +149,7 @@ class PostgresStore(RowStore):
         try:
             with self._opener.pool().connection() as connection:
                 sql = self._opener.statements(connection)
-                reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling)
+                reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling, self._clock)
                 try:
                     yield reads
                 finally:

@@ -11,6 +11,7 @@ import psycopg
 
 from palaver.errors import Outcome, StoreError, StoreUnavailable
 from palaver.operations import Operation
+from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
@@ -27,6 +28,8 @@ _MOST_TRIES = 3
 _MOST_NUMBERS = 100_000
 """Sessions whose numbers are remembered: they never change."""
 _RECONNECT_SECONDS = 10.0
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever the database's default is: who waited for a lock has to see what was committed meanwhile."""
 _STALE = 30.0
 """Seconds without a commit after which a connection is asked whether it is there."""
 
@@ -34,9 +37,10 @@ _STALE = 30.0
 class Writer:
     """Runs batches. Used by one thread at a time: the one that has the commit right."""
 
-    def __init__(self, opener: Opener, wakes: ListeningWakes) -> None:
+    def __init__(self, opener: Opener, wakes: ListeningWakes, clock: ServerClock) -> None:
         self._opener = opener
         self._wakes = wakes
+        self._clock = clock
         self._place = place = opener.place
         self._timeout = f"{int(place.timeout * 1000)}ms"
         self._store_lock = place.lock("store")
@@ -192,13 +196,14 @@ class Writer:
         ids = [(number, said) for each, said in plan.message_ids if (number := known.get(each)) is not None]
         sessions = sorted(numbers)
         with sql.pipeline():
-            sql.script("BEGIN")
+            sql.script(_BEGIN)
             taken = sql.start("take", (self._timeout, self._store_lock, alone, [] if alone else sorted(locks)))
             rows = sql.start("sessions_by_number", (sessions,)) if sessions else None
             bound = sql.start("bindings", _columns(plan.keys)) if plan.keys else None
             said = sql.start("message_seqs", _columns(ids)) if ids else None
         ledger.begin(set() if alone else locks, alone=alone)
         [(at,)] = taken.fetchall()
+        self._clock.told(int(at))
         ledger.time = int(at) if place.clock == "store" else None
         if rows is not None:
             ledger.fill_sessions(rows.fetchall())

@@ -1,21 +1,38 @@
-"""Fields of sessions, their to-dos and turns that hold JSON or text: which of them cannot be read any more."""
+"""Fields of sessions, their to-dos and turns that hold JSON or text: which of them cannot be read any more.
+
+A reader is shown a session without the fields that cannot be decoded, and which they are. Who writes it is refused
+where it would have to know what they said: nothing is written over that nobody has read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from palaver.endpoints import ModelSettings
-from palaver.info import Notice
+from palaver.errors import CorruptRecord, InvalidKey
+from palaver.info import Notice, SessionInfo
 from palaver.keys import Origin
 from palaver.model import Usage
-from palaver.rows import Holder
-from palaver.stores.sqlite.rows import LAST
-from palaver.stores.statements import Statements
+from palaver.rows import Holder, SessionRow
+from palaver.stores.sqlite.rows import LAST, session_row
+from palaver.stores.statements import Row, Statements
 
-__all__ = ["SESSION_FIELDS", "TODO_FIELDS", "TURN_FIELDS", "bad_fields", "damaged_fields"]
+__all__ = [
+    "SESSION_FIELDS",
+    "TODO_FIELDS",
+    "TURN_FIELDS",
+    "bad_fields",
+    "damaged_fields",
+    "legible",
+    "shown",
+    "sound",
+    "without_damage",
+]
+
+T = TypeVar("T")
 
 SESSION_FIELDS: dict[str, Any] = {
     "origin": Origin,
@@ -28,6 +45,18 @@ SESSION_FIELDS: dict[str, Any] = {
     "preview": str,
 }
 """What is JSON of what kind; `str` is no JSON, but text."""
+_PLACES = {
+    "origin": 10,
+    "metadata": 13,
+    "tags": 14,
+    "holds": 15,
+    "notice": 9,
+    "settings": 28,
+    "title": 11,
+    "preview": 12,
+}
+"""Where a row of a session has them."""
+_UNREADABLE = (msgspec.MsgspecError, InvalidKey, RecursionError)
 TODO_FIELDS: dict[str, Any] = {"holder": Holder}
 TURN_FIELDS: dict[str, Any] = {
     "holder": Holder,
@@ -56,6 +85,56 @@ def damaged_fields(sql: Statements, number: int) -> list[tuple[str, int | None, 
             for name in bad_fields(TURN_FIELDS, turn[1:])
         ]
     return found
+
+
+def legible(row: Row) -> SessionRow:
+    """A session without what of it cannot be decoded: for who reads its messages, and needs none of that."""
+    try:
+        return session_row(row)
+    except _UNREADABLE:
+        return session_row(_without(row, _bad(row)))
+
+
+def sound(row: Row, store: str = "") -> SessionRow:
+    """A session for who writes it. Raises CorruptRecord where a field that a write stores anew cannot be decoded."""
+    try:
+        return session_row(row)
+    except _UNREADABLE as exc:
+        bad = ", ".join(_bad(row)) or "row"
+        place = f"{store}: " if store else ""
+        msg = (
+            f"{place}the {bad} of session {row[1]!r} cannot be decoded, and it is not written over: "
+            "`palaver check --repair` sets it aside"
+        )
+        raise CorruptRecord(msg, store=store, location=f"session {row[1]}", excerpt=str(exc)[:80]) from exc
+
+
+def shown(row: Row, make: Callable[[SessionRow], SessionInfo]) -> SessionInfo:
+    """What `make` makes of a session; where something of it cannot be decoded, without that, which is named in it."""
+    info, bad = without_damage(row, make)
+    return msgspec.structs.replace(info, unreadable=bad) if bad else info
+
+
+def without_damage(row: Row, make: Callable[[SessionRow], T]) -> tuple[T, tuple[str, ...]]:
+    """What `make` makes of a session, and the names of the fields that were left out as they cannot be decoded."""
+    try:
+        return make(session_row(row)), ()
+    except _UNREADABLE:
+        bad = _bad(row)
+        if not bad:
+            raise
+    return make(session_row(_without(row, bad))), tuple(bad)
+
+
+def _bad(row: Row) -> list[str]:
+    return bad_fields(SESSION_FIELDS, [row[_PLACES[name]] for name in SESSION_FIELDS])
+
+
+def _without(row: Row, names: Sequence[str]) -> Row:
+    fields = list(row)
+    for name in names:
+        fields[_PLACES[name]] = None
+    return tuple(fields)
 
 
 def bad_fields(kinds: dict[str, Any], values: Sequence[Any]) -> list[str]:

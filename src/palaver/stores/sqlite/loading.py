@@ -19,6 +19,7 @@ from palaver.rows import (
     VersionRow,
 )
 from palaver.stores.ledger import CachedLedger
+from palaver.stores.sqlite.fields import sound
 from palaver.stores.sqlite.rows import (
     LAST,
     compaction_row,
@@ -26,7 +27,6 @@ from palaver.stores.sqlite.rows import (
     erasure_row,
     head_row,
     newer_head,
-    session_row,
     todo_row,
     turn_row,
 )
@@ -66,7 +66,7 @@ class LoadedLedger(CachedLedger):
 
     def _load_session(self, number: int) -> SessionRow | None:
         row = self._one("session", number)
-        return session_row(row) if row is not None else None
+        return sound(row) if row is not None else None
 
     def _load_number(self, session_id: str) -> int | None:
         row = self._one("number_by_id", session_id)

@@ -23,8 +23,9 @@ from palaver.stores.searching import search_page
 from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
+from palaver.stores.sqlite.fields import legible, sound
 from palaver.stores.sqlite.queries import migrations
-from palaver.stores.sqlite.rows import erasure_row, session_row, usage_row
+from palaver.stores.sqlite.rows import erasure_row, usage_row
 from palaver.stores.sqlite.salvage import integrity
 from palaver.stores.sqlite.searching import FullText, Index, Reindex, Searched, Step
 from palaver.stores.sqlite.sessions import Lines, SessionReads, listed_head
@@ -66,9 +67,9 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
 
     # ------------------------------------------------------------------ copying
     def _any(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head]:
-        """A session, also a deleted one."""
-        session, head, _ = self.parse(self._row(session_id, owner, deleted=True))
-        return session, head
+        """A session, also a deleted one. Raises CorruptRecord: a copy that lacks something is none."""
+        row = self._row(session_id, owner, deleted=True)
+        return sound(row, self.name), self.state(row)[0]
 
     def record(self, session_id: str, owner: str | None) -> SessionRecord:
         with self.snapshot():
@@ -91,7 +92,7 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
             given = {"after": after, "limit": limit, "owner": owner, "session": session_id}
             rows = self.sql.all("erasable", given)
             return [
-                Erasable(session_row(r), listed_head(r).last_seq, tuple(self.sql.all("keys_of", (r[0],))), r[-1])
+                Erasable(legible(r), listed_head(r).last_seq, tuple(self.sql.all("keys_of", (r[0],))), r[-1])
                 for r in rows
             ]
 

@@ -7,19 +7,17 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from palaver.errors import InvalidKey
 from palaver.info import SessionInfo, SessionName
 from palaver.rows import Head
 from palaver.stores import views
 from palaver.stores.base import OpenTurn, SessionQuery
-from palaver.stores.sqlite.fields import SESSION_FIELDS, bad_fields
+from palaver.stores.sqlite.fields import shown
 from palaver.stores.sqlite.rows import (
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
     head_row,
     holder_of,
-    session_row,
     turn_row,
     usage_row,
 )
@@ -31,17 +29,6 @@ from palaver.titles import end_of_prefix
 __all__ = ["Lines", "SessionReads", "listed_head"]
 
 _HOLDS = 15
-_FIELDS = {
-    "notice": 9,
-    "origin": 10,
-    "title": 11,
-    "preview": 12,
-    "metadata": 13,
-    "tags": 14,
-    "holds": _HOLDS,
-    "settings": 28,
-}
-"""Where a row of a session has what may be damaged; see `fields.SESSION_FIELDS`."""
 MAX_LINES = 2_000
 _FURTHEST = 1 << 62
 _NARROWED = {"list_all": "list_all_narrowed", "list_owner": "list_owner_narrowed"}
@@ -69,8 +56,11 @@ class SessionReads(RowSource):
         row = self.sql.one("session_by_key", (owner, key))
         if row is None:
             return None
-        session, head, turn = self.parse(row)
-        return views.info(session, head, now, turn=turn, bound_at=row[-1])
+        head, turn = self.state(row)
+        judged = self.lease_time(now)
+        return shown(
+            row, lambda session: views.info(session, head, now, turn=turn, bound_at=row[-1], lease_time=judged)
+        )
 
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
@@ -84,18 +74,18 @@ class SessionReads(RowSource):
 
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         with self.snapshot():
-            session, head, turn = self._found(session_id, owner)
-            keys = self.sql.all("keys_of", (session.number,))
-            aliases = self.sql.all("record_aliases", (session.number,))
-            used = self.sql.all("usage_of_session", (session.number,))
-        return views.info(
-            session,
-            head,
-            now,
-            turn=turn,
-            keys=tuple(k for _, k in keys),
-            aliases=tuple(row[0] for row in aliases),
-            usage=views.usage_total(usage_row(session.number, u) for u in used),
+            found = self._row(session_id, owner)
+            number = found[0]
+            keys = tuple(key for _, key in self.sql.all("keys_of", (number,)))
+            aliases = tuple(row[0] for row in self.sql.all("record_aliases", (number,)))
+            usage = views.usage_total(usage_row(number, u) for u in self.sql.all("usage_of_session", (number,)))
+        head, turn = self.state(found)
+        judged = self.lease_time(now)
+        return shown(
+            found,
+            lambda session: views.info(
+                session, head, now, turn=turn, keys=keys, aliases=aliases, usage=usage, lease_time=judged
+            ),
         )
 
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
@@ -134,8 +124,9 @@ class SessionReads(RowSource):
         lines = [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
         if not running:
             return lines
+        judged = self.lease_time(now)
         return [
-            msgspec.structs.replace(line, turn_running=True) if _is_held(running.get(row[0]), now) else line
+            msgspec.structs.replace(line, turn_running=True) if _is_held(running.get(row[0]), judged) else line
             for row, line in zip(rows, lines, strict=True)
         ]
 
@@ -157,6 +148,7 @@ class SessionReads(RowSource):
 
     def open_turns(self, owner: str | None, now: datetime) -> list[OpenTurn]:
         rows = self.sql.all("running_turns", {"owner": owner})
+        judged = self.lease_time(now)
         out: list[OpenTurn] = []
         for row in rows:
             turn = turn_row(row)
@@ -167,7 +159,7 @@ class SessionReads(RowSource):
                     first_seq=turn.first_seq,
                     began_at=from_micros(turn.began_at),
                     expires_at=from_micros(turn.expires_at),
-                    alive=views.held(turn, now),
+                    alive=views.held(turn, judged),
                 )
             )
         return out
@@ -178,17 +170,7 @@ def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
 
     What of it is damaged is left out and named: one session hides no other.
     """
-    try:
-        return views.info(session_row(row), listed_head(row), now, keys=keys)
-    except (msgspec.MsgspecError, InvalidKey, RecursionError):
-        bad = bad_fields(SESSION_FIELDS, [row[_FIELDS[name]] for name in SESSION_FIELDS])
-        if not bad:
-            raise
-    without = list(row)
-    for name in bad:
-        without[_FIELDS[name]] = None
-    found = views.info(session_row(tuple(without)), listed_head(row), now, keys=keys)
-    return msgspec.structs.replace(found, unreadable=tuple(bad))
+    return shown(row, lambda session: views.info(session, listed_head(row), now, keys=keys))
 
 
 def _is_held(running: Row | None, now: datetime) -> bool:

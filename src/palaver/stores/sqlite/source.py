@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from palaver.errors import SessionNotFound
 from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
+from palaver.stores.sqlite.fields import legible
 from palaver.stores.sqlite.rows import (
     LAST,
     SESSION_COLUMNS,
@@ -15,7 +17,6 @@ from palaver.stores.sqlite.rows import (
     cut_row,
     head_row,
     newer_head,
-    session_row,
     turn_row,
 )
 from palaver.stores.statements import Row, Statements
@@ -39,6 +40,10 @@ class RowSource(ABC):
     def snapshot(self) -> AbstractContextManager[None]:
         """Several statements that see one state. One inside another is the same."""
 
+    def lease_time(self, now: datetime) -> datetime:
+        """The time by which leases are judged: the caller's, where only one machine writes."""
+        return now
+
     def set_aside(self, location: str, body: bytes) -> None:
         """Keep the bytes of a record that cannot be decoded, as they were found."""
         self._damaged[location] = body
@@ -50,7 +55,9 @@ class RowSource(ABC):
 
     # ------------------------------------------------------------------ one session
     def _found(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head, TurnRow | None]:
-        return self.parse(self._row(session_id, owner))
+        """A session, its head and newest turn; without what cannot be decoded of its own fields."""
+        row = self._row(session_id, owner)
+        return legible(row), *self.state(row)
 
     def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
         row = self.sql.one("session_by_id", (session_id,))
@@ -60,10 +67,11 @@ class RowSource(ABC):
             raise SessionNotFound(msg)
         return row
 
-    def parse(self, row: Row) -> tuple[SessionRow, Head, TurnRow | None]:
+    def state(self, row: Row) -> tuple[Head, TurnRow | None]:
+        """The head and the newest turn in a session's row."""
         newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
         turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
-        return session_row(row), newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
+        return newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
 
     def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:
         if not session.cut_count:

@@ -123,7 +123,7 @@ class TailReads(RowSource):
             if session.compaction:
                 row = self.sql.one("compaction", (number, session.compaction))
                 summary = views.summary(compaction_row(row)) if row is not None else None
-            running = turn if views.held(turn, now) else None
+            running = turn if views.held(turn, self.lease_time(now)) else None
             tail = read_tail(
                 self,
                 session,
@@ -167,7 +167,7 @@ class TailReads(RowSource):
         anchor = (turn.anchor if turn is not None else 0) or None
         if anchor not in {None, kept.tail.anchor} and all(m.seq != anchor for m in kept.tail.messages):
             return None  # it may have been cut away: a whole read knows
-        running = turn.steps_from if turn is not None and views.held(turn, now) else None
+        running = turn.steps_from if turn is not None and views.held(turn, self.lease_time(now)) else None
         if running is not None and self._waits(kept.number):
             return None
         tail = kept.tail

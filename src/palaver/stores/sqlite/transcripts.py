@@ -11,6 +11,7 @@ from palaver.operations.ranges import merged
 from palaver.rows import TurnRow
 from palaver.stores import views
 from palaver.stores.base import WholeTurn
+from palaver.stores.sqlite.fields import legible, shown
 from palaver.stores.sqlite.rows import LAST, turn_row
 from palaver.stores.sqlite.source import RowSource
 from palaver.stores.tails import StoredRow, decoded, live_ranges
@@ -86,7 +87,8 @@ class TranscriptReads(RowSource):
         if not 0 < first_seq <= LAST:
             return None
         with self.snapshot():
-            session, head, newest = self._found(session_id, owner)
+            found = self._row(session_id, owner)
+            session, (head, newest) = legible(found), self.state(found)
             base = session.number << 32
             turn = newest
             if turn is None or turn.first_seq != first_seq:
@@ -103,7 +105,8 @@ class TranscriptReads(RowSource):
                     rows[seq] = (seq, taken[0], taken[3], taken[4])
             dead = merged(self.cuts_of(session))
         live = [rows[seq] for seq in sorted(rows) if not any(low <= seq <= high for low, high in dead)]
-        return WholeTurn(turn, views.info(session, head, now, turn=newest), decoded(self, session_id, live))
+        info = shown(found, lambda each: views.info(each, head, now, turn=newest, lease_time=self.lease_time(now)))
+        return WholeTurn(turn, info, decoded(self, session_id, live))
 
     def queued(self, session_id: str, owner: str | None) -> Page:
         with self.snapshot():

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from palaver.info import Todo, TodoState
 from palaver.operations import Ledger, Operation
 from palaver.rows import Head, SessionRow
 from palaver.stores import views
-from palaver.stores.sqlite.rows import LAST, SESSION_COLUMNS, head_row, holder_of, newer_head, session_row, todo_row
+from palaver.stores.sqlite.fields import without_damage
+from palaver.stores.sqlite.rows import LAST, SESSION_COLUMNS, head_row, holder_of, newer_head, todo_row
 from palaver.stores.statements import Row, Statements
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import LATEST, to_micros
@@ -76,6 +79,10 @@ class Source(Protocol):
 
     sql: Statements
 
+    def lease_time(self, now: datetime) -> datetime:
+        """The time by which leases are judged."""
+        ...
+
     def number_of(self, session_id: str, owner: str | None) -> int:
         """The number of a session, deleted or not."""
         ...
@@ -104,11 +111,13 @@ class Upkeep:
         keys: dict[int, list[str]] = {}
         for number, key in self._sql.all("keys_of_many", (numbers,)):
             keys.setdefault(number, []).append(key)
-        held = {n: views.is_held(until, holder_of(by), now) for n, by, until in self._sql.all("running")}
+        judged = self._source.lease_time(now)
+        held = {n: views.is_held(until, holder_of(by), judged) for n, by, until in self._sql.all("running")}
         return [_standing(row, tuple(keys.get(row[0], ())), now, running=held.get(row[0], False)) for row in rows]
 
     def todos(self, owner: str | None, state: TodoState, now: datetime, limit: int) -> list[Todo]:
         """See `Store.todos`."""
+        now = self._source.lease_time(now)
         claimed = state == "claimed"  # who claims is few, and may have died before the claim has run out
         values = {"owner": owner, "state": state, "until": LATEST if claimed else to_micros(now)}
         rows = self._sql.all("todos_in_state", {**values, "limit": LAST if claimed else limit})
@@ -140,21 +149,27 @@ def told(kind: str, what: str | int) -> str:
 
 
 def _standing(row: Row, keys: tuple[str, ...], now: datetime, *, running: bool) -> Standing:
-    session: SessionRow = session_row(row)
     head: Head = newer_head(
         head_row(row[SESSION_COLUMNS:]), row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
     )
     bound_at, waiting, kind, imported, size = row[_REST : _REST + 5]
-    return views.standing(
-        session,
-        head,
-        now,
-        running=running,
-        keys=keys,
-        bound_at=bound_at,
-        waiting=waiting != 0,
-        newest_kind=kind or 0,
-        to_do=todo_row(row[_TODO:]) if row[_TODO] is not None else None,
-        imported=imported != 0,
-        size=size,
-    )
+
+    def made(session: SessionRow) -> Standing:
+        return views.standing(
+            session,
+            head,
+            now,
+            running=running,
+            keys=keys,
+            bound_at=bound_at,
+            waiting=waiting != 0,
+            newest_kind=kind or 0,
+            to_do=todo_row(row[_TODO:]) if row[_TODO] is not None else None,
+            imported=imported != 0,
+            size=size,
+        )
+
+    found, bad = without_damage(row, made)
+    if not bad:
+        return found
+    return msgspec.structs.replace(found, session=msgspec.structs.replace(found.session, unreadable=bad))
