@@ -78,6 +78,6 @@ $(INSTALLED): pyproject.toml
 		echo "Making $(VENV) with $$found ($$("$$found" --version))"; \
 		"$$found" -m venv --clear $(VENV); \
 	fi
-	@echo "Installing (about half a minute, once)"
+	@echo "Installing (a minute or two, once)"
 	$(PY) -m pip install --quiet --editable '.[server,upstream,postgres,prices,tokens,tokens-mistral,dev]'
 	@touch $@

@@ -121,7 +121,7 @@ class TurnLost(PalaverError):
 
 
 class CursorExpired(PalaverError):
-    """The change feed was pruned past this cursor: list the sessions anew and go on from the newest cursor."""
+    """The change feed does not go on from this cursor: list the sessions anew and go on from the newest one."""
 
 
 class InvalidKey(PalaverError, ValueError):

@@ -352,6 +352,16 @@ def test_a_body_that_does_not_end(impatient: Server) -> None:
     assert problem(impatient.client.post("/v1/keys/resolve", json={"key": "slow"})) == (404, "session-not-found")
 
 
+def test_an_import_that_does_not_go_on(impatient: Server) -> None:
+    """It may be long, but has to come: what came of it is not imported."""
+    head = (
+        b"POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\nContent-Length: 999\r\n\r\n"
+    )
+    answer = spoken(impatient, head + b'{"role": "user", "content": "Hello"}\n')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"/problems/body-too-slow" in answer
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -7,18 +7,21 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
+import msgspec
 import psycopg
 import pytest
 
 from palaver import codec
 from palaver.clock import utc_now
-from palaver.errors import PalaverError, SessionConflict, StoreBusy
-from palaver.model import user
-from palaver.operations import Append, Begin, Create, Lease, NewSession, Operation, Rotate
+from palaver.errors import InvalidMessage, PalaverError, SessionConflict, SessionEnded, StoreBusy
+from palaver.model import assistant, user
+from palaver.operations import Append, Begin, Create, Finish, Lease, NewSession, Operation, Renew, Rotate
 from palaver.stores import Store, open_store
 from palaver.stores.base import Change
+from palaver.stores.postgres.connection import Place
 from tests.servers.postgres import VERSIONS
 from tests.waiting import until
 
@@ -251,3 +254,67 @@ def _listens(url: str) -> bool:
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
         )
         return found.fetchone() is not None
+
+
+def _begin(token: str) -> Begin:
+    message = codec.draft(user(token, id=token))
+    return Begin(at=now(), session_id="s0", message=message, lease=Lease(token, 1_000_000))
+
+
+def _finish(token: str) -> Finish:
+    return Finish(
+        at=now(), session_id="s0", token=token, messages=(codec.draft(assistant("done", id=f"{token} done")),)
+    )
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda: [append(0, "late")],
+        lambda: [append(0, "late"), append(0, "later")],
+        lambda: [_begin("late")],
+        lambda: [append(0, "late", expected_seq=3)],
+    ],
+    ids=["one", "several", "a turn", "the general way"],
+)
+def test_a_database_that_isolates_more_than_usual(
+    postgres_url: str, isolation: str, late: Callable[[], list[Operation]]
+) -> None:
+    """Who has waited for a session sees what was committed meanwhile: nothing is stored in one that has ended."""
+    made(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        name = other.info.dbname
+        other.execute(cast("Any", f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{isolation}'"))
+        with open_store(postgres_url) as store:
+            for operation in (append(0, "early"), _begin("t"), _finish("t")):
+                assert not isinstance(store.commit([operation])[0], PalaverError)
+            [number] = cast("Any", other.execute("SELECT number FROM palaver.sessions WHERE id = 's0'").fetchone())
+            with ThreadPoolExecutor(1) as pool:
+                with other.transaction():
+                    lock = Place.of(postgres_url).session_lock(number)
+                    other.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (lock,))
+                    answers = pool.submit(store.commit, late())
+                    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                    until(lambda: other.execute(cast("Any", waiting)).fetchone() is not None, "its waiting")
+                    other.execute("UPDATE palaver.sessions SET ended_at = 1, end_reason = 'reset' WHERE id = 's0'")
+                assert {type(answer) for answer in answers.result()} == {SessionEnded}
+            assert [message.text for message in store.page("s0", None)] == ["early", "t", "done"]
+
+
+def test_a_number_that_the_database_cannot_hold_harms_its_operation_alone(postgres_url: str) -> None:
+    """Alone and in a batch; and a lease that is long beyond reason is no error."""
+    made(postgres_url)
+    huge = 1 << 70
+    with open_store(postgres_url) as store:
+        for operation in (append(0, "early"), _begin("t")):
+            assert not isinstance(store.commit([operation])[0], PalaverError)
+        at = msgspec.structs.replace(codec.draft(user("at", id="at")), at=huge)
+        renewing = Renew(at=now(), session_id="s0", token="t", micros=huge)
+        for refused in (renewing, Append(at=now(), session_id="s0", messages=(at,))):
+            [answer, other] = store.commit([refused, append(0, type(refused).__name__)])
+            assert isinstance(answer, InvalidMessage)
+            assert not isinstance(other, PalaverError)
+        [answer] = store.commit([append(0, "kept", token="t", lease_micros=1 << 61)])
+        assert not isinstance(answer, PalaverError)
+        assert [message.text for message in store.page("s0", None)] == ["early", "t", "Renew", "Append", "kept"]

@@ -116,6 +116,33 @@ def test_a_file_that_a_person_changed_is_read_again(root: Path) -> None:
         assert sessions.check() == []
 
 
+@pytest.mark.parametrize("said", ["Hello", "hello!", "hello, and so much more that it is longer than a line " * 20])
+def test_an_edit_of_any_length_is_read_and_leaves_the_file_as_it_is(root: Path, said: str) -> None:
+    """Text that made the file longer is not taken for lines that were appended to it, and nothing is cut off."""
+    with opened(root) as sessions:
+        sessions.get_or_create("k").append(user("hello"))
+        sessions.resolve("k").append(user("bye"))
+    path = only_file(root)
+    edited = path.read_text().replace('"hello"', f'"{said}"', 1)
+    path.write_text(edited)
+    with opened(root) as sessions:
+        assert kit.texts(sessions, "k") == [said, "bye"]
+        assert sessions.check() == []
+    assert path.read_text() == edited
+    assert not (root / "quarantine").exists()
+
+
+def test_a_line_that_a_person_broke_is_named(root: Path) -> None:
+    """Also where the file is longer than before."""
+    with opened(root) as sessions:
+        sessions.get_or_create("k").append(user("hello"), user("bye"))
+    path = only_file(root)
+    path.write_text(path.read_text().replace('{"type":"message"', '{"ty"pe":"message"', 1))
+    with opened(root) as sessions:
+        assert kit.texts(sessions, "k") == ["bye"]
+        assert any("could not be read was set aside" in found.detail for found in sessions.check())
+
+
 def test_what_was_purged_is_in_no_file(root: Path) -> None:
     """The file is written anew without it, and no other has it."""
     with opened(root) as sessions:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from palaver import Session, SessionNotFound, assistant, user
+from palaver import Session, SessionNotFound, ToolCall, assistant, tool, user
 from tests.inspector.conftest import Site, Watched, serving
 from tests.inspector.material import Clock, opened
 
@@ -75,6 +75,17 @@ def test_rename(window: Watched, site: Site, talk: Session) -> None:
     assert talk.info().title == "Plans"
     page.reload()
     expect(page.locator(".flash")).to_have_count(0)
+
+
+def test_a_call_stands_with_its_result_also_alone(window: Watched, site: Site, talk: Session) -> None:
+    """The page of one message folds in what answered it, and of what came with the call no time is told."""
+    calls = [ToolCall(name="look", call_id=f"c{n}", arguments="{}") for n in (1, 2)]
+    talk.append(assistant(None, *calls), tool("c1", "the first"))
+    page = window.go(f"{site.base}/sessions/{talk.id}/messages/7")
+    told = page.locator("#m7 .call summary")
+    expect(told.nth(0)).to_contain_text("the first")
+    expect(told.nth(1)).to_contain_text("no result here")
+    expect(page.locator(".took")).to_have_count(0)
 
 
 def test_a_taken_title_is_refused(window: Watched, site: Site, talk: Session) -> None:

@@ -158,6 +158,9 @@ def test_the_environment_names_the_store() -> None:
         ("sqlite:///chat.db?timeout=5", "sqlite:///chat.db?timeout=5&mode=ro"),
         ("sqlite:///chat.db?mode=rw", "sqlite:///chat.db?mode=rw"),
         ("memory://", "memory://"),
+        ("jsonl:///lines", "jsonl:///lines?mode=rw"),
+        ("jsonl:///lines?mode=ro", "jsonl:///lines?mode=ro"),
+        ("postgresql://db/chat?schema=two", "postgresql://db/chat?schema=two&mode=rw"),
     ],
 )
 def test_reading_opens_for_reading(url: str, opened: str) -> None:

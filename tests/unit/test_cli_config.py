@@ -89,6 +89,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert [*found] == [option.name for option in OPTIONS]
     assert (found["port"]["value"], found["burst"]["source"]) == ("9000", "option")
     assert "hidden" not in out
+    listening = "postgresql://me@db/chat?password=hidden&listen=postgresql://me:hidden@db/chat"
+    assert main(["config", "--json", "--store", listening]) == 0
+    assert "hidden" not in capsys.readouterr().out
     assert main(["config", "--set", "prot=1"]) == 2
     assert "did you mean port" in capsys.readouterr().err
     assert main(["config", "--set", "port"]) == 2

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 import palaver
@@ -49,6 +51,43 @@ def test_a_dry_run_makes_nothing(source: str, tmp_path: Path, capsys: pytest.Cap
     assert main(["copy", source, f"{tmp_path}/new/other.db", "--dry-run"]) == 0
     assert "2 would be copied with 2 messages" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_dry_run_makes_no_directory(source: str, tmp_path: Path) -> None:
+    """Of a store of lines neither."""
+    assert main(["copy", source, f"jsonl:///{tmp_path}/lines", "--dry-run"]) == 0
+    assert not (tmp_path / "lines").exists()
+
+
+def test_a_dry_run_makes_no_schema(source: str, postgres_url: str) -> None:
+    """Nor one in a database."""
+    assert main(["copy", source, postgres_url, "--dry-run"]) == 0
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT to_regnamespace('palaver')").fetchone() == (None,)
+
+
+def test_a_source_that_is_not_there_is_not_made(
+    tmp_path: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that was mistyped is told, and not copied as an empty store; without the password."""
+    for missing in (f"jsonl:///{tmp_path}/lines", postgres_url):
+        assert main(["copy", missing, f"{tmp_path}/other.db"]) == 4
+        assert main(["--store", missing, "ls"]) == 4
+        assert capsys.readouterr().err.count("there is no store at ") == 2
+    assert list(tmp_path.iterdir()) == []
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT to_regnamespace('palaver')").fetchone() == (None,)
+
+
+def test_a_store_is_not_copied_into_itself(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """However it is written; and no password is shown."""
+    palaver.open(postgres_url).close()
+    password = urlsplit(postgres_url).password
+    assert password
+    assert main(["copy", postgres_url, f"{postgres_url}?timeout=5"]) == 2
+    told = capsys.readouterr().err
+    assert "is both of them: name another" in told
+    assert password not in told
 
 
 def test_what_is_left_out_is_told(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,9 @@ class _Recorder(asyncio.Transport):
     def close(self) -> None:
         self.done.append("closed")
 
+    def is_closing(self) -> bool:
+        return "closed" in self.done
+
 
 def test_head_and_body_leave_together() -> None:
     """What is written in one step of the loop is sent at its end, once and in order; later writes later."""

@@ -156,6 +156,29 @@ def test_urls() -> None:
         with pytest.raises(ValueError, match="postgresql://db/x") as caught:
             Place.of(f"postgresql://ann:secret@db/x?{wrong}")
         assert "secret" not in str(caught.value)
+    assert "dbname=agents" in Place.of("postgresql:///agents").conninfo  # no host: a socket, or PGHOST
+    assert "options" not in Place.of("postgresql://db").conninfo
+
+
+@pytest.mark.parametrize("password", ["my@secret", "my/secret", "my?secret", "my#secret", "my%secret", "a@b/secret"])
+def test_a_password_that_was_not_encoded_is_not_shown(password: str) -> None:
+    """Where it has a character that ends it, the message says how to write that, and neither half of it."""
+    with pytest.raises(ValueError, match=r"%40 for @") as caught:
+        open_store(f"postgresql://ann:{password}@db/chat")
+    assert "secret" not in str(caught.value)
+    assert "my" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_a_mode_makes_no_store(mode: str, postgres_url: str) -> None:
+    """A database without one is left as it was, and a schema that is there is opened."""
+    with pytest.raises(StoreUnavailable, match="there is no store in this database") as caught:
+        open_store(f"{postgres_url}?mode={mode}")
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT to_regnamespace('palaver')").fetchone() == (None,)
+    open_store(postgres_url).close()
+    open_store(f"{postgres_url}?mode={mode}").close()
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,10 +22,11 @@ from palaver import config
 from palaver.cli.failures import USAGE, Failure
 from palaver.cli.moments import parse_span
 
-__all__ = ["CONFIG_VARIABLE", "OPTIONS", "Setting", "configured", "file_store", "shown_value"]
+__all__ = ["CONFIG_VARIABLE", "OPTIONS", "Setting", "configured", "file_store", "shown_value", "without_passwords"]
 
 CONFIG_VARIABLE = "PALAVER_CONFIG"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+_PASSWORD = re.compile(r"(?<=:)(?P<after>//[^:/?#]*:)[^/?#]*(?=@)|(?<=[?&])(?P<option>password=)[^&]*")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -189,9 +189,12 @@ def shown_value(setting: Setting) -> str:
         return ", ".join(cast("tuple[str, ...]", value)) or "-"
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
-    text = str(value)
-    password = urlsplit(text).password if "://" in text else None
-    return text.replace(f":{password}@", ":***@") if password else text
+    return without_passwords(str(value))
+
+
+def without_passwords(url: str) -> str:
+    """A URL for a person to read, of whatever store."""
+    return _PASSWORD.sub(lambda found: f"{found['after'] or found['option']}***", url)
 
 
 def _set(option: Option, value: Any, source: str) -> Setting:

@@ -54,7 +54,7 @@ def copy(
     def work(output: Output) -> int:
         with stores.open_for_reading(source, None) as read, _target(target, dry_run=dry_run) as written:
             if written is not None and _store(read).name == _store(written).name:
-                raise Failure(f"{source} and {target} are one store: name another to copy into", USAGE)
+                raise Failure(f"{_store(read).name} is both of them: name another to copy into", USAGE)
             to = _store(written) if written is not None else None
             return _copy(_store(read), to, output, dry_run=dry_run, verify=verify, follow=follow and not dry_run)
 

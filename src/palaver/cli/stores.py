@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from palaver import config
-from palaver.cli.configuration import file_store
+from palaver.cli.configuration import file_store, without_passwords
 from palaver.cli.failures import NO_STORE, USAGE, Failure
 from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.findings import Finding, Progress
@@ -42,16 +42,18 @@ def resolve_url(given: str | None) -> str:
 
 
 def read_only(url: str) -> str:
-    """The URL of the same store, opened for reading alone and not made where it is missing."""
+    """The URL of the same store, opened for reading alone, where that can be, and not made where it is missing."""
     scheme, separator, rest = url.partition("://")
     if not separator:  # a bare path is SQLite
         return config.sqlite_url(Path(url).expanduser()) + "?mode=ro"
-    if scheme != "sqlite":
+    if scheme == "memory":
         return url
     query = rest.partition("?")[2]
     if any(option.startswith("mode=") for option in query.split("&")):
         return url
-    return f"{url}{'&' if query else '' if rest.endswith('?') else '?'}mode=ro"
+    # The others take in what came from elsewhere (a file that was edited, what is to be searched) when they are read.
+    mode = "ro" if scheme == "sqlite" else "rw"
+    return f"{url}{'&' if query else '' if rest.endswith('?') else '?'}mode={mode}"
 
 
 def open_for_reading(url: str, owner: str | None) -> SessionManager:
@@ -64,7 +66,7 @@ def open_for_reading(url: str, owner: str | None) -> SessionManager:
     except StoreUnavailable as exc:
         if not isinstance(exc.__cause__, FileNotFoundError):
             raise
-        msg = f"there is no store at {url}: name another with --store or {config.STORE_VARIABLE}"
+        msg = f"there is no store at {without_passwords(url)}: name another with --store or {config.STORE_VARIABLE}"
         raise Failure(msg, NO_STORE) from exc
     except ValueError as exc:  # it quotes what was opened: the person is shown what they wrote
         raise Failure(str(exc).replace(repr(opened), repr(url)), USAGE) from exc

@@ -66,7 +66,7 @@ async def _keep(call: Call, path: Path) -> None:
     """Write the body to a file, bit by bit and not on the event loop's thread."""
     with path.open("wb") as file:
         waiting = bytearray()
-        async for chunk in read_chunks(call.request, call.limits.max_import_bytes):
+        async for chunk in read_chunks(call.request, call.limits.max_import_bytes, call.limits.body_seconds):
             waiting += chunk
             if len(waiting) >= _AT_ONCE:
                 ready, waiting = bytes(waiting), bytearray()

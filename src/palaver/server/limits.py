@@ -30,7 +30,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     header_seconds: float = 15.0
     """How long the head of a request may take; only where `serve` runs the server."""
     body_seconds: float = 60.0
-    """How long a body may take."""
+    """How long a body may take; that of an import may take any time, but so long at most until more of it comes.
+    So long may a client take nothing of an answer, where `serve` runs the server."""
 
     def __post_init__(self) -> None:
         for name in ("max_body_bytes", "max_import_bytes"):

@@ -12,6 +12,8 @@ from palaver.server.problems import ProblemError, problem
 __all__ = ["Buckets", "Guesses", "Slower", "slower"]
 
 _BUCKETS = 10_000
+_LONGEST = 64
+"""Characters of a name that count: an address that a proxy passes on is any text that its client sent."""
 _GUESSES, _GUESSES_PER_SECOND = 20, 1.0
 """Wrong keys from one address: so many at once, and then so many a second."""
 _ALL_GUESSES, _ALL_GUESSES_PER_SECOND = 1_000, 50.0
@@ -51,6 +53,7 @@ class Buckets:
 
     def wait(self, name: str) -> float:
         """Seconds until there is a token, 0 if there is one; it is taken then."""
+        name = name[:_LONGEST]
         now = self._seconds()
         level, since = self._level.get(name, (float(self._size), now))
         level = min(self._size, level + (now - since) * self._rate)

@@ -98,20 +98,26 @@ def _at_once(request: Request) -> Message | None:
     return None
 
 
-async def read_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The same, bit by bit, however long it takes."""
+async def read_chunks(request: Request, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """The same, bit by bit: all of it may take any time, and none of its pieces more than `seconds`."""
     _require_length(request, limit)
-    async for chunk in _chunks(request, limit, None):
-        yield chunk
+    try:
+        async for chunk in _chunks(request, limit, None, seconds):
+            yield chunk
+    except TimeoutError as exc:
+        raise problem("body-too-slow", f"nothing more of the body came for {seconds:g} seconds") from exc
 
 
-async def _chunks(request: Request, limit: int, message: Message | None) -> AsyncIterator[bytes]:
-    """The body from this message on. Raises ClientDisconnect where it breaks off."""
+async def _chunks(
+    request: Request, limit: int, message: Message | None, seconds: float | None = None
+) -> AsyncIterator[bytes]:
+    """The body from this message on. Raises ClientDisconnect where it breaks off, TimeoutError where it is late."""
     size = 0
     more = True
     while more:
         if message is None:
-            message = await request.receive()
+            async with asyncio.timeout(seconds):
+                message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")

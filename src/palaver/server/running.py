@@ -156,9 +156,10 @@ def serve(
                 tell(_who(file.path, known))
 
             log_to_stderr(log_level, json=log_json)
+            allowed = limits or Limits()
             config = uvicorn.Config(
                 application,
-                http=deadlined((limits or Limits()).header_seconds),
+                http=deadlined(allowed.header_seconds, allowed.body_seconds),
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -195,7 +195,7 @@ class Store(ABC):
 
         Every committed change once, none skipped. `cursor` of the page lies behind everything that was looked at:
         whoever asks for one quiet session goes on from there, and does not look at the same again. Raises CursorExpired
-        if the feed was pruned past the cursor.
+        if the feed was pruned past the cursor, or has not come to it: it is of another store.
         """
 
     # ------------------------------------------------------------------ copying

@@ -15,6 +15,7 @@ __all__ = ["open_store"]
 
 _ALMOST_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_MODES = {"ro": {"read_only": True}, "rw": {"make": False}}
 
 
 def open_store(url: str | os.PathLike[str]) -> Store:
@@ -23,7 +24,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     `memory://` keeps nothing. `sqlite:///relative.db`, `sqlite:////absolute/path.db`, with `?timeout=SECONDS` to wait
     for other processes, `?mode=ro` to refuse writing, `?exclusive=1` for one process on a network file system,
     `?max_pages=N` as the largest size. `jsonl:///directory` is a file of lines for each session, with `?timeout=` and
-    `?mode=`.
+    `?mode=`. With `?mode=rw` a store is not made where there is none, as in SQLite's own URLs.
 
     Raises ValueError for a URL that names no store or has a wrong option; StoreError where the store cannot be opened.
     """
@@ -32,6 +33,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     if not separator:
         _require_path(text)
         return _sqlite(str(Path(text).expanduser()), {})
+    if scheme in {"postgresql", "postgres"}:
+        return _postgres(text)
     parts = urlsplit(text)
     options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     if scheme == "memory":
@@ -45,8 +48,6 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         if not path:
             raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
         return _sqlite(path, options)
-    if scheme in {"postgresql", "postgres"}:
-        return _postgres(text)
     if scheme == "jsonl":
         return _jsonl(text, parts.netloc, unquote(parts.path[1:]), options)
     raise ValueError(
@@ -87,7 +88,7 @@ def _sqlite(path: str, options: dict[str, str]) -> Store:
         if "exclusive" in options:
             known["exclusive"] = _YES[options.pop("exclusive")]
         if "mode" in options:
-            known["read_only"] = {"ro": True, "rw": False}[options.pop("mode")]
+            known |= _MODES[options.pop("mode")]
     except (ValueError, KeyError) as exc:
         raise ValueError(f"{url}: an option has a value that it cannot have: {exc}") from exc
     _reject(url, options)
@@ -106,7 +107,7 @@ def _jsonl(url: str, host: str, path: str, options: dict[str, str]) -> Store:
         if "timeout" in options:
             known["timeout"] = float(options.pop("timeout"))
         if "mode" in options:
-            known["read_only"] = {"ro": True, "rw": False}[options.pop("mode")]
+            known |= _MODES[options.pop("mode")]
     except (ValueError, KeyError) as exc:
         raise ValueError(f"{url}: an option has a value that it cannot have: {exc}") from exc
     _reject(url, options)

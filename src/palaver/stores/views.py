@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "beginning",
+    "check_reach",
     "claimed",
     "day_text",
-    "expired",
     "given_up",
     "held",
     "info",
@@ -289,10 +289,19 @@ def day_text(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).isoformat()
 
 
-def expired(cursor: str) -> CursorExpired:
-    """The answer to a cursor that the feed does not reach back to any more."""
-    msg = f"the feed was pruned past {cursor!r}: begin anew without a cursor, and read the sessions themselves"
-    return CursorExpired(msg)
+def check_reach(after: str | None, start: int, *, pruned: int, newest: int) -> None:
+    """Raise CursorExpired where the feed does not go on from `start`, which the cursor `after` names or led to.
+
+    A position that the feed has not come to is of another store, or of this one before it was lost.
+    """
+    if after is None:
+        return
+    if start < pruned:
+        msg = f"the feed was pruned past {after!r}: begin anew without a cursor, and read the sessions themselves"
+        raise CursorExpired(msg)
+    if start > max(pruned, newest):
+        msg = f"{after!r} is no cursor of this store, whose feed ends before it: begin anew without a cursor"
+        raise CursorExpired(msg)
 
 
 def position(cursor: str | None) -> int:

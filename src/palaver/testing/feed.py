@@ -146,6 +146,18 @@ class Feed(StoreCase):
             store.changes(cursor)
         assert len(drain(store)) == 2
 
+    def test_a_cursor_that_the_feed_has_not_come_to(self, store: Store) -> None:
+        """It is of another store, or of this one before it was lost: waiting there would miss all until then."""
+        create(store, "s", "a")
+        newest = store.changes(None).cursor
+        beyond = f"{int(newest, 16) + 1:x}"
+        for session_id, owner in ((None, None), ("s", None), (None, "ann")):
+            with pytest.raises(CursorExpired):
+                store.changes(beyond, session_id=session_id, owner=owner)
+        assert store.changes(newest) == []
+        append(store, "s", "b")
+        assert [c.from_seq for c in store.changes(newest)] == [2]
+
     def test_no_changes_at_a_time(self, store: Store) -> None:
         """A limit of 0 gives nothing."""
         create(store, "s", "a")

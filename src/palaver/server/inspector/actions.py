@@ -10,7 +10,7 @@ from palaver.errors import SessionNotFound
 from palaver.exporters import Entry
 from palaver.operations.ranges import merged
 from palaver.redact import clean
-from palaver.server.inspector.conversation import found, items_between
+from palaver.server.inspector.conversation import PAGE, found, items_between, running_since
 from palaver.server.inspector.stored import record_of
 from palaver.server.inspector.templating import link
 from palaver.server.inspector.transcript import lines_of
@@ -36,15 +36,22 @@ async def message(visit: Visit) -> Response:
     session, info = await found(visit)
     seq = _position(visit.path["seq"])
     record = await record_of(visit.sessions, session.id)
-    items = await items_between(visit.sessions, record, after=seq - 1, through=min(seq, record.head.last_seq))
-    entry = next((item for item in items if isinstance(item, Entry) and item.message.seq == seq), None)
-    if entry is None:
+    items = await items_between(visit.sessions, record, after=seq - 1, through=min(seq + PAGE, record.head.last_seq))
+    entries = [item for item in items if isinstance(item, Entry) and (item.message.seq == seq or _of_tools(item))]
+    running_from = await running_since(visit, info)
+    lines = await run_in_threadpool(lines_of, entries, info, record.cuts, running_from=running_from)
+    line = next((each for each in lines if each.seq == seq), None)
+    if line is None:
         raise Refusal(404, "Not found", f"No message stands at #{seq}: it never did, or it was removed for good.")
-    [line] = await run_in_threadpool(lines_of, [entry], info, record.cuts)
     dead = merged(record.cuts)
     gone = sum(min(high, info.last_seq) - max(low, seq + 1) + 1 for low, high in dead if high > seq)
     after = info.last_seq - seq - gone
     return await page(visit, "message.html", info=info, line=line, after=after)
+
+
+def _of_tools(entry: Entry) -> bool:
+    """Whether this may answer a call that stands before it, or ask what answers that could be taken for."""
+    return bool(entry.message.tool_calls or entry.message.tool_results)
 
 
 def _position(text: str) -> int:

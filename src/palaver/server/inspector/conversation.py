@@ -18,7 +18,7 @@ from palaver.server.inspector.visits import View, Visit, page
 from palaver.server.lookup import session_named
 from palaver.server.reach import running_turn
 
-__all__ = ["PAGE", "VIEWS", "Stretch", "found", "items_between", "stretch_of"]
+__all__ = ["PAGE", "VIEWS", "Stretch", "found", "items_between", "running_since", "stretch_of"]
 
 PAGE = 100
 """Positions on a page."""
@@ -73,6 +73,12 @@ async def found(visit: Visit) -> tuple[AsyncSession, SessionInfo]:
     return session, await session.info()
 
 
+async def running_since(visit: Visit, info: SessionInfo) -> int:
+    """The position where the turn that runs began; 0 where none runs."""
+    turn = await running_turn(visit.sessions, info.id)
+    return turn.first_seq if turn is not None and info.turn_running else 0
+
+
 async def show(visit: Visit) -> Response:
     """A stretch of the transcript, the newest unless another is asked for."""
     session, info = await found(visit)
@@ -80,8 +86,7 @@ async def show(visit: Visit) -> Response:
     at = visit.number("at")
     stretch = stretch_of(record.head.last_seq, before=visit.number("before"), at=at)
     items = await items_between(visit.sessions, record, after=stretch.after, through=stretch.through)
-    turn = await running_turn(visit.sessions, session.id)
-    running_from = turn.first_seq if turn is not None and info.turn_running else 0
+    running_from = await running_since(visit, info)
 
     def laid_out() -> list[Row]:
         lines = lines_of(items, info, record.cuts, running_from=running_from)

@@ -257,8 +257,8 @@ def _call(
         return Block(kind="call", name=clean(call.name), line=line, text=arguments, state=state)
     told, result = answer
     said = clean(" ".join(part.text for part in result.parts if isinstance(part, TextPart))[:400])
-    took = ""
-    if told.created_at is not None and message.created_at is not None and told.created_at >= message.created_at:
+    took = ""  # also of what was stored with its call: how long it took was not seen
+    if told.created_at is not None and message.created_at is not None and told.created_at > message.created_at:
         took = wording.lasted(told.created_at - message.created_at)
     return Block(
         kind="call",

@@ -39,8 +39,9 @@ def name_of(call: Call, body: dict[str, Any]) -> str:
     if isinstance(user, str) and user:
         return user
     msg = (
-        f"say which conversation this is: in the header {SESSION_HEADER}, in metadata.{METADATA}, or by `user`; "
-        "with OpenAI's client, OpenAI(..., default_headers={'Palaver-Session': 'my-chat'})"
+        f"say which conversation this is: in the header {SESSION_HEADER}, in metadata.{METADATA} or "
+        "metadata.user_id, or by `user` of completions and responses; "
+        "with OpenAI's or Anthropic's client, default_headers={'Palaver-Session': 'my-chat'}"
     )
     raise problem("session-required", msg, path=SESSION_HEADER)
 

@@ -57,6 +57,10 @@ class Directory:
         self.foreign: list[Path] = []
         """What was found among the sessions, when it was last looked, that is another program's."""
 
+    def exists(self) -> bool:
+        """Whether there is a store: its files, or what is left of one beside them."""
+        return self.sessions.is_dir() or self.hidden.is_dir()
+
     def prepare(self) -> None:
         """Make the directories, for this user alone. Raises StoreUnavailable."""
         try:
@@ -237,8 +241,18 @@ class Directory:
             if end:
                 self._underway.write(number, 0)
         except OSError as exc:
+            self._doubt()
             raise self._error(exc, "unknown") from exc
         self._end = 0
+
+    def _doubt(self) -> None:
+        """Have the next who commits write anew what the journal says.
+
+        A sync that failed here would succeed there, although the bytes were dropped.
+        """
+        with contextlib.suppress(OSError):  # whoever opens the store does so anyway
+            number, end = self._underway.read()
+            self._underway.write(number + 1, end)
 
     # ------------------------------------------------------------------ whole files
     def replace(self, file: str, text: bytes) -> None:
@@ -330,12 +344,12 @@ class Directory:
             raise self._error(exc, "not_written") from exc
         return found
 
-    def read(self, file: str, offset: int = 0) -> bytes:
-        """A file from a place on."""
+    def read(self, file: str, offset: int = 0, length: int = -1) -> bytes:
+        """A file from a place on, or so many bytes of it."""
         try:
             with (self.sessions / file).open("rb") as opened:
                 opened.seek(offset)
-                return opened.read()
+                return opened.read(length)
         except OSError as exc:
             raise self._error(exc, "not_written") from exc
 

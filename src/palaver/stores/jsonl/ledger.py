@@ -107,13 +107,21 @@ class JsonlLedger(SqliteLedger):
         self.anew = None
         self._known.clear()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a commit was begun that is not in the index: a process ended in the middle of it."""
+        return self._directory.begun() > self._newest()
+
+    def _newest(self) -> int:
+        row = self._recording.one("commit_number")
+        return row[0] if row is not None else 0
+
     def _number(self) -> int:
         """The number of this commit. Raises Behind where another was begun that is not in the index."""
-        row = self._recording.one("commit_number")
-        number: int = (row[0] if row is not None else 0) + 1
-        if self._directory.begun() >= number:
+        newest = self._newest()
+        if self._directory.begun() > newest:
             raise Behind
-        return number
+        return newest + 1
 
     def _write(self, recorded: list[tuple[str, Any]]) -> None:
         sql, directory = self._recording, self._directory
@@ -137,7 +145,6 @@ class JsonlLedger(SqliteLedger):
             directory.put_media(address, data)
         if entries:
             directory.append(number, entries)
-        self.is_replaced = False
         purged = {number_of(name, values) for name, values in recorded if name in _PURGES}
         for session in purged:  # what they said is in their lines still, and in what was set aside
             directory.fold()

@@ -32,6 +32,8 @@ _FORGET = (
 Bound: TypeAlias = tuple[int, int, str, Any, bool]
 """A key's line: its commit, its place there, the statement, and whether no commit after it can be in the index."""
 _MARK = b'"n":'
+_LAST_BYTES = 64
+"""More than the mark of a commit's last line has."""
 
 
 def catch_up(sql: Statements, directory: Directory) -> int:
@@ -54,7 +56,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         if was is not None and was[1:] == (size, changed):
             continue
         read += 1
-        grown = was is not None and was[1] < size and was[2] <= changed
+        grown = was is not None and was[1] < size and was[2] <= changed and _went_on(directory, file, was[1])
         reader = _Reader(sql, directory, file, was[0] if was is not None else None, was[1] if was and grown else 0)
         newest = max(newest, reader.read(keys, sure=grown or not known))
         renumbered = renumbered or reader.renumbered
@@ -264,6 +266,15 @@ class _Reader:
         for offset, line in self._damaged:
             name = f"{self._file.removesuffix(SUFFIX)}-{offset}-{hashlib.sha256(line).hexdigest()[:8]}.line"
             self._directory.set_aside(name, line)
+
+
+def _went_on(directory: Directory, file: str, size: int) -> bool:
+    """Whether what a file has beyond this size was appended: what somebody wrote in the midst of it shifts the rest.
+
+    The last byte of a commit, and what marks its end, are then no longer where they were.
+    """
+    end = directory.read(file, max(0, size - _LAST_BYTES), min(size, _LAST_BYTES))
+    return not size or (end.endswith(b"\n") and _ends(end[:-1]))
 
 
 def _ends(line: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,15 @@ class JsonlStore(SqliteStore):
     """
 
     def __init__(
-        self, path: str, *, timeout: float = 30.0, read_only: bool = False, beside_nanobot: bool = False
+        self,
+        path: str,
+        *,
+        timeout: float = 30.0,
+        read_only: bool = False,
+        make: bool = True,
+        beside_nanobot: bool = False,
     ) -> None:
-        """Open the directory, or make it.
+        """Open the directory, or make it; not `make`: only where it has a store.
 
         `beside_nanobot`: although session files of nanobot's lie there, which are left alone.
         Raises StoreUnavailable or SchemaMismatch.
@@ -59,6 +67,9 @@ class JsonlStore(SqliteStore):
         settle(root.absolute())
         if not beside_nanobot:
             self._refuse_nanobot(root)
+        if not make and not self._directory.exists():
+            missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            raise StoreUnavailable(f"{self._directory.name}: there is no store in this directory") from missing
         if not read_only:
             self._directory.prepare()
         super().__init__(
@@ -123,6 +134,7 @@ class JsonlStore(SqliteStore):
     # ------------------------------------------------------------------ writing
     def _transact(self, operations: list[Operation]) -> list[Any]:
         self._directory.settle()
+        self._jsonl.is_replaced = False
         try:
             try:
                 results = super()._transact(operations)
@@ -257,14 +269,18 @@ class JsonlStore(SqliteStore):
             self._directory.forget()
 
     def _fold(self) -> None:
-        """Leave files that are complete without the journal, unless another process writes: then it will."""
+        """Leave files that are complete without the journal, unless another process writes: then it will.
+
+        What a process left that ended in the middle of a commit is for who writes or opens next: it reads the journal.
+        """
         if not self._writable or self._broken is not None:
             return
         try:
             with self._opener.without_waiting():
                 self._writes.script("BEGIN IMMEDIATE")
             try:
-                self._directory.fold()
+                if not self._jsonl.is_behind:
+                    self._directory.fold()
             finally:
                 self._writes.script("ROLLBACK")
         except apsw.BusyError:

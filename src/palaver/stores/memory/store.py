@@ -179,8 +179,7 @@ class MemoryStore(Store):
     ) -> ChangePage:
         with self._open() as ledger:
             start = views.position(after)
-            if after is not None and start < self._pruned:
-                raise views.expired(after)
+            views.check_reach(after, start, pruned=self._pruned, newest=self._pruned + len(self._changes))
             out = ChangePage()
             position = max(start - self._pruned, 0)
             while len(out) < limit and position < len(self._changes):

@@ -20,6 +20,8 @@ from palaver.times import LATEST
 __all__ = ["PlainAppends", "is_plain_draft", "is_plain_time"]
 
 _LEADING = 2  # system and developer are kinds 1 and 2
+_LONGEST = 1 << 59
+"""Of a longer lease the server cannot tell what nine tenths are."""
 
 
 def is_plain_time(at: int) -> bool:
@@ -36,7 +38,7 @@ def is_plain_draft(draft: Draft) -> bool:
 def _is_plain(operation: Append) -> bool:
     if operation.create is not None or operation.expected_seq is not None or operation.restoring:
         return False
-    if not is_plain_time(operation.at) or not operation.messages:
+    if not is_plain_time(operation.at) or not operation.messages or not 0 <= operation.lease_micros < _LONGEST:
         return False
     return all(map(is_plain_draft, operation.messages))
 

@@ -8,7 +8,7 @@ import threading
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -34,6 +34,10 @@ _DEFAULTS: dict[str, Any] = {
 }
 _MOST_PARTITIONS = 256
 """More would need more locks than a server has for the transaction that makes them."""
+_TORN = (
+    "this postgresql:// URL cannot be read: in a user or password write %40 for @, %3A for :, %2F for /, %3F for ?, "
+    "%23 for #, and %25 for %"
+)
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -54,6 +58,8 @@ class Place:
     clock: str = "store"
     """Whose clock judges leases: the server's, or the callers' ("caller"), where all of them are on one machine."""
     read_only: bool = False
+    make: bool = True
+    """Whether to make the schema where there is none."""
     partitions: int = 0
     """How many partitions a new store's tables get, those that grow with messages; 0: none, or as many as there are."""
     listen: str | None = field(default=None, repr=False)
@@ -64,6 +70,8 @@ class Place:
         """What a URL says. Options that are not the store's own are libpq's. Raises ValueError."""
         parts = urlsplit(url)
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if _is_torn(parts, given):
+            raise ValueError(_TORN)
         own: dict[str, Any] = {}
         try:
             if "schema" in given:
@@ -77,19 +85,16 @@ class Place:
             if "clock" in given:
                 own["clock"] = {"store": "store", "caller": "caller"}[given.pop("clock")]
             if "mode" in given:
-                own["read_only"] = {"ro": True, "rw": False}[given.pop("mode")]
+                own |= {"ro": {"read_only": True}, "rw": {"make": False}}[given.pop("mode")]
             if "partitions" in given:
                 own["partitions"] = _partitions(given.pop("partitions"))
             if "listen" in given:
                 own["listen"] = given.pop("listen")
         except (ValueError, KeyError) as exc:
             raise ValueError(f"{_named(url)}: an option has a value that it cannot have: {exc}") from exc
-        rest = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
+        rest = f"postgresql://{parts.netloc}{parts.path}?{urlencode(given)}"
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-        try:
-            conninfo = make_conninfo(rest, **defaults)
-        except psycopg.Error as exc:
-            raise ValueError(f"{_named(url)} is no URL of PostgreSQL: {exc}") from exc
+        conninfo = _conninfo(rest, defaults, _named(url))
         schema = own.get("schema", "palaver")
         name = _named(url) if schema == "palaver" else f"{_named(url)}?schema={schema}"
         return cls(conninfo=conninfo, name=name, **own)
@@ -111,6 +116,22 @@ def _partitions(said: str) -> int:
     if not 2 <= number <= _MOST_PARTITIONS:
         raise ValueError(f"partitions={number}: from 2 to {_MOST_PARTITIONS}")
     return number
+
+
+def _conninfo(url: str, defaults: dict[str, Any], name: str) -> str:
+    try:
+        return make_conninfo(url, **defaults)
+    except psycopg.Error as exc:
+        if "percent-encoded" in str(exc):  # libpq quotes what is wrong, which may be the password
+            raise ValueError(_TORN) from None
+        raise ValueError(f"{name} is no URL of PostgreSQL: {exc}") from exc
+
+
+def _is_torn(parts: SplitResult, options: dict[str, str]) -> bool:
+    """Whether a user or password has a character that ends it: then its rest would be told as a host or an option."""
+    if parts.fragment or parts.netloc.count("@") > 1 or (parts.netloc and "@" in parts.path):
+        return True
+    return "@" not in parts.netloc and any("@" in name for name in options)
 
 
 def _named(url: str) -> str:
@@ -174,6 +195,7 @@ class Opener:
         """Tell a new connection how values are sent. Nothing is set on the server: a pooler would give it to others."""
         if self.place.pooled:
             connection.prepare_threshold = None
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # said with BEGIN
         connection.add_notice_handler(connection.noticed)
         adapt(connection)
 

@@ -76,9 +76,8 @@ def read_changes(
     settling.wait(sql)
     with snapshot():
         pruned = sql.one("meta", ("pruned",))
-        if after is not None and pruned is not None and start < int(pruned[0]):
-            raise views.expired(after)
         [(newest,)] = sql.all("highest_change")
+        views.check_reach(after, start, pruned=int(pruned[0]) if pruned else 0, newest=newest)
         rows = _rows(sql, start, limit, session_id, owner) if limit > 0 else []
     page += map(_change, rows)
     if len(page) >= limit:

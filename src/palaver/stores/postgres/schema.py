@@ -45,6 +45,9 @@ class Schema:
         place = self._place
         known = len(migrations(place.schema))
         version, oldest = self._version()
+        if not version and (place.read_only or not place.make):
+            missing = FileNotFoundError(f"no schema {place.schema}")
+            raise StoreUnavailable(f"{place.name}: there is no store in this database") from missing
         if version < known:
             if place.read_only:
                 msg = f"{place.name} has schema {version} and is read-only; this version of Palaver needs {known}"

@@ -51,21 +51,37 @@ class TextLoader(Loader):
         return raw.decode()
 
 
+class NumberDumper(Int8BinaryDumper):
+    """A whole number to PostgreSQL. Raises OverflowError for one that no bigint is."""
+
+    def dump(self, obj: int) -> Buffer | None:
+        try:
+            return super().dump(obj)
+        except struct.error as exc:
+            raise OverflowError(str(exc)) from exc
+
+
 class ListDumper(ListBinaryDumper):
-    """A list to PostgreSQL. One of whole numbers is packed at once: batches are made of such columns."""
+    """A list to PostgreSQL. One of whole numbers is packed at once: batches are made of such columns.
+
+    Raises OverflowError.
+    """
 
     def dump(self, obj: list[Any]) -> Buffer | None:
         if self.oid == _BIGINTS_OID and set(map(type, obj)) == {int}:
             count = len(obj)
             sized = chain.from_iterable(zip(repeat(8), obj, strict=False))
-            return struct.pack(f">5i{'iq' * count}", 1, 0, _BIGINT_OID, count, 1, *sized)
+            try:
+                return struct.pack(f">5i{'iq' * count}", 1, 0, _BIGINT_OID, count, 1, *sized)
+            except struct.error as exc:
+                raise OverflowError(str(exc)) from exc
         return super().dump(obj)
 
 
 def adapt(context: Any) -> None:
     """Have a connection send and receive values so."""
     adapters = context.adapters
-    adapters.register_dumper(int, Int8BinaryDumper)
+    adapters.register_dumper(int, NumberDumper)
     adapters.register_dumper(str, TextDumper)
     adapters.register_dumper(list, ListDumper)
     adapters.register_loader("text", TextLoader)

@@ -28,6 +28,8 @@ _MOST_TRIES = 3
 _MOST_NUMBERS = 100_000
 """Sessions whose numbers are remembered: they never change."""
 _RECONNECT_SECONDS = 10.0
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever the database's default is: who waited for a lock has to see what was committed meanwhile."""
 _STALE = 30.0
 """Seconds without a commit after which a connection is asked whether it is there."""
 
@@ -194,7 +196,7 @@ class Writer:
         ids = [(number, said) for each, said in plan.message_ids if (number := known.get(each)) is not None]
         sessions = sorted(numbers)
         with sql.pipeline():
-            sql.script("BEGIN")
+            sql.script(_BEGIN)
             taken = sql.start("take", (self._timeout, self._store_lock, alone, [] if alone else sorted(locks)))
             rows = sql.start("sessions_by_number", (sessions,)) if sessions else None
             bound = sql.start("bindings", _columns(plan.keys)) if plan.keys else None

@@ -38,7 +38,8 @@ class Opener:
     """How to open one database file.
 
     `exclusive`: one process only, with a rollback journal: safe on a network file system.
-    `read_only`: never writes, and refuses to. Not `durable`: a power loss may take the newest commits, and no others.
+    `read_only`: never writes, and refuses to. Not `make`: only where there is a file.
+    Not `durable`: a power loss may take the newest commits, and no others.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Opener:
         name: str,
         timeout: float = 30.0,
         read_only: bool = False,
+        make: bool = True,
         exclusive: bool = False,
         vfs: str | None = None,
         durable: bool = True,
@@ -56,6 +58,7 @@ class Opener:
         self.name = name
         self.timeout = timeout
         self.read_only = read_only
+        self.make = make
         self.exclusive = exclusive
         self.vfs = vfs
         self.durable = durable
@@ -75,7 +78,7 @@ class Opener:
             raise StoreUnavailable(msg)
         path = Path(self.path)
         try:
-            if not self.read_only and not path.exists():
+            if self.make and not self.read_only and not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)  # SQLite gives -wal and -shm the same mode
                 os.close(fd)

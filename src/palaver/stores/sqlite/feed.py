@@ -37,9 +37,8 @@ def read_changes(
     while True:
         with snapshot():
             pruned = sql.one("meta", ("pruned",))
-            if after is not None and pruned is not None and start < int(pruned[0]):
-                raise views.expired(after)
             [(newest,)] = sql.all("highest_change")
+            views.check_reach(after, start, pruned=int(pruned[0]) if pruned else 0, newest=newest or 0)
             rows = _rows(sql, start, start + _PIECE, limit - len(page), session_id, owner) if limit > 0 else []
             beyond = sql.one("next_change", (start + _PIECE,))
         page += map(_change, rows)

@@ -95,6 +95,7 @@ class SqliteStore(RowStore):
         *,
         timeout: float = 30.0,
         read_only: bool = False,
+        make: bool = True,
         exclusive: bool = False,
         max_pages: int | None = None,
         vfs: str | None = None,
@@ -103,9 +104,10 @@ class SqliteStore(RowStore):
     ) -> None:
         """Open the file, or make it.
 
-        `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. `exclusive`: one process,
-        on a network file system. `max_pages`: the file's greatest size, in pages of 4 KiB; beyond it is StoreFull.
-        `name`: what to call it in messages. `durable`: sync each commit; False for what can be made anew.
+        `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. Not `make`: only where
+        there is one. `exclusive`: one process, on a network file system. `max_pages`: the file's greatest size, in
+        pages of 4 KiB; beyond it is StoreFull. `name`: what to call it in messages. `durable`: sync each commit; False
+        for what can be made anew.
 
         Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
         """
@@ -115,6 +117,7 @@ class SqliteStore(RowStore):
             name=self.name,
             timeout=timeout,
             read_only=read_only,
+            make=make,
             exclusive=exclusive,
             vfs=vfs,
             durable=durable,
