@@ -188,11 +188,20 @@ def test_connections_that_are_cut(postgres_url: str) -> None:
             store.commit([append(0, str(n))])
             assert len(store.page("s0", None)) == n + 1
             with psycopg.connect(postgres_url, autocommit=True) as other:
-                others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                other.execute(cast("Any", f"SELECT pg_terminate_backend(pid) {others}"))
-                until(lambda: other.execute(cast("Any", f"SELECT 1 {others}")).fetchone() is None, "their end")  # noqa: B023
+                _cut(other)
         store.commit([append(0, "3")])
         assert [m.text for m in store.page("s0", None)] == ["0", "1", "2", "3"]
+
+
+def _cut(other: psycopg.Connection[Any]) -> None:
+    """End every other connection to the database, and wait until those are gone; new ones may come meanwhile."""
+    rows = other.execute(
+        "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+    cut = [row[0] for row in rows]
+    left = "SELECT 1 FROM pg_stat_activity WHERE pid = ANY (%s)"
+    until(lambda: other.execute(left, (cut,)).fetchone() is None, "their end")
 
 
 def test_a_server_that_was_moved(postgres_url: str) -> None:
