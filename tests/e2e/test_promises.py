@@ -49,7 +49,15 @@ CHECKS: list[Any] = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
     checks.negative_data_rejection,
+    checks.missing_required_header,
+    checks.unsupported_method,
+    checks.allow_header_conformance,
+    checks.use_after_free,
+    checks.ensure_resource_availability,
 ]
+"""All there are, but for three. Data that fits its schema may be refused all the same: a message that no model may see,
+a turn that is over. Whose key opens what is held against every route in tests/unit: test_access.py, test_owners.py.
+"""
 
 
 @cache
