@@ -14,6 +14,7 @@ import pytest
 from palaver.server.protocol import MAX_HEAD_BYTES, Gathered
 from tests.e2e.asking import begin
 from tests.e2e.test_http import Server, running
+from tests.waiting import until
 
 LISTENERS, RUNNING = "palaver_feed_listeners", "palaver_http_requests_running"
 HOST = b"Host: localhost\r\n"
@@ -149,14 +150,8 @@ def test_who_takes_nothing_of_an_answer_is_let_go(server: Server) -> None:
     assert figure(server, RUNNING) == 1
     with connected(server) as raw:
         raw.sendall((b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 100)
-        while figure(server, RUNNING) == 1:
-            pass
-        for _ in range(600):
-            if figure(server, RUNNING) == 1:
-                break
-            time.sleep(0.05)
-        else:
-            raise AssertionError
+        until(lambda: figure(server, RUNNING) > 1, "the requests")
+        until(lambda: figure(server, RUNNING) == 1, "their end")
         with pytest.raises(ConnectionError):
             _flood(raw, 1000 * MAX_HEAD_BYTES)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 
 import msgspec
@@ -36,7 +37,7 @@ def require_room(hub: Hub) -> None:
         raise problem("too-many-streams", f"{MAX_STREAMS} listen to this server already, and it takes no more")
 
 
-class Lasting(Response):
+class Lasting(Response, ABC):
     """A stream of events that lasts as long as its client listens, and the server runs. What it says, `_tell` does."""
 
     media_type = "text/event-stream"
@@ -48,9 +49,9 @@ class Lasting(Response):
         self._listener: Listener | None = None
         self._send: Send = _nowhere
 
+    @abstractmethod
     async def _tell(self) -> None:
         """Say what there is to say, until nothing comes any more."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send what happens until the client goes away."""
