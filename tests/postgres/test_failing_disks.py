@@ -53,7 +53,8 @@ def test_one_sync_fails(server: Server, fault: Path, files: str) -> None:
         until(lambda: not fault.exists() and panics(server) > 0, "the failed sync")
         load.goes_on(100)
         load.end()
-    assert any(isinstance(error, StoreUnavailable) and error.outcome == "unknown" for error in load.errors)
+    if files == "/pg_wal/":  # a commit fails; a checkpoint may fail while nothing is under way, and then nobody is told
+        assert any(isinstance(error, StoreUnavailable) and error.outcome == "unknown" for error in load.errors)
 
 
 def test_every_sync_fails(server: Server, fault: Path) -> None:
