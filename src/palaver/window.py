@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 SUMMARY_HEADING = "Summary of the conversation so far:\n"
+_seq_of = attrgetter("seq")
 
 
 class Tail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +65,12 @@ class Tail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Positions of messages that the running turn was not shown; they are not in `messages`."""
     corrupt: tuple[int, ...] = ()
     """Positions of messages that could not be decoded; they are not in `messages`."""
+
+    def at(self, seq: int) -> Message | None:
+        """The message at a position, where it is one of `messages`."""
+        place = bisect_left(self.messages, seq, key=_seq_of)
+        found = self.messages[place] if place < len(self.messages) else None
+        return found if found is not None and found.seq == seq else None
 
     @classmethod
     def of(cls, messages: Iterable[Message]) -> Tail:
@@ -141,9 +148,6 @@ def legal_window(
         if window is not None:
             return window
     return _mended_window(tail, budget, options, sticky=sticky)
-
-
-_seq_of = attrgetter("seq")
 
 
 def _from_anchor(tail: Tail, *, sticky: bool) -> tuple[int, bool]:

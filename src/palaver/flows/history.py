@@ -11,6 +11,7 @@ from palaver.errors import SessionNotFound
 from palaver.flows import media
 from palaver.media import holds_media
 from palaver.model import Message
+from palaver.operations import Begun
 from palaver.rows import MOST, Draft, TurnRow
 from palaver.steps import Flow, call
 from palaver.tokens import Calibration
@@ -43,22 +44,29 @@ def calibration_of(turn: TurnRow | None) -> Calibration:
 
 
 def widen(
-    core: Core, session_id: str, budget: Budget, *, sticky: bool, running_from: int | None = None
+    core: Core,
+    session_id: str,
+    budget: Budget,
+    *,
+    sticky: bool,
+    running_from: int | None = None,
+    begun: Begun | None = None,
 ) -> Flow[tuple[Tail, Window, bool]]:
     """A tail that reaches far enough for the budget, its window, and whether that has media.
 
     One read nearly always; where many messages are left out (commands, orphans), each further read is four times as
-    long as the one before.
+    long as the one before. `begun`: see `Store.tail`.
     """
     limit = min(budget.max_messages, MOST) + SLACK
     while True:
-        tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit)
+        tail = yield from call(core.store.tail, session_id, core.owner, core.now(), limit=limit, begun=begun)
         if running_from is not None and tail.running_from is None:
             tail = msgspec.structs.replace(tail, running_from=running_from)
         window, has_media = _window(core, session_id, tail, budget, sticky=sticky)
         if not window.short:
             return tail, window, has_media
         limit *= 4
+        begun = None
 
 
 def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: bool) -> tuple[Window, bool]:
@@ -76,11 +84,21 @@ def _window(core: Core, session_id: str, tail: Tail, budget: Budget, *, sticky: 
 
 def _holds_media(window: Window, before: Window | None) -> bool:
     """Whether a window has content beside its text. What a window without any had, too, need not be looked at again."""
-    messages = window.messages + window.pending
-    if before is not None:
-        seen = {*map(id, before.messages), *map(id, before.pending)}
-        messages = tuple(m for m in messages if id(m) not in seen)
-    return holds_media(messages)
+    messages = window.messages
+    if before is not None and before.messages:
+        messages = _without_run(messages, window.head_count, before.messages)
+    return holds_media(messages + window.pending)
+
+
+def _without_run(messages: tuple[Message, ...], begin: int, seen: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A window's messages without those, from `begin` on, that stood at the end of the one before, which it goes on."""
+    end = len(messages)
+    while end > begin and messages[end - 1] is not seen[-1]:
+        end -= 1
+    shared = min(end - begin, len(seen))
+    if not shared or messages[end - shared : end] != seen[-shared:]:
+        return messages
+    return messages[: end - shared] + messages[end:]
 
 
 def copies(core: Core, session_id: str, budget: Budget) -> Flow[tuple[Draft, ...]]:

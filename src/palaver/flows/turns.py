@@ -316,13 +316,16 @@ def with_lease(
     # Its own turn runs for its holder, also where the lease ran out and nobody has taken it.
     running_from = begun.turn.steps_from if begun.turn is not None else None
     budget = calibrated(budget, calibration_of(begun.turn))
-    tail, window, large = yield from widen(core, begun.session_id, budget, sticky=True, running_from=running_from)
+    tail, window, large = yield from widen(
+        core, begun.session_id, budget, sticky=True, running_from=running_from, begun=begun
+    )
     held: dict[str, str] = {}
     if large:
         held = yield from media.load_window(core, begun.session_id, window, budget)
         window = media.shown(window, held, budget)
-    messages = tuple([m for m in tail.messages if m.seq == begun.seq])
     # A turn that has just begun with a message of its own, under a key, is known as far as it goes.
+    asked = tail.at(begun.seq)
+    messages: tuple[Message, ...] = (asked,) if asked is not None else ()
     known = current is not None and current.id == begun.session_id and begun.kind == "begun" and not begun.queued
     if whole is None and not (known and messages):
         whole = yield from _whole(core, begun.session_id, begun.turn.first_seq if begun.turn is not None else begun.seq)

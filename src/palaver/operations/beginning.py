@@ -59,6 +59,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """JSON of the notice that this turn is the first to show."""
     queued: tuple[int, ...] = ()
     """Messages that had waited and that this turn takes along."""
+    rev: int | None = None
+    """The session's version, where the message at `seq` is its newest and nothing waits."""
 
 
 class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
@@ -241,7 +243,7 @@ class Begin(Operation, frozen=True, kw_only=True, tag="begin"):
         if row.notice is not None:
             ledger.put_session(msgspec.structs.replace(row, notice=None))
         ledger.add_change(number, row.rev, ChangeKind.TURN_BEGUN, seq, seq)
-        return _begun("begun", row, seq, turn)
+        return _begun("begun", row, seq, turn, rev=row.rev if not queued else None)
 
     def _leased(self, ledger: Ledger, turn: TurnRow) -> TurnRow:
         return msgspec.structs.replace(
@@ -265,7 +267,7 @@ def _place(queued: tuple[int, ...], before: TurnRow | None) -> int:
     return max(queued[0], before.first_seq if before is not None else 0)
 
 
-def _begun(kind: BegunKind, row: SessionRow, seq: int, turn: TurnRow | None = None) -> Begun:
+def _begun(kind: BegunKind, row: SessionRow, seq: int, turn: TurnRow | None = None, *, rev: int | None = None) -> Begun:
     if turn is None:
         return Begun(kind=kind, session_id=row.id, seq=seq)
     return Begun(
@@ -277,6 +279,7 @@ def _begun(kind: BegunKind, row: SessionRow, seq: int, turn: TurnRow | None = No
         first_contact=turn.first_contact,
         notice=turn.notice if kind != "replayed" else None,
         queued=tuple(s for s in turn.taken if s != seq),
+        rev=rev,
     )
 
 

@@ -20,7 +20,7 @@ from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
-from palaver.operations import Operation
+from palaver.operations import Begun, Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
@@ -125,13 +125,18 @@ class Store(ABC):
         """All about one session. Raises SessionNotFound for an unknown, deleted or foreign one."""
 
     @abstractmethod
-    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+    def tail(
+        self, session_id: str, owner: str | None, now: datetime, *, limit: int, begun: Begun | None = None
+    ) -> Tail:
         """What a window is made of: leading instructions, newest summary, and the newest live messages.
 
         The newest `limit` live messages that no summary covers (all of them if there are fewer), and the newest
         replayable user message, wherever it is. One bounded read in one snapshot: its cost follows from `limit` and
         the number of cuts, never from the session's length. A message that cannot be decoded is left out and named
         in `Tail.corrupt`, and its bytes are kept aside as they were found.
+
+        `begun`: what became of a Begin that the caller has just committed there. The tail may then be as that commit
+        left it, so that a store need not ask again for what it knows.
         """
 
     @abstractmethod

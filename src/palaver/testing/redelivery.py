@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from palaver.errors import SessionBusy, SessionConflict, TurnLost
 from palaver.model import Usage, assistant, user
-from palaver.operations import Append, Begin, Finish, RecordUsage, Rotate, Rotated
+from palaver.operations import Append, Begin, Begun, Finish, RecordUsage, Rotate, Rotated
 from palaver.stores.base import Store
 from palaver.testing.base import StoreCase
 from palaver.testing.material import (
@@ -182,6 +184,11 @@ class Redelivery(StoreCase):
         assert do(store, fresh) == Rotated("s", "s2")
 
 
+def _again(first: Begun) -> Begun:
+    """What the same commit answers once more: other messages may have come since."""
+    return msgspec.structs.replace(first, rev=None)
+
+
 class Retries(StoreCase):
     """A caller who never got the answer commits the very same value again."""
 
@@ -195,7 +202,7 @@ class Retries(StoreCase):
         assert first.kind == "begun"
         assert first.notice is not None
         for _ in range(2):
-            assert do(store, operation) == first
+            assert do(store, operation) == _again(first)
         assert drain(store) == before
         assert texts(live(store)) == ["hi"]
 
@@ -203,7 +210,7 @@ class Retries(StoreCase):
         """The session that it made is found again; no second one is made."""
         operation = Begin(at=AT, key="k", create=new("s"), message=drafts("hi")[0], lease=lease("t1"))
         first = do(store, operation)
-        assert do(store, operation) == first
+        assert do(store, operation) == _again(first)
         assert texts(live(store)) == ["hi"]
 
     def test_a_begin_that_took_waiting_messages_along(self, store: Store) -> None:
@@ -215,7 +222,7 @@ class Retries(StoreCase):
         operation = Begin(at=AT, session_id="s", message=drafts("next")[0], lease=lease("t2"))
         first = do(store, operation)
         assert (first.seq, first.queued) == (4, (2,))
-        assert do(store, operation) == first
+        assert do(store, operation) == _again(first)
         append(store, "s", assistant("b"), token="t2")  # noqa: S106
         again = do(store, operation)
         assert (again.kind, again.seq, again.queued) == ("begun", 4, (2,))
@@ -230,7 +237,7 @@ class Retries(StoreCase):
         operation = Begin(at=AT, session_id="s", lease=lease("t2"))
         first = do(store, operation)
         assert (first.seq, first.queued) == (2, (3,))
-        assert do(store, operation) == first
+        assert do(store, operation) == _again(first)
         append(store, "s", assistant("b"), token="t2")  # noqa: S106
         again = do(store, operation)
         assert (again.kind, again.seq, again.queued) == ("begun", 2, (3,))

@@ -13,7 +13,7 @@ from palaver.erasure import Erasure, Marks, ScrubReport
 from palaver.errors import StoreClosed, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
-from palaver.operations import Operation
+from palaver.operations import Begun, Operation
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import ChangeKind, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
@@ -93,7 +93,10 @@ class MemoryStore(Store):
         with self._open() as ledger:
             return sessions.info(ledger, session_id, owner, now)
 
-    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+    def tail(
+        self, session_id: str, owner: str | None, now: datetime, *, limit: int, begun: Begun | None = None
+    ) -> Tail:
+        del begun
         with self._open() as ledger:
             return transcripts.tail(ledger, session_id, owner, now, limit=limit)
 

@@ -15,6 +15,7 @@ from palaver.erasure import Erasure, Marks
 from palaver.errors import StoreError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
+from palaver.operations import Begun
 from palaver.records import Chunk, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
@@ -26,6 +27,7 @@ from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import RowReads
 from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.spots import Sink
+from palaver.stores.sqlite.tails import TailCache
 from palaver.stores.sqlite.upkeep import Clean, Prune, told
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import to_micros
@@ -40,6 +42,8 @@ _NOT_INDEXED = {"action": "index_failed"}
 class RowStore(Store):
     """The reads of a store, and the writes that are the store's own business. See `palaver.stores.base.Store`."""
 
+    _tails: TailCache
+    """The tails that were read last."""
     _writable: bool
     _indexing: threading.Lock
     """Held by the one thread that brings the search index further."""
@@ -73,7 +77,14 @@ class RowStore(Store):
         with self._reading() as r:
             return r.info(session_id, owner, now)
 
-    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
+    def tail(
+        self, session_id: str, owner: str | None, now: datetime, *, limit: int, begun: Begun | None = None
+    ) -> Tail:
+        if begun is not None:
+            self._require_open()
+            tail = self._tails.begun(session_id, limit, begun)
+            if tail is not None:
+                return tail
         with self._reading() as r:
             return r.tail(session_id, owner, now, limit=limit)
 

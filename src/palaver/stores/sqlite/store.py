@@ -261,6 +261,7 @@ class SqliteStore(RowStore):
                 # A failed sync may have dropped pages that a second sync would report as safe.
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
+        self._tails.note(ledger.messages)
         ledger.flushed()
         self.wakes.wake()
         ledger.trim()

@@ -14,11 +14,15 @@ from operator import attrgetter
 
 import msgspec
 
+from palaver import codec
 from palaver.model import Message
+from palaver.operations import Begun
+from palaver.rows import StoredMessage, TurnRow
 from palaver.stores import views
 from palaver.stores.sqlite.rows import LAST, compaction_row, turn_row
 from palaver.stores.sqlite.source import RowSource
 from palaver.stores.statements import Row
+from palaver.stores.tables import Table
 from palaver.stores.tails import decoded, read_tail, stored_meanwhile
 from palaver.window import Tail
 
@@ -29,6 +33,8 @@ _metadata = attrgetter("metadata")
 MAX_SESSIONS = 256
 MAX_MESSAGES = 20_000
 """Over all sessions: some ten megabytes."""
+MAX_SINCE = 32
+"""So many messages of one session are kept for a tail that may come to need them; nobody asked for it, then."""
 
 
 class KeptTail(msgspec.Struct, frozen=True, gc=False):
@@ -67,12 +73,25 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
             turn,
         )
 
+    def during(self, turn: TurnRow | None, running_from: int | None) -> KeptTail | None:
+        """The tail while a turn is the newest one; None where the turn's anchor is not in it: it may have been cut."""
+        tail = self.tail
+        anchor = (turn.anchor if turn is not None else 0) or None
+        if tail.anchor == anchor and tail.running_from == running_from:
+            return self
+        if anchor is not None and anchor != tail.anchor and tail.at(anchor) is None:
+            return None
+        tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running_from)
+        return msgspec.structs.replace(self, tail=tail)
+
 
 class TailCache:
     """The tails read last, by session and length. Shared by all readers of a store; entries are values."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, int], KeptTail] = OrderedDict()
+        self._since: dict[int, list[StoredMessage]] = {}
+        """What this process has stored since, by session. With a gap where another process has: then it is read."""
         self._messages = 0
 
     def get(self, session_id: str, limit: int) -> KeptTail | None:
@@ -84,10 +103,12 @@ class TailCache:
         was = self._kept.pop((session_id, limit), None)
         if was is not None:
             self._messages -= len(was.tail.messages)
+        since = self._since.pop(kept.number, [])
         if len(kept.tail.messages) > MAX_MESSAGES // 8 or kept.tail.corrupt:
             return
         if any(map(_metadata, kept.tail.messages)):  # a reader may change that dict, and only its own
             return
+        self._since[kept.number] = [m for m in since if m.seq > kept.last_seq]
         self._kept[session_id, limit] = kept
         self._messages += len(kept.tail.messages)
         while self._messages > MAX_MESSAGES or len(self._kept) > MAX_SESSIONS:
@@ -97,9 +118,42 @@ class TailCache:
                 self._messages = 0
                 return
             self._messages -= len(old.tail.messages)
+            self._since.pop(old.number, None)
+
+    def note(self, messages: Table[tuple[int, int], StoredMessage]) -> None:
+        """Messages that this process has just stored: kept tails may come to need them."""
+        if not self._since:
+            return
+        for key in messages.dirty:
+            since, message = self._since.get(key[0]), messages.rows[key]
+            if since is not None and message is not None:
+                since.append(message)
+                if len(since) > MAX_SINCE:
+                    since.clear()
+
+    def begun(self, session_id: str, limit: int, begun: Begun) -> Tail | None:
+        """The tail of a turn that this process has just begun; None where it has to be read.
+
+        The commit found the session at that version, and what was stored since the kept tail is known here.
+        """
+        kept, turn = self.get(session_id, limit), begun.turn
+        if kept is None or turn is None or kept.rev != begun.rev or kept.number != turn.session:
+            return None
+        since = self._since.get(kept.number, ())
+        rows = [(m.seq, m.kind, m.at, m.body, m.turn) for m in since if kept.last_seq < m.seq <= begun.seq]
+        if not 0 < begun.seq - kept.last_seq == len(rows) <= limit:
+            return None
+        rows.sort()
+        grown = _longer(kept, rows, codec.restore_many(rows), limit)
+        now = grown.during(turn, turn.steps_from) if grown is not None else None
+        if now is None:
+            return None
+        self.put(session_id, limit, now)
+        return now.tail
 
     def clear(self) -> None:
         """Forget everything."""
+        self._since.clear()
         self._kept.clear()
         self._messages = 0
 
@@ -156,27 +210,19 @@ class TailReads(RowSource):
             if not 0 < new <= limit:
                 return None
             rows = self._bodies(kept, last)
-            first = _newest_turn(rows, kept)
-            if first is None:
-                return None
-            page = decoded(self, session_id, rows)
-            grown = kept.grown(tuple(page), last, limit, first) if len(page) == new else None
+            grown = _longer(kept, rows, decoded(self, session_id, rows), limit) if len(rows) == new else None
             if grown is None:
                 return None
             kept = grown
-        anchor = (turn.anchor if turn is not None else 0) or None
-        if anchor not in {None, kept.tail.anchor} and all(m.seq != anchor for m in kept.tail.messages):
-            return None  # it may have been cut away: a whole read knows
         running = turn.steps_from if turn is not None and views.held(turn, self.lease_time(now)) else None
         if running is not None and self._waits(kept.number):
             return None
-        tail = kept.tail
-        if tail.anchor != anchor or tail.running_from != running:
-            tail = msgspec.structs.replace(tail, anchor=anchor, running_from=running)
-            kept = msgspec.structs.replace(kept, tail=tail)
-        if kept is not found:
-            self._tails.put(session_id, limit, kept)
-        return tail
+        now_kept = kept.during(turn, running)
+        if now_kept is None:
+            return None
+        if now_kept is not found:
+            self._tails.put(session_id, limit, now_kept)
+        return now_kept.tail
 
     def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
         """See `tail_state`. `limit`: a session that has more new messages than that is read anew."""
@@ -192,6 +238,12 @@ class TailReads(RowSource):
     def _waits(self, number: int) -> bool:
         """Whether messages wait in a session."""
         return bool(self._queued(number))
+
+
+def _longer(kept: KeptTail, rows: Sequence[Row], new: Sequence[Message], limit: int) -> KeptTail | None:
+    """A kept tail with all that was stored since; None where it has to be read anew."""
+    first = _newest_turn(rows, kept)
+    return kept.grown(tuple(new), rows[-1][0], limit, first) if first is not None and len(new) == len(rows) else None
 
 
 def _newest_turn(rows: Sequence[Row], kept: KeptTail) -> int | None:
