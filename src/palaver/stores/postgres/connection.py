@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from palaver.errors import StoreBusy, StoreUnavailable
-from palaver.stores.postgres.errors import unreachable
+from palaver.stores.postgres.errors import said, unreachable
 from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.values import adapt
@@ -32,6 +32,8 @@ _INTERVAL = 0.1
 _SILENCE = 5.0
 _MOST_SILENCE = 60.0
 """Seconds of silence, from the first to later ones, after which it is asked whether the server is there."""
+_ASK_SECONDS = 5.0
+"""For the answer to that."""
 _CANCEL_SECONDS = 0.5
 """For telling a server that nobody waits any more."""
 _RECONNECT_SECONDS = 10.0
@@ -98,7 +100,7 @@ class PalaverConnection(psycopg.Connection[Any]):
             return cast("V", done.value)
 
     def _abandon(self) -> None:
-        """Leave what is under way to the server. It is told to stop, unless it may be a COMMIT, and is not waited for."""
+        """Leave what is under way to the server: it is told to stop, unless that may be a COMMIT, and is not waited for."""
         if not self.committing and capabilities.has_cancel_safe():
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL_SECONDS)
@@ -154,7 +156,7 @@ class Opener:
                 if time.monotonic() + pause >= busy_until:
                     raise
             except StoreUnavailable as error:
-                if self.outage.missed(began, error) + pause >= self.outage.patience:
+                if self.outage.missed(began, said(error.__cause__)) + pause >= self.outage.patience:
                     raise
             else:
                 self.outage.over()
@@ -183,13 +185,13 @@ class Opener:
         there: dict[str, Any] = {"host": info.host, "port": info.port, "target_session_attrs": "any"}
         if info.hostaddr:
             there["hostaddr"] = info.hostaddr
-        limit = max(2, round(min(self._limit or _RECONNECT_SECONDS, _RECONNECT_SECONDS, self.place.timeout)))
+        limit = max(2, round(min(self._limit or _ASK_SECONDS, _ASK_SECONDS, self.place.timeout)))
         began = time.monotonic()
         try:
             psycopg.connect(make_conninfo(self.place.conninfo, **there, connect_timeout=limit)).close()
         except psycopg.errors.ConnectionTimeout as exc:
             msg = "the server does not answer any more, and takes no new connection"
-            self.outage.missed(began, exc)
+            self.outage.missed(began, msg)
             silent.close()
             raise psycopg.OperationalError(msg) from exc
         except psycopg.Error:
@@ -213,7 +215,7 @@ class Outage:
         self._since: float | None = None
         self._last = 0.0
 
-    def missed(self, at: float, error: Exception) -> float:
+    def missed(self, at: float, why: str) -> float:
         """It was tried in vain from that moment on. Gives for how many seconds it has been away.
 
         Where nobody has tried it for a while it may have been there in between: then this is another time.
@@ -222,7 +224,7 @@ class Outage:
             now = time.monotonic()
             if self._since is None or now - self._last > _FORGOTTEN:
                 self._since = self.began = at
-                _log.warning("%s is away: %s", self._name, error, extra={"action": "store_away"})
+                _log.warning("%s is away: %s", self._name, why, extra={"action": "store_away"})
             self._last = now
             return now - self._since
 

@@ -10,7 +10,7 @@ from psycopg import errors
 
 from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-__all__ = ["REPEATABLE", "is_unknown", "translate", "unreachable"]
+__all__ = ["REPEATABLE", "is_unknown", "said", "translate", "unreachable"]
 
 REPEATABLE = (
     errors.SerializationFailure,
@@ -38,9 +38,14 @@ def is_unknown(exc: Exception) -> bool:
     )
 
 
+def said(exc: BaseException | None) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
 def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> StoreError:
     """The StoreError for an error of PostgreSQL; chain it `from` the error."""
-    why = str(exc).strip() or type(exc).__name__
+    why = said(exc)
     if isinstance(exc, errors.OutOfMemory) and exc.diag.message_hint and "max_locks" in exc.diag.message_hint:
         return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
     if isinstance(exc, _FULL):
@@ -75,7 +80,7 @@ def unreachable(exc: psycopg.Error, name: str) -> StoreError:
     libpq does not pass on the class of what a server says to a new client: whether it has too many is known by its
     words, where these are English, or a pooler's.
     """
-    why = str(exc).strip() or type(exc).__name__
+    why = said(exc)
     if any(each in why for each in _CROWDED):
         return StoreBusy(f"{name}: the server takes no more connections: {why}; try again, or raise its limits")
     msg = f"{name}: the server cannot be reached: {why}; start it, or look at the URL and the way there, and try again"

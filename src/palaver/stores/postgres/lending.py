@@ -7,6 +7,7 @@ docs/decisions/0011.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import deque
@@ -114,9 +115,7 @@ class Lender:
         with self._lock:
             while self._waiting:
                 first = self._waiting.popleft()
-                first.error = type(error)(str(error))
-                if isinstance(first.error, StoreUnavailable):
-                    first.error.retryable = error.retryable
+                first.error = copy.copy(error)  # each thread writes its traceback into its own
                 first.error.__cause__ = error.__cause__
                 first.turnstile.release()
 

@@ -68,8 +68,11 @@ class PostgresReads(RowReads):
             yield
         except psycopg.Error:
             raise  # the connection is given back as it is: the pool rolls back, or closes it
-        except BaseException:
+        except Exception:
             self._statements.end()
+            raise
+        except BaseException:
+            self._statements.connection.close()  # an interrupt: nothing more is waited for
             raise
         else:
             self._statements.end()
