@@ -101,6 +101,7 @@ def interrupted(when: Callable[[], bool]) -> Iterator[None]:
 
 
 def store_of(sessions: Any) -> Any:
+    """What is beneath a manager."""
     return sessions._core.store
 
 
@@ -282,7 +283,7 @@ def test_an_interrupt_ends_the_waiting_for_a_server(server: Server, url: str, st
 
 
 def test_a_task_that_is_cancelled(server: Server, url: str) -> None:
-    """A task that waits for a server goes when it is cancelled, if it reads; if it writes, when the outcome is known."""
+    """A task that waits for a server and reads goes when it is cancelled; if it writes, when the outcome is known."""
 
     async def tasks(through: str, proxy: Proxy) -> None:
         async with palaver.aopen(through + SOON) as sessions:

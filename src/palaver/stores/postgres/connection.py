@@ -100,7 +100,7 @@ class PalaverConnection(psycopg.Connection[Any]):
             return cast("V", done.value)
 
     def _abandon(self) -> None:
-        """Leave what is under way to the server: it is told to stop, unless that may be a COMMIT, and is not waited for."""
+        """Leave what is under way, and do not wait. The server is told to stop, unless that may be a COMMIT."""
         if not self.committing and capabilities.has_cancel_safe():
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL_SECONDS)
