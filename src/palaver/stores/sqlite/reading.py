@@ -27,15 +27,8 @@ from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import RowReads
 from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.spots import Sink
-    def tail(
-        self, session_id: str, owner: str | None, now: datetime, *, limit: int, begun: Begun | None = None
-    ) -> Tail:
-        if begun is not None:
-            self._require_open()
-            tail = self._tails.begun(session_id, limit, begun)
-            if tail is not None:
-                return tail
-        return self._read(lambda r: r.tail(session_id, owner, now, limit=limit))
+from palaver.stores.sqlite.tails import TailCache
+from palaver.stores.sqlite.upkeep import Clean, Prune, Upkeep, told
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import to_micros
 from palaver.window import Tail
@@ -95,7 +88,6 @@ class RowStore(Store):
     def info(self, session_id: str, owner: str | None, now: datetime) -> SessionInfo:
         return self._read(lambda r: r.info(session_id, owner, now))
 
-<<<<<<< HEAD
     def tail(
         self, session_id: str, owner: str | None, now: datetime, *, limit: int, begun: Begun | None = None
     ) -> Tail:
@@ -104,12 +96,7 @@ class RowStore(Store):
             tail = self._tails.begun(session_id, limit, begun)
             if tail is not None:
                 return tail
-        with self._reading() as r:
-            return r.tail(session_id, owner, now, limit=limit)
-=======
-    def tail(self, session_id: str, owner: str | None, now: datetime, *, limit: int) -> Tail:
         return self._read(lambda r: r.tail(session_id, owner, now, limit=limit))
->>>>>>> main
 
     def page(
         self,
