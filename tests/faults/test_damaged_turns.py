@@ -61,9 +61,8 @@ def finished_only(url: str) -> None:
     """Leave one turn that has ended: that of the second conversation, which `ruin` then meets."""
     if url.startswith("postgresql"):
         with psycopg.connect(url) as connection:
-            connection.execute(
-                "UPDATE palaver.turns SET state = 'interrupted' WHERE session = (SELECT min(session) FROM palaver.turns)"
-            )
+            oldest = "(SELECT min(session) FROM palaver.turns)"
+            connection.execute(f"UPDATE palaver.turns SET state = 'interrupted' WHERE session = {oldest}")
         return
     path = Path(url.removeprefix("jsonl:///")) / ".palaver" / "index.db" if "://" in url else Path(url)
     with kit.raw(path) as connection:
