@@ -9,9 +9,13 @@ import pytest
 from starlette.testclient import TestClient
 
 import palaver
-from palaver import StoreUnavailable, assistant, user
+from palaver import StoreUnavailable, assistant, codec, user
+from palaver.bases import core_of
 from palaver.cli import main
+from palaver.clock import utc_now
+from palaver.operations import Append, Appended, Operation
 from palaver.server import app
+from palaver.times import to_micros
 from tests.e2e.asking import BASE
 
 NAMES = ("first", "middle", "last")
@@ -103,7 +107,13 @@ def test_a_session_whose_end_is_damaged_is_found_and_listed(path: Path, capsys: 
         assert [message.text[:6] for message in sessions.get(damaged).messages(limit=2)] == ["last 1", "last 2"]
         with pytest.raises(StoreUnavailable, match="damaged"):
             sessions.get(damaged).append(user("more"))
-        assert sessions.resolve("first").append(user("more")).last_seq == MESSAGES + 1
+        more: list[Operation] = [
+            Append(at=to_micros(utc_now()), session_id=each, messages=(codec.draft(user("more")),))
+            for each in (damaged, sessions.resolve("first").id)
+        ]
+        answers = core_of(sessions).store.commit(more)  # as others commit at the same time
+        assert [type(each) for each in answers] == [StoreUnavailable, Appended]
+        assert sessions.resolve("first").info().last_seq == MESSAGES + 1
         said = sessions.check(damaged)[-1].detail
         first = MESSAGES + 1 - len(lost_of(path, capsys))
         assert said.endswith(f"of session {damaged!r}, the messages at seq {first} to {MESSAGES}")

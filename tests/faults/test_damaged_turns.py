@@ -189,6 +189,8 @@ def test_text_that_is_no_utf_8(tmp_path: Path, field: str) -> None:
         sessions.get_or_create(Origin("telegram", chat_id="a")).append(user("me too"))
         assert {each.problem for each in sessions.check(session_id=session.id)} <= {"turn_undecodable", "turn_state"}
         assert sessions.check(session_id=session.id) != []
+        with pytest.raises(CorruptRecord, match=f"session {session.id} is no text any more.*check --repair"):
+            sessions.begin_turn(HERE, user("more"))
         sessions.repair()
         assert sessions.check() == []
         with sessions.begin_turn(HERE, user("more")) as turn:
