@@ -141,7 +141,7 @@ class SessionReads(RowSource):
         if isinstance(row, PartRow):
             return _listed(row, keys, now)
         newest = row[SESSION_COLUMNS + 4]
-        state = (row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
+        state = (row[1], row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
         known = self._lines.get(row[0])
         if known is not None and known[0] == state:
             return known[1]
