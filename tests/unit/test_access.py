@@ -462,6 +462,29 @@ def test_a_key_that_asks_too_often_waits(door: Door) -> None:
         assert [asked("reader"), asked("reader"), asked("reader"), asked("admin")] == [200, 200, 429, 200]
 
 
+def test_a_visitor_of_the_inspector_is_known_by_the_key(door: Door) -> None:
+    """Pages count for the key in the header or the cookie, as the API does: who shares an address does not wait."""
+    limits = Limits(requests_per_second=0.001, burst=2)
+    with TestClient(app(door.url, keys=door.file.path, limits=limits), base_url=BASE) as client:
+
+        def asked(headers: dict[str, str], path: str = "/") -> int:
+            return client.get(path, headers=headers, follow_redirects=False).status_code
+
+        def cookie(key: str) -> dict[str, str]:
+            return {"Cookie": f"palaver_key={key}"}
+
+        reader, admin = door.keys["reader"], door.keys["admin"]
+        assert [asked(cookie(reader)) for _ in range(3)] == [200, 200, 429]
+        assert asked({"Authorization": f"Bearer {reader}"}, "/v1/sessions") == 429
+        assert [asked({"Authorization": f"Bearer {admin}"}, path) for path in ("/v1/sessions", "/", "/")] == [
+            200,
+            200,
+            429,
+        ]
+        guesses = [asked(cookie("pal_guess"), path) for path in ("/", "/login", "/login")]
+        assert guesses == [401, 200, 429]  # who has no key is an address
+
+
 def test_a_bucket_fills_again() -> None:
     """So many at once, then one for each moment that passes, and never more than it holds."""
     now = [0.0]

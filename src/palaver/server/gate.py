@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palaver.server.access import OPERATOR, Access, Keys, key_in, require
 from palaver.server.families import Families
+from palaver.server.inspector.access import shown_key
 from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
 from palaver.server.observed import record_of
@@ -48,7 +50,8 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         try:
             access = self._access(scope, path, address)
-            self._count(access.id or address)
+            if self._requests is not None:
+                self._count(self._requests, access.id or self._visitor(scope, path) or address)
             if access.id is not None and not _is_open(path):
                 reads = scope["method"] in {"GET", "HEAD", "OPTIONS"} or path in READING_POSTS
                 require(access, "read" if reads else "write")
@@ -72,8 +75,16 @@ class Gate:
             raise problem("unauthorized", detail)
         return access
 
-    def _count(self, name: str) -> None:
-        wait = self._requests.wait(name) if self._requests is not None else 0.0
+    def _visitor(self, scope: Scope, path: str) -> str | None:
+        """Id of the key that a visitor of the inspector has, who is let in by the page: many share an address."""
+        if self._keys is None or not is_page(path) or not self._keys.required:
+            return None
+        found = self._keys.find(shown_key(Request(scope)))
+        return found.id if found is not None else None
+
+    @staticmethod
+    def _count(requests: Buckets, name: str) -> None:
+        wait = requests.wait(name)
         if wait:
             raise slower("requests come faster than this server takes them", wait)
 
