@@ -161,10 +161,11 @@ def test_a_fork_of_copies_alone_where_it_was_killed(tmp_path: Path, gone: bool) 
             sessions.erase(session=mine.id, progress=stop)
         store = sessions._core.store  # pyright: ignore[reportPrivateUsage] - steps by hand
         [record] = sessions.erasures()
-        at, named = record.began_at, {"erasure_id": record.id, "session_id": fork.id}
-        store.commit([EraseMessages(at=at, from_seq=1, through_seq=2, copies=True, **named)])
+        at = record.began_at
+        copies = EraseMessages(at=at, erasure_id=record.id, session_id=fork.id, from_seq=1, through_seq=2, copies=True)
+        store.commit([copies])
         if gone:
-            store.commit([EraseSession(at=at, **named)])
+            store.commit([EraseSession(at=at, erasure_id=record.id, session_id=fork.id)])
         other = sessions.create()
         assert sessions.erase(session=other.id).unfinished == 1
         assert sessions.list(include_empty=True, include_hidden=True) == []

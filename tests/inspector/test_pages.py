@@ -280,8 +280,12 @@ def test_pages_come_back_to_the_stream(context: BrowserContext, tmp_path: Path) 
         opened.wait_for_timeout(6_000)  # longer than a page waits for a stream that says nothing
         streams.clear()
         with palaver_server(url, f"{{'port': {server.base.rpartition(':')[2]}}}"):
-            for page in (listened, opened):
-                until(lambda page=page: page.wait_for_timeout(50) or page in streams, "the page to listen again")
+
+            def listen_again() -> bool:
+                opened.wait_for_timeout(50)
+                return {listened, opened} <= {*streams}
+
+            until(listen_again, "the pages to listen again")
             polled: list[str] = []
             for page in (listened, opened):
                 page.on("request", lambda request: polled.append(request.url) if "seen=" in request.url else None)

@@ -303,7 +303,7 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
 
 
 def _require_nothing(each: Endpoint, raw: bytes) -> None:
-    """Take an empty object where there is nothing to say: many clients send one with each request that may have a body."""
+    """Take an empty object where there is nothing to say: many clients send one with each POST."""
     try:
         decode(raw, NoQuery)
     except ProblemError as exc:

@@ -24,6 +24,7 @@ from palaver.server.passthrough.naming import CLAIM_HEADER, SESSION_HEADER
 
 __all__ = ["stack"]
 
+
 def stack(
     *,
     names: Sequence[str],
