@@ -348,6 +348,17 @@ def test_old_answers_are_forgotten() -> None:
     assert ask("k69") == 0
 
 
+def test_what_is_missing_is_named(http: TestClient) -> None:
+    """No body where one is needed, and a key of a map that is too long: said as that."""
+    empty = http.post("/v1/sessions", headers={"Content-Type": "application/json"})
+    assert problem(empty) == (400, "invalid-json")
+    assert "there is no body" in empty.json()["detail"]
+    made = http.post("/v1/conversations", json={"metadata": {"k" * 65: "v"}})
+    assert made.status_code == 400
+    assert made.json()["error"]["param"] == "metadata"
+    assert made.json()["error"]["message"].startswith("Invalid 'metadata': string too long.")
+
+
 def test_a_large_import_needs_no_key() -> None:
     """Under an Idempotency-Key a body is kept in memory and so has its limit; the refusal says what to do."""
     line = json.dumps({"role": "user", "content": "x" * 100}).encode() + b"\n"

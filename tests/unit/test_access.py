@@ -515,6 +515,20 @@ def test_where_the_store_lies_is_told_to_its_operator_alone(tmp_path: Path) -> N
             assert str(tmp_path) not in told["ana"].text
 
 
+def test_an_owner_is_not_told_where_the_store_lies(tmp_path: Path) -> None:
+    """Neither by figures nor by what is found wrong; who looks after the store is."""
+    door = Door(tmp_path)
+    with TestClient(app(door.url, keys=door.file.path), base_url=BASE) as client:
+        for path in ("/v1/stats", "/v1/check?notes=true", "/doctor?check=yes&notes=yes"):
+            told = {
+                name: client.get(path, headers={"Authorization": f"Bearer {door.keys[name]}"})
+                for name in ("ana", "admin")
+            }
+            assert [each.status_code for each in told.values()] == [200, 200]
+            assert str(tmp_path) not in told["ana"].text
+            assert (str(tmp_path) in told["admin"].text) == ("check?" not in path)
+
+
 def test_what_the_inspector_says_it_said_itself(tmp_path: Path) -> None:
     """Text in the cookie of another page of the same host is not shown, nor a form that it brings along."""
     said = b'{"text": "Your key has expired.", "action": "/sessions/x/erase"}'

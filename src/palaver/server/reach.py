@@ -17,13 +17,14 @@ from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.aio.reach import handover_of
 from palaver.bases import core_of
 from palaver.errors import SessionNotFound
+from palaver.findings import Finding
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
 from palaver.keys import Origin
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
-from palaver.stores.base import FeedLag
+from palaver.stores.base import FeedLag, Stats
 from palaver.times import to_micros
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "coming_from",
     "commits_of",
     "feed_lag_of",
+    "found_in",
     "in_thread",
     "is_held",
     "is_passed",
@@ -41,7 +43,7 @@ __all__ = [
     "running_turn_id",
     "session_handle",
     "set_info",
-    "store_name",
+    "stats_of",
 ]
 
 T = TypeVar("T")
@@ -59,9 +61,21 @@ async def in_thread(sessions: AsyncSessionManager, run: Callable[[], T]) -> T:
     return done
 
 
-def store_name(sessions: AsyncSessionManager) -> str:
-    """What findings call the store: where it lies."""
-    return core_of(sessions).store.name
+async def found_in(sessions: AsyncSessionManager, session_id: str | None = None, *, notes: bool) -> list[Finding]:
+    """Everything that can be found wrong. Where the server keeps its files is nothing to an owner."""
+    found = await sessions.check(session_id, notes=notes)
+    if sessions.owner is None:
+        return found
+    name = core_of(sessions).store.name
+    return [msgspec.structs.replace(each, where=each.where.replace(name, "the store")) for each in found]
+
+
+async def stats_of(sessions: AsyncSessionManager) -> Stats:
+    """How much is stored. An owner is told what kind of store it is, and not where it lies."""
+    found = await sessions.stats()
+    if sessions.owner is None:
+        return found
+    return msgspec.structs.replace(found, store=found.store.partition(":")[0])
 
 
 def commits_of(sessions: AsyncSessionManager) -> int:

@@ -28,7 +28,7 @@ MAX_DEPTH = 200
 
 _IDS = re.compile(r"\.(?:\w+_)?(?:id|id_alt|key|alias|agent|account|platform)$")
 _FREE = re.compile(r"\.metadata\b")
-_PLACE = re.compile(r" - at `(.+)`$")
+_PLACE = re.compile(r" - at (`key` in )?`(.+)`$")
 _OTHER_SHAPE = re.compile(
     r"(?:missing required field `kind`|unknown field `(?:type|tool_calls|tool_call_id|function_call|refusal)`)"
     r" - at `\$\.messages?\b|- at `\$\.messages?\b[^`]*\.kind`$"
@@ -166,6 +166,8 @@ def decode(body: bytes, kind: type[T]) -> tuple[T, tuple[Cleaned, ...]]:
     the middle of an emoji: such a body is decoded by the standard library, and mended. Ids are not: two of them
     could become one.
     """
+    if not body:
+        raise problem("invalid-json", "there is no body; this takes one, of JSON: {} says nothing")
     try:
         return msgspec.json.decode(body, type=kind), ()
     except msgspec.ValidationError as exc:
@@ -277,9 +279,9 @@ def _lists(pairs: list[tuple[str, str]], kind: type[Any]) -> dict[str, Any]:
 def _refused(exc: msgspec.ValidationError, root: str = "$") -> ProblemError:
     text = str(exc)
     found = _PLACE.search(text)
-    path = (found[1] if found else "$").replace("$", root, 1)
+    path = (found[2] if found else "$").replace("$", root, 1)
     if found:
-        text = text[: found.start()]
+        text = text[: found.start()] + (" as a key" if found[1] else "")
     hint = f": {_SHAPES}" if _OTHER_SHAPE.search(str(exc)) else ""
     if isinstance(exc.__cause__, PalaverError):  # an Origin that is none, for instance
         return ProblemError(of_error(exc.__cause__, path=path))
