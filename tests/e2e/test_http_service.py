@@ -36,6 +36,7 @@ from palaver.server.routes import ENDPOINTS
 from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE, begin, problem
 from tests.e2e.test_http import Server, running
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -359,6 +360,17 @@ def test_what_is_missing_is_named(http: TestClient) -> None:
     assert made.json()["error"]["message"].startswith("Invalid 'metadata': string too long.")
 
 
+@pytest.mark.parametrize(("path", "kind"), [("/v1/sessions", "application/json"), ("/v1/import", "application/jsonl")])
+def test_a_body_that_is_compressed_is_refused_as_that(http: TestClient, path: str, kind: str) -> None:
+    """It is not taken for JSON that is damaged, nor read as if nobody had said that it is compressed."""
+    for body in (gzip.compress(b"{}"), b"{}"):
+        refused = http.post(path, content=body, headers={"Content-Type": kind, "Content-Encoding": "gzip"})
+        assert problem(refused) == (415, "unsupported-media-type")
+        assert "Content-Encoding is 'gzip'" in refused.json()["detail"]
+    plain = http.post("/v1/sessions", content=b"{}", headers={"Content-Type": kind, "Content-Encoding": "identity"})
+    assert plain.status_code == (201 if kind == "application/json" else 415)
+
+
 def test_a_large_import_needs_no_key() -> None:
     """Under an Idempotency-Key a body is kept in memory and so has its limit; the refusal says what to do."""
     line = json.dumps({"role": "user", "content": "x" * 100}).encode() + b"\n"
@@ -494,6 +506,24 @@ def test_turns_end_before_the_server(tmp_path: Path) -> None:
         assert [message.text for message in sessions.resolve("k").messages()] == ["one", "working", "done"]
         with pytest.raises(palaver.SessionNotFound):
             sessions.resolve("other")
+
+
+def test_who_waits_for_a_session_is_refused_when_the_server_is_told_to_stop(tmp_path: Path) -> None:
+    """Not when the session becomes free: a turn that began then would be one more to wait for."""
+    url = f"sqlite:///{tmp_path}/chat.db"
+    with running(url, "{'drain': timedelta(seconds=60)}") as server, ThreadPoolExecutor(1) as pool:
+        turn = begin(server.client, "one", key="k")
+        waiting = pool.submit(
+            httpx2.post, f"{server.base}/v1/turns", json={"key": "k", "message": "two", "timeout": 60}, timeout=70
+        )
+        until(lambda: "palaver_http_requests_running 2" in server.client.get("/metrics").text, "the other to wait")
+        server.process.send_signal(signal.SIGTERM)
+        assert problem(waiting.result(30)) == (503, "shutting-down")
+        assert server.process.poll() is None
+        assert server.client.post(f"/v1/turns/{turn['id']}/finish", json={"message": "done"}).status_code == 200
+        assert server.end() == 0
+    with palaver.open(url) as sessions:
+        assert [message.text for message in sessions.resolve("k").messages()] == ["one", "done"]
 
 
 @pytest.mark.parametrize(("number", "drain"), [(signal.SIGTERM, 0.2), (signal.SIGINT, 60)])

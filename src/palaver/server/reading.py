@@ -146,7 +146,10 @@ def require_json(request: Request) -> None:
 
 
 def require_type(request: Request, kinds: Sequence[str]) -> None:
-    """Refuse a body that does not say that it is of one of these types, in UTF-8."""
+    """Refuse a body that does not say that it is of one of these types, in UTF-8, and as it is (RFC 9110, 8.4)."""
+    coding = first_of(request.scope, b"content-encoding")
+    if coding is not None and coding.strip().lower() not in {"", "identity"}:
+        raise problem("unsupported-media-type", f"Content-Encoding is {coding!r}; send the body as it is")
     said = first_of(request.scope, b"content-type") or ""
     if said in kinds:
         return
