@@ -485,6 +485,15 @@ def test_a_visitor_of_the_inspector_is_known_by_the_key(door: Door) -> None:
         assert guesses == [401, 200, 429]  # who has no key is an address
 
 
+def test_probes_never_wait(tmp_path: Path) -> None:
+    """A server is not taken for dead because others ask too often from the address of who looks whether it lives."""
+    limits = Limits(requests_per_second=0.001, burst=1)
+    with TestClient(app(f"sqlite:///{tmp_path}/chat.db", limits=limits), base_url=BASE) as client:
+        assert [client.get("/v1/stats").status_code for _ in range(2)] == [200, 429]
+        assert [client.get(path).status_code for path in ("/healthz", "/readyz") * 2] == [200] * 4
+        assert [client.get(path).status_code for path in ("/health", "/docs")] == [429, 429]
+
+
 def test_a_bucket_fills_again() -> None:
     """So many at once, then one for each moment that passes, and never more than it holds."""
     now = [0.0]

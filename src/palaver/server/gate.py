@@ -25,6 +25,9 @@ __all__ = ["Gate"]
 OPEN = frozenset({"/health", "/healthz", "/readyz", "/openapi.json", "/docs"})
 """What tells nothing of anybody, and is asked by machines and people that have no key."""
 
+UNCOUNTED = frozenset({"/healthz", "/readyz"})
+"""What asks whether the server lives: who is answered 429 there, often beside others of its address, ends it."""
+
 READING_POSTS = frozenset({"/v1/keys/resolve"})
 """What a key that may only read may POST: a question with a body."""
 
@@ -50,7 +53,7 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         try:
             access = self._access(scope, path, address)
-            if self._requests is not None:
+            if self._requests is not None and path not in UNCOUNTED:
                 self._count(self._requests, access.id or self._visitor(scope, path) or address)
             if access.id is not None and not _is_open(path):
                 reads = scope["method"] in {"GET", "HEAD", "OPTIONS"} or path in READING_POSTS
