@@ -19,6 +19,8 @@ class Proxy:
         self.port: int = self._listening.getsockname()[1]
         self.flows = threading.Event()
         self.flows.set()
+        self.round_trips = 0
+        """How often a client has sent something after it had an answer."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -41,6 +43,7 @@ class Proxy:
         with client, suppress(OSError), self._connect() as server:
             with self._lock:
                 self._open.add(client)
+            answered = True
             try:
                 while True:
                     ready, _, _ = select.select([client, server], [], [])
@@ -49,6 +52,10 @@ class Proxy:
                         self.flows.wait()
                         if not data:
                             return
+                        if one is client and answered:
+                            with self._lock:
+                                self.round_trips += 1
+                        answered = one is server
                         (server if one is client else client).sendall(data)
             finally:
                 with self._lock:

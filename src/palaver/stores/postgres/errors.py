@@ -11,7 +11,7 @@ from psycopg_pool import PoolTimeout
 
 from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-__all__ = ["REPEATABLE", "is_unknown", "translate"]
+__all__ = ["FORGOTTEN", "REPEATABLE", "is_unknown", "translate"]
 
 REPEATABLE = (
     errors.SerializationFailure,
@@ -19,6 +19,8 @@ REPEATABLE = (
     errors.UniqueViolation,  # another server stored it after this one had looked
 )
 """Before COMMIT: nothing was done, and the same operations may be run again on fresh rows."""
+FORGOTTEN = errors.InvalidSqlStatementName
+"""psycopg takes a statement for prepared that it sent behind one that failed; on another connection it is not so."""
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
 _BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
 

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
 from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, Place
-from palaver.stores.postgres.errors import translate
+from palaver.stores.postgres.errors import FORGOTTEN, translate
 from palaver.stores.postgres.feed import Settling
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.reads import PostgresReads
@@ -36,6 +37,7 @@ from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines
+from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
@@ -152,6 +154,9 @@ class PostgresStore(RowStore):
                 reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling, self._clock)
                 try:
                     yield reads
+                except FORGOTTEN:
+                    connection.close()
+                    raise
                 finally:
                     damaged = reads.take_damaged()
         except PoolClosed as exc:
@@ -174,6 +179,16 @@ class PostgresStore(RowStore):
             answer = error
         self._tails, self._lines = TailCache(), {}
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ the search index
+    def _stepped(self, step: Step | Reindex, left: int) -> Step | Reindex | None:
+        """What the next step takes in is read, and cut into words, while the server takes in this one."""
+        if left <= 0 or not isinstance(step, Step):
+            return super()._stepped(step, left)
+        with ThreadPoolExecutor(1, thread_name_prefix="palaver-index") as ahead:
+            following = ahead.submit(self._next_step, left, step.after)
+            taken = self._step(step)
+            return following.result() if taken else self._next_step(left)
 
     # ------------------------------------------------------------------ reports
     def feed_lag(self) -> FeedLag:

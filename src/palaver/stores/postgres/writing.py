@@ -14,7 +14,7 @@ from palaver.operations import Operation
 from palaver.stores.postgres.calling import Calls
 from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
-from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
+from palaver.stores.postgres.errors import FORGOTTEN, REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
@@ -87,6 +87,9 @@ class Writer:
                 self._roll_back()
                 tries += 1
                 lost = is_unknown(exc) and outcome == "not_written"
+                if isinstance(exc, FORGOTTEN):
+                    self.close()
+                    lost = True
                 if tries >= _MOST_TRIES or not (isinstance(exc, REPEATABLE) or lost):
                     raise translate(exc, self._place.name, outcome) from exc
             except BaseException:

@@ -12,10 +12,10 @@ from typing import Literal
 
 from palaver.clock import utc_now
 from palaver.erasure import Erasure, Marks
-from palaver.errors import StoreError
+from palaver.errors import PalaverError, StoreError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
-from palaver.records import Chunk, SessionRecord
+from palaver.records import Chunk, Piece, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
@@ -24,7 +24,7 @@ from palaver.stores.sqlite.checking import Scope
 from palaver.stores.sqlite.ledger import Quarantine
 from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import RowReads
-from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.upkeep import Clean, Prune, told
 from palaver.sweeping import Standing, SweepQuery
@@ -119,6 +119,15 @@ class RowStore(Store):
         with self._reading() as r:
             return r.chunk(session_id, owner, after=after, limit=limit, media=media)
 
+    def pieces(self, asked: Sequence[tuple[str, int]], *, limit: int) -> list[Piece | PalaverError]:
+        try:
+            with self._reading() as r:
+                return r.pieces(asked, limit=limit)
+        except StoreError:
+            raise
+        except PalaverError as refusal:  # whose it is is found out singly
+            return self.pieces(asked[:1], limit=limit) if len(asked) > 1 else [refusal]
+
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         with self._reading() as r:
             return r.sessions(query, now)
@@ -166,17 +175,31 @@ class RowStore(Store):
     def index(self, *, limit: int = CATCH_UP) -> int:
         left = limit
         with self._indexing:  # one thread at a time: others then find it done
-            while left > 0:
-                with self._reading() as r:
-                    step = r.index_step(left, to_micros(utc_now())) if self._writable else None
-                if step is None:
-                    break
-                [answer] = self.commit([step])
-                if isinstance(answer, Exception):
-                    raise answer
+            step = self._next_step(left)
+            while step is not None:
                 left -= step.cost if isinstance(step, Step) else 1
+                step = self._stepped(step, left)
         with self._reading() as r:
             return r.index_behind()
+
+    def _next_step(self, left: int, state: State | None = None) -> Step | Reindex | None:
+        """The next step of the index; None where there is none to be done. `state`: see `Index.step`."""
+        if left <= 0 or not self._writable:
+            return None
+        with self._reading() as r:
+            return r.index_step(left, to_micros(utc_now()), state)
+
+    def _stepped(self, step: Step | Reindex, left: int) -> Step | Reindex | None:
+        """Commit a step; gives the one after it."""
+        self._step(step)
+        return self._next_step(left)
+
+    def _step(self, step: Step | Reindex) -> bool:
+        """Commit a step; whether it was its turn."""
+        [answer] = self.commit([step])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer is not False
 
     def reindex(self) -> None:
         self.commit([Reindex(at=to_micros(utc_now()))])
