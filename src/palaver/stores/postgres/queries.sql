@@ -908,10 +908,11 @@ SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'palaver', '') END;
 
--- name: bound_waiting
--- How long a connection waits for locks, set for good; no row, and not done, where a pooler stands in between, which would
--- give it to others: what it tells clients of the process that serves them is not what the process says.
-SELECT set_config('lock_timeout', $1, false) WHERE pg_backend_pid() = $2::bigint;
+-- name: settle_connection
+-- How long a connection waits for locks, and its isolation, for good; no row, and not done, where a pooler stands in
+-- between, which would give it to others: what that tells of the process that serves is not what the process says.
+SELECT set_config('lock_timeout', $1, false), set_config('default_transaction_isolation', 'read committed', false)
+WHERE pg_backend_pid() = $2::bigint;
 
 -- name: append_one
 -- One ordinary message; see the migration.

@@ -47,7 +47,7 @@ class Writer:
         self._place = place = opener.place
         self._timeout = f"{int(place.timeout * 1000)}ms"
         self._own_timeout: str | None = self._timeout
-        """The same for what is done at once; None: the connection has it."""
+        """The same for what is done at once; None: the connection was told for good."""
         self._store_lock = place.lock("store")
         self._connection: PalaverConnection | None = None
         self._used = 0.0
@@ -254,7 +254,7 @@ class Writer:
         if self._calls is None and not self._place.pooled:
             self._uses += 1
             if self._uses > _FEW:
-                if self._sql.one("bound_waiting", (self._timeout, connection.info.backend_pid)) is not None:
+                if self._sql.one("settle_connection", (self._timeout, connection.info.backend_pid)) is not None:
                     self._own_timeout = None
                 self._calls = Calls(connection, self._place.schema)
         return self._calls

@@ -310,7 +310,8 @@ END $$;
 
 -- One message at the end of a session, where nothing about it is out of the ordinary: what `Append.apply` then does, in
 -- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done. `p_timeout` bounds the
--- waiting for locks; NULL where the connection does so itself, as to set it each time is a tenth of what all else takes.
+-- waiting for locks; NULL where the connection was told for good, and is at READ COMMITTED: to see to that each time costs
+-- a tenth of what all else does.
 CREATE FUNCTION palaver.append_one(
     p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_kind integer, p_at bigint,
     p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
@@ -326,17 +327,17 @@ DECLARE
     v_listed bigint;
     v_told text;
 BEGIN
-    -- A default of the database. A snapshot from before the locks does not tell what was committed meanwhile.
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN 0;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
     IF p_timeout IS NOT NULL THEN
+        -- A default of the database. A snapshot from before the locks does not tell what was committed meanwhile.
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN 0;
+        END IF;
         v_told := set_config('lock_timeout', p_timeout, true);
     END IF;
+    -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
@@ -405,13 +406,13 @@ DECLARE
     v_told text;
 BEGIN
     o_seq := 0;
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     IF p_timeout IS NOT NULL THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN;
+        END IF;
         v_told := set_config('lock_timeout', p_timeout, true);
     END IF;
     -- In ascending order; a key's lock is below every session's. What was had by trying stays in that order.
@@ -504,13 +505,13 @@ DECLARE
     v_listed bigint;
     v_told text;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN 0;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     IF p_timeout IS NOT NULL THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN 0;
+        END IF;
         v_told := set_config('lock_timeout', p_timeout, true);
     END IF;
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
