@@ -20,7 +20,7 @@ class Proxy:
         self.flows = threading.Event()
         self.flows.set()
         self.round_trips = 0
-        """How often a client has sent something after it had an answer."""
+        """How often the server has said that it is ready for what comes next (ReadyForQuery): once for each."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -43,7 +43,6 @@ class Proxy:
         with client, suppress(OSError), self._connect() as server:
             with self._lock:
                 self._open.add(client)
-            answered = True
             try:
                 while True:
                     ready, _, _ = select.select([client, server], [], [])
@@ -52,10 +51,9 @@ class Proxy:
                         self.flows.wait()
                         if not data:
                             return
-                        if one is client and answered:
+                        if one is server:
                             with self._lock:
-                                self.round_trips += 1
-                        answered = one is server
+                                self.round_trips += data.count(b"Z\x00\x00\x00\x05")
                         (server if one is client else client).sendall(data)
             finally:
                 with self._lock:

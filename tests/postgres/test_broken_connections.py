@@ -11,7 +11,7 @@ import pytest
 
 import palaver
 from palaver import StoreBusy, StoreError, user
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from tests.faults import kit
 from tests.postgres.load import Load
 from tests.postgres.proxy import Proxy
