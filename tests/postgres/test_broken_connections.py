@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import psycopg
 import pytest
 
 import palaver
 from palaver import StoreBusy, StoreError, user
+from palaver.stores.postgres.place import Place
 from tests.faults import kit
 from tests.postgres.load import Load
 from tests.postgres.proxy import Proxy
@@ -107,14 +109,25 @@ def test_every_connection_is_lent(url: str) -> None:
 
 
 def test_a_lock_that_is_not_given_up(server: Server, url: str) -> None:
-    """A write that waits for somebody else's transaction is StoreBusy after the URL's time, and wrote nothing."""
-    with palaver.open(f"{url}?timeout=0.5") as sessions:
-        sessions.get_or_create("k").append(user("x"))
-        with psycopg.connect(url) as other:
-            other.execute("lock table palaver.messages in access exclusive mode")
-            with pytest.raises(StoreError) as refused:
-                sessions.get_or_create("k").append(user("y", id="y"))
-            assert refused.value.outcome == "not_written"
-            other.rollback()
-        sessions.get_or_create("k").append(user("y", id="y"))
-        assert kit.texts(sessions, "k") == ["x", "y"]
+    """A write that waits for somebody else is StoreBusy after the URL's time, and wrote nothing.
+
+    On a new connection, and on one that has been made ready for many such writes.
+    """
+    with palaver.open(f"{url}?timeout=0.5") as sessions, psycopg.connect(url) as other:
+        one = sessions.get_or_create("k")
+        one.append(user("x"))
+        [number] = other.execute("select number from palaver.sessions").fetchone() or ()
+        held = f"select pg_advisory_xact_lock({Place.of(url).session_lock(number)})"
+        for round_ in range(4):
+            for statement in ("lock table palaver.messages in access exclusive mode", held):
+                other.execute(cast("Any", statement))
+                with pytest.raises(StoreError) as refused:
+                    one.append(user("y", id=f"y{round_}"))
+                assert refused.value.outcome == "not_written"
+                other.rollback()
+            one.append(user("y", id=f"y{round_}"))
+            for nth in range(4):
+                one.append(user(f"\x00 and \x01, {nth}", id=f"\x00\x01{round_}.{nth}"))
+        said = kit.texts(sessions, "k")
+        assert said == ["x", *(["y", *(f"\x00 and \x01, {nth}" for nth in range(4))] * 4)]
+        assert one.append(user("\x00 and \x01, 3", id="\x00\x013.3")).fresh is False
