@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import select
-import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg_pool import ConnectionPool
 
+from palaver.errors import StoreError
 from palaver.stores.postgres.errors import translate
 from palaver.stores.postgres.queries import require_schema
 from palaver.stores.postgres.statements import Statements
@@ -23,6 +23,7 @@ __all__ = ["Opener", "PalaverConnection", "Place", "is_idle"]
 
 _log = logging.getLogger(__name__)
 _SYNC_WARNING = "01000"
+_RECONNECT_SECONDS = 10.0
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": 10,
     "application_name": "palaver",
@@ -151,6 +152,8 @@ class PalaverConnection(psycopg.Connection[Any]):
     unsure: str | None = None
     watched: Any = None
     """What says whether something came on its socket."""
+    made = 0.0
+    """When, on the clock of `time.monotonic`."""
 
     def _try_cancel(self, *, timeout: float = 5.0) -> None:
         """Called where an interrupt strikes while an answer is waited for."""
@@ -174,10 +177,7 @@ class Opener:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.name = place.name
-        self._lock = threading.Lock()
-        self._pool: ConnectionPool[PalaverConnection] | None = None
 
-    # ------------------------------------------------------------------ connections
     def connect(self, conninfo: str | None = None) -> PalaverConnection:
         """A connection of its own. Raises StoreUnavailable or StoreBusy."""
         try:
@@ -189,7 +189,21 @@ class Opener:
         except BaseException:
             connection.close()
             raise
+        connection.made = time.monotonic()
         return connection
+
+    def connect_patiently(self) -> PalaverConnection:
+        """As `connect`, and a server that is just being replaced is waited for."""
+        deadline = time.monotonic() + min(_RECONNECT_SECONDS, self.place.timeout)
+        pause = 0.05
+        while True:
+            try:
+                return self.connect()
+            except StoreError:
+                if time.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(1.0, pause * 2)
 
     def configure(self, connection: PalaverConnection) -> None:
         """Tell a new connection how values are sent. Nothing is set on the server: a pooler would give it to others."""
@@ -202,39 +216,6 @@ class Opener:
     def statements(self, connection: PalaverConnection) -> Statements:
         """The store's statements on a connection."""
         return Statements(connection, self.place.schema, prepare=False if self.place.pooled else None)
-
-    def pool(self) -> ConnectionPool[PalaverConnection]:
-        """Connections to read by."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ConnectionPool(
-                    self.place.conninfo,
-                    connection_class=PalaverConnection,
-                    kwargs={"autocommit": True},
-                    min_size=0,
-                    max_size=self.place.connections,
-                    timeout=self.place.timeout,
-                    max_waiting=1_000,
-                    configure=self.configure,
-                    check=_check,
-                    num_workers=1,
-                    open=True,
-                    name="palaver",
-                )
-            return self._pool
-
-    def close(self) -> None:
-        """Close what was lent and given back."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
-
-
-def _check(connection: PalaverConnection) -> None:
-    """A connection that the server has closed meanwhile is not lent. One on which nothing came is not asked."""
-    if not is_idle(connection):
-        connection.execute("")
 
 
 def is_idle(connection: PalaverConnection) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import PoolTimeout
 
 from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
 
@@ -45,11 +44,6 @@ def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> St
         return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
     if isinstance(exc, _FULL):
         return StoreFull(f"{name}: no room left on the server ({why}); free some and try again", outcome=outcome)
-    if isinstance(exc, PoolTimeout):
-        return StoreBusy(
-            f"{name}: {why}; try again; is the server there? If it is, others hold all of them (connections=)",
-            outcome=outcome,
-        )
     if isinstance(exc, _BUSY):
         return StoreBusy(
             f"{name}: {why}; try again, or find what holds it (an open transaction, too few connections?)",

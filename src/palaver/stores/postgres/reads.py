@@ -67,7 +67,7 @@ class PostgresReads(RowReads):
         try:
             yield
         except psycopg.Error:
-            raise  # the connection is given back as it is: the pool rolls back, or closes it
+            raise  # the connection is given back as it is: the lender rolls back, or closes it
         except BaseException:
             self._statements.end()
             raise

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout
 
 from palaver.backups import Backup
 from palaver.erasure import ScrubReport
@@ -27,6 +26,7 @@ from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, Place
 from palaver.stores.postgres.errors import translate
 from palaver.stores.postgres.feed import Settling
+from palaver.stores.postgres.lending import Lending
 from palaver.stores.postgres.listening import ListeningWakes
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.schema import Schema
@@ -57,7 +57,7 @@ if hasattr(os, "register_at_fork"):
 class PostgresStore(RowStore):
     """See `palaver.stores.base.Store`, and docs/decisions/0007.
 
-    One connection writes, with what all threads of this process commit at a time; a pool of others reads.
+    One connection writes, with what all threads of this process commit at a time; others are lent to read by.
     """
 
     local = False
@@ -87,7 +87,11 @@ class PostgresStore(RowStore):
 
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""
-        self._opener = Opener(self._place)
+        place = self._place
+        self._opener = Opener(place)
+        self._lending = Lending(
+            self._opener.connect_patiently, self.name, most=place.connections, timeout=place.timeout
+        )
         self.wakes = self._listening = ListeningWakes(self._opener)
         self._writer = Writer(self._opener, self._listening, self._clock)
         self._committer = GroupCommitter(self._run, self.name)
@@ -147,16 +151,14 @@ class PostgresStore(RowStore):
         self._require_open()
         damaged: dict[str, bytes] = {}
         try:
-            with self._opener.pool().connection() as connection:
+            with self._lending.lent() as connection:
                 sql = self._opener.statements(connection)
                 reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling, self._clock)
                 try:
                     yield reads
                 finally:
                     damaged = reads.take_damaged()
-        except PoolClosed as exc:
-            raise StoreClosed(f"{self.name} is closed: open it again") from exc
-        except (psycopg.Error, PoolTimeout) as exc:
+        except psycopg.Error as exc:
             raise translate(exc, self.name) from exc
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
         if new and self._writable:
@@ -235,7 +237,7 @@ class PostgresStore(RowStore):
 
         They are kept, unused: to close them would be to say good-bye to the server in the parent's name.
         """
-        _inherited.append((self._opener, self._writer, self._listening))
+        _inherited.append((self._lending, self._writer, self._listening))
         if not self._closed:
             self._open()
 
@@ -252,4 +254,4 @@ class PostgresStore(RowStore):
         self.wakes.wake()
         self._listening.close()
         self._writer.close()
-        self._opener.close()
+        self._lending.close()

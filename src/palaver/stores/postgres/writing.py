@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from palaver.errors import Outcome, StoreError, StoreUnavailable
+from palaver.errors import Outcome, StoreUnavailable
 from palaver.operations import Operation
 from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
@@ -27,7 +27,6 @@ _MOST_TRIES = 3
 """How often a batch is run that others, or a lost connection, kept from being committed."""
 _MOST_NUMBERS = 100_000
 """Sessions whose numbers are remembered: they never change."""
-_RECONNECT_SECONDS = 10.0
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the database's default is: who waited for a lock has to see what was committed meanwhile."""
 _STALE = 30.0
@@ -218,17 +217,7 @@ class Writer:
         if self._connection is not None and is_idle(self._connection):
             return self._connection
         self.close()
-        deadline = time.monotonic() + min(_RECONNECT_SECONDS, self._place.timeout)
-        pause = 0.05
-        while True:
-            try:
-                self._connection = self._opener.connect()
-                break
-            except StoreError:
-                if time.monotonic() + pause >= deadline:
-                    raise
-                time.sleep(pause)
-                pause = min(1.0, pause * 2)
+        self._connection = self._opener.connect_patiently()
         self._sql = self._opener.statements(self._connection)
         self._ledger = PostgresLedger(self._sql, self._place)
         return self._connection
