@@ -173,7 +173,7 @@ def _no_leaked_threads() -> Iterator[None]:
     yield
     leaked = _palaver_threads() - before
     for thread in leaked:
-        thread.join(timeout=2)  # a thread may be on its way out when close() returns
+        thread.join(timeout=10)  # a thread may be on its way out when close() returns
     names = sorted(thread.name for thread in leaked if thread.is_alive())
     if names:
         pytest.fail(f"left running: {', '.join(names)}; close what was opened", pytrace=False)

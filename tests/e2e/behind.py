@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx2
 
 from tests.corpus.validators import complaints
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE, until
 
 
 class Upstream:
@@ -35,13 +33,12 @@ class Upstream:
 
     def wait(self, count: int, *, left: int | None = None) -> None:
         """Until so many requests came, or so many clients left."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def reached() -> bool:
             found = self.http.get("/seen").json()
-            if len(found["asked"]) >= count and (left is None or len(found["left"]) >= left):
-                return
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return len(found["asked"]) >= count and (left is None or len(found["left"]) >= left)
+
+        until(reached, "requests, or that clients leave")
 
     @property
     def left(self) -> int:

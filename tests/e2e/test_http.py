@@ -62,13 +62,13 @@ class Server:
         self.said = [self.process.stdout.readline().strip() for _ in range(5)]
         self.base = self.said[0].partition(" on ")[2].partition(" (")[0]
         assert self.base, f"the server did not start: {self.process.wait(10)}"
-        self.client = httpx2.Client(base_url=self.base, timeout=30)
+        self.client = httpx2.Client(base_url=self.base, timeout=kit.PATIENCE)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Stop the process by a signal and give its exit status."""
         self.client.close()
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(kit.PATIENCE)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status

@@ -13,7 +13,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,9 +23,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from tests.servers import keeping
+from tests.servers.ports import free_port
 from tests.waiting import until
 
-__all__ = ["DEFAULT_VERSION", "ELSEWHERE", "VERSIONS", "Databases", "Server", "databases", "free_port"]
+__all__ = ["DEFAULT_VERSION", "ELSEWHERE", "VERSIONS", "Databases", "Server", "databases"]
 
 VERSIONS = (16, 18)
 """What the wheel holds."""
@@ -48,14 +48,6 @@ COMMON = (
     "log_min_messages=warning",
     "lc_messages=C",
 )
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @cache
