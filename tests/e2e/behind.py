@@ -16,11 +16,16 @@ class Upstream:
     def __init__(self, base: str) -> None:
         self.base = base
         self.http = httpx2.Client(base_url=base, timeout=PATIENCE)
+        self._before = len(self.http.get("/seen").json()["asked"])
+
+    def _seen(self) -> dict[str, Any]:
+        """What it tells of itself, without what others asked before."""
+        return dict(self.http.get("/seen", params={"after": self._before}).json())
 
     @property
     def asked(self) -> list[dict[str, Any]]:
         """Every body that it was sent."""
-        return [each["body"] for each in self.http.get("/seen").json()["asked"]]
+        return [each["body"] for each in self._seen()["asked"]]
 
     @property
     def last(self) -> list[dict[str, Any]]:
@@ -35,7 +40,7 @@ class Upstream:
         """Until so many requests came, or so many clients left."""
 
         def reached() -> bool:
-            found = self.http.get("/seen").json()
+            found = self._seen()
             return len(found["asked"]) >= count and (left is None or len(found["left"]) >= left)
 
         until(reached, "requests, or that clients leave")
@@ -43,7 +48,7 @@ class Upstream:
     @property
     def left(self) -> int:
         """How many clients left while it was at work."""
-        return len(self.http.get("/seen").json()["left"])
+        return len(self._seen()["left"])
 
     def release(self) -> None:
         """Let one that waits go on."""

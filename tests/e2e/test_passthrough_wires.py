@@ -15,7 +15,7 @@ from openai import OpenAI
 import palaver
 from palaver import Message
 from tests.e2e.behind import Upstream
-from tests.e2e.serving import Served, palaver_server, program
+from tests.e2e.serving import Served, palaver_server
 from tests.waiting import until
 
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -114,15 +114,6 @@ class MessagesClient:
     def calls(self, said: list[Any]) -> int:
         """See `Client`."""
         return sum(block["type"] == "tool_use" for block in said[0]["content"])
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """A strict provider."""
-    with program("tests.e2e.upstream", "/seen") as served:
-        made = Upstream(served.base)
-        yield made
-        made.http.close()
 
 
 @pytest.fixture(scope="module")
