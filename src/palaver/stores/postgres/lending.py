@@ -75,13 +75,13 @@ class Lending:
 
     def _take_back(self, connection: PalaverConnection) -> None:
         now = time.monotonic()
-        status = connection.info.transaction_status
+        status = connection.pgconn.transaction_status
         if status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
             with suppress(psycopg.Error):  # what cannot be rolled back is closed below
                 connection.rollback()
         dropped: list[PalaverConnection] = []
         with self._lock:
-            sound = connection.info.transaction_status == TransactionStatus.IDLE
+            sound = connection.pgconn.transaction_status == TransactionStatus.IDLE
             if sound and not self._closed and now - connection.made < _KEPT:
                 self._idle.append((now, connection))
             else:
