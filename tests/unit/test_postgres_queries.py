@@ -17,7 +17,7 @@ from palaver.model import assistant, user
 from palaver.operations import Append, Begin, Create, Finish, Lease, NewSession, Renew, Rotate
 from palaver.stores import open_store, postgres
 from palaver.stores.postgres import PostgresStore
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.queries import backup_statements, migrations, queries
 from palaver.stores.sqlite.queries import queries as sqlite_queries
 from tests.servers.postgres import VERSIONS, databases

@@ -13,7 +13,7 @@ from typing import Any
 
 from palaver.operations import Append, Appended, Operation
 from palaver.rows import COPY, MEDIA, ROLE_MASK, UNSEEN, USER_KIND, Draft
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from palaver.stores.statements import Row
 from palaver.times import LATEST
 
@@ -89,7 +89,11 @@ class PlainAppends:
             [draft] = operation.messages
             at = operation.at if draft.at is None else draft.at
             said = (draft.id, operation.owner, operation.token, operation.lease_micros, bytes(draft.body))
-            return "append_one", place.session_lock(number), (number, draft.kind, at, operation.at, *said)
+            return (
+                "append_one",
+                place.session_lock(number),
+                (number, operation.session_id, draft.kind, at, operation.at, *said),
+            )
         batch = self._batch = _Batch()
         for operation, number in zip(self._operations, numbers, strict=True):
             batch.add(operation, number)
@@ -153,6 +157,7 @@ class _Batch:
         tokens = [each.token for each in sessions]
         return (
             list(self.places),
+            [each.id for each in sessions],
             [each.owner for each in sessions],
             [each.added for each in sessions],
             [each.least for each in sessions],
@@ -177,9 +182,10 @@ class _Batch:
 class _Session:
     """What a batch adds to one session."""
 
-    __slots__ = ("added", "lease", "least", "most", "owner", "token", "users")
+    __slots__ = ("added", "id", "lease", "least", "most", "owner", "token", "users")
 
     def __init__(self, first: Append) -> None:
+        self.id = first.session_id
         self.owner = first.owner
         self.token: str | None = None
         self.lease = 0

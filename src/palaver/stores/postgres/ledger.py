@@ -11,8 +11,8 @@ from palaver.erasure import Erasure
 from palaver.errors import CorruptRecord
 from palaver.rows import Binding, Head, SessionRow
 from palaver.search import WORDS_VERSION
-from palaver.stores.postgres.connection import Place
-from palaver.stores.postgres.locks import Alone, Held, NumbersUsedUp
+from palaver.stores.postgres.locks import Alone, Held, NumbersMoved, NumbersUsedUp
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.rows import session_values
 from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
@@ -113,6 +113,18 @@ class PostgresLedger(SqliteLedger):
             return load(key)
 
         return guarded
+
+    def find(self, session_id: str) -> SessionRow | None:
+        """The session with an id. Raises NumbersMoved where the number that is remembered for it is not its own.
+
+        A standby that took over without the newest commits, or a backup that was restored, gives numbers anew.
+        """
+        row = super().find(session_id)
+        number = self.numbers.rows.get(session_id)
+        if number is None or number in self.sessions.dirty or (row is not None and row.id == session_id):
+            return row
+        self.numbers.rows.clear()
+        raise NumbersMoved
 
     # ------------------------------------------------------------------ what others are told of the time
     def now(self, at: int) -> int:

@@ -12,8 +12,8 @@ from psycopg import errors
 
 from palaver.stores.base import ChangePage, FeedLag, Stats
 from palaver.stores.postgres.clock import ServerClock
-from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.feed import Settling, feed_lag, read_changes
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
@@ -67,9 +67,12 @@ class PostgresReads(RowReads):
         try:
             yield
         except psycopg.Error:
-            raise  # the connection is given back as it is: the lender rolls back, or closes it
-        except BaseException:
+            raise  # the connection is given back as it is: the pool rolls back, or closes it
+        except Exception:
             self._statements.end()
+            raise
+        except BaseException:
+            self._statements.connection.close()  # an interrupt: nothing more is waited for
             raise
         else:
             self._statements.end()
@@ -80,10 +83,19 @@ class PostgresReads(RowReads):
         """The server's, as for writes, unless the URL says that the callers' clocks judge."""
         return now if self._place.clock == "caller" else self._clock.now() or now
 
-    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
-        state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit))
+    def _mark(self) -> float | None:
+        """When the server was started, where a pooler hides that it is another one than before."""
+        if not self._place.pooled:
+            return None
+        [(started,)] = self.sql.all("server_started")
+        return float(started)
+
+    def _tail_state(self, session_id: str, kept: KeptTail, limit: int) -> Row | None:
+        state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit, session_id))
         if state is not None:
-            waits, *new = state[_WAITS:]
+            waits, started, *new = state[_WAITS:]
+            if kept.mark is not None and kept.mark != started:
+                return None
             self._ahead = bool(waits), list(zip(*new, strict=True)) if new[0] is not None else []
         return state
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -23,11 +23,12 @@ from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
 from palaver.stores.postgres.clock import ServerClock
-from palaver.stores.postgres.connection import Opener, Place
-from palaver.stores.postgres.errors import translate
-from palaver.stores.postgres.feed import Settling
-from palaver.stores.postgres.lending import Lending
+from palaver.stores.postgres.connection import Opener
+from palaver.stores.postgres.errors import is_unknown, translate
+from palaver.stores.postgres.feed import Settling, feed_lag
+from palaver.stores.postgres.lending import Lender
 from palaver.stores.postgres.listening import ListeningWakes
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
@@ -35,12 +36,15 @@ from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
-from palaver.stores.sqlite.reads import Lines
+from palaver.stores.sqlite.reads import Lines, RowReads
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
 __all__ = ["PostgresStore"]
 
+T = TypeVar("T")
+_MOST_TRIES = 3
+"""How often a read is run whose connection is lost."""
 _opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
 _inherited: list[object] = []
 
@@ -57,7 +61,7 @@ if hasattr(os, "register_at_fork"):
 class PostgresStore(RowStore):
     """See `palaver.stores.base.Store`, and docs/decisions/0007.
 
-    One connection writes, with what all threads of this process commit at a time; others are lent to read by.
+    One connection writes, with what all threads of this process commit at a time; a pool of others reads.
     """
 
     local = False
@@ -87,17 +91,21 @@ class PostgresStore(RowStore):
 
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""
-        place = self._place
-        self._opener = Opener(place)
-        self._lending = Lending(
-            self._opener.connect_patiently, self.name, most=place.connections, timeout=place.timeout
-        )
+        self._opener = Opener(self._place)
+        self._lender = Lender(self._opener, self._remember_nothing)
         self.wakes = self._listening = ListeningWakes(self._opener)
         self._writer = Writer(self._opener, self._listening, self._clock)
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
         self._settling = Settling()
+        self._remember_nothing()
+
+    def _remember_nothing(self) -> None:
+        """Of what was read: a new connection may lead to a server that lacks the newest commits, or has others.
+
+        What is still being read, on connections from before, is remembered where nobody looks any more.
+        """
         self._tails = TailCache()
         self._lines: Lines = {}
 
@@ -146,20 +154,39 @@ class PostgresStore(RowStore):
         return results
 
     # ------------------------------------------------------------------ reading
+    def _read(self, call: Callable[[RowReads], T]) -> T:
+        """What a read gives. Where its connection is lost it is begun again, on another one."""
+        tries = 0
+        while True:
+            try:
+                with self._lent() as reads:
+                    return call(reads)
+            except psycopg.Error as exc:
+                tries += 1
+                if tries >= _MOST_TRIES or not is_unknown(exc):
+                    raise translate(exc, self.name) from exc
+
     @contextmanager
     def _reading(self) -> Generator[PostgresReads]:
-        self._require_open()
-        damaged: dict[str, bytes] = {}
         try:
-            with self._lending.lent() as connection:
-                sql = self._opener.statements(connection)
-                reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling, self._clock)
-                try:
-                    yield reads
-                finally:
-                    damaged = reads.take_damaged()
+            with self._lent() as reads:
+                yield reads
         except psycopg.Error as exc:
             raise translate(exc, self.name) from exc
+
+    @contextmanager
+    def _lent(self) -> Generator[PostgresReads]:
+        """A connection to read by, and its errors as they are."""
+        self._require_open()
+        damaged: dict[str, bytes] = {}
+        with self._lender.lend() as connection:
+            sql = self._opener.statements(connection)
+            lines = {} if self._place.pooled else self._lines  # a pooler does not tell of a server that is another one
+            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock)
+            try:
+                yield reads
+            finally:
+                damaged = reads.take_damaged()
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
         if new and self._writable:
             self._known_damage.update(new)
@@ -174,13 +201,12 @@ class PostgresStore(RowStore):
             [answer] = self._committer.commit([mend], alone=True)
         except StoreError as error:
             answer = error
-        self._tails, self._lines = TailCache(), {}
+        self._remember_nothing()
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
 
     # ------------------------------------------------------------------ reports
     def feed_lag(self) -> FeedLag:
-        with self._reading() as r:
-            return r.feed_lag()
+        return self._read(lambda r: feed_lag(r.sql))
 
     # ------------------------------------------------------------------ copies
     def backup(
@@ -216,8 +242,7 @@ class PostgresStore(RowStore):
         return made
 
     def backups(self) -> list[Backup]:
-        with self._reading() as r:
-            rows = r.sql.all("backups")
+        rows = self._read(lambda r: r.sql.all("backups"))
         return [each for each in map(backup_of, rows) if Path(each.path).exists()]
 
     # ------------------------------------------------------------------ erasing
@@ -237,7 +262,7 @@ class PostgresStore(RowStore):
 
         They are kept, unused: to close them would be to say good-bye to the server in the parent's name.
         """
-        _inherited.append((self._lending, self._writer, self._listening))
+        _inherited.append((self._lender, self._writer, self._listening))
         if not self._closed:
             self._open()
 
@@ -254,4 +279,4 @@ class PostgresStore(RowStore):
         self.wakes.wake()
         self._listening.close()
         self._writer.close()
-        self._lending.close()
+        self._lender.close()

@@ -16,7 +16,7 @@ from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idl
 from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
 from palaver.stores.postgres.listening import ListeningWakes
-from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
+from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersMoved, NumbersUsedUp, Plan
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.turns import Plain, as_plain
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _MOST_TRIES = 3
 """How often a batch is run that others, or a lost connection, kept from being committed."""
 _MOST_NUMBERS = 100_000
-"""Sessions whose numbers are remembered: they never change."""
+"""Sessions whose numbers are remembered. They never change, and are looked at again where the server has lost some."""
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the database's default is: who waited for a lock has to see what was committed meanwhile."""
 _STALE = 30.0
@@ -68,7 +68,7 @@ class Writer:
                     plain = None
                 plan = plan or Plan.of(operations)
                 return self._attempt(operations, plan)
-            except (Held, Alone, NumbersUsedUp) as why:
+            except (Held, Alone, NumbersMoved, NumbersUsedUp) as why:
                 self._roll_back()
                 if plan is not None:
                     plan.learn(why)
@@ -214,10 +214,11 @@ class Writer:
     # ------------------------------------------------------------------ the connection
     def _connected(self) -> PalaverConnection:
         """The connection; a new one where it is lost. A server that is just being replaced is waited for."""
-        if self._connection is not None and is_idle(self._connection):
-            return self._connection
+        connection = self._connection
+        if connection is not None and connection.opened >= self._opener.outage.began and is_idle(connection):
+            return connection
         self.close()
-        self._connection = self._opener.connect_patiently()
+        self._connection = self._opener.reach()
         self._sql = self._opener.statements(self._connection)
         self._ledger = PostgresLedger(self._sql, self._place)
         return self._connection

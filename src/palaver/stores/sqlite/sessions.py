@@ -133,7 +133,7 @@ class SessionReads(RowSource):
     def _line(self, row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
         """One line of a list; the one given before, where everything that it shows is as it was."""
         newest = row[SESSION_COLUMNS + 4]
-        state = (row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
+        state = (row[1], row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
         known = self._lines.get(row[0])
         if known is not None and known[0] == state:
             return known[1]
