@@ -60,6 +60,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Turns that began there."""
     blobs: tuple[Blob, ...] = ()
     """Content that the messages refer to, each once; what is damaged or gone is not among them."""
+    unread: tuple[str, ...] = ()
+    """What stands there beside the messages and cannot be read, in words: a copy of this chunk is not whole."""
 
 
 class ImportMark(msgspec.Struct, frozen=True, gc=False):

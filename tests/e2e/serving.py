@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(palaver.__file__).resolve().parents[1]
 PROGRAM = """import sys
 from palaver.server import Upstream, serve
-serve(sys.argv[1], port=0, **eval(sys.argv[2]))"""
+serve(sys.argv[1], **{'port': 0, **eval(sys.argv[2])})"""
 
 
 class Served:

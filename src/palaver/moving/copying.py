@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from palaver.clock import Clock, utc_now
 from palaver.erasure import ScrubReport
-from palaver.errors import CursorExpired, PalaverError, StoreError
+from palaver.errors import CorruptRecord, CursorExpired, PalaverError, StoreError
 from palaver.findings import Progress
 from palaver.moving.comparing import CHUNK, differences, newest_turn, record_of
 from palaver.moving.values import CopyReport, Problem, ProblemKind
@@ -233,6 +233,9 @@ class Copier:
                     _outcome(self._target, Import(at=self._at(), row=record.row, chunk=newest))
                     self._tell(len(newest.messages))
                 newest = self._source.chunk(session_id, None, after=after, limit=CHUNK)
+                if newest.unread:
+                    msg = f"damaged: {'; '.join(newest.unread)}; `palaver check --repair` of the source sets it aside"
+                    raise CorruptRecord(msg, store=self._source.name, location=f"session {session_id}")
                 self._messages += len(newest.messages)
                 after = newest.through_seq
             if after > last:  # what came meanwhile is copied too, so the record has to know of it

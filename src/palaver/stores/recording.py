@@ -59,6 +59,7 @@ def chunk_of(
     versions: Mapping[int, tuple[VersionRow, ...]],
     turns: Iterable[TurnRow],
     blob: Callable[[str], bytes | None] | None,
+    unread: Sequence[str] = (),
 ) -> Chunk:
     """A chunk of these messages. `holders_of` tells at which positions the messages are that ids name."""
     messages: list[MessageRecord] = []
@@ -82,6 +83,7 @@ def chunk_of(
         messages=tuple(messages),
         turns=tuple(turns),
         blobs=tuple(Blob(address, data) for address, data in found.items()),
+        unread=tuple(unread),
     )
 
 

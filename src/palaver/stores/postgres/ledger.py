@@ -18,7 +18,7 @@ from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.sqlite.fields import sound
 from palaver.stores.sqlite.ledger import SqliteLedger
-from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row, turn_row
+from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row
 from palaver.stores.sqlite.searching import State, Step
 from palaver.stores.statements import Row
 from palaver.times import SECOND
@@ -200,7 +200,7 @@ class PostgresLedger(SqliteLedger):
             if row[_TURN] is None:
                 self.last_turns.rows[number] = 0
             else:
-                turn = turn_row(row[_TURN:])
+                turn = self._turn_of(row[_TURN:])
                 self.last_turns.rows[number] = turn.first_seq
                 self.turns.rows[number, turn.first_seq] = turn
             self.queues.rows[number] = self._stored_lists["queue", number] = tuple(row[-1] or ())

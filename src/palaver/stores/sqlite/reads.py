@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import apsw
 
@@ -24,6 +25,7 @@ from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.fields import legible, sound
+from palaver.stores.sqlite.parts import Parts
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.rows import erasure_row, usage_row
 from palaver.stores.sqlite.salvage import integrity
@@ -34,7 +36,7 @@ from palaver.stores.sqlite.statements import Statements as SqliteStatements
 from palaver.stores.sqlite.tails import TailCache, TailReads
 from palaver.stores.sqlite.transcripts import TranscriptReads
 from palaver.stores.sqlite.upkeep import Upkeep
-from palaver.stores.statements import Statements
+from palaver.stores.statements import Row, Statements
 from palaver.times import SECOND, to_micros
 
 __all__ = ["Lines", "Reads", "RowReads"]
@@ -65,6 +67,11 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
     def integrity(self) -> list[str]:
         """What the database itself says of its tables and indexes; nothing: all is well."""
 
+    def lost(self, number: int) -> str:
+        """Which messages of a session cannot be read, in words; nothing where that is not known."""
+        del number
+        return ""
+
     # ------------------------------------------------------------------ copying
     def _any(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head]:
         """A session, also a deleted one. Raises CorruptRecord: a copy that lacks something is none."""
@@ -79,7 +86,9 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
         with self.snapshot():
             session, head = self._any(session_id, owner)
             holders = partial(self._holders, session.number)
-            return recording.chunk(self.sql, session, head, holders, after=after, limit=limit, media=media)
+            return recording.chunk(
+                self.sql, session, head, holders, after=after, limit=limit, media=media, unreadable=self.unreadable
+            )
 
     def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
         """At which positions of a session the messages are that ids name."""
@@ -204,9 +213,38 @@ class Reads(RowReads):
         sql = SqliteStatements(connection)
         super().__init__(sql, name, tails, lines, FullText(sql, name))
         self._connection = connection
+        self._parts = Parts(sql, self.unreadable)
 
     def close(self) -> None:
         self._connection.close()
+
+    # ------------------------------------------------------------------ of a file that is damaged
+    def _by_id(self, session_id: str) -> Row | None:
+        try:
+            return super()._by_id(session_id)
+        except self.unreadable:
+            return self._parts.session_by_id(session_id)
+
+    def _by_key(self, owner: str, key: str) -> Row | None:
+        try:
+            return super()._by_key(owner, key)
+        except self.unreadable:
+            return self._parts.session_by_key(owner, key)
+
+    def _page_of(self, name: str, values: dict[str, Any]) -> list[Row]:
+        try:
+            return super()._page_of(name, values)
+        except self.unreadable:
+            return self._parts.listed(values)
+
+    def _running(self) -> dict[int, Row]:
+        try:
+            return super()._running()
+        except self.unreadable:
+            return self._parts.running()
+
+    def lost(self, number: int) -> str:
+        return self._parts.lost(number)
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
@@ -217,7 +255,12 @@ class Reads(RowReads):
         try:
             yield
         finally:
-            self.sql.script("COMMIT")
+            try:
+                self.sql.script("COMMIT")
+            except apsw.CorruptError:
+                # SQLite says once more what it said of a statement, which was answered for then, and ends all the same.
+                if self._connection.in_transaction:
+                    raise
 
     def size(self) -> int:
         path = self._connection.db_filename("main")

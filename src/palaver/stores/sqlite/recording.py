@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from palaver.records import Chunk, KeyRecord, SessionRecord
-from palaver.rows import Head, SessionRow, StoredMessage, VersionRow
+from palaver.rows import Head, SessionRow, StoredMessage, TurnRow, VersionRow
 from palaver.stores.recording import chunk_of, fitting, portable, portable_todo
-from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, todo_row, turn_row, usage_row
-from palaver.stores.statements import Statements
+from palaver.stores.sqlite.fields import bad_turn, legible_turn
+from palaver.stores.sqlite.rows import LAST, compaction_row, cut_row, todo_row, usage_row
+from palaver.stores.statements import Row, Statements
 
 __all__ = ["chunk", "record"]
 
@@ -44,8 +46,13 @@ def chunk(
     after: int,
     limit: int,
     media: bool,
+    unreadable: tuple[type[Exception], ...],
 ) -> Chunk:
-    """Messages after a position, as they are stored. `holders_of`: see `chunk_of`."""
+    """Messages after a position, as they are stored. `holders_of`: see `chunk_of`.
+
+    Of one message alone all is given that can be read: errors of the `unreadable` kinds, by which the driver says
+    that the file is damaged, are then its `unread`.
+    """
     base = session.number << 32
     read = sql.all("oldest_messages", (base | (after + 1), base | LAST, limit)) if after < LAST else []
     found = [StoredMessage(row[0] & LAST, *row[1:]) for row in read]
@@ -53,13 +60,29 @@ def chunk(
     whole = len(rows) == len(found) and len(found) < limit
     through = head.last_seq if whole else rows[-1].seq
     span = (base | (after + 1), base | max(through, after + 1))
+    unread: list[str] = []
+
+    def rows_of(name: str, what: str, *values: Any) -> list[Row]:
+        try:
+            return sql.all(name, (*values, *span))
+        except unreadable:
+            if limit > 1:
+                raise
+            unread.append(f"{what} at seq {after + 1}")
+            return []
+
     versions: dict[int, tuple[VersionRow, ...]] = {}
-    for seq, *version in sql.all("record_versions", span):
+    for seq, *version in rows_of("record_versions", "what was said before edits"):
         versions[seq] = (*versions.get(seq, ()), VersionRow(*version))
+    turns: list[TurnRow] = []
+    for row in rows_of("record_turns", "a turn"):
+        turn = legible_turn(row)
+        turns.append(msgspec.structs.replace(turn, session=0))
+        unread += [f"the {name} of the turn at seq {turn.first_seq}" for name in bad_turn(row)]
 
     def blob(address: str) -> bytes | None:
-        row = sql.one("blob", (address, *span))
-        return row[0] if row is not None else None
+        found = rows_of("blob", "content", address)
+        return found[0][0] if found else None
 
     return chunk_of(
         rows,
@@ -67,6 +90,7 @@ def chunk(
         through=through,
         holders_of=holders_of,
         versions=versions,
-        turns=(msgspec.structs.replace(turn_row(row), session=0) for row in sql.all("record_turns", span)),
+        turns=turns,
         blob=blob if media else None,
+        unread=unread,
     )

@@ -17,7 +17,7 @@ import msgspec
 
 from palaver.model import Message
 from palaver.stores import views
-from palaver.stores.sqlite.rows import LAST, compaction_row, turn_row
+from palaver.stores.sqlite.rows import LAST, compaction_row
 from palaver.stores.sqlite.source import RowSource
 from palaver.stores.statements import Row
 from palaver.stores.tails import decoded, read_tail, stored_meanwhile
@@ -154,7 +154,7 @@ class TailReads(RowSource):
             return None
         if owner is not None and owner != kept.owner:
             return None
-        turn = turn_row(state[3:]) if state[3] is not None else None
+        turn = self.turn_of(state[3:]) if state[3] is not None else None
         last = state[2] & LAST if state[2] is not None else 0
         if last != kept.last_seq:
             new = last - kept.last_seq
