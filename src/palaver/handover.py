@@ -161,6 +161,9 @@ class Handover:
             else:
                 self._crowd = CROWD  # a second one in the same tick: from now on they are collected
         request = _Request(operations, loop)
+        if self._crowd == 0 and not self._tick and not self._handed_over and not self._store.local:
+            self._hand_over([request])  # alone, and far to go: at once, and not with others at the end of the tick
+            return await request
         self._tick.append(request)
         if len(self._tick) == 1:
             loop.call_soon(self._flush)
@@ -202,6 +205,9 @@ class Handover:
             if not isinstance(error, StoreBusy):
                 _answer(batch, results, error)
                 return
+        self._hand_over(batch)
+
+    def _hand_over(self, batch: list[_Request]) -> None:
         self._handed_over.update(batch)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="palaver-commit", daemon=True)

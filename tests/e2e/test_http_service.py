@@ -36,7 +36,9 @@ from palaver.server.routes import ENDPOINTS
 from palaver.server.table import Endpoint
 from tests.e2e.asking import BASE, begin, problem
 from tests.e2e.test_http import Server, running
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
+
+CLIENTS = 64
 
 
 @pytest.fixture
@@ -406,7 +408,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def spoken(server: Server, *pieces: bytes) -> bytes:
     """What a server answers to bytes that then stop coming, until it closes the connection."""
     host, port = server.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as raw:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as raw:
         for piece in pieces:
             raw.sendall(piece)
         out = b""
@@ -426,7 +428,7 @@ def test_a_head_without_bounds(impatient: Server) -> None:
     """A head that is larger than any is refused while it comes."""
     many = (b"X-Filler-%d: %b\r\n" % (number, b"x" * 1000) for number in range(2 * MAX_HEAD_BYTES // 1000))
     host, port = impatient.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as raw:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as raw:
         raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
         answer = b""
         try:
@@ -499,7 +501,7 @@ def test_turns_end_before_the_server(tmp_path: Path) -> None:
         assert server.client.post(f"{path}/messages", json=asked).status_code == 201
         assert server.client.post(f"{path}/finish", json={"message": "done"}).status_code == 200
         server.client.close()
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert server.process.stdout is not None
         server.process.stdout.close()
     with palaver.open(url) as sessions:
@@ -542,10 +544,11 @@ def test_kill_under_load_loses_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/chat.db"
     answered: list[tuple[str, str]] = []
     sent: set[str] = set()
+    begun_by: set[int] = set()
     enough = threading.Event()
 
     def write(base: str, number: int) -> None:
-        with httpx2.Client(base_url=base, timeout=30) as client:
+        with httpx2.Client(base_url=base, timeout=PATIENCE) as client:
             for turn in range(100_000):
                 name = f"m-{number}-{turn}"
                 sent.add(name)
@@ -554,7 +557,8 @@ def test_kill_under_load_loses_nothing(tmp_path: Path) -> None:
                     begun = client.post("/v1/turns", json=body)
                     if begun.status_code == 201:
                         answered.append((f"k{number}", name))
-                        if len(answered) > 1500:
+                        begun_by.add(number)
+                        if len(answered) > 1500 and len(begun_by) == CLIENTS:
                             enough.set()
                         ended = client.post(f"/v1/turns/{begun.json()['id']}/finish", json={"message": f"r-{name}"})
                         if ended.status_code == 200:
@@ -562,14 +566,15 @@ def test_kill_under_load_loses_nothing(tmp_path: Path) -> None:
                 except httpx2.HTTPError:
                     return
 
-    with running(url) as server, ThreadPoolExecutor(64) as pool:
-        for number in range(64):
+    with running(url) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        for number in range(CLIENTS):
             pool.submit(write, server.base, number)
-        assert enough.wait(60)
+        came = enough.wait(PATIENCE)
         assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        assert came
     stored: dict[str, list[str]] = {}
     with palaver.open(url) as sessions:
-        for number in range(64):
+        for number in range(CLIENTS):
             session = sessions.resolve(f"k{number}")
             stored[f"k{number}"] = [message.text for message in session.messages(limit=1000)]
         assert sessions.check() == []

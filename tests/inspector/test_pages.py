@@ -347,7 +347,7 @@ def test_an_open_page_is_left_when_its_key_is_revoked(context: BrowserContext, t
         expect(page.get_by_text("For who may look")).to_be_visible()
         keys.revoke("looks on", now=datetime.now(UTC))
         session.append(user("Something new"))
-        expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         expect(page.get_by_text("For who may look")).not_to_be_attached()
 
 

@@ -158,6 +158,7 @@ def test_urls() -> None:
         assert "secret" not in str(caught.value)
     assert "dbname=agents" in Place.of("postgresql:///agents").conninfo  # no host: a socket, or PGHOST
     assert "options" not in Place.of("postgresql://db").conninfo
+    assert "options='-c work_mem=8MB'" in Place.of("postgresql://db?options=-c%20work_mem%3D8MB").conninfo
 
 
 @pytest.mark.parametrize("password", ["my@secret", "my/secret", "my?secret", "my#secret", "my%secret", "a@b/secret"])

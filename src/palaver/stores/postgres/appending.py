@@ -48,13 +48,15 @@ class PlainAppends:
 
     def __init__(self, operations: list[Append]) -> None:
         self._operations = operations
-        self.time = max(each.at for each in operations)
+        self.time = operations[0].at if len(operations) == 1 else max(each.at for each in operations)
         """By the callers' clock."""
         self._batch: _Batch | None = None
 
     @classmethod
     def of(cls, operations: Sequence[Operation]) -> PlainAppends | None:
         """The operations, if they are ordinary appends as far as their values say."""
+        if len(operations) == 1 and type(operations[0]) is Append and len(operations[0].messages) == 1:
+            return cls([operations[0]]) if _is_plain(operations[0]) else None
         appends: list[Append] = []
         ids: set[tuple[str, str]] = set()
         whose: dict[str, tuple[str | None, str | None]] = {}

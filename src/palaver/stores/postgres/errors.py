@@ -10,7 +10,7 @@ from psycopg import errors
 
 from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-__all__ = ["REPEATABLE", "is_unknown", "said", "translate", "unreachable"]
+__all__ = ["FORGOTTEN", "REPEATABLE", "is_unknown", "said", "translate", "unreachable"]
 
 REPEATABLE = (
     errors.SerializationFailure,
@@ -18,6 +18,8 @@ REPEATABLE = (
     errors.UniqueViolation,  # another server stored it after this one had looked
 )
 """Before COMMIT: nothing was done, and the same operations may be run again on fresh rows."""
+FORGOTTEN = errors.InvalidSqlStatementName
+"""psycopg takes a statement for prepared that it sent behind one that failed; on another connection it is not so."""
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
 _BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
 _CROWDED = ("too many clients", "too many connections", "remaining connection slots", "no more connections allowed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -83,7 +83,7 @@ class Place:
                 own["listen"] = given.pop("listen")
         except (ValueError, KeyError) as exc:
             raise ValueError(f"{_named(url)}: an option has a value that it cannot have: {exc}") from exc
-        rest = f"postgresql://{parts.netloc}{parts.path}?{urlencode(given)}"
+        rest = f"postgresql://{parts.netloc}{parts.path}?{urlencode(given, quote_via=quote)}"
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
         conninfo = _conninfo(rest, defaults, _named(url))
         schema = own.get("schema", "palaver")

@@ -914,6 +914,12 @@ SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'palaver', '') END;
 
+-- name: settle_connection
+-- How long a connection waits for locks, and its isolation, for good; no row, and not done, where a pooler stands in
+-- between, which would give it to others: what that tells of the process that serves is not what the process says.
+SELECT set_config('lock_timeout', $1, false), set_config('default_transaction_isolation', 'read committed', false)
+WHERE pg_backend_pid() = $2::bigint;
+
 -- name: append_one
 -- One ordinary message; see the migration.
 SELECT palaver.append_one($1, $2, $3, $4, $5, $6, $7::integer, $8, $9, $10, $11, $12, $13, $14);

@@ -20,9 +20,9 @@ from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.upkeep import PostgresUpkeep
 from palaver.stores.sqlite.reads import Lines, RowReads
 from palaver.stores.sqlite.rows import TURN_COLUMNS
-from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.tails import KeptTail, TailCache
-from palaver.stores.statements import Row
+from palaver.stores.statements import Ask, Row
 
 __all__ = ["PostgresReads"]
 
@@ -107,10 +107,16 @@ class PostgresReads(RowReads):
         del number
         return self._ahead[0]
 
-    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
-        if not ids:
-            return {}
-        return {row[1]: row[2] for row in self.sql.all("message_seqs", ([number] * len(ids), list(ids)))}
+    def together(self, asks: Sequence[Ask]) -> list[list[Row]]:
+        return self._statements.together(asks)
+
+    def holders_asks(self, number: int, ids: Sequence[str]) -> list[Ask]:
+        return [("message_seqs", ([number] * len(ids), list(ids)))]
+
+    def holders(self, ids: Sequence[str], answers: Sequence[list[Row]]) -> dict[str, int | None]:
+        del ids  # they are in the rows
+        [rows] = answers
+        return {row[1]: row[2] for row in rows}
 
     def size(self) -> int:
         row = self.sql.one("database_size", (self._place.schema,))
@@ -133,6 +139,6 @@ class PostgresReads(RowReads):
             self.sql, self.snapshot, self._settling, after, limit=limit, session_id=session_id, owner=owner
         )
 
-    def index_step(self, limit: int, at: int) -> Step | Reindex | None:
+    def index_step(self, limit: int, at: int, state: State | None = None) -> Step | Reindex | None:
         self._settling.wait(self.sql)
-        return super().index_step(limit, at)
+        return super().index_step(limit, at, state)

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
 from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener
-from palaver.stores.postgres.errors import is_unknown, translate
+from palaver.stores.postgres.errors import FORGOTTEN, is_unknown, translate
 from palaver.stores.postgres.feed import Settling, feed_lag
 from palaver.stores.postgres.lending import Lender
 from palaver.stores.postgres.listening import ListeningWakes
@@ -37,6 +38,7 @@ from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines, RowReads
+from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
@@ -185,6 +187,9 @@ class PostgresStore(RowStore):
             reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock)
             try:
                 yield reads
+            except FORGOTTEN:
+                connection.close()
+                raise
             finally:
                 damaged = reads.take_damaged()
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
@@ -203,6 +208,16 @@ class PostgresStore(RowStore):
             answer = error
         self._remember_nothing()
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ the search index
+    def _stepped(self, step: Step | Reindex, left: int) -> Step | Reindex | None:
+        """What the next step takes in is read, and cut into words, while the server takes in this one."""
+        if left <= 0 or not isinstance(step, Step):
+            return super()._stepped(step, left)
+        with ThreadPoolExecutor(1, thread_name_prefix="palaver-index") as ahead:
+            following = ahead.submit(self._next_step, left, step.after)
+            taken = self._step(step)
+            return following.result() if taken else self._next_step(left)
 
     # ------------------------------------------------------------------ reports
     def feed_lag(self) -> FeedLag:

@@ -12,20 +12,21 @@ from typing import Literal, TypeVar
 
 from palaver.clock import utc_now
 from palaver.erasure import Erasure, Marks
-from palaver.errors import StoreError
+from palaver.errors import PalaverError, StoreError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.operations import Begun
-from palaver.records import Chunk, SessionRecord
+from palaver.records import Chunk, Piece, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
 from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine, WholeTurn
+from palaver.stores.pieces import pieces_of
 from palaver.stores.sqlite.checking import Scope
 from palaver.stores.sqlite.ledger import Quarantine
 from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import RowReads
-from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.tails import TailCache
 from palaver.stores.sqlite.upkeep import Clean, Prune, Upkeep, told
@@ -134,6 +135,14 @@ class RowStore(Store):
     def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool = True) -> Chunk:
         return self._read(lambda r: r.chunk(session_id, owner, after=after, limit=limit, media=media))
 
+    def pieces(self, asked: Sequence[tuple[str, int]], *, limit: int) -> list[Piece | PalaverError]:
+        try:
+            return self._read(lambda r: r.pieces(asked, limit=limit))
+        except StoreError:
+            raise
+        except PalaverError:  # whose it is, and what of it can be read, is found out singly
+            return pieces_of(self, asked[:1], limit)
+
     def sessions(self, query: SessionQuery, now: datetime) -> list[SessionInfo]:
         return self._read(lambda r: r.sessions(query, now))
 
@@ -173,18 +182,29 @@ class RowStore(Store):
     def index(self, *, limit: int = CATCH_UP) -> int:
         left = limit
         with self._indexing:  # one thread at a time: others then find it done
-            while left > 0:
-                step = self._index_step(left) if self._writable else None
-                if step is None:
-                    break
-                [answer] = self.commit([step])
-                if isinstance(answer, Exception):
-                    raise answer
+            step = self._next_step(left)
+            while step is not None:
                 left -= step.cost if isinstance(step, Step) else 1
+                step = self._stepped(step, left)
         return self._read(lambda r: r.index_behind())
 
-    def _index_step(self, limit: int) -> Step | Reindex | None:
-        return self._read(lambda r: r.index_step(limit, to_micros(utc_now())))
+    def _next_step(self, left: int, state: State | None = None) -> Step | Reindex | None:
+        """The next step of the index; None where there is none to be done. `state`: see `Index.step`."""
+        if left <= 0 or not self._writable:
+            return None
+        return self._read(lambda r: r.index_step(left, to_micros(utc_now()), state))
+
+    def _stepped(self, step: Step | Reindex, left: int) -> Step | Reindex | None:
+        """Commit a step; gives the one after it."""
+        self._step(step)
+        return self._next_step(left)
+
+    def _step(self, step: Step | Reindex) -> bool:
+        """Commit a step; whether it was its turn."""
+        [answer] = self.commit([step])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer is not False
 
     def reindex(self) -> None:
         self.commit([Reindex(at=to_micros(utc_now()))])

@@ -11,6 +11,7 @@ from palaver.errors import CorruptRecord, SessionNotFound
 from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
 from palaver.stores.sqlite.fields import bad_turn, legible, legible_turn
 from palaver.stores.sqlite.rows import (
+    DELETED,
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
@@ -62,8 +63,11 @@ class RowSource(ABC):
         return legible(row), *self.state(row)
 
     def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
-        row = self._by_id(session_id)
-        gone = row is None or (row[21] is not None and not deleted)
+        return self._require(session_id, self._by_id(session_id), owner, deleted=deleted)
+
+    def _require(self, session_id: str, row: Row | None, owner: str | None, *, deleted: bool) -> Row:
+        """The row, if it is there and the owner's. Raises SessionNotFound."""
+        gone = row is None or (row[DELETED] is not None and not deleted)
         if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
