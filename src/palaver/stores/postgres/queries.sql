@@ -926,7 +926,7 @@ SELECT palaver.append_one($1, $2, $3, $4, $5, $6, $7::integer, $8, $9, $10, $11,
 
 -- name: begin_one
 -- The message that begins an ordinary turn; see the migration.
-SELECT o_seq, o_anchor, o_calibration, o_until FROM palaver.begin_one(
+SELECT o_seq, o_anchor, o_calibration, o_until, o_rev FROM palaver.begin_one(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::integer, $13, $14, $15, $16, $17, $18, $19, $20);
 
 -- name: finish_one

@@ -69,7 +69,7 @@ class PlainBegin:
 
     def answers(self, rows: list[Row]) -> list[Any] | None:
         """See `PlainAppends.answers`."""
-        [(seq, anchor, calibration, until)] = rows
+        [(seq, anchor, calibration, until, rev)] = rows
         if not seq:
             return None
         operation = self._operation
@@ -86,7 +86,7 @@ class PlainBegin:
             budget=operation.budget,
             calibration=calibration,
         )
-        return [Begun(kind="begun", session_id=self._session_id, seq=seq, turn=turn)]
+        return [Begun(kind="begun", session_id=self._session_id, seq=seq, turn=turn, rev=rev)]
 
 
 class PlainFinish:

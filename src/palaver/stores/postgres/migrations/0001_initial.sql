@@ -395,7 +395,7 @@ CREATE FUNCTION palaver.begin_one(
     p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_key_lock bigint, p_number bigint,
     p_session text, p_owner text, p_key_owner text, p_key text, p_recent bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_token text,
     p_holder text, p_lease bigint, p_budget text, p_body bytea,
-    OUT o_seq bigint, OUT o_anchor bigint, OUT o_calibration text, OUT o_until bigint
+    OUT o_seq bigint, OUT o_anchor bigint, OUT o_calibration text, OUT o_until bigint, OUT o_rev bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_previous bigint;
@@ -403,7 +403,6 @@ DECLARE
     v_state text;
     v_waits boolean;
     v_user bigint;
-    v_rev bigint;
     v_listed bigint;
     v_told text;
 BEGIN
@@ -456,7 +455,7 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT s.rev, s.last_active INTO v_rev, v_listed FROM palaver.sessions s
+    SELECT s.rev, s.last_active INTO o_rev, v_listed FROM palaver.sessions s
     WHERE s.number = p_number AND s.id = p_session AND s.deleted_at IS NULL AND s.ended_at IS NULL
         AND s.guarded_until <= p_op_at AND (p_key IS NOT NULL OR p_owner IS NULL OR s.owner = p_owner)
         AND s.notice IS NULL AND (s.preview IS NOT NULL OR p_kind & 15 <> 3);
@@ -486,7 +485,7 @@ BEGIN
         false, false, o_seq, o_seq, p_budget, o_calibration);
     INSERT INTO palaver.changes (session, position, rev, kind, from_seq, through_seq)
     VALUES (p_number, (pg_current_xact_id()::text::bigint
-        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, v_rev, 2, o_seq, o_seq);
+        + (SELECT value::bigint FROM palaver.meta WHERE name = 'ahead')) << 14, o_rev, 2, o_seq, o_seq);
 END $$;
 
 -- The message that a turn ends with, where nothing waits: what `Finish.apply` then does. Gives its position; 0 where it
