@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from psycopg import errors, generators, pq
+from psycopg import errors, pq
 
 from palaver.stores.postgres.connection import PalaverConnection
 from palaver.stores.postgres.queries import queries
@@ -78,7 +78,7 @@ class Calls:
 
 def _answer(connection: PalaverConnection, status: pq.ExecStatus) -> pq.abc.PGresult:
     """The answer to what was sent, waited for as a cursor does: other threads run, and an interrupt leaves no doubt."""
-    result: pq.abc.PGresult = connection.wait(generators.execute(connection.pgconn))[-1]
+    result = connection.answers()[-1]
     if result.status != status:
         raise errors.error_from_result(result)
     return result
