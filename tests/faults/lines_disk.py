@@ -113,6 +113,12 @@ class RecordingFolder:
         if fd in self._open:
             self.events.append(("truncate", "", self._open[fd][1], (size, self._changed(fd))))
 
+    def utime(self, fd: int, ns: tuple[int, int]) -> None:
+        """Set when a file was changed."""
+        os.utime(fd, ns=ns)
+        if fd in self._open:
+            self.events.append(("touch", "", self._open[fd][1], ns[1]))
+
     def fsync(self, fd: int) -> None:
         """Note that a file is safe, or the names in a directory."""
         if fd in self._open:
@@ -201,6 +207,8 @@ class _Disk:
             self.pending = [each for each in self.pending if each not in mine]
             for each in mine:
                 self.rename(each)
+        elif kind == "touch":
+            self.files[number].changed = data
         else:
             *step, self.files[number].changed = data
             self.files[number].pending.append(tuple(step))

@@ -284,3 +284,31 @@ def test_opening_many_sessions_reads_none_of_them(url: str, tmp_path: Path, monk
         session.append(user("hello"))
         assert [m.text for m in session.history().messages] == ["hello"]
     assert set(opened) <= {f"{session.id}.jsonl", "sessions"}
+
+
+@pytest.mark.parametrize("step", [1, 1_000_000_000])
+def test_what_was_written_is_not_read_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Not even where the file system keeps times to the second; and what another program then writes is read."""
+
+    class Coarse:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+        def utime(self, fd: int, ns: tuple[int, int]) -> None:
+            os.utime(fd, ns=(ns[0] // step * step, ns[1] // step * step))
+
+    with monkeypatch.context() as coarse:
+        coarse.setattr(files, "os", Coarse())
+        with palaver.open(url) as sessions:
+            session = sessions.get_or_create("k")
+            for text in ("one", "two", "three"):
+                session.append(user(text))
+    with monkeypatch.context() as strict:
+        strict.setattr(files.Directory, "read", lambda *_: pytest.fail("a file was read"))
+        palaver.open(url).close()
+    file = tmp_path / "lines" / "sessions" / f"{session.id}.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"two"', b'"TWO"'))
+    with palaver.open(url) as sessions:
+        assert kit.texts(sessions, "k") == ["one", "TWO", "three"]

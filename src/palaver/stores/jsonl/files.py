@@ -12,6 +12,7 @@ import glob
 import itertools
 import os
 import re
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Directory:
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._appended: list[Entry] = []
         """What the last append wrote, and where."""
+        self._keeps_times: bool | None = None
+        """Whether the file system keeps times to the nanosecond; None: not known yet."""
         self.foreign: list[Path] = []
         """What was found among the sessions, when it was last looked, that is another program's."""
 
@@ -83,6 +86,25 @@ class Directory:
         """Bytes of a file."""
         fd = self._fds.get(file)
         return os.lseek(fd, 0, os.SEEK_END) if fd is not None else self.size(file)[0]
+
+    def stamp(self, file: str) -> tuple[int, int]:
+        """Bytes of a file that was written to, and when it was changed: now.
+
+        Who asks Linux for a file's times gets finer ones for all that is written after it, each of them another
+        (multigrain timestamps, since 6.13): ext4 without a journal then writes the inode of what is synced each time
+        (measured: 155 µs a sync instead of 105). Times that are set cost nothing of the kind, where they are kept.
+        """
+        now = time.time_ns()
+        fd = self._fd(file)
+        try:
+            os.utime(fd, ns=(now, now))
+            if self._keeps_times is None:
+                self._keeps_times = os.fstat(fd).st_mtime_ns == now
+            if self._keeps_times:
+                return os.lseek(fd, 0, os.SEEK_END), now
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
+        return self.size(file)  # to the second, say
 
     def append(self, number: int, entries: list[Entry]) -> None:
         """Append a commit's lines, durably, all or nothing, where the files end.

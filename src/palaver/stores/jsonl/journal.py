@@ -54,7 +54,7 @@ class Journal:
         """Write a record, see `record_of`, to a place, where `sync` makes it safe."""
         fd = self._open()
         end = place + len(record)
-        if end > os.fstat(fd).st_size:
+        if end > os.lseek(fd, 0, os.SEEK_END):  # no fstat: see `Directory.stamp`
             record += bytes(min(_AHEAD, max(_LEAST_AHEAD, end)))
         left = memoryview(record)
         while left:

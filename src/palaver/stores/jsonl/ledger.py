@@ -151,8 +151,9 @@ class JsonlLedger(SqliteLedger):
             directory.replace(files[session], snapshot(sql, session, number))
             directory.drop_aside(files[session])
             self.is_replaced = True
-        sizes = {session: directory.size(file) for session, file in files.items()}
-        sql.many("put_file", [(session, files[session], *sizes[session]) for session in fresh])
+        sizes = {session: directory.stamp(file) for session, file in files.items()}
+        if fresh:
+            sql.many("put_file", [(session, files[session], *sizes[session]) for session in fresh])
         sql.many("grow_file", [(*size, session) for session, size in sizes.items() if session not in fresh])
         for session, (size, _) in sizes.items():
             self._known[session] = files[session], size
