@@ -172,6 +172,8 @@ class SqliteStore(RowStore):
         writer.set_wal_hook(self._on_wal)
         self._headroom = self._opener.headroom()
         self._data_version: Row | None = None
+        self._shared = False
+        """Whether another process had written before the last commit: small portions would not be whole."""
         self._ledger = self._open_ledger(writer)
         return writer
 
@@ -196,7 +198,9 @@ class SqliteStore(RowStore):
             return self._committer.commit(operations, alone=True)
 
     def tidy(self, *, beside: bool = False) -> None:
-        portion = min(CHECKPOINT_PAGES, CHECKPOINT_PAGES_BESIDE) if beside else CHECKPOINT_PAGES
+        portion = CHECKPOINT_PAGES
+        if beside and self._wal_pages and not self._shared:
+            portion = min(CHECKPOINT_PAGES, CHECKPOINT_PAGES_BESIDE)
         if self._wal_pages >= self._tried_at + portion:
             self._committer.when_idle(self._checkpoint_alone)
 
@@ -248,7 +252,8 @@ class SqliteStore(RowStore):
             if self._headroom is not None:
                 self._headroom.keep(self._wal_pages)
             version = writes.one("data_version")
-            if version != self._data_version:  # somebody else has written: what was remembered may be wrong
+            self._shared = version != self._data_version
+            if self._shared:  # somebody else has written: what was remembered may be wrong
                 ledger.doubt()
                 self._data_version = version
             results = ledger.run(operations)
