@@ -31,9 +31,11 @@ CHROMIUM = next(
 REQUIRE_CHROMIUM = "PALAVER_REQUIRE_CHROMIUM"
 
 # Select one with --hypothesis-profile. Tests set no max_examples of their own, or `soak` would do nothing for them.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, print_blob=True)
-hypothesis.settings.register_profile("soak", deadline=None, max_examples=10_000, print_blob=True)
+# Nothing is timed: neither an example nor, by the health check, how long the first ones took to be made.
+untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("default", untimed, max_examples=100)
+hypothesis.settings.register_profile("ci", untimed, max_examples=200, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("soak", untimed, max_examples=10_000, print_blob=True)
 hypothesis.settings.load_profile("default")
 
 # What Palaver, or a library it draws with, would read from the machine that the tests happen to run on.
@@ -173,7 +175,7 @@ def _no_leaked_threads() -> Iterator[None]:
     yield
     leaked = _palaver_threads() - before
     for thread in leaked:
-        thread.join(timeout=2)  # a thread may be on its way out when close() returns
+        thread.join(timeout=10)  # a thread may be on its way out when close() returns
     names = sorted(thread.name for thread in leaked if thread.is_alive())
     if names:
         pytest.fail(f"left running: {', '.join(names)}; close what was opened", pytrace=False)

@@ -29,7 +29,7 @@ Driver errors are always chained as the cause.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ Outcome = Literal["not_written", "unknown"]
 class PalaverError(Exception):
     """Something went wrong in Palaver."""
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     """Whether the same call may succeed later without any change by the caller."""
 
     def __init__(self, message: str | None = None) -> None:
@@ -174,6 +174,13 @@ class StoreBusy(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be used: see the cause, then open it again."""
+
+    def __init__(
+        self, message: str | None = None, *, outcome: Outcome = "not_written", retryable: bool = False
+    ) -> None:
+        super().__init__(message, outcome=outcome)
+        self.retryable = retryable
+        """Where its server is away for now, and wrote nothing: the store need not be opened again."""
 
 
 class StoreFull(StoreError):

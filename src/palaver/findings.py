@@ -99,6 +99,17 @@ PROBLEMS: dict[str, Problem] = {
         "windows and pages leave this message out and name it",
         "repair sets its bytes aside in quarantine and marks the position as purged",
     ),
+    "lines_lost": Problem(
+        "corrupt",
+        "a session's file ends before it did: what was answered for is in no file any more",
+        "repair puts back what the index had; to do without, remove the file in quarantine",
+    ),
+    "journal_damaged": Problem(
+        "corrupt",
+        "a commit may be missing from the files, if the power went before they were synced",
+        "look whether what the file in quarantine says is in its session, then remove it",
+        repair=False,
+    ),
     "version_undecodable": Problem(
         "corrupt",
         "what the message said before an edit cannot be shown",

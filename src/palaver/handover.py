@@ -95,7 +95,10 @@ class Handover:
         if type(step) is Call:
             if not step.long and self._store.local and self._read_seconds < READ_SECONDS:
                 return self._timed(step.run)
-            return await self.call(step.run if step.long else lambda: self._timed(step.run))
+            if step.long or self._store.local:
+                return await self.call(step.run if step.long else lambda: self._timed(step.run))
+            # A short read of a server may wait for one that is away: who is cancelled leaves it to its thread.
+            return await asyncio.to_thread(self._timed, step.run)
         if type(step) is Pause:
             return await asyncio.sleep(step.seconds)
         if type(step) is Watch:
@@ -158,6 +161,9 @@ class Handover:
             else:
                 self._crowd = CROWD  # a second one in the same tick: from now on they are collected
         request = _Request(operations, loop)
+        if self._crowd == 0 and not self._tick and not self._handed_over and not self._store.local:
+            self._hand_over([request])  # alone, and far to go: at once, and not with others at the end of the tick
+            return await request
         self._tick.append(request)
         if len(self._tick) == 1:
             loop.call_soon(self._flush)
@@ -201,6 +207,9 @@ class Handover:
                 _answer(batch, results, error)
                 self._store.tidy()
                 return
+        self._hand_over(batch)
+
+    def _hand_over(self, batch: list[_Request]) -> None:
         self._handed_over.update(batch)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="palaver-commit", daemon=True)

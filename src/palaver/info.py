@@ -160,7 +160,10 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bound_at: datetime | None = None
     """When the key by which it was found was pointed at it; None where it was not found by a key."""
     unreadable: tuple[str, ...] = ()
-    """Which of these fields are damaged where they are stored, and left out here: `check` explains, `repair` mends."""
+    """Which of these fields are damaged where they are stored, and left out here: `check` explains, `repair` mends.
+
+    `messages`: the newest ones stand where the store's file is damaged; what is said of them here is from elsewhere.
+    """
 
     @property
     def etag(self) -> str:

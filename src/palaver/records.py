@@ -7,7 +7,7 @@ import msgspec
 from palaver.media import Blob
 from palaver.rows import CompactionRow, CutRow, Head, SessionRow, StoredMessage, TodoRow, TurnRow, UsageRow, VersionRow
 
-__all__ = ["Chunk", "ImportMark", "KeyRecord", "MessageRecord", "SessionRecord"]
+__all__ = ["Chunk", "ImportMark", "KeyRecord", "MessageRecord", "Piece", "SessionRecord"]
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +60,18 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Turns that began there."""
     blobs: tuple[Blob, ...] = ()
     """Content that the messages refer to, each once; what is damaged or gone is not among them."""
+    unread: tuple[str, ...] = ()
+    """What stands there beside the messages and cannot be read, in words: a copy of this chunk is not whole."""
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A session, and of its messages those after a position."""
+
+    record: SessionRecord
+    turn: TurnRow | None = None
+    """Its newest turn, without the store's own number; None also for a deleted session."""
+    chunk: Chunk | None = None
+    """None where no messages were asked for."""
 
 
 class ImportMark(msgspec.Struct, frozen=True, gc=False):

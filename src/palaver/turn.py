@@ -10,7 +10,7 @@ import msgspec
 
 from palaver.compaction import CompactionDue, compaction_due
 from palaver.core import Core
-from palaver.errors import TurnLost
+from palaver.errors import CorruptRecord, TurnLost
 from palaver.flows import media
 from palaver.flows import turns as flows
 from palaver.flows.history import SLACK, calibration_of
@@ -124,10 +124,18 @@ class TurnBase:
 
     @property
     def usage(self) -> Usage | None:
-        """What was reported when the turn was finished, with its cost where that is known; None: nothing was."""
+        """What was reported when the turn was finished, with its cost where that is known; None: nothing was.
+
+        Raises CorruptRecord where it cannot be decoded.
+        """
         turn = self._began.turn
         if self._used is None and turn is not None and turn.usage is not None:
-            return msgspec.json.decode(turn.usage, type=Usage)
+            try:
+                return msgspec.json.decode(turn.usage, type=Usage)
+            except msgspec.MsgspecError as exc:
+                place = f"session {self.session_id} turn {turn.first_seq}"
+                msg = f"the usage of {place} cannot be decoded: `palaver check --repair` sets it aside"
+                raise CorruptRecord(msg, location=place, excerpt=turn.usage[:80]) from exc
         return self._used
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx2
 
 from tests.corpus.validators import complaints
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE, until
 
 
 class Upstream:
@@ -18,11 +16,16 @@ class Upstream:
     def __init__(self, base: str) -> None:
         self.base = base
         self.http = httpx2.Client(base_url=base, timeout=PATIENCE)
+        self._before = len(self.http.get("/seen").json()["asked"])
+
+    def _seen(self) -> dict[str, Any]:
+        """What it tells of itself, without what others asked before."""
+        return dict(self.http.get("/seen", params={"after": self._before}).json())
 
     @property
     def asked(self) -> list[dict[str, Any]]:
         """Every body that it was sent."""
-        return [each["body"] for each in self.http.get("/seen").json()["asked"]]
+        return [each["body"] for each in self._seen()["asked"]]
 
     @property
     def last(self) -> list[dict[str, Any]]:
@@ -35,18 +38,17 @@ class Upstream:
 
     def wait(self, count: int, *, left: int | None = None) -> None:
         """Until so many requests came, or so many clients left."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = self.http.get("/seen").json()
-            if len(found["asked"]) >= count and (left is None or len(found["left"]) >= left):
-                return
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+
+        def reached() -> bool:
+            found = self._seen()
+            return len(found["asked"]) >= count and (left is None or len(found["left"]) >= left)
+
+        until(reached, "requests, or that clients leave")
 
     @property
     def left(self) -> int:
         """How many clients left while it was at work."""
-        return len(self.http.get("/seen").json()["left"])
+        return len(self._seen()["left"])
 
     def release(self) -> None:
         """Let one that waits go on."""

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tests.waiting import PATIENCE
+
 
 class Event(NamedTuple):
     """One server-sent event."""
@@ -84,7 +86,7 @@ class Listening:
 
     async def until(self, reached: Callable[[Listening], bool]) -> Listening:
         """Wait until something is true of what has come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not reached(self):
                 if self.task.done():
                     self.task.result()

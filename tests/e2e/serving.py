@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import palaver
+from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(palaver.__file__).resolve().parents[1]
 PROGRAM = """import sys
 from palaver.server import Upstream, serve
-serve(sys.argv[1], port=0, **eval(sys.argv[2]))"""
-PATIENCE = 20.0
+serve(sys.argv[1], **{'port': 0, **eval(sys.argv[2])})"""
 
 
 class Served:
@@ -34,7 +34,7 @@ class Served:
         """Stop it by a signal, and give its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(PATIENCE)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
@@ -67,9 +67,7 @@ def palaver_server(url: str, options: str = "{}", **more: str) -> Iterator[Serve
 @contextmanager
 def program(module: str, ready: str) -> Iterator[Served]:
     """A module that serves on the port that it is told; it is up when a GET of `ready` is answered."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", module, str(port)], text=True, cwd=ROOT)
     served = Served(process, f"http://127.0.0.1:{port}")
     deadline = time.monotonic() + PATIENCE

@@ -8,7 +8,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,17 +20,16 @@ import pytest
 
 import palaver
 from palaver import ModelSettings, assistant, user
+from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 PROVIDER = Path(__file__).with_name("provider.py")
-PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
     """The address of a provider that speaks both protocols."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, str(PROVIDER), str(port)])
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE

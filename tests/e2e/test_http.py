@@ -62,13 +62,13 @@ class Server:
         self.said = [self.process.stdout.readline().strip() for _ in range(5)]
         self.base = self.said[0].partition(" on ")[2].partition(" (")[0]
         assert self.base, f"the server did not start: {self.process.wait(10)}"
-        self.client = httpx2.Client(base_url=self.base, timeout=30)
+        self.client = httpx2.Client(base_url=self.base, timeout=kit.PATIENCE)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Stop the process by a signal and give its exit status."""
         self.client.close()
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(kit.PATIENCE)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
@@ -211,7 +211,7 @@ def test_a_restart_keeps_sessions(tmp_path: Path) -> None:
         turn = begin(first.client, "Hi", session_id="trip")
         first.client.post(f"/v1/turns/{turn['id']}/finish", json={"message": "Hello!"})
         etag = first.client.get("/v1/sessions/trip").headers["etag"]
-        assert first.end() in (0, -signal.SIGTERM)
+        assert first.end() == 0
     with running(url) as second:
         again = second.client.get("/v1/sessions/trip", headers={"If-None-Match": etag})
         assert again.status_code == 304
@@ -249,10 +249,11 @@ def test_a_stopping_server_ends_waits(tmp_path: Path) -> None:
         begin(server.client, "one", key="k")
         body = json.dumps({"key": "k", "message": "two", "timeout": 60}).encode()
         host, port = server.base.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as raw:
+        with socket.create_connection((host, int(port)), timeout=kit.PATIENCE) as raw:
             head = f"POST /v1/turns HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
             raw.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            assert server.client.get("/health").status_code == 200  # the request before is being handled
+            running_two = "palaver_http_requests_running 2"  # that one, and the one that asks
+            kit.until(lambda: running_two in server.client.get("/metrics").text, "the request to be handled")
             server.end()
             answer = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 503 ")
@@ -269,7 +270,7 @@ def test_a_large_body_is_refused_while_it_comes(server: Server) -> None:
 
     try:
         answer = server.client.post("/v1/turns", content=endless(), headers={"Content-Type": "application/json"})
-    except httpx2.WriteError:
+    except httpx2.NetworkError:
         return  # the server had answered and closed before everything was sent
     assert problem(answer) == (413, "body-too-large")
 

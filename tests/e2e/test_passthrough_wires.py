@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 from uuid import uuid4
@@ -15,8 +14,9 @@ from openai import OpenAI
 
 import palaver
 from palaver import Message
-from tests.e2e.behind import PATIENCE, Upstream
-from tests.e2e.serving import Served, palaver_server, program
+from tests.e2e.behind import Upstream
+from tests.e2e.serving import Served, palaver_server
+from tests.waiting import until
 
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 FAILURES = (openai.APIError, anthropic.APIError)
@@ -117,15 +117,6 @@ class MessagesClient:
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """A strict provider."""
-    with program("tests.e2e.upstream", "/seen") as served:
-        made = Upstream(served.base)
-        yield made
-        made.http.close()
-
-
-@pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store for all tests of this module."""
     return f"sqlite:///{tmp_path_factory.mktemp('wires')}/chat.db"
@@ -165,12 +156,9 @@ def stored(url: str, name: str) -> list[Message]:
 
 def settled(url: str, name: str) -> None:
     """Wait until no turn runs."""
-    deadline = time.monotonic() + PATIENCE
     with palaver.open(url) as sessions:
         found = sessions.resolve(name).id
-        while any(turn.session_id == found for turn in sessions.open_turns()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: found not in {turn.session_id for turn in sessions.open_turns()}, "the end of its turn")
 
 
 def test_anthropics_user_is_who_speaks(server: Served, url: str, name: str, upstream: Upstream) -> None:

@@ -372,9 +372,9 @@ async def models(request: Request) -> Response:
     return JSONResponse({"object": "list", "data": [{"id": "m-1", "object": "model", "created": 1, "owned_by": "us"}]})
 
 
-async def seen(_: Request) -> Response:
-    """What was asked so far, and by whom it was left."""
-    return JSONResponse({"asked": SEEN, "left": LEFT})
+async def seen(request: Request) -> Response:
+    """What was asked so far, or after so many, and by whom it was left."""
+    return JSONResponse({"asked": SEEN[int(request.query_params.get("after", 0)) :], "left": LEFT})
 
 
 async def release(_: Request) -> Response:

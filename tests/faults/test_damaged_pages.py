@@ -6,10 +6,17 @@ from pathlib import Path
 
 import apsw
 import pytest
+from starlette.testclient import TestClient
 
 import palaver
-from palaver import user
+from palaver import StoreUnavailable, assistant, codec, user
+from palaver.bases import core_of
 from palaver.cli import main
+from palaver.clock import utc_now
+from palaver.operations import Append, Appended, Operation
+from palaver.server import app
+from palaver.times import to_micros
+from tests.e2e.asking import BASE
 
 NAMES = ("first", "middle", "last")
 MESSAGES = 60
@@ -71,14 +78,81 @@ def test_what_was_brought_out_is_a_store_again(path: Path, which: int, capsys: p
         assert sum(info.message_count for info in sessions.list()) > 3 * MESSAGES - 15
 
 
-def test_the_page_of_a_sessions_end(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It costs the session, which is named, and no other."""
+@pytest.mark.parametrize("form", ["jsonl", "markdown", "sharegpt"])
+def test_the_page_of_a_sessions_end(path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It costs the messages on it: what comes before them is exported, of the session that ends there too."""
     ruin(path, "messages", -1)
-    output = path.with_name("saved.jsonl")
-    assert main(["export", "--all", "--output", str(output), "--store", str(path)]) == 1
-    assert f"{last_id(path)}: its place in the file is damaged" in capsys.readouterr().err
-    text = output.read_text(encoding="utf-8")
-    assert [f"{name} {MESSAGES} so" in text for name in NAMES] == [True, True, False]
+    text = brought_out(path, form, capsys)
+    there = [f"{name} {number} so" in text for name in NAMES for number in range(1, MESSAGES + 1)]
+    lost = there.count(False)
+    assert 0 < lost < 15
+    assert not any(there[-lost:])
+    if form == "jsonl":
+        assert text.count('"type":"lost"') == lost
+
+
+def test_a_session_whose_end_is_damaged_is_found_and_listed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so of itself, with how far it had come; check says which messages it costs, and others are as ever."""
+    ruin(path, "messages", -1)
+    damaged = last_id(path)
+    with palaver.open(path) as sessions:
+        assert [(info.id == damaged, info.unreadable, info.message_count) for info in sessions.list()] == [
+            (True, ("messages",), MESSAGES),
+            (False, (), MESSAGES),
+            (False, (), MESSAGES),
+        ]
+        assert [info.id for info in sessions.list(limit=1, title=None, pinned=False)] == [damaged]
+        assert sessions.get(damaged).info().unreadable == ("messages",)
+        assert sessions.resolve("last").info().last_seq == MESSAGES
+        assert [message.text[:6] for message in sessions.get(damaged).messages(limit=2)] == ["last 1", "last 2"]
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            sessions.get(damaged).append(user("more"))
+        more: list[Operation] = [
+            Append(at=to_micros(utc_now()), session_id=each, messages=(codec.draft(user("more")),))
+            for each in (damaged, sessions.resolve("first").id)
+        ]
+        answers = core_of(sessions).store.commit(more)  # as others commit at the same time
+        assert [type(each) for each in answers] == [StoreUnavailable, Appended]
+        assert sessions.resolve("first").info().last_seq == MESSAGES + 1
+        said = sessions.check(damaged)[-1].detail
+        first = MESSAGES + 1 - len(lost_of(path, capsys))
+        assert said.endswith(f"of session {damaged!r}, the messages at seq {first} to {MESSAGES}")
+    assert main(["ls", "--store", str(path)]) == 0
+    assert f"{damaged}: damaged, and not shown: messages" in capsys.readouterr().err
+    with TestClient(app(path), base_url=BASE) as http:
+        listed = {each["id"]: each["unreadable"] for each in http.get("/v1/sessions").json()["sessions"]}
+        assert sorted(listed.values()) == [[], [], ["messages"]]
+        assert listed[damaged] == ["messages"]
+        assert http.get(f"/v1/sessions/{damaged}").json()["unreadable"] == ["messages"]
+
+
+def lost_of(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines of an export that say what could not be read."""
+    return [line for line in brought_out(path, "jsonl", capsys).splitlines() if '"type":"lost"' in line]
+
+
+@pytest.mark.parametrize("table", ["turns", "versions"])
+def test_a_page_of_what_is_beside_messages_costs_no_message(
+    tmp_path: Path, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of turns and of earlier versions: each session is listed, and all messages are exported."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        for name in NAMES:
+            for number in range(1, 21):
+                with sessions.begin_turn(name, user(f"{name} {number} so")) as turn:
+                    turn.finish(assistant("yes " * 40))
+                sessions.resolve(name).edit(2 * number, "no " * 40)
+        sessions.begin_turn("first", user("first 21 so"))
+    ruin(path, table, -1)
+    with palaver.open(path) as sessions:
+        assert len(sessions.list()) == len(NAMES)
+        assert sessions.resolve("last").messages(limit=1)[0].text == "last 1 so"
+        damaged = sessions.resolve("last").info().unreadable
+    assert damaged == (("turn_running",) if table == "turns" else ())
+    text = brought_out(path, "jsonl", capsys)
+    assert [f"{name} {number} so" in text for name in NAMES for number in range(1, 21)] == [True] * 60
+    assert '"type":"lost"' in text
 
 
 def last_id(path: Path) -> str:

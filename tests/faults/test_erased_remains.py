@@ -10,7 +10,7 @@ import pytest
 import palaver
 from palaver import Origin, SessionManager, Settings, assistant, user
 from palaver.model import Sender
-from palaver.operations import EraseMessages, Import, Sweep
+from palaver.operations import EraseMessages, EraseSession, Import, Sweep
 from palaver.reset import ResetPolicy
 from palaver.sweeping import SweepPolicy
 from tests.faults import kit
@@ -122,6 +122,7 @@ def test_many_copies_where_it_was_killed(tmp_path: Path) -> None:
         mine = sessions.get_or_create("k")
         mine.append(*[user(f"quixotic {n}") for n in range(600)])
         fork = mine.fork()
+        fork.append(user("bread"))
 
         def stop(what: str, looked: int) -> None:
             if (what, looked) == ("erasing", 1):
@@ -136,7 +137,39 @@ def test_many_copies_where_it_was_killed(tmp_path: Path) -> None:
         )
         store.commit([step])
         sessions.erase(session=sessions.create().id)
-        assert len(fork.messages()) == 0
+        assert [m.text for m in fork.messages()] == ["bread"]
+        assert remains(path) == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_fork_of_copies_alone_where_it_was_killed(tmp_path: Path, gone: bool) -> None:
+    """Its copies went and nothing was left of it: the fork itself and its subagents go when the erasure goes on."""
+    path = tmp_path / "chat.db"
+    with palaver.open(path) as sessions:
+        mine = sessions.get_or_create("k")
+        mine.append(user("quixotic"), user("bread"))
+        mine.rename("quixotic plans")
+        fork = mine.fork()
+        helper = fork.subagent()
+        helper.append(user("quixotic errand"))
+
+        def stop(what: str, looked: int) -> None:
+            if (what, looked) == ("erasing", 1):
+                raise Killed
+
+        with pytest.raises(Killed):
+            sessions.erase(session=mine.id, progress=stop)
+        store = sessions._core.store  # pyright: ignore[reportPrivateUsage] - steps by hand
+        [record] = sessions.erasures()
+        at = record.began_at
+        copies = EraseMessages(at=at, erasure_id=record.id, session_id=fork.id, from_seq=1, through_seq=2, copies=True)
+        store.commit([copies])
+        if gone:
+            store.commit([EraseSession(at=at, erasure_id=record.id, session_id=fork.id)])
+        other = sessions.create()
+        assert sessions.erase(session=other.id).unfinished == 1
+        assert sessions.list(include_empty=True, include_hidden=True) == []
+        assert sessions.check() == []
         assert remains(path) == []
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 def test_both_sides_of_a_fork_keep_what_they_acknowledge(place: str, state: str) -> None:
     """Whether the parent goes on, closes its store or was in the middle of writes: all acknowledged texts are there."""
     acknowledged: defaultdict[str, list[str]] = defaultdict(list)
-    for line in kit.finished("forked.py", place, state, patience=30):
+    for line in kit.finished("forked.py", place, state):
         acknowledged[line.split()[0]].append(line)
     assert len(acknowledged["child0"]) == 20
     with palaver.open(place) as sessions:

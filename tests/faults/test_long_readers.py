@@ -76,7 +76,7 @@ def test_writers_do_not_wait_for_another_program_s_transaction(tmp_path: Path) -
     """
     path = tmp_path / "chat.db"
     writes = 150
-    with palaver.open(f"sqlite:///{path}?timeout=30") as sessions, kit.raw(path) as reader:
+    with palaver.open(f"sqlite:///{path}?timeout=600") as sessions, kit.raw(path) as reader:
         session = sessions.create("key")
         session.append(user("before"))
         reader.execute("BEGIN")
@@ -90,7 +90,7 @@ def test_writers_do_not_wait_for_another_program_s_transaction(tmp_path: Path) -
 
         writer = threading.Thread(target=write)
         writer.start()
-        in_time = done.wait(20)  # one wait for the reader would take 30
+        in_time = done.wait(kit.PATIENCE)  # one wait for the reader would take ten minutes
         assert reader.execute("SELECT count(*) FROM messages").fetchall() == [(1,)]
         reader.execute("COMMIT")
         writer.join()

@@ -21,7 +21,7 @@ from palaver.model import assistant, user
 from palaver.operations import Append, Begin, Create, Finish, Lease, NewSession, Operation, Renew, Rotate
 from palaver.stores import Store, open_store
 from palaver.stores.base import Change
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from tests.servers.postgres import VERSIONS
 from tests.waiting import until
 

@@ -11,37 +11,37 @@ from palaver import assistant, user
 from tests.faults import kit
 
 PROCESSES = 4
-EACH = 600
-"""Messages per session; each process writes to two. Enough that a wait of some commits weighs little."""
+EACH = 300
+"""Messages per session that each has to get in; each process writes to two."""
 
 
 def test_four_processes_write_to_one_file(place: str) -> None:
-    """1,200 appends by each of four processes: none fails, all are there in each one's order, and none starves."""
+    """Each appends as fast as it can until all have enough: none fails or starves, all is there in each one's order."""
     with palaver.open(place) as sessions:
         sessions.create("shared")
     with ExitStack() as stack:
         running = [
-            stack.enter_context(kit.process("process_writer.py", place, name, EACH)) for name in range(PROCESSES)
+            stack.enter_context(kit.process("process_writer.py", place, name, EACH, "on")) for name in range(PROCESSES)
         ]
-        for process in running:
-            assert kit.pipe(process.stdout).readline() == "ready\n"
-        for process in running:
-            kit.say(process, "go")
-        for process in running:
-            assert kit.pipe(process.stdout).read() == "errors: 0\n"
+        said = [kit.pipe(process.stdout) for process in running]
+        for word in ("ready\n", "written\n"):  # the others write on meanwhile: who got in last gets in beside them
+            for lines in said:
+                assert lines.readline() == word
+            for process in running:
+                kit.say(process, "go on, or end")
+        written: list[int] = []
+        for process, lines in zip(running, said, strict=True):
+            assert lines.readline() == "errors: 0\n"
+            written.append(int(lines.read()))
             assert process.wait(kit.PATIENCE) == 0
     with palaver.open(place) as sessions:
         assert sessions.check() == []
         shared = kit.texts(sessions, "shared")
-        assert len(shared) == PROCESSES * EACH
-        for name in range(PROCESSES):
-            expected = [f"{name}.{n}" for n in range(EACH)]
+        assert len(shared) == sum(written)
+        for name, count in enumerate(written):
+            expected = [f"{name}.{n}" for n in range(count)]
             assert kit.texts(sessions, f"own:{name}") == expected
             assert [t for t in shared if t.startswith(f"{name}.")] == expected
-        first_done = min(shared.index(f"{name}.{EACH - 1}") for name in range(PROCESSES))
-        for name in range(PROCESSES):
-            done = sum(t.startswith(f"{name}.") for t in shared[:first_done])
-            assert done >= EACH // 10, f"process {name} had {done} of {EACH} in when the first was ready"
 
 
 @pytest.mark.parametrize("mode", ["wait", "raise", "store"])

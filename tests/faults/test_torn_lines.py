@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import palaver
 from palaver import SessionManager, assistant, user
 from palaver.media import as_text
-from palaver.model import ImagePart
+from palaver.model import ImagePart, Usage
 from tests.faults import kit
 
 
@@ -70,6 +71,27 @@ def test_a_damaged_line_costs_that_line(root: Path) -> None:
             assert [finding.kind for finding in sessions.check()][-1:] == ["corrupt"]
     kept = {file.read_bytes() for file in (root / "quarantine").iterdir()}
     assert b"\xff\xfe{" in kept
+
+
+@pytest.mark.parametrize("kind", ["turn", "session", "change", "usage"])
+def test_a_line_that_says_something_of_another_type_costs_that_line(root: Path, kind: str) -> None:
+    """Text where a number is to be: the store opens, check names the line, and what is said elsewhere is there."""
+    with opened(root) as sessions:
+        with sessions.begin_turn("k", user("one")) as turn:
+            turn.finish(assistant("two"), usage=Usage(input_tokens=1))
+        sessions.resolve("k").rename("plans")
+    path = only_file(root)
+    lines = path.read_text().splitlines(keepends=True)
+    place = [n for n, line in enumerate(lines) if f'"type":"{kind}"' in line][-1]
+    field = {"turn": "began_at", "session": "stored_at", "change": "rev", "usage": "updated_at"}[kind]
+    lines[place] = re.sub(f'"{field}":\\d+', f'"{field}":"noise"', lines[place])
+    assert '"noise"' in lines[place]
+    path.write_text("".join(lines))
+    with opened(root) as sessions:
+        assert kit.texts(sessions, "k") == ["one", "two"]
+        assert any("could not be read was set aside" in found.detail for found in sessions.check())
+        sessions.resolve("k").append(user("three"))
+        assert kit.texts(sessions, "k") == ["one", "two", "three"]
 
 
 def test_an_index_that_is_damaged_or_lost_is_made_anew(root: Path) -> None:

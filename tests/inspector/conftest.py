@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 import palaver
 from palaver import Session, SessionManager
 from tests.conftest import CHROMIUM
 from tests.inspector.material import Clock, long_one, opened, several
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def serving(url: str) -> Iterator[str]:
         yield said.partition(" on ")[2].partition(" (")[0]
     finally:
         process.terminate()
-        status = process.wait(30)
+        status = process.wait(PATIENCE)
         process.stdout.close()
-    assert status in {0, -signal.SIGTERM}
+    assert status == 0
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,8 @@ def watched(context: BrowserContext, base: str) -> Watched:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A fresh visitor."""
     made = chromium.new_context(viewport={"width": 1180, "height": 900})
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(1000 * PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
     yield made
     made.close()
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 import palaver
 from palaver import assistant, user
 from palaver.apikeys import KeyFile, keys_path
+from tests.e2e.serving import palaver_server
 from tests.inspector.conftest import Site, Watched, serving, watched
 from tests.inspector.material import turn
+from tests.waiting import until
 
 PAGES = (
     "",
@@ -188,6 +191,12 @@ def test_messages_arrive_in_two_windows(context: BrowserContext, site: Site) -> 
     assert not [*one.faults, *two.faults, *lists.faults]
 
 
+LOOKED_AT = """hidden => {
+  Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""What a page is told when it is put behind another one, or in front again."""
+
 STREAMS = {
     "none": "delete window.EventSource",
     "refused": "const Real = EventSource; EventSource = class extends Real { constructor() { super('/nothing'); } }",
@@ -222,13 +231,68 @@ def test_pages_listen_to_a_stream(context: BrowserContext, site: Site) -> None:
         session.append(user("Is it live?"))
         expect(page.locator(f"#m{number}")).to_contain_text("Is it live?")
     assert asked == ["eventsource"]
-    look = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
-    page.evaluate(look + "document.dispatchEvent(new Event('visibilitychange')); }", True)
+    page.evaluate(LOOKED_AT, True)
     session.append(user("While nobody looked"))
-    page.evaluate(look + "document.dispatchEvent(new Event('visibilitychange')); }", False)
+    page.evaluate(LOOKED_AT, False)
     expect(page.locator("#m6")).to_contain_text("While nobody looked")
     assert asked == ["eventsource"] * 2
     assert window.faults == []
+
+
+def test_pages_come_back_to_the_stream(context: BrowserContext, tmp_path: Path) -> None:
+    """While a server stops, and when the next one is up, pages show what happens, and then listen to a stream again.
+
+    One window listened before the server was told to stop; the other is opened while it waits for a turn to end, and
+    looked at again when nobody is there.
+    """
+    url = f"sqlite:///{tmp_path}/chat.db"
+    streams: list[Page] = []
+
+    def watch(page: Page) -> Page:
+        def answered(response: Response) -> None:
+            if response.request.resource_type == "eventsource" and response.ok:
+                streams.append(page)
+
+        page.on("response", answered)
+        return page
+
+    with palaver.open(url) as sessions:
+        session = sessions.get_or_create("k")
+        session.append(user("First"), assistant("One"))
+        with palaver_server(url) as server:
+            path = f"{server.base}/sessions/{session.id}"
+            listened, opened = (watch(context.new_page()) for _ in range(2))
+            listened.goto(path)
+            begun = context.request.post(f"{server.base}/v1/turns", data={"key": "k", "message": "Two"}).json()
+            expect(listened.locator("#m3")).to_contain_text("Two")
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: context.request.get(f"{server.base}/readyz").status == 503, "the server to be told")
+            opened.goto(path)
+            asked = {"messages": [{"role": "assistant", "content": "Three"}]}
+            assert context.request.post(f"{server.base}/v1/turns/{begun['id']}/messages", data=asked).ok
+            for page in (listened, opened):
+                expect(page.locator("#m4")).to_contain_text("Three")
+            finished = context.request.post(f"{server.base}/v1/turns/{begun['id']}/finish", data={"message": "Four"})
+            assert finished.ok
+            assert server.process.wait(30) == 0
+        for hidden in (True, False):
+            opened.evaluate(LOOKED_AT, hidden)
+        opened.wait_for_timeout(6_000)  # longer than a page waits for a stream that says nothing
+        streams.clear()
+        with palaver_server(url, f"{{'port': {server.base.rpartition(':')[2]}}}"):
+
+            def listen_again() -> bool:
+                opened.wait_for_timeout(50)
+                return {listened, opened} <= {*streams}
+
+            until(listen_again, "the pages to listen again")
+            polled: list[str] = []
+            for page in (listened, opened):
+                page.on("request", lambda request: polled.append(request.url) if "seen=" in request.url else None)
+            session.append(user("Five"))
+            for page in (listened, opened):
+                expect(page.locator("#m6")).to_contain_text("Five")
+            assert polled == []
 
 
 def test_the_first_session_appears_by_itself(context: BrowserContext, empty: Site) -> None:
@@ -283,7 +347,7 @@ def test_an_open_page_is_left_when_its_key_is_revoked(context: BrowserContext, t
         expect(page.get_by_text("For who may look")).to_be_visible()
         keys.revoke("looks on", now=datetime.now(UTC))
         session.append(user("Something new"))
-        expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         expect(page.get_by_text("For who may look")).not_to_be_attached()
 
 

@@ -102,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.postgres.drill", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every try while nobody is there
+    logging.getLogger("palaver.stores.postgres").setLevel(logging.ERROR)  # that it is away, and back, is meant here
     wrong = 0
     say("| PostgreSQL | drill | standby ready, s | first answer, s | all writers back, s |", "")
     say(" acknowledged | lost | doubled | unknown outcomes |\n|---|---|---|---|---|---|---|---|---|\n", "")

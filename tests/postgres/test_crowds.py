@@ -14,10 +14,10 @@ from tests.postgres.load import Load
 from tests.servers.bouncer import Bouncer
 from tests.servers.postgres import QUICK, Server
 
-WRITERS = 200
+WRITERS = 100
 
 
-def test_two_hundred_writers_expect_to_be_the_next(postgres_url: str) -> None:
+def test_a_hundred_writers_expect_to_be_the_next(postgres_url: str) -> None:
     """Each says what the newest message is that it has seen, and reads anew when it was not the first."""
     with ExitStack() as stack:
         managers = [stack.enter_context(palaver.open(postgres_url)) for _ in range(4)]
@@ -28,12 +28,14 @@ def test_two_hundred_writers_expect_to_be_the_next(postgres_url: str) -> None:
         def write(number: int) -> None:
             nonlocal refused
             session = managers[number % len(managers)].resolve("crowd")
+            seen = 0  # all have looked before the first of them writes
             try:
                 while True:
                     try:
-                        session.append(user(str(number), id=str(number)), expected_seq=session.info().last_seq)
+                        session.append(user(str(number), id=str(number)), expected_seq=seen)
                     except SessionConflict:
                         refused += 1
+                        seen = session.info().last_seq
                     else:
                         return
             except BaseException as error:  # noqa: BLE001 - told to the test
@@ -45,7 +47,7 @@ def test_two_hundred_writers_expect_to_be_the_next(postgres_url: str) -> None:
         for thread in threads:
             thread.join(100)
         assert failed == []
-        assert refused > 0, "they never met"
+        assert refused > 0
         found = kit.texts(managers[0], "crowd")
         assert sorted(found, key=int) == [str(number) for number in range(WRITERS)]
         assert managers[0].resolve("crowd").info().last_seq == WRITERS
@@ -83,7 +85,7 @@ def test_behind_a_pooler_that_gives_any_connection() -> None:
     with ExitStack() as stack:
         loads = [stack.enter_context(Load(through, writers=3, name=f"m{number}")) for number in range(4)]
         for load in loads:
-            load.goes_on(40)
+            load.goes_on(15)
         for load in loads:
             load.end()
             assert load.errors == []

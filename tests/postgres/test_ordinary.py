@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from palaver import codec
@@ -120,6 +121,21 @@ def test_batches_of_appends(postgres_url: str) -> None:
         both.do(add("b", at, assistant("14"), **turn), add("c", at, assistant("15")))
         both.do(add("a", at + 50_000_000, assistant("16"), **turn), add("c", at, assistant("17"), user("18")))
         both.compare("a", "b", "c")
+
+
+def test_several_who_take_words_into_the_index(postgres_url: str) -> None:
+    """Two processes at it at the same time: a step that was worked out in advance is done once, or by the other."""
+    with open_store(postgres_url) as one, open_store(postgres_url) as two:
+        make = NewSession(id="a")
+        one.commit([_begin(NOON, "t", user("hello"), session_id=None, create=make)])
+        for nth in range(4):
+            many = tuple(_draft(assistant(f"pear n{nth * 700 + each}")) for each in range(700))
+            one.commit([Append(at=NOON, session_id="a", messages=many)])
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(lambda store: store.index(limit=100_000), (one, two))) == [0, 0]
+        query = SearchQuery(text="pear", limit=5_000, catch_up=0)
+        assert len(one.search(query)) == len(two.search(query)) == 2_800
+        assert one.check() == []
 
 
 def test_the_index_takes_whatever_a_step_cuts(postgres_url: str) -> None:

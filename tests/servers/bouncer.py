@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 
 from tests.servers import keeping
-from tests.servers.postgres import Server, free_port, run_as
+from tests.servers.ports import free_port
+from tests.servers.postgres import Server, run_as
 from tests.waiting import until
 
 __all__ = ["Bouncer", "program"]

@@ -36,7 +36,7 @@ class Kept:
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def stop(self, number: int, seconds: float = 30.0) -> None:
+    def stop(self, number: int, seconds: float = 60.0) -> None:
         """Send it a signal, and wait for its end."""
         self.signal(number)
         if self.ended(seconds) is None:

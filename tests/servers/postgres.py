@@ -13,7 +13,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,9 +23,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from tests.servers import keeping
+from tests.servers.ports import free_port
 from tests.waiting import until
 
-__all__ = ["DEFAULT_VERSION", "ELSEWHERE", "VERSIONS", "Databases", "Server", "databases", "free_port"]
+__all__ = ["DEFAULT_VERSION", "ELSEWHERE", "VERSIONS", "Databases", "Server", "databases"]
 
 VERSIONS = (16, 18)
 """What the wheel holds."""
@@ -48,14 +48,6 @@ COMMON = (
     "log_min_messages=warning",
     "lc_messages=C",
 )
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @cache
@@ -279,7 +271,9 @@ class Databases:
     def _create(self, kind: str, template: str) -> str:
         name = f"palaver_{self._run}_{kind}{next(self._names)}"
         with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(f'create database "{name}" template "{template}"')
+            # Copied as files it takes half the time on a quiet machine; PostgreSQL 14 knows no other way.
+            strategy = "" if connection.info.server_version < 150_000 else "strategy file_copy"
+            connection.execute(f'create database "{name}" template "{template}" {strategy}')
         return name
 
 

@@ -173,7 +173,7 @@ def main() -> int:
     elif url == "postgresql":
         server = Server().make().start()
         url = Databases(server.url()).new()
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every try while the server is away
+    logging.getLogger("palaver.stores.postgres").setLevel(logging.ERROR)  # that it is away, and back, is meant here
     try:
         wrong = soak(url, folder, server, options.minutes * 60, options.processes)
     finally:

@@ -462,6 +462,38 @@ def test_a_key_that_asks_too_often_waits(door: Door) -> None:
         assert [asked("reader"), asked("reader"), asked("reader"), asked("admin")] == [200, 200, 429, 200]
 
 
+def test_a_visitor_of_the_inspector_is_known_by_the_key(door: Door) -> None:
+    """Pages count for the key in the header or the cookie, as the API does: who shares an address does not wait."""
+    limits = Limits(requests_per_second=0.001, burst=2)
+    with TestClient(app(door.url, keys=door.file.path, limits=limits), base_url=BASE) as client:
+
+        def asked(headers: dict[str, str], path: str = "/") -> int:
+            return client.get(path, headers=headers, follow_redirects=False).status_code
+
+        def cookie(key: str) -> dict[str, str]:
+            return {"Cookie": f"palaver_key={key}"}
+
+        reader, admin = door.keys["reader"], door.keys["admin"]
+        assert [asked(cookie(reader)) for _ in range(3)] == [200, 200, 429]
+        assert asked({"Authorization": f"Bearer {reader}"}, "/v1/sessions") == 429
+        assert [asked({"Authorization": f"Bearer {admin}"}, path) for path in ("/v1/sessions", "/", "/")] == [
+            200,
+            200,
+            429,
+        ]
+        guesses = [asked(cookie("pal_guess"), path) for path in ("/", "/login", "/login")]
+        assert guesses == [401, 200, 429]  # who has no key is an address
+
+
+def test_probes_never_wait(tmp_path: Path) -> None:
+    """A server is not taken for dead because others ask too often from the address of who looks whether it lives."""
+    limits = Limits(requests_per_second=0.001, burst=1)
+    with TestClient(app(f"sqlite:///{tmp_path}/chat.db", limits=limits), base_url=BASE) as client:
+        assert [client.get("/v1/stats").status_code for _ in range(2)] == [200, 429]
+        assert [client.get(path).status_code for path in ("/healthz", "/readyz") * 2] == [200] * 4
+        assert [client.get(path).status_code for path in ("/health", "/docs")] == [429, 429]
+
+
 def test_a_bucket_fills_again() -> None:
     """So many at once, then one for each moment that passes, and never more than it holds."""
     now = [0.0]
@@ -490,6 +522,20 @@ def test_where_the_store_lies_is_told_to_its_operator_alone(tmp_path: Path) -> N
             assert told["ana"].status_code == told["admin"].status_code == 503
             assert str(tmp_path) in told["admin"].text
             assert str(tmp_path) not in told["ana"].text
+
+
+def test_an_owner_is_not_told_where_the_store_lies(tmp_path: Path) -> None:
+    """Neither by figures nor by what is found wrong; who looks after the store is."""
+    door = Door(tmp_path)
+    with TestClient(app(door.url, keys=door.file.path), base_url=BASE) as client:
+        for path in ("/v1/stats", "/v1/check?notes=true", "/doctor?check=yes&notes=yes"):
+            told = {
+                name: client.get(path, headers={"Authorization": f"Bearer {door.keys[name]}"})
+                for name in ("ana", "admin")
+            }
+            assert [each.status_code for each in told.values()] == [200, 200]
+            assert str(tmp_path) not in told["ana"].text
+            assert (str(tmp_path) in told["admin"].text) == ("check?" not in path)
 
 
 def test_what_the_inspector_says_it_said_itself(tmp_path: Path) -> None:

@@ -18,11 +18,10 @@ from palaver.errors import StoreBusy, StoreClosed, StoreError, StoreFull, StoreU
 from palaver.operations import Operation, Renew
 from palaver.stores import commit as commit_module
 from palaver.stores.commit import GroupCommitter
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-PATIENCE = 20.0  # seconds until a test gives up on a thread that should have come long ago
 
 
 def op(number: int) -> Operation:
@@ -502,9 +501,9 @@ def interrupted(nth: int, *, leader: bool) -> tuple[str, bool]:
         opened.set()
     opener.join(PATIENCE)
     after = Caller(committer, 3)
-    after.join(2)
+    after.join(PATIENCE)
     if first is not None:
-        first.join(2)
+        first.join(PATIENCE)
     return strike.place, not after.is_alive() and (first is None or not first.is_alive())
 
 

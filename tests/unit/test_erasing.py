@@ -136,14 +136,45 @@ def test_forks_go_with_what_they_copied(sessions: SessionManager) -> None:
     assert sessions.check() == []
 
 
+def test_a_fork_with_nothing_of_its_own_goes_whole(sessions: SessionManager) -> None:
+    """It is not listed empty under the title that it took along; nor are forks and subagents of it."""
+    one = said(sessions, "k", "a", "b")
+    one.rename("Elm Street")
+    two = one.fork()
+    three = two.fork()
+    helper = three.subagent()
+    helper.append(user("their errand"))
+    four = two.fork(title="Mine")
+    four.append(user("own"))
+    of_helper = helper.fork()
+    report = sessions.erase(session=one.id)
+    assert report.sessions == (one.id, two.id, three.id, helper.id, of_helper.id)
+    assert report.parts == (four.id,)
+    assert report.counts["sessions"] == 5
+    assert [info.id for info in sessions.list(include_empty=True, include_hidden=True)] == [four.id]
+    assert [left(each) for each in (two, three, helper, of_helper, four)] == [None] * 4 + [["own"]]
+    assert sessions.check() == []
+
+
+def test_what_a_key_leads_to_stays_though_it_is_empty(sessions: SessionManager) -> None:
+    """A conversation that goes on in copies may be that of many: only the copies go, and the key stays."""
+    one = said(sessions, "k", "a", "b")
+    two = one.fork()
+    sessions.resume("other", two.id)
+    assert sessions.erase(session=one.id).parts == (two.id,)
+    assert left(two) == []
+    assert sessions.resolve("other").id == two.id
+
+
 def test_a_summary_of_the_fork_goes_too(sessions: SessionManager) -> None:
     """It told what the copies said; and one that was handed on from there."""
     one = said(sessions, "k", "a", "b")
     two = one.fork()
     two.compact("a and b", through_seq=2)
+    two.append(user("own"))
     three = two.fork()
     sessions.erase(session=one.id)
-    assert two.history().messages == three.history().messages == ()
+    assert [[m.text for m in each.history().messages] for each in (two, three)] == [["own"]] * 2
 
 
 def test_a_person_may_begin_anew(sessions: SessionManager) -> None:

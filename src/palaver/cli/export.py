@@ -14,8 +14,8 @@ from palaver.cli.files import Draft
 from palaver.cli.jobs import Job
 from palaver.cli.output import Output
 from palaver.cli.stores import find
-from palaver.errors import SessionNotFound, StoreUnavailable
-from palaver.exporters import Entry, Item, Unreadable, Wanted, ids_of_all, nanobot, text_of
+from palaver.errors import CorruptRecord, SessionNotFound, StoreUnavailable
+from palaver.exporters import Damage, Entry, Item, Unreadable, Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
@@ -24,7 +24,7 @@ from palaver.stores.sqlite.salvage import is_damage
 
 __all__ = ["export"]
 
-T = TypeVar("T", bound=Item | TurnRow)
+T = TypeVar("T", bound=Item | TurnRow | Damage)
 
 PATIENCE = 2.0
 """Seconds without a word, after which a person is told how far it is."""
@@ -100,7 +100,7 @@ def _named_ids(manager: SessionManager, references: Sequence[str]) -> list[str]:
 def _all_ids(manager: SessionManager, output: Output) -> list[str]:
     """Every session there is, as far as the store can tell."""
 
-    def damaged(error: StoreUnavailable) -> None:
+    def damaged(error: StoreUnavailable | CorruptRecord) -> None:
         output.note(str(error))
         output.note("the sessions cannot be listed: those are exported that the change feed names")
 
@@ -123,9 +123,9 @@ def _present(source: _Source, ids: Sequence[str]) -> Iterator[tuple[_Tally, Sess
         yield _Tally(session_id), info
 
 
-def _pass_over(source: _Source, session_id: str, error: StoreUnavailable) -> None:
+def _pass_over(source: _Source, session_id: str, error: StoreUnavailable | CorruptRecord) -> None:
     """Go on without a session that stands where the store's file is damaged; raises any other error."""
-    if not is_damage(error):
+    if isinstance(error, StoreUnavailable) and not is_damage(error):
         raise error
     source.unread.append(session_id)
     source.output.note(f"{session_id}: its place in the file is damaged, and it is not exported")
@@ -135,7 +135,7 @@ def _texts(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) ->
     """The text of a session; none where it cannot be read, which is known before the first piece."""
     try:
         yield from _pieces(source, tally, info, seen)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, CorruptRecord) as error:
         if tally.messages or tally.lost:
             raise
         tally.is_written = False
@@ -205,9 +205,10 @@ def _pieces(source: _Source, tally: _Tally, info: SessionInfo, seen: set[str]) -
     """The text of one session in its format."""
     tally.total = info.last_seq
 
-    def damaged(_: StoreUnavailable) -> None:
+    def damaged(error: StoreUnavailable | CorruptRecord) -> None:
         source.unread.append(info.id)
-        source.output.note(f"{info.id}: its place in the file is damaged; only what is live is exported")
+        where = "its place in the file is damaged" if isinstance(error, StoreUnavailable) else str(error)
+        source.output.note(f"{info.id}: {where}; only what is live is exported")
 
     def watch(items: Iterable[T]) -> Iterator[T]:
         return _watched(items, source.output, tally)
@@ -219,6 +220,7 @@ def _watched(items: Iterable[T], output: Output, tally: _Tally) -> Iterator[T]:
     """The same, counted; a person is told how far it is where it takes long."""
     for item in items:
         if not isinstance(item, Entry | Unreadable):
+            tally.lost += isinstance(item, Damage)
             yield item
             continue
         seq = item.message.seq if isinstance(item, Entry) else item.seq

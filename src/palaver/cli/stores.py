@@ -56,10 +56,15 @@ def read_only(url: str) -> str:
     return f"{url}{'&' if query else '' if rest.endswith('?') else '?'}mode={mode}"
 
 
+def _tell_once() -> None:
+    """What goes wrong is told by the command; what the library and its driver log beside that is for servers."""
+    for name in ("palaver", "psycopg"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+
+
 def open_for_reading(url: str, owner: str | None) -> SessionManager:
     """The sessions of one owner, or of all. Raises Failure for a URL that cannot be or names nothing, StoreError."""
-    # What goes wrong is told by the command, once; what the library logs beside that is for servers.
-    logging.getLogger("palaver").addHandler(logging.NullHandler())
+    _tell_once()
     opened = read_only(url)
     try:
         manager = open_manager(opened)
@@ -90,7 +95,7 @@ def open_for_writing(url: str, owner: str | None) -> SessionManager:
 
 def open_or_make(url: str, owner: str | None) -> SessionManager:
     """The same, to write to; it is made where it is missing. Raises Failure for a URL that cannot be, StoreError."""
-    logging.getLogger("palaver").addHandler(logging.NullHandler())
+    _tell_once()
     try:
         manager = open_manager(url)
     except ValueError as exc:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from palaver.exporters import html, jsonl, markdown, nanobot, payloads, text, training
 from palaver.exporters.conversations import Wanted, Watch, ids_of_all, text_of
-from palaver.exporters.entries import Entry, Item, Unreadable
+from palaver.exporters.entries import Damage, Entry, Item, Unreadable
 from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
 
 __all__ = [
+    "Damage",
     "Entry",
     "Item",
     "Redactor",

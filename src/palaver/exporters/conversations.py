@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from palaver.errors import SessionNotFound, StoreUnavailable
+from palaver.errors import CorruptRecord, SessionNotFound, StoreUnavailable
 from palaver.exporters import html, jsonl, markdown, nanobot, payloads, text, training
-from palaver.exporters.entries import Entry, Item
+from palaver.exporters.entries import Damage, Entry, Item
 from palaver.exporters.reading import info_of, read, read_whole, record_of
 from palaver.exporters.redaction import Redactor, names_in
 from palaver.exports import Format
@@ -21,7 +21,9 @@ from palaver.stores.sqlite.salvage import is_damage
 
 __all__ = ["Wanted", "Watch", "ids_of_all", "text_of"]
 
-T = TypeVar("T", bound=Item | TurnRow)
+T = TypeVar("T", bound=Item | TurnRow | Damage)
+Damaged: TypeAlias = Callable[[StoreUnavailable | CorruptRecord], None]
+"""Is told where the store is damaged, and may raise."""
 _PAGE = 500
 
 
@@ -60,7 +62,7 @@ def text_of(
     *,
     seen: set[str],
     watch: Watch = iter,
-    damaged: Callable[[StoreUnavailable], None],
+    damaged: Damaged,
 ) -> Iterator[str]:
     """The text of one session, in pieces; between two of them nothing of the store is held.
 
@@ -115,17 +117,17 @@ def _summary(manager: SessionManager, info: SessionInfo) -> tuple[str | None, in
     return row.text, sum(nanobot.count(item) for item in covered)
 
 
-def _record(
-    manager: SessionManager, info: SessionInfo, damaged: Callable[[StoreUnavailable], None]
-) -> SessionRecord | None:
+def _record(manager: SessionManager, info: SessionInfo, damaged: Damaged) -> SessionRecord | None:
     """All of a session but its messages; None where the file is damaged there, and only what is live can be had."""
     try:
         return record_of(manager, info.id)
+    except CorruptRecord as error:
+        damaged(error)
     except StoreUnavailable as error:
         if not is_damage(error):
             raise
         damaged(error)
-        return None
+    return None
 
 
 def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted: bool) -> Iterator[str]:
@@ -140,7 +142,7 @@ def _written(form: Format, info: SessionInfo, items: Iterable[Item], *, redacted
     return training.sharegpt(info, items) if form is Format.sharegpt else training.plain(info, items)
 
 
-def ids_of_all(manager: SessionManager, damaged: Callable[[StoreUnavailable], None]) -> list[str]:
+def ids_of_all(manager: SessionManager, damaged: Damaged) -> list[str]:
     """Every session there is; in a damaged store those that the change feed names, where they cannot be listed."""
     try:
         return _listed(manager)

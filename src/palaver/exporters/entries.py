@@ -8,7 +8,7 @@ import msgspec
 
 from palaver.model import Message
 
-__all__ = ["Entry", "Item", "Unreadable"]
+__all__ = ["Damage", "Entry", "Item", "Unreadable"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,14 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
     """A stored message that cannot be decoded."""
 
     seq: int
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """Something beside the messages that cannot be read."""
+
+    seq: int
+    """Where it stands, or the first position that it may stand at."""
+    what: str
 
 
 Item: TypeAlias = Entry | Unreadable

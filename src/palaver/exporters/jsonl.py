@@ -13,7 +13,7 @@ import msgspec
 
 from palaver.codec import CODEC_VERSION
 from palaver.errors import UnsupportedFormat
-from palaver.exporters.entries import Entry, Item
+from palaver.exporters.entries import Damage, Entry, Item
 from palaver.info import SessionInfo
 from palaver.media import as_text
 from palaver.model import Message
@@ -114,11 +114,13 @@ class State(_Line, frozen=True, kw_only=True, omit_defaults=True, tag="state"):
 
 
 class Lost(_Line, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
-    """Something that could not be read: a message, `versions` of one, or the content at an address."""
+    """Something that could not be read: a message, `versions` of one, the content at an address, or else `what`."""
 
     seq: int
     versions: int | None = None
     blob: str | None = None
+    what: str | None = None
+    """What is not of a message, in words."""
 
 
 class End(_Line, frozen=True, kw_only=True, tag="end"):
@@ -134,7 +136,11 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def lines(
-    info: SessionInfo, items: Iterable[Item | TurnRow], *, record: SessionRecord | None = None, redacted: bool = False
+    info: SessionInfo,
+    items: Iterable[Item | TurnRow | Damage],
+    *,
+    record: SessionRecord | None = None,
+    redacted: bool = False,
 ) -> Iterator[str]:
     """The session's lines, each with its line end. Content stands before the first message that refers to it.
 
@@ -147,6 +153,10 @@ def lines(
     for item in items:
         if isinstance(item, TurnRow):
             yield _line(Began(turn=msgspec.structs.replace(item, session=0, token="", holder=None)))
+            continue
+        if isinstance(item, Damage):
+            lost += 1
+            yield _line(Lost(seq=item.seq, what=item.what))
             continue
         if not isinstance(item, Entry):
             lost += 1

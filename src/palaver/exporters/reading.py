@@ -11,7 +11,7 @@ import msgspec
 from palaver import codec
 from palaver.bases import core_of
 from palaver.errors import CorruptRecord, MediaNotFound, StoreUnavailable
-from palaver.exporters.entries import Entry, Item, Unreadable
+from palaver.exporters.entries import Damage, Entry, Item, Unreadable
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
 from palaver.media import addresses
@@ -71,7 +71,7 @@ def read(
     if everything:
         record = record_of(manager, info.id)
         whole = read_whole(manager, record, through=info.last_seq, media=media, seen=seen)
-        return (item for item in whole if not isinstance(item, TurnRow))
+        return (item for item in whole if not isinstance(item, TurnRow | Damage))
     return _read_live(manager, info, media=media, seen=seen)
 
 
@@ -82,7 +82,7 @@ def read_whole(
     through: int | None = None,
     media: bool = True,
     seen: set[str] | None = None,
-) -> Iterator[Item | TurnRow]:
+) -> Iterator[Item | TurnRow | Damage]:
     """As `read` of everything, and each turn before the message that it begins with. `record`: says what is live."""
     core = core_of(manager)
     dead = merged(record.cuts)
@@ -94,6 +94,7 @@ def read_whole(
             after += 1
             yield Unreadable(seq=after)
             continue
+        yield from (Damage(seq=chunk.from_seq, what=what) for what in chunk.unread)
         content = {blob.address: blob.data for blob in chunk.blobs}
         turns = [turn for turn in chunk.turns if turn.first_seq <= last]
         for message in chunk.messages:

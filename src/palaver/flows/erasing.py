@@ -149,6 +149,8 @@ class _Work:
         """Sessions that hold, or held, something of what is erased: those after them may have begun with it."""
         self._erased: dict[str, str] = {}
         """Those of which nothing is left, and whose they were: sessions of their subagents go too."""
+        self._emptied = False
+        """Whether sessions went since those of subagents were looked for."""
 
     def run(self) -> Flow[Erasure]:
         """Erase, and forget whom it was about."""
@@ -167,7 +169,13 @@ class _Work:
         yield from self._walk(visit, owner, only)
         if self._erased:
             yield from self._subagents()
-        yield from self._walk(self._copies_in, self._record.scope, None)
+        erased = -1
+        while erased != len(self._erased):  # what had nothing but copies goes too, and then its subagents, and so on
+            yield from self._walk(self._copies_in, self._record.scope, None)
+            erased = len(self._erased)
+            if self._emptied:
+                self._emptied = False
+                yield from self._subagents()
         if self._dry_run:
             return msgspec.structs.replace(self._record, counts=self._gone)
         finished: Erasure = yield from write(FinishErasure(at=self._core.at(), erasure_id=self._record.id))
@@ -345,13 +353,24 @@ class _Work:
         """Copies of what was erased, and a summary that the session began with. Children come after their parents."""
         row = each.row
         after = row.parent in self._touched
+        since = self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at
+        if since and row.id not in self._erased:  # it had nothing but copies, and it was interrupted there
+            self._emptied = True
+            yield from self._session(each)
+            return
         if row.end_reason in ("erased", "purged", "purging") or row.id in self.whole:
             if after:  # what it began with went with it, and had been handed on
                 self._touched.add(row.id)
             return
-        gone, earlier = 0, False
+        gone, earlier, left = 0, False, True
         if each.first_kind is None or each.first_kind & COPY:
-            gone, earlier = yield from self._copied(each)
+            gone, earlier, left = yield from self._copied(each)
+        # A fork to which nothing was added has nothing left but what it took along: a title, metadata. What a key leads
+        # to is in use, perhaps by many, and stays.
+        if not left and not each.keys and (gone or (earlier and self._resumed)):
+            self._emptied = True
+            yield from self._session(each)
+            return
         if gone:
             self.parts[row.id] = None
         if gone or after or (earlier and self._resumed):
@@ -359,17 +378,19 @@ class _Work:
             if not self._dry_run:
                 yield from write(EraseSummaries(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
-    def _copied(self, each: Erasable) -> Flow[tuple[int, bool]]:
-        gone, earlier = 0, False
+    def _copied(self, each: Erasable) -> Flow[tuple[int, bool, bool]]:
+        """How many copies went, whether some had gone before, and whether any message is left."""
+        gone, earlier, left = 0, False, False
         for first in range(1, each.last_seq + 1, CHUNK):
             done = yield from self._messages(each.row.id, first, min(first + CHUNK - 1, each.last_seq), copies=True)
             gone += done.gone
             earlier = earlier or done.earlier
-            if not done.copies and done.gone == 0 and not done.earlier:
+            left = left or done.left > 0
+            if left and not done.copies and done.gone == 0 and not done.earlier:
                 break
         if self._dry_run:
             self._add("messages", gone)
-        return gone, earlier
+        return gone, earlier, left
 
     def _add(self, name: str, more: int) -> None:
         if more:

@@ -39,7 +39,10 @@ def calibration_of(turn: TurnRow | None) -> Calibration:
     """What is known of a session's estimates, by its newest turn."""
     if turn is None or turn.calibration is None:
         return Calibration()
-    return msgspec.json.decode(turn.calibration, type=Calibration)
+    try:
+        return msgspec.json.decode(turn.calibration, type=Calibration)
+    except msgspec.MsgspecError:  # `check` names it; estimates are corrected anew as turns go on
+        return Calibration()
 
 
 def widen(

@@ -349,6 +349,14 @@ def with_lease(
     )
 
 
+def _budget(stored: str | None) -> Budget | None:
+    """The budget that a turn began with; None also where that cannot be decoded: `check` names it."""
+    try:
+        return msgspec.json.decode(stored, type=Budget) if stored else None
+    except msgspec.MsgspecError:
+        return None
+
+
 def _notice(stored: str | None) -> Notice | None:
     """What is to be said about a reset; nothing where that cannot be decoded: the turn goes on."""
     try:
@@ -416,7 +424,7 @@ def get(core: Core, reference: str, *, budget: Budget | None) -> Flow[Began]:
     )
     if running:
         if budget is None:  # what the turn began with, so that its payloads share their beginning
-            budget = msgspec.json.decode(turn.budget, type=Budget) if turn.budget else core.settings.budget
+            budget = _budget(turn.budget) or core.settings.budget
         return (yield from with_lease(core, begun, None, None, token, budget, whole=whole))
     return (yield from _without_lease(core, begun, None, whole=whole))
 

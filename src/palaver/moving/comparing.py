@@ -1,17 +1,18 @@
-"""Whether a session is in two stores just the same."""
+"""Whether sessions are in two stores just the same."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from palaver.errors import SessionNotFound
-from palaver.records import Chunk, SessionRecord
+from palaver.errors import PalaverError, SessionNotFound
+from palaver.records import Chunk, Piece, SessionRecord
 from palaver.rows import TurnRow
 from palaver.stores.base import Store
 
-__all__ = ["CHUNK", "differences", "newest_turn", "record_of"]
+__all__ = ["CHUNK", "differences", "newest_turn", "pieces", "record_of"]
 
 CHUNK = 500
 """Messages that are read at a time."""
@@ -34,21 +35,47 @@ def newest_turn(store: Store, session_id: str) -> TurnRow | None:
     return msgspec.structs.replace(turn, session=0) if turn is not None else None
 
 
-def differences(source: Store, target: Store, session_id: str, after: int) -> tuple[str | None, int]:
-    """What is not the same in both, in words, or None; and how many messages after a position were compared."""
-    mine, theirs = record_of(target, session_id), source.record(session_id, None)
-    if mine is None:
-        return "it is not there", 0
-    if mine != theirs:
-        return f"not the same: {', '.join(_fields(mine, theirs))}", 0
-    compared = 0
-    while after < theirs.head.last_seq:
-        chunk = source.chunk(session_id, None, after=after, limit=CHUNK)
-        other = target.chunk(session_id, None, after=after, limit=CHUNK)
+def pieces(store: Store, asked: Sequence[tuple[str, int]], limit: int = CHUNK) -> Iterator[Piece | PalaverError]:
+    """Sessions, each with what comes after a position, in this order; read some at a time as they are taken."""
+    left = list(asked)
+    while left:
+        found = store.pieces(left, limit=limit)
+        yield from found
+        del left[: len(found)]
+
+
+def differences(source: Store, target: Store, asked: Sequence[tuple[str, int]]) -> Iterator[tuple[str | None, int]]:
+    """What is not the same in both, in words, or None; and how many messages after a position were compared.
+
+    Of each session that is named, in this order. Raises the error for one that the source does not give.
+    """
+    both = zip(asked, pieces(source, asked), pieces(target, asked), strict=True)
+    for (session_id, _), theirs, mine in both:
+        if isinstance(mine, SessionNotFound):
+            yield "it is not there", 0
+        elif isinstance(theirs, PalaverError):
+            raise theirs
+        elif isinstance(mine, PalaverError):
+            raise mine
+        elif mine.record != theirs.record:
+            yield f"not the same: {', '.join(_fields(mine.record, theirs.record))}", 0
+        else:
+            yield _compared(source, target, session_id, theirs, mine)
+
+
+def _compared(source: Store, target: Store, session_id: str, theirs: Piece, mine: Piece) -> tuple[str | None, int]:
+    """The same of two sessions whose records are the same: of their first chunks, and of those that follow."""
+    chunk, other = theirs.chunk, mine.chunk
+    compared, last = 0, theirs.record.head.last_seq
+    while chunk is not None and other is not None and chunk.from_seq <= last:
         if chunk != other:
             return _place(chunk, other), compared
         compared += len(chunk.messages)
         after = chunk.through_seq
+        if after >= last:
+            break
+        chunk = source.chunk(session_id, None, after=after, limit=CHUNK)
+        other = target.chunk(session_id, None, after=after, limit=CHUNK)
     return None, compared
 
 

@@ -8,16 +8,16 @@ on with by doing it again, and one that is done again does nothing. The source i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from palaver.clock import Clock, utc_now
 from palaver.erasure import ScrubReport
-from palaver.errors import CursorExpired, PalaverError, StoreError
+from palaver.errors import CorruptRecord, CursorExpired, PalaverError, SessionNotFound, StoreError
 from palaver.findings import Progress
-from palaver.moving.comparing import CHUNK, differences, newest_turn, record_of
+from palaver.moving.comparing import CHUNK, differences, newest_turn, pieces, record_of
 from palaver.moving.values import CopyReport, Problem, ProblemKind
 from palaver.operations import Import, Operation, Settle, Settled, TakeErasures
-from palaver.records import Chunk, SessionRecord
+from palaver.records import Chunk, Piece
 from palaver.rows import ERASED, ChangeKind
 from palaver.stores.base import Change, Store
 from palaver.times import to_micros
@@ -96,8 +96,7 @@ class Copier:
             left or set()
         ):
             left = now
-            for session_id in sorted(left):
-                self._gather(session_id)
+            self._gather_all([(session_id, 0) for session_id in sorted(left)])
             self._flush()
         if self._removed:
             self._scrub = self._target.scrub()
@@ -143,39 +142,47 @@ class Copier:
     def _walk(self) -> None:
         after = 0
         while page := self._source.erasable(after, limit=_PAGE):
-            for each in page:
-                self._sessions += 1
-                self._guards[each.row.id] = each.row.guarded_until
-                self._consider(each.row.id, each.last_seq)
-            self._flush()
+            self._sessions += len(page)
+            self._guards.update((each.row.id, each.row.guarded_until) for each in page)
+            last_seqs = {each.row.id: each.last_seq for each in page}
+            lacking = dict.fromkeys(last_seqs, 0) if self._fresh else dict(self._lacking(last_seqs))
+            if self._dry_run:
+                self._copied += len(lacking)
+                for session_id, there in lacking.items():
+                    self._messages += last_seqs[session_id] - there
+                    self._tell(last_seqs[session_id])
+            else:
+                self._gather_all([(session_id, 0) for session_id in lacking])
+                self._flush()
             self._guards.clear()
             after = page[-1].row.number
         self._fresh = self._to is None
 
-    def _consider(self, session_id: str, last_seq: int) -> None:
-        mine = None if self._fresh else record_of(self._target, session_id)
-        if mine is not None and self._is_same(session_id, mine):
-            self._unchanged += 1
-            self._tell(last_seq)
-        elif self._dry_run:
-            self._copied += 1
-            self._messages += last_seq - (mine.head.last_seq if mine is not None else 0)
-            self._tell(last_seq)
-        else:
-            self._gather(session_id)
+    def _lacking(self, last_seqs: dict[str, int]) -> Iterator[tuple[str, int]]:
+        """Those of the sessions that the target has not just so, each with its last position there."""
+        asked = [(session_id, 0) for session_id in last_seqs]
+        both = zip(asked, pieces(self._source, asked, 0), pieces(self._target, asked, 0), strict=True)
+        for (session_id, _), theirs, mine in both:
+            if isinstance(mine, PalaverError) and not isinstance(mine, SessionNotFound):
+                raise mine
+            if isinstance(mine, Piece) and isinstance(theirs, Piece) and self._is_same(session_id, theirs, mine):
+                self._unchanged += 1
+                self._tell(last_seqs[session_id])
+                continue
+            yield session_id, mine.record.head.last_seq if isinstance(mine, Piece) else 0
 
-    def _is_same(self, session_id: str, mine: SessionRecord) -> bool:
+    def _is_same(self, session_id: str, theirs: Piece, mine: Piece) -> bool:
         """Whether nothing has to be written. What changes a message changes the record too, but for a turn's end."""
-        theirs = self._source.record(session_id, None)
-        if mine.row.end_reason == "erased" and theirs.row.end_reason == "erased":
+        if mine.record.row.end_reason == "erased" and theirs.record.row.end_reason == "erased":
             return True
-        if any(cut.kind == ERASED for cut in theirs.cuts) and theirs.cuts != mine.cuts:
+        cuts = theirs.record.cuts
+        if any(cut.kind == ERASED for cut in cuts) and cuts != mine.record.cuts:
             self._removed = True
-        if mine != theirs or newest_turn(self._source, session_id) != newest_turn(self._target, session_id):
+        if mine.record != theirs.record or mine.turn != theirs.turn:
             return False
         if not self._verify:
             return True
-        different, compared = differences(self._source, self._target, session_id, 0)
+        [(different, compared)] = differences(self._source, self._target, [(session_id, 0)])
         self._compared += compared
         return different is None
 
@@ -203,11 +210,13 @@ class Copier:
         if any(change.kind == _ERASED for change in page):
             self._take_erasures()
             self._removed = True
+        starts: list[tuple[str, int]] = []
         for session_id, changes in told.items():
             if any(change.kind == _ERASED for change in changes):
                 for each in self._source.erasable(0, limit=1, session_id=session_id):
                     self._guards[session_id] = each.row.guarded_until
-            self._gather(session_id, self._start(session_id, changes))
+            starts.append((session_id, self._start(session_id, changes)))
+        self._gather_all(starts)
         self._flush()
         self._guards.clear()
 
@@ -221,18 +230,29 @@ class Copier:
         begun = [turn.first_seq] if turn is not None else []
         return min([mine.head.last_seq + 1, *told, *begun]) - 1
 
-    # ------------------------------------------------------------------ one session
-    def _gather(self, session_id: str, after: int = 0) -> None:
-        """Read a session, and put it with those of the next commit; a long one's first chunks are stored at once."""
-        start = after
+    # ------------------------------------------------------------------ sessions
+    def _gather_all(self, asked: Sequence[tuple[str, int]]) -> None:
+        for (session_id, start), piece in zip(asked, pieces(self._source, asked), strict=True):
+            if isinstance(piece, PalaverError):
+                self._problem(session_id, "refused", str(piece))
+            else:
+                self._gather(session_id, start, piece)
+
+    def _gather(self, session_id: str, start: int, piece: Piece) -> None:
+        """Put a session with those of the next commit; the chunks before the last are stored at once."""
         try:
-            record = self._source.record(session_id, None)
-            last, newest = record.head.last_seq, None
+            record = piece.record
+            after, last, newest = start, record.head.last_seq, None
             while after < last:
                 if newest is not None:
                     _outcome(self._target, Import(at=self._at(), row=record.row, chunk=newest))
                     self._tell(len(newest.messages))
-                newest = self._source.chunk(session_id, None, after=after, limit=CHUNK)
+                    newest = self._source.chunk(session_id, None, after=after, limit=CHUNK)
+                else:
+                    newest = piece.chunk or self._source.chunk(session_id, None, after=after, limit=CHUNK)
+                if newest.unread:
+                    msg = f"damaged: {'; '.join(newest.unread)}; `palaver check --repair` of the source sets it aside"
+                    raise CorruptRecord(msg, store=self._source.name, location=f"session {session_id}")
                 self._messages += len(newest.messages)
                 after = newest.through_seq
             if after > last:  # what came meanwhile is copied too, so the record has to know of it
@@ -255,6 +275,7 @@ class Copier:
         if not batch:
             return
         outcomes = self._target.commit([settle for settle, _ in batch])
+        settled: dict[str, tuple[int, Settled]] = {}
         for (settle, start), outcome in zip(batch, outcomes, strict=True):
             session_id = settle.record.row.id
             if isinstance(outcome, StoreError):
@@ -262,19 +283,22 @@ class Copier:
             if isinstance(outcome, PalaverError):
                 self._problem(session_id, "refused", str(outcome))
             else:
-                self._settled(session_id, start, outcome)
-            self._tell(len(settle.chunk.messages) if settle.chunk is not None else 0)
+                settled[session_id] = start, outcome
+        self._compare(settled)
+        self._tell(sum(len(settle.chunk.messages) for settle, _ in batch if settle.chunk is not None))
 
-    def _settled(self, session_id: str, start: int, settled: Settled) -> None:
-        different, compared = differences(self._source, self._target, session_id, start)
-        self._compared += compared
-        taken = _taken(settled)
-        if different is None:
-            self._problems.pop(session_id, None)
-        elif taken:
-            self._problem(session_id, "taken", taken)
-        else:
-            self._problem(session_id, "differs", different)
+    def _compare(self, stored: dict[str, tuple[int, Settled]]) -> None:
+        asked = [(session_id, start) for session_id, (start, _) in stored.items()]
+        found = differences(self._source, self._target, asked)
+        for (session_id, (_, settled)), (different, compared) in zip(stored.items(), found, strict=True):
+            self._compared += compared
+            taken = _taken(settled)
+            if different is None:
+                self._problems.pop(session_id, None)
+            elif taken:
+                self._problem(session_id, "taken", taken)
+            else:
+                self._problem(session_id, "differs", different)
 
     def _problem(self, session_id: str, kind: ProblemKind, reason: str) -> None:
         self._problems[session_id] = Problem(session_id=session_id, kind=kind, reason=reason)

@@ -34,6 +34,8 @@ class ErasedMessages(msgspec.Struct, frozen=True, gc=False):
     """Whether something of the range had been erased before."""
     unattributed: int = 0
     """Messages that name no sender, and stay."""
+    left: int = 0
+    """Messages of the range that stay, of whatever kind; told where copies are looked for."""
 
 
 class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
@@ -88,6 +90,9 @@ class EraseMessages(Operation, frozen=True, kw_only=True, tag="erase_messages"):
         if merged := _merged_into(ledger, row, chosen):
             chosen = sorted([*chosen, *merged], key=lambda m: m.seq)
             done = msgspec.structs.replace(done, gone=done.gone + len(merged))
+        if self.copies:
+            goes = {m.seq for m in chosen}
+            done = msgspec.structs.replace(done, left=sum(m.seq not in goes for m in present))
         if chosen and not self.dry_run:
             self._erase(ledger, row, chosen)
         if len(present) < len(stored):

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from palaver.server.openai_style import error_status
-from palaver.server.problems import KINDS, Problem
+from palaver.server.problems import Problem, retry_after
 from palaver.server.style import Style
 
 __all__ = ["ANTHROPIC", "AnthropicError", "AnthropicErrorBody"]
@@ -40,10 +40,8 @@ class AnthropicErrorBody(msgspec.Struct, frozen=True, kw_only=True):
 
 def _answer(found: Problem, headers: dict[str, str] | None = None) -> Response:
     status = error_status(found.status)
-    kind = KINDS[found.type.rpartition("/")[2]]
     out = dict(headers or {})
-    if kind.retry_after is not None:
-        out["Retry-After"] = str(kind.retry_after)
+    out |= retry_after(found)
     if found.status in {408, 413}:
         out["Connection"] = "close"  # what is left of the body is not read
     where = f"{found.path}: " if isinstance(found.path, str) else ""

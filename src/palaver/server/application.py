@@ -45,7 +45,7 @@ from palaver.server.reading import Cleaned, decode, decode_query, read_body, req
 from palaver.server.routes import ENDPOINTS
 from palaver.server.stack import stack
 from palaver.server.sweeping import sweeping
-from palaver.server.table import Answer, Call, Endpoint, Stream
+from palaver.server.table import Answer, Call, Endpoint, NoQuery, Stream
 from palaver.settings import Settings
 from palaver.stores.base import Store
 from palaver.sweeping import SweepPolicy
@@ -298,8 +298,16 @@ async def _read(each: Endpoint, request: Request, limits: Limits) -> Call:
             require_json(request)
             body, cleaned = decode(raw, _kind_of(each, raw))
         elif raw:
-            raise problem("invalid-request", f"{each.method} {each.path} takes no body")
+            _require_nothing(each, raw)
     return Call(request, sessions, path, body, query, cleaned, limits, raw)
+
+
+def _require_nothing(each: Endpoint, raw: bytes) -> None:
+    """Take an empty object where there is nothing to say: many clients send one with each POST."""
+    try:
+        decode(raw, NoQuery)
+    except ProblemError as exc:
+        raise problem("invalid-request", f"{each.method} {each.path} takes no body, or an empty object") from exc
 
 
 def _kind_of(each: Endpoint, raw: bytes) -> type[Any]:

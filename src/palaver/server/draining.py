@@ -49,7 +49,8 @@ class OpenHere:
 
 def refuse_if_draining(call: Call) -> None:
     """Refuse to begin something where the server is about to stop. Raises ProblemError."""
-    if getattr(call.request.app.state, "draining", False):
+    state = call.request.app.state
+    if getattr(state, "draining", False) or getattr(state, "closing", False):
         raise problem("shutting-down", "the server is being stopped and begins no turns; the message was not stored")
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from palaver import config
 from palaver.aio import AsyncSessionManager
-from palaver.errors import SessionNotFound, StoreUnavailable
+from palaver.errors import CorruptRecord, SessionNotFound, StoreUnavailable
 from palaver.exporters import Wanted, ids_of_all, nanobot, text_of
 from palaver.exports import Format
 from palaver.manager import SessionManager
@@ -92,7 +92,7 @@ def _redacted(wanted: Wanted, *, hide: bool) -> Wanted:
     return msgspec.structs.replace(wanted, secret=config.install_secret()) if hide else wanted
 
 
-def _damaged(error: StoreUnavailable) -> None:
+def _damaged(error: StoreUnavailable | CorruptRecord) -> None:
     """What can be saved of a damaged file `palaver export` saves, and says so; an answer that has begun cannot."""
     raise error
 

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palaver.server.access import OPERATOR, Access, Keys, key_in, require
 from palaver.server.families import Families
+from palaver.server.inspector.access import shown_key
 from palaver.server.inspector.mounting import is_page
 from palaver.server.limits import Limits
 from palaver.server.observed import record_of
@@ -22,6 +24,9 @@ __all__ = ["Gate"]
 
 OPEN = frozenset({"/health", "/healthz", "/readyz", "/openapi.json", "/docs"})
 """What tells nothing of anybody, and is asked by machines and people that have no key."""
+
+UNCOUNTED = frozenset({"/healthz", "/readyz"})
+"""What asks whether the server lives: who is answered 429 there, often beside others of its address, ends it."""
 
 READING_POSTS = frozenset({"/v1/keys/resolve"})
 """What a key that may only read may POST: a question with a body."""
@@ -48,7 +53,8 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         try:
             access = self._access(scope, path, address)
-            self._count(access.id or address)
+            if self._requests is not None and path not in UNCOUNTED:
+                self._count(self._requests, access.id or self._visitor(scope, path) or address)
             if access.id is not None and not _is_open(path):
                 reads = scope["method"] in {"GET", "HEAD", "OPTIONS"} or path in READING_POSTS
                 require(access, "read" if reads else "write")
@@ -72,8 +78,16 @@ class Gate:
             raise problem("unauthorized", detail)
         return access
 
-    def _count(self, name: str) -> None:
-        wait = self._requests.wait(name) if self._requests is not None else 0.0
+    def _visitor(self, scope: Scope, path: str) -> str | None:
+        """Id of the key that a visitor of the inspector has, who is let in by the page: many share an address."""
+        if self._keys is None or not is_page(path) or not self._keys.required:
+            return None
+        found = self._keys.find(shown_key(Request(scope)))
+        return found.id if found is not None else None
+
+    @staticmethod
+    def _count(requests: Buckets, name: str) -> None:
+        wait = requests.wait(name)
         if wait:
             raise slower("requests come faster than this server takes them", wait)
 

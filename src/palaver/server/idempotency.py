@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -76,7 +77,7 @@ class Idempotent:
                 detail = f"{IDEMPOTENCY_HEADER} is 1 to {_LONGEST_KEY} characters, without control characters"
                 raise problem("bad-request", detail, path=IDEMPOTENCY_HEADER)
             request = Request(scope, receive)
-            body = await read_body(request, self._limits.max_body_bytes, self._limits.body_seconds)
+            body = await self._body(request)
             name = (access_of(request).id, request.headers.get(OWNER_HEADER), scope["path"], key)
             await self._once(name, body, scope, receive, send)
         except ClientDisconnect:
@@ -84,6 +85,19 @@ class Idempotent:
         except ProblemError as error:
             style = self._families.style_of(scope["path"])
             await style.answer(error.problem, None)(scope, receive, send)
+
+    async def _body(self, request: Request) -> bytes:
+        """All of it, in memory: another body under the same key is refused before anything is done with it."""
+        try:
+            return await read_body(request, self._limits.max_body_bytes, self._limits.body_seconds)
+        except ProblemError as error:
+            if error.problem.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            detail = (
+                f"with {IDEMPOTENCY_HEADER} a body has at most {self._limits.max_body_bytes} bytes, as it is kept in "
+                "memory; a larger import goes without, and stores nothing twice either when it is sent again"
+            )
+            raise problem("body-too-large", detail) from error
 
     async def _once(self, name: _Name, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         said = [b"%b: %b" % (each, value) for each, value in scope["headers"] if each.startswith(b"palaver-")]

@@ -10,7 +10,7 @@ from msgspec import Meta
 from palaver.backups import Backup, RepairReport
 from palaver.findings import Finding
 from palaver.server.messages import Body
-from palaver.server.reach import store_name
+from palaver.server.reach import found_in
 from palaver.server.table import Answer, Call, Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -49,10 +49,7 @@ class Backups(msgspec.Struct, frozen=True, kw_only=True):
 async def check(call: Call) -> Answer:
     """Everything that can be found wrong."""
     query: CheckQuery = call.query
-    found = await call.sessions.check(query.session_id, notes=query.notes)
-    if call.sessions.owner is not None:  # where the server keeps its files is nothing to an owner
-        name = store_name(call.sessions)
-        found = [msgspec.structs.replace(each, where=each.where.replace(name, "the store")) for each in found]
+    found = await found_in(call.sessions, query.session_id, notes=query.notes)
     return Answer(Findings(findings=tuple(found)))
 
 

@@ -67,10 +67,13 @@ def _operation(document: Mapping[str, Any], method: str, path: str, operation: M
     taken = ""
     for media, content in body.items():
         taken += f"<h4>Body, <code>{_text(media)}</code></h4>{_fields(document, content['schema'])}"
-        if "example" in content:
-            example = content["example"]
-            shown = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
-            taken += f"<pre>{_text(shown)}</pre>"
+        taken += _example(content)
+    given = "".join(
+        f"<h4>Example of an answer, <code>{_text(media)}</code></h4>{_example(content)}"
+        for response in operation["responses"].values()
+        for media, content in _found(document, response).get("content", {}).items()
+        if "example" in content
+    )
     answers = "".join(
         _row(status, "", _found(document, each)["description"]) for status, each in operation["responses"].items()
     )
@@ -78,8 +81,17 @@ def _operation(document: Mapping[str, Any], method: str, path: str, operation: M
         f'<details id="{_text(operation["operationId"])}"><summary><b>{method}</b> <code>{_text(path)}</code> '
         f"{_text(operation['summary'])}</summary>"
         + (f"<h4>Parameters</h4><table>{''.join(rows)}</table>" if rows else "")
-        + f"{taken}<h4>Answers</h4><table>{answers}</table></details>"
+        + f"{taken}<h4>Answers</h4><table>{answers}</table>{given}</details>"
     )
+
+
+def _example(content: Mapping[str, Any]) -> str:
+    """A body as it may be, where there is an example."""
+    if "example" not in content:
+        return ""
+    example = content["example"]
+    shown = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+    return f"<pre>{_text(shown)}</pre>"
 
 
 def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

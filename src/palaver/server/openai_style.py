@@ -10,7 +10,7 @@ import re
 import msgspec
 from starlette.responses import Response
 
-from palaver.server.problems import KINDS, Problem
+from palaver.server.problems import Problem, retry_after
 from palaver.server.style import Style
 
 __all__ = ["OPENAI", "OpenAIError", "OpenAIErrorBody", "error_status"]
@@ -75,9 +75,7 @@ def _answer(found: Problem, headers: dict[str, str] | None = None) -> Response:
     slug = found.type.rpartition("/")[2]
     status = error_status(found.status)
     out = dict(headers or {})
-    kind = KINDS[slug]
-    if kind.retry_after is not None:
-        out["Retry-After"] = str(kind.retry_after)
+    out |= retry_after(found)
     if found.status in {408, 413}:
         out["Connection"] = "close"  # what is left of the body is not read
     return Response(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 import palaver
 from palaver.server.access import OWNER_HEADER
+from palaver.server.examples import examples
 from palaver.server.problems import KINDS, Problem
 from palaver.server.style import PROBLEMS, Style
 from palaver.server.table import Endpoint, NoQuery
@@ -24,6 +25,7 @@ _PATH = {
     "seq": {"schema": {"type": "integer", "minimum": 1}, "description": "Position of a message."},
     "conversation_id": {"schema": {"type": "string"}, "description": "`conv_…`: a session's id after that."},
 }
+_EVENTS = "text/event-stream"
 _REF = "#/components/schemas/{name}"
 _KEY = {
     "type": "http",
@@ -177,18 +179,30 @@ def _schema(each: Endpoint, kind: str, schemas: dict[Any, Any]) -> dict[str, Any
     """What an answer of a type holds: where one operation gives several types, they are not the same."""
     if kind == "application/json" and each.answer is str:
         return {"type": "object"}
+    if kind == _EVENTS:
+        return {"type": "string"}
     found: dict[str, Any] = schemas[each.answer]
     return found
 
 
+def _success(each: Endpoint, schemas: dict[Any, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer holds, by its media type; with examples, by theirs."""
+    out: dict[str, Any] = {kind: {"schema": _schema(each, kind, schemas)} for kind in each.gives}
+    if each.streams:
+        out[_EVENTS] = {"schema": _schema(each, _EVENTS, schemas)}
+    for kind in out.keys() & shown.keys():
+        out[kind]["example"] = shown[kind]
+    return out
+
+
 def _responses(each: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
+    shown: Mapping[str, Any] = examples().get(each.name, {})
     for status, text in each.answers.items():
         out[str(status)] = {"description": text}
         if status != HTTPStatus.NOT_MODIFIED:
-            out[str(status)]["content"] = {kind: {"schema": _schema(each, kind, schemas)} for kind in each.gives}
-            if each.streams:
-                out[str(status)]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+            out[str(status)]["content"] = _success(each, schemas, shown)
+            shown = {}  # they are of the first, which is the main one
     slugs = [*each.problems, *_ANYWHERE, *(_WITH_BODY if each.bodies else _WITH_LINES if each.takes else ())]
     if each.operator:
         slugs.append("operator-only")

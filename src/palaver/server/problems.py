@@ -76,6 +76,9 @@ class Kind(msgspec.Struct, frozen=True):
     """Seconds."""
 
 
+_UNAVAILABLE = 503
+_AWAY = 5
+"""Seconds after which a store whose server is away may be asked again."""
 _STATUS: dict[type[PalaverError], int] = {
     SessionNotFound: 404,
     SessionBusy: 409,
@@ -178,7 +181,7 @@ def _made(kind: Kind, detail: str, **fields: Any) -> Problem:
         title=kind.title,
         status=fields.pop("status", kind.status),
         detail=detail,
-        retryable=kind.retryable,
+        retryable=fields.pop("retryable", kind.retryable),
         **fields,
     )
 
@@ -199,18 +202,27 @@ def of_error(error: PalaverError, *, path: str | None = None, owner: str | None 
         fields["candidates"] = error.candidates
     if isinstance(error, StoreError):
         fields["outcome"] = error.outcome
+        fields["retryable"] = error.retryable
         if error.outcome == "unknown":  # the status must not promise that nothing was written
             fields["status"] = 500
     hidden = owner is not None and isinstance(error, (CorruptRecord, StoreError))
     return _made(kind, kind.title if hidden else str(error), **fields)
 
 
+def retry_after(found: Problem) -> dict[str, str]:
+    """The header that says when a request may be sent again, where that is all that it needs."""
+    kind = KINDS[found.type.rpartition("/")[2]]
+    if found.status != kind.status:
+        return {}
+    if kind.retry_after is not None:
+        return {"Retry-After": str(kind.retry_after)}
+    return {"Retry-After": str(_AWAY)} if found.retryable and found.status == _UNAVAILABLE else {}
+
+
 def answer(found: Problem, headers: dict[str, str] | None = None) -> Response:
     """A problem as a response."""
     out = dict(headers or {})
-    kind = KINDS[found.type.rpartition("/")[2]]
-    if kind.retry_after is not None and found.status == kind.status:
-        out["Retry-After"] = str(kind.retry_after)
+    out |= retry_after(found)
     if found.status in {408, 413}:
         out["Connection"] = "close"  # what is left of the body is not read
     return Response(

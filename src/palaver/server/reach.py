@@ -14,14 +14,17 @@ import msgspec
 
 from palaver import codec, ids
 from palaver.aio import AsyncSession, AsyncSessionManager
+from palaver.aio.reach import handover_of
+from palaver.bases import core_of
 from palaver.errors import SessionNotFound
+from palaver.findings import Finding
 from palaver.flows import sessions as flows
 from palaver.flows.turns import turn_id
 from palaver.keys import Origin
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
-from palaver.stores.base import FeedLag
+from palaver.stores.base import FeedLag, Stats
 from palaver.times import to_micros
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "coming_from",
     "commits_of",
     "feed_lag_of",
+    "found_in",
     "in_thread",
     "is_held",
     "is_passed",
@@ -39,7 +43,7 @@ __all__ = [
     "running_turn_id",
     "session_handle",
     "set_info",
-    "store_name",
+    "stats_of",
 ]
 
 T = TypeVar("T")
@@ -48,45 +52,51 @@ _PASSED = "passed."
 
 def blocking(sessions: AsyncSessionManager) -> SessionManager:
     """The same manager without `await`: for threads, and never for the event loop's own."""
-    return SessionManager(sessions._core)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return SessionManager(core_of(sessions))
 
 
 async def in_thread(sessions: AsyncSessionManager, run: Callable[[], T]) -> T:
     """Do something that blocks, to its end, even if the request is cancelled meanwhile."""
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    done: T = await handover.call(run)
+    done: T = await handover_of(sessions).call(run)
     return done
 
 
-def store_name(sessions: AsyncSessionManager) -> str:
-    """What findings call the store: where it lies."""
-    return sessions._core.store.name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+async def found_in(sessions: AsyncSessionManager, session_id: str | None = None, *, notes: bool) -> list[Finding]:
+    """Everything that can be found wrong. Where the server keeps its files is nothing to an owner."""
+    found = await sessions.check(session_id, notes=notes)
+    if sessions.owner is None:
+        return found
+    name = core_of(sessions).store.name
+    return [msgspec.structs.replace(each, where=each.where.replace(name, "the store")) for each in found]
+
+
+async def stats_of(sessions: AsyncSessionManager) -> Stats:
+    """How much is stored. An owner is told what kind of store it is, and not where it lies."""
+    found = await sessions.stats()
+    if sessions.owner is None:
+        return found
+    return msgspec.structs.replace(found, store=found.store.partition(":")[0])
 
 
 def commits_of(sessions: AsyncSessionManager) -> int:
     """How often this process has committed to the store."""
-    return sessions._core.store.wakes.count  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return core_of(sessions).store.wakes.count
 
 
 async def feed_lag_of(sessions: AsyncSessionManager) -> FeedLag:
     """How far the store's change feed is behind what is committed."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return await handover.drive(call(core.store.feed_lag))
+    return await handover_of(sessions).drive(call(core_of(sessions).store.feed_lag))
 
 
 def of_clients(sessions: AsyncSessionManager) -> AsyncSessionManager:
     """The same manager, whose turns are not this process's: their leases hold when the server dies."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return AsyncSessionManager(replace(core, holder=lambda: None), handover)
+    return AsyncSessionManager(replace(core_of(sessions), holder=lambda: None), handover_of(sessions))
 
 
 def passing(sessions: AsyncSessionManager) -> AsyncSessionManager:
     """The same manager, whose turns are known as those of requests that are passed on; see `is_passed`."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return AsyncSessionManager(replace(core, token=lambda: _PASSED + ids.token()), handover)
+    core = replace(core_of(sessions), token=lambda: _PASSED + ids.token())
+    return AsyncSessionManager(core, handover_of(sessions))
 
 
 def is_passed(turn: TurnRow) -> bool:
@@ -96,8 +106,8 @@ def is_passed(turn: TurnRow) -> bool:
 
 async def owner_of(sessions: AsyncSessionManager, session_id: str) -> str | None:
     """Whose a session is, deleted or not. Raises SessionNotFound for one that is gone for good."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    core = core_of(sessions)
+    handover = handover_of(sessions)
     try:
         info = await handover.drive(call(core.store.info, session_id, core.owner, core.now()))
     except SessionNotFound:
@@ -108,9 +118,7 @@ async def owner_of(sessions: AsyncSessionManager, session_id: str) -> str | None
 
 def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSession:
     """A handle on the session with this id, if there is one: what is done with it finds out."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return AsyncSession(core, session_id, handover)
+    return AsyncSession(core_of(sessions), session_id, handover_of(sessions))
 
 
 def coming_from(session: AsyncSession, origin: Origin) -> AsyncSession:
@@ -127,16 +135,14 @@ async def running_turn(sessions: AsyncSessionManager, session_id: str, first_seq
 
     One read, however many turns are open elsewhere.
     """
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    turn = await handover.drive(call(core.store.turn, session_id, core.owner, first_seq))
+    core = core_of(sessions)
+    turn = await handover_of(sessions).drive(call(core.store.turn, session_id, core.owner, first_seq))
     return turn if turn is not None and turn.state == "running" else None
 
 
 def is_held(sessions: AsyncSessionManager, turn: TurnRow) -> bool:
     """Whether the lease of a running turn still keeps others out, by this machine's clock."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return turn.expires_at > to_micros(core.now())
+    return turn.expires_at > to_micros(core_of(sessions).now())
 
 
 async def running_turn_id(sessions: AsyncSessionManager, session_id: str, first_seq: int) -> str | None:
@@ -152,8 +158,7 @@ async def set_info(
 
     Raises SessionConflict where it has another version, or another session the title.
     """
-    core = session._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = session._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if metadata is not None:
         changes["metadata"] = codec.json_text(dict(metadata), "metadata")
-    await handover.drive(flows.set_info(core, session.id, expected_rev=expected_rev, **changes))
+    core = core_of(session)
+    await handover_of(session).drive(flows.set_info(core, session.id, expected_rev=expected_rev, **changes))

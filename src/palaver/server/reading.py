@@ -28,7 +28,7 @@ MAX_DEPTH = 200
 
 _IDS = re.compile(r"\.(?:\w+_)?(?:id|id_alt|key|alias|agent|account|platform)$")
 _FREE = re.compile(r"\.metadata\b")
-_PLACE = re.compile(r" - at `(.+)`$")
+_PLACE = re.compile(r" - at (`key` in )?`(.+)`$")
 _OTHER_SHAPE = re.compile(
     r"(?:missing required field `kind`|unknown field `(?:type|tool_calls|tool_call_id|function_call|refusal)`)"
     r" - at `\$\.messages?\b|- at `\$\.messages?\b[^`]*\.kind`$"
@@ -146,7 +146,10 @@ def require_json(request: Request) -> None:
 
 
 def require_type(request: Request, kinds: Sequence[str]) -> None:
-    """Refuse a body that does not say that it is of one of these types, in UTF-8."""
+    """Refuse a body that does not say that it is of one of these types, in UTF-8, and as it is (RFC 9110, 8.4)."""
+    coding = first_of(request.scope, b"content-encoding")
+    if coding is not None and coding.strip().lower() not in {"", "identity"}:
+        raise problem("unsupported-media-type", f"Content-Encoding is {coding!r}; send the body as it is")
     said = first_of(request.scope, b"content-type") or ""
     if said in kinds:
         return
@@ -166,6 +169,8 @@ def decode(body: bytes, kind: type[T]) -> tuple[T, tuple[Cleaned, ...]]:
     the middle of an emoji: such a body is decoded by the standard library, and mended. Ids are not: two of them
     could become one.
     """
+    if not body:
+        raise problem("invalid-json", "there is no body; this takes one, of JSON: {} says nothing")
     try:
         return msgspec.json.decode(body, type=kind), ()
     except msgspec.ValidationError as exc:
@@ -277,9 +282,9 @@ def _lists(pairs: list[tuple[str, str]], kind: type[Any]) -> dict[str, Any]:
 def _refused(exc: msgspec.ValidationError, root: str = "$") -> ProblemError:
     text = str(exc)
     found = _PLACE.search(text)
-    path = (found[1] if found else "$").replace("$", root, 1)
+    path = (found[2] if found else "$").replace("$", root, 1)
     if found:
-        text = text[: found.start()]
+        text = text[: found.start()] + (" as a key" if found[1] else "")
     hint = f": {_SHAPES}" if _OTHER_SHAPE.search(str(exc)) else ""
     if isinstance(exc.__cause__, PalaverError):  # an Origin that is none, for instance
         return ProblemError(of_error(exc.__cause__, path=path))

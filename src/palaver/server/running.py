@@ -82,6 +82,9 @@ class _Server(uvicorn.Server):
         self._application.state.closing = True
         self._application.state.live.close()
         await super().shutdown(sockets)
+        # uvicorn would raise it again, and the process end by it, at once: before the store is closed, and with a
+        # status (143) that most who watch over processes call a failure. Being told to stop, and stopping, is none.
+        self._captured_signals = [each for each in self._captured_signals if each != signal.SIGTERM]
 
 
 def serve(

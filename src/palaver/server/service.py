@@ -13,6 +13,7 @@ import palaver
 from palaver.errors import SessionNotFound
 from palaver.flows.usage import By
 from palaver.server.answers import Health, UsageReport, usage_document
+from palaver.server.reach import stats_of
 from palaver.server.table import Answer, Call, Endpoint
 from palaver.stores.base import Stats
 
@@ -40,7 +41,7 @@ async def usage(call: Call) -> Answer:
 
 async def stats(call: Call) -> Answer:
     """How much is stored."""
-    return Answer(await call.sessions.stats())
+    return Answer(await stats_of(call.sessions))
 
 
 async def health(call: Call) -> Answer:

@@ -8,15 +8,13 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import Receive, Scope, Send
 
 from palaver.server.access import OWNER_HEADER, Keys
+from palaver.server.compressing import Compressed
 from palaver.server.directory import Directory, Straight
 from palaver.server.families import Families
 from palaver.server.gate import Gate
 from palaver.server.guard import Guard, own_names, own_origins
-from palaver.server.headers import first_of
 from palaver.server.idempotency import IDEMPOTENCY_HEADER, Idempotent
 from palaver.server.limits import Limits
 from palaver.server.metrics import Meter
@@ -25,20 +23,6 @@ from palaver.server.openapi import INCOGNITO_HEADER
 from palaver.server.passthrough.naming import CLAIM_HEADER, SESSION_HEADER
 
 __all__ = ["stack"]
-
-_SMALL = 1024
-"""Bytes below which an answer is sent as it is: compressed it would be no fewer packets."""
-_LEVEL = 5
-
-
-class _Compressed(GZipMiddleware):
-    """Compresses for who takes it; others pass without a wrapper around their answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "gzip" in (first_of(scope, b"accept-encoding") or ""):
-            await super().__call__(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
 
 
 def stack(
@@ -92,7 +76,7 @@ def stack(
     return [
         *out,
         Middleware(Gate, keys=keys, limits=limits, families=families, seconds=time.monotonic),
-        Middleware(_Compressed, minimum_size=_SMALL, compresslevel=_LEVEL),
+        Middleware(Compressed),
         Middleware(Idempotent, limits=limits, families=families, seconds=time.monotonic),
         Middleware(Straight, directory=directory),
     ]

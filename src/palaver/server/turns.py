@@ -96,8 +96,7 @@ async def _begun(
         pause = min(pause * 2, _LONGEST_PAUSE)
         if is_gone(call.request):
             raise problem("bad-request", "the client went away while it waited; nothing was stored")
-        if getattr(call.request.app.state, "closing", False):
-            raise problem("shutting-down", "the server is being stopped; the message was not stored")
+        refuse_if_draining(call)
 
 
 async def _busy(

@@ -21,10 +21,11 @@ from palaver.errors import PalaverError
 from palaver.findings import Finding, Progress, Repaired
 from palaver.info import Page, SessionInfo, SessionName, Todo, TodoState
 from palaver.operations import Operation
-from palaver.records import Chunk, SessionRecord
+from palaver.records import Chunk, Piece, SessionRecord
 from palaver.rows import TurnRow
 from palaver.search import SearchPage, SearchQuery
 from palaver.search.values import CATCH_UP
+from palaver.stores.pieces import pieces_of
 from palaver.stores.values import (
     Change,
     ChangePage,
@@ -223,6 +224,15 @@ class Store(ABC):
         ones there are fewer (see `palaver.stores.recording`). `media`: with the content that they refer to. Also of a
         deleted session. Raises SessionNotFound for an unknown or foreign one.
         """
+
+    def pieces(self, asked: Sequence[tuple[str, int]], *, limit: int) -> list[Piece | PalaverError]:
+        """The first of some sessions, each with its record, newest turn and the chunk after a position.
+
+        As many as are sent well at once, and one at least: the others are asked for again. `limit` is that of each
+        chunk; 0: without any. In the place of one that there is not, or that cannot be told, is the error that `record`
+        or `chunk` would have raised. What a session's chunk has may be newer than its record. Raises StoreError.
+        """
+        return pieces_of(self, asked, limit)
 
     # ------------------------------------------------------------------ searching
     @abstractmethod

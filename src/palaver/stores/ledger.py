@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from palaver.erasure import Erasure, keyed
-from palaver.errors import InvalidMessage, PalaverError
+from palaver.errors import CorruptRecord, InvalidMessage, PalaverError
 from palaver.operations import Ledger, Operation
 from palaver.records import ImportMark
 from palaver.rows import (
@@ -36,12 +36,25 @@ from palaver.stores import holders
 from palaver.stores.tables import Tables
 from palaver.times import EARLIEST, LATEST
 
-__all__ = ["CachedLedger", "refused"]
+__all__ = ["CachedLedger", "damaged", "refused"]
 
 
 def refused(operation: Operation, error: Exception) -> InvalidMessage:
     """The answer to an operation with a value that no store could keep."""
     answer = InvalidMessage(f"this {type(operation).__name__} holds a value that cannot be kept: {error}")
+    answer.__cause__ = error
+    return answer
+
+
+def damaged(operation: Operation, error: UnicodeDecodeError) -> CorruptRecord:
+    """The answer to an operation that needs what is stored, where that is no text any more."""
+    session_id = getattr(operation, "session_id", None)
+    place = f"session {session_id}" if session_id is not None else "its session"
+    answer = CorruptRecord(
+        f"what is stored of {place} is no text any more: `palaver check` says what, `check --repair` sets it aside",
+        location=place,
+        excerpt=str(error)[:80],
+    )
     answer.__cause__ = error
     return answer
 
@@ -62,6 +75,9 @@ class CachedLedger(Tables, Ledger):
             except PalaverError as error:
                 self._take_back(*mark)
                 results.append(error.with_traceback(None))
+            except UnicodeDecodeError as error:
+                self._take_back(*mark)
+                results.append(damaged(operation, error))
             except (ValueError, ArithmeticError) as error:  # a value out of all bounds harms its operation alone
                 self._take_back(*mark)
                 results.append(refused(operation, error))

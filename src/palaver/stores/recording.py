@@ -12,7 +12,7 @@ from palaver.media import Blob
 from palaver.records import Chunk, MessageRecord
 from palaver.rows import MEDIA, SessionRow, StoredMessage, TodoRow, TurnRow, VersionRow
 
-__all__ = ["MAX_BYTES", "chunk_of", "fitting", "portable", "portable_todo"]
+__all__ = ["MAX_BYTES", "addresses_of", "chunk_of", "fitting", "ids_of", "portable", "portable_todo", "size_of"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """A chunk ends with the message that brings its bodies over this, or its content."""
@@ -42,12 +42,18 @@ def fitting(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
     """The first of these messages that make a chunk."""
     size = 0
     for place, row in enumerate(rows, 1):
-        size += len(row.body)
-        if row.kind & MEDIA:
-            size += sum(media.length_of(address) for address in _addresses(row.body))
+        size += size_of(row)
         if size >= MAX_BYTES:
             return rows[:place]
     return rows
+
+
+def size_of(row: StoredMessage) -> int:
+    """Bytes of a message and of the content that it refers to."""
+    size = len(row.body)
+    if row.kind & MEDIA:
+        size += sum(media.length_of(address) for address in _addresses(row.body))
+    return size
 
 
 def chunk_of(
@@ -59,6 +65,7 @@ def chunk_of(
     versions: Mapping[int, tuple[VersionRow, ...]],
     turns: Iterable[TurnRow],
     blob: Callable[[str], bytes | None] | None,
+    unread: Sequence[str] = (),
 ) -> Chunk:
     """A chunk of these messages. `holders_of` tells at which positions the messages are that ids name."""
     messages: list[MessageRecord] = []
@@ -82,7 +89,22 @@ def chunk_of(
         messages=tuple(messages),
         turns=tuple(turns),
         blobs=tuple(Blob(address, data) for address, data in found.items()),
+        unread=tuple(unread),
     )
+
+
+def ids_of(rows: Sequence[StoredMessage]) -> list[str]:
+    """What callers called these messages."""
+    return [said for row in rows if (said := _id(row.body)) is not None]
+
+
+def addresses_of(rows: Sequence[StoredMessage], versions: Mapping[int, tuple[VersionRow, ...]]) -> list[str]:
+    """The content that these messages and their versions refer to, each once."""
+    found: dict[str, None] = {}
+    for row in rows:
+        for kind, body in ((row.kind, row.body), *((v.kind, v.body) for v in versions.get(row.seq, ()))):
+            found.update(dict.fromkeys(_addresses(body) if kind & MEDIA else ()))
+    return list(found)
 
 
 def _id(body: bytes) -> str | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Row", "Statements", "Values"]
+__all__ = ["Ask", "Row", "Statements", "Values"]
 
 Row = tuple[Any, ...]
 Values = Sequence[Any] | Mapping[str, Any]
+Ask = tuple[str, Values]
+"""A statement to run, by its name, and its values."""
 
 
 class Statements(Protocol):

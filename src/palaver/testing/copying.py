@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from palaver.erasure import Marks, SessionTarget
-from palaver.errors import ContentErased, SessionConflict, SessionNotFound
+from palaver.errors import ContentErased, PalaverError, SessionConflict, SessionNotFound
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage, user
 from palaver.operations import (
@@ -32,7 +32,7 @@ from palaver.operations import (
     Settle,
     TakeErasures,
 )
-from palaver.records import Chunk, SessionRecord
+from palaver.records import Chunk, Piece, SessionRecord
 from palaver.stores.base import Store
 from palaver.stores.copying import copy_session
 from palaver.stores.memory import MemoryStore
@@ -115,6 +115,37 @@ class Copies(StoreCase):
         assert append(store, "s", user("named", id="m-1")).fresh is False, "a purged message does not come back"
         with pytest.raises(SessionNotFound):
             store.info("other", None, NOW)
+
+    def test_several_are_told_as_one_is(self, store: Store) -> None:
+        """In the order asked for, each with what `record`, `turn` and `chunk` give, or raise; one at least."""
+        _fill(store)
+        asked = [("nobody", 0), ("s", 0), ("other", 0), ("s", 4), ("nobody", 0), ("before", 0), ("s", 100)]
+        for limit in (0, 2, 100):
+            found: list[Piece | PalaverError] = []
+            while len(found) < len(asked):
+                some = store.pieces(asked[len(found) :], limit=limit)
+                assert some
+                found += some
+            assert len(found) == len(asked)
+            for (session_id, after), piece in zip(asked, found, strict=True):
+                if session_id == "nobody":
+                    assert isinstance(piece, SessionNotFound)
+                    continue
+                assert isinstance(piece, Piece)
+                assert piece.record == store.record(session_id, None)
+                turn = None if session_id == "other" else store.turn(session_id, None)
+                assert piece.turn == (msgspec.structs.replace(turn, session=0) if turn is not None else None)
+                chunk = store.chunk(session_id, None, after=after, limit=limit) if limit else None
+                assert piece.chunk == chunk
+        assert store.pieces([], limit=5) == []
+
+    def test_what_is_large_is_told_some_at_a_time(self, store: Store) -> None:
+        """Of sessions that are too large together the first are given, so that memory is bounded."""
+        asked = [(f"large {i}", 0) for i in range(6)]
+        for session_id, _ in asked:
+            create(store, session_id, "x" * 1_500_000, "y" * 1_000_000)
+        some = store.pieces(asked, limit=100)
+        assert [piece.record.row.id for piece in some if isinstance(piece, Piece)] == ["large 0", "large 1"]
 
     def test_what_came_since_comes_with_the_next_copy(self, store: Store) -> None:
         """Messages, edits, cuts, purges: afterwards the copy is equal again."""

@@ -41,7 +41,7 @@ def _together(count: int, work: Callable[[int], T]) -> list[T]:
     barrier = threading.Barrier(count)
 
     def run(n: int) -> T:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=60)
         return work(n)
 
     with ThreadPoolExecutor(count) as pool:
@@ -255,7 +255,7 @@ class Closing(StoreCase):
 
         def work(n: int) -> list[str]:
             if n == 0:
-                some.wait(timeout=30)
+                some.wait(timeout=60)
                 store.close()
                 return []
             stored: list[str] = []

@@ -35,7 +35,7 @@ def main() -> None:  # noqa: C901 - the order in which two processes do things i
     """Fork, write, wait for the child."""
     path, state = sys.argv[1:]
     url = path if "://" in path else f"sqlite:///{path}"
-    sessions = palaver.open(f"{url}?timeout=5")
+    sessions = palaver.open(f"{url}?timeout=20")
     write(sessions, "before")
     stop = threading.Event()
 

@@ -1,7 +1,7 @@
 """Sweep again and again; begin at a sign, as all others do.
 
 Arguments: the database, how many sweeps (0: until killed), and what to do: "delete", "purge" or "expire". Prints a line
-for each thing that was done.
+for each thing that was done; a purge says "half" after some steps, and waits to be killed.
 """
 
 # ruff: noqa: T201 - the test reads what is printed
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import palaver
 from palaver import SweepPolicy
@@ -22,6 +23,7 @@ policy = {
     "expire": SweepPolicy(),
 }[what]
 LATER = timedelta(days=2)
+STEPS = 5
 
 
 def clock() -> datetime:
@@ -29,9 +31,24 @@ def clock() -> datetime:
     return datetime.now(UTC) + LATER
 
 
+def halting(store: Any) -> None:
+    """Have it stop after some commits."""
+    commit, steps = store.commit, itertools.count()
+
+    def counted(operations: Any) -> Any:
+        if next(steps) == STEPS:
+            print("half", flush=True)
+            sys.stdin.read()
+        return commit(operations)
+
+    store.commit = counted
+
+
 with palaver.open(path, clock=clock, reset_policy=ResetPolicy(idle=timedelta(days=1))) as sessions:
     print("ready", flush=True)
     sys.stdin.readline()
+    if what == "purge":
+        halting(sessions._core.store)
     for number in itertools.count(1):
         report = sessions.sweep(policy, limit=50)
         for action in report.actions:

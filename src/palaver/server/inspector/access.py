@@ -30,6 +30,7 @@ __all__ = [
     "keys_of",
     "opened_by",
     "said_mark",
+    "shown_key",
     "visitor_of",
 ]
 
@@ -66,7 +67,7 @@ def visitor_of(request: Request) -> Visitor | None:
     keys = keys_of(request)
     if keys is None:
         return Visitor()
-    key = key_in(request.headers) or request.cookies.get(KEY_COOKIE, "")
+    key = shown_key(request)
     opened = opened_by(keys, key, request) if key else None
     if opened is None:
         return None
@@ -76,6 +77,11 @@ def visitor_of(request: Request) -> Visitor | None:
         may_administer=opened.allows("admin"),
         name=opened.id,
     )
+
+
+def shown_key(request: Request) -> str:
+    """The key that a request for a page brings, in a header or a cookie; empty: none."""
+    return (key_in(request.headers) or request.cookies.get(KEY_COOKIE, ""))[: LONGEST_KEY + 1]
 
 
 def opened_by(keys: Keys, text: str, request: Request) -> Access | None:

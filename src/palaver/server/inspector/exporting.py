@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response, StreamingResponse
 
-from palaver.errors import StoreUnavailable
+from palaver.errors import CorruptRecord, StoreUnavailable
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
 from palaver.server.cutting import cut_off_if_it_fails
@@ -23,7 +23,7 @@ _TYPES = {
 }
 
 
-def _damaged(error: StoreUnavailable) -> None:
+def _damaged(error: StoreUnavailable | CorruptRecord) -> None:
     raise error
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 import palaver
 from palaver.server.inspector.stored import now_of
 from palaver.server.inspector.visits import View, Visit, page
+from palaver.server.reach import found_in, stats_of
 from palaver.times import from_micros
 
 __all__ = ["VIEWS"]
@@ -16,11 +17,11 @@ async def show(visit: Visit) -> Response:
     """The figures; with `check`, also what the doctor finds, which takes as long as the store is large."""
     checked = visit.query.get("check") == "yes"
     sessions = visit.sessions
-    findings = await sessions.check(notes=visit.query.get("notes") == "yes") if checked else []
+    findings = await found_in(sessions, notes=visit.query.get("notes") == "yes") if checked else []
     return await page(
         visit,
         "health.html",
-        stats=await sessions.stats(),
+        stats=await stats_of(sessions),
         turns=await sessions.open_turns(),
         backups=list(reversed(await sessions.backups())) if visit.visitor.owner is None else [],
         erasures=[(each, from_micros(each.began_at)) for each in reversed(await sessions.erasures())],

@@ -97,13 +97,13 @@ class _Bell(Lasting):
         self._listener = listener
         clock = asyncio.get_running_loop().time
         known: str | None = None
-        while not (listener.ended or listener.barred):
+        while not listener.barred:
             began = clock()
             found = await self._sight.look()
             if found.seen != known:
                 known = found.seen
                 await self._write(b"data: %b\n\n" % msgspec.json.encode(News(known)))
-            if not known:
+            if not known or listener.ended:  # it is said once while the server stops: the page comes back, and hears it
                 return
             await asyncio.sleep(max(self._apart, _SHARE * (clock() - began)))
             await self._rung(listener, restless=found.restless)

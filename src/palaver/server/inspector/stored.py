@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from palaver.aio import AsyncSessionManager
+from palaver.aio.reach import handover_of
+from palaver.bases import core_of
 from palaver.records import Chunk, SessionRecord
 from palaver.steps import Flow, Watch, long_call
 
@@ -13,30 +15,27 @@ __all__ = ["chunk_of", "now_of", "record_of", "watch"]
 
 def now_of(sessions: AsyncSessionManager) -> datetime:
     """The present time, by the manager's clock."""
-    return sessions._core.now()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return core_of(sessions).now()
 
 
 async def record_of(sessions: AsyncSessionManager, session_id: str) -> SessionRecord:
     """All of a session but its messages and turns, in one snapshot. Raises SessionNotFound."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return await handover.drive(long_call(core.store.record, session_id, core.owner))
+    core = core_of(sessions)
+    return await handover_of(sessions).drive(long_call(core.store.record, session_id, core.owner))
 
 
 async def chunk_of(sessions: AsyncSessionManager, session_id: str, *, after: int, limit: int) -> Chunk:
     """Messages after a position as they are stored, live or not, without content. Raises SessionNotFound."""
-    core = sessions._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return await handover.drive(
+    core = core_of(sessions)
+    return await handover_of(sessions).drive(
         long_call(core.store.chunk, session_id, core.owner, after=after, limit=limit, media=False)
     )
 
 
 async def watch(sessions: AsyncSessionManager, seen: int, seconds: float) -> None:
     """Wait for the next commit of this process after the `seen`th (see `commits_of`), at most so many seconds."""
-    handover = sessions._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def waiting() -> Flow[None]:
         yield Watch(seen, seconds)
 
-    await handover.drive(waiting())
+    await handover_of(sessions).drive(waiting())

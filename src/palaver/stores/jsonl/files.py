@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import hashlib
 import itertools
+import logging
 import os
-import re
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -19,21 +20,22 @@ from pathlib import Path
 from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
-from palaver.stores.jsonl.journal import Entry, Journal, record_of, sync_all
+from palaver.stores.jsonl.journal import Entry, Journal, has_lost_sectors, record_of, sync_all
 from palaver.stores.jsonl.names import SUFFIX
 from palaver.stores.jsonl.underway import Underway
 from palaver.stores.sqlite.filesystem import sync_folder
 
-__all__ = ["Directory", "has_lost_sectors", "make_folder"]
+__all__ = ["Directory", "make_folder"]
 
+_log = logging.getLogger(__name__)
+JOURNAL = "~journal"
+"""How names of what was set aside of it begin; those of no session's file begin so."""
 _OPEN = 128
 """Files that are kept open."""
 _JOURNAL = 8 * 1024 * 1024
 """From here on the journal is folded into the files."""
 _MUCH = 256 * 1024
 """A commit that appends more than that to one file syncs that file."""
-_SECTOR = 512
-_ZEROS = re.compile(rb"\0+")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -78,6 +80,14 @@ class Directory:
         fd = self._fds.get(file)
         try:
             found = os.fstat(fd) if fd is not None else (self.sessions / file).stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_size, found.st_mtime_ns
+
+    def size_by_name(self, file: str) -> tuple[int, int]:
+        """The same of what has that name now, for whoever does not hold the lock."""
+        try:
+            found = (self.sessions / file).stat()
         except FileNotFoundError:
             return 0, 0
         return found.st_size, found.st_mtime_ns
@@ -255,6 +265,9 @@ class Directory:
         """Sync the files that the journal stands for, and empty it: of what it held, nothing is left there."""
         try:
             files = self._journal.files()
+            if self._journal.damaged:  # which files it was for is not known
+                self._keep_damage()
+                files |= {path.name for path in self.sessions.glob(f"*{SUFFIX}")}
             if files:
                 sync_all([self.sessions / file for file in sorted(files)])
                 sync_folder(self.sessions)
@@ -266,6 +279,19 @@ class Directory:
             self._doubt()
             raise self._error(exc, "unknown") from exc
         self._end = 0
+
+    def _keep_damage(self) -> None:
+        """Put what could not be read of the journal aside, as it is, before that is emptied."""
+        for place, data in self._journal.damaged:
+            name = f"{JOURNAL}-{place}-{hashlib.sha256(data).hexdigest()[:8]}.record"
+            self.set_aside(name, data)
+            _log.error(
+                "%s: the journal at byte %d could not be read; the bytes were set aside as %s, run `palaver check`",
+                self.name,
+                place,
+                name,
+                extra={"action": "journal_damaged", "file": name},
+            )
 
     def _doubt(self) -> None:
         """Have the next who commits write anew what the journal says.
@@ -341,11 +367,12 @@ class Directory:
             self._put(path, data)
 
     def drop_aside(self, file: str) -> None:
-        """Remove what of a file was kept aside."""
+        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is."""
         stem = file.removesuffix(SUFFIX)
         if self.quarantine.is_dir():
-            for path in self.quarantine.glob(f"{glob.escape(stem)}[-.]*"):
-                path.unlink(missing_ok=True)
+            for pattern in (f"{glob.escape(stem)}[-.]*", f"{JOURNAL}-*.record"):
+                for path in self.quarantine.glob(pattern):
+                    path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ the rest
     def listed(self) -> dict[str, tuple[int, int]]:
@@ -402,16 +429,6 @@ class Directory:
         if exc.errno in _NO_ROOM:
             return StoreFull(f"{where}; free some room and try again", outcome=known)
         return StoreUnavailable(where, outcome=known)
-
-
-def has_lost_sectors(data: bytes, offset: int) -> bool:
-    """Whether sectors of what was read from there never reached the disk: it had the length when the power went.
-
-    They read as zeros up to where a sector ends, or what was read. No line has a zero byte: one that came there
-    otherwise is damage.
-    """
-    runs = _ZEROS.finditer(data) if b"\0" in data else ()
-    return any((offset + run.end()) % _SECTOR == 0 or run.end() == len(data) for run in runs)
 
 
 def make_folder(folder: Path) -> None:

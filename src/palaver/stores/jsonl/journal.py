@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import msgspec
 
 from palaver.stores.sqlite.filesystem import sync_folder
 
-__all__ = ["Entry", "Journal", "record_of", "sync_all"]
+__all__ = ["Entry", "Journal", "has_lost_sectors", "is_unfinished", "record_of", "sync_all"]
 
 _HEAD = struct.Struct("<4sIQI")
 _MARK = b"\0plj"
@@ -26,6 +27,8 @@ _MARK = b"\0plj"
 _AHEAD = 256 * 1024
 """How many zeros at most are written ahead; a short journal has as many as it has bytes."""
 _LEAST_AHEAD = 4096
+_SECTOR = 512
+_ZEROS = re.compile(rb"\0+")
 _SYNCING = 8
 """Threads that sync the files for which the journal stands: many syncs at once cost a disk little more than one."""
 
@@ -49,6 +52,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self.damaged: list[tuple[int, bytes]] = []
+        """What the last whole look passed over as no record, and where it stands."""
 
     def write(self, record: bytes, place: int) -> None:
         """Write a record, see `record_of`, to a place, where `sync` makes it safe."""
@@ -86,18 +91,29 @@ class Journal:
 
     def _records(self) -> Iterator[tuple[bytes, int, list[Line]]]:
         """All, where their texts begin, and whose they are. One that is damaged, or not whole, is passed over."""
+        self.damaged = []
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return
+        whole = 0
         place = data.find(_MARK)
         while place >= 0:
             end = place + len(_MARK)
             found = _read(data, place)
             if found is not None:
+                self._pass_over(data, whole, place)
                 start, end, table = found
+                whole = end
                 yield data, start, table
             place = data.find(_MARK, end)
+        rest = len(data.rstrip(b"\0"))
+        if not is_unfinished(data[whole:rest], whole):
+            self._pass_over(data, whole, rest)
+
+    def _pass_over(self, data: bytes, start: int, end: int) -> None:
+        if start < end:
+            self.damaged.append((start, data[start:end]))
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
@@ -141,6 +157,24 @@ def _read(data: bytes, place: int) -> tuple[int, int, list[Line]] | None:
     if width + sum(size for _, _, size in table) != length or any("/" in file for file, _, _ in table):
         return None
     return begin + width, end, table
+
+
+def is_unfinished(data: bytes, place: int) -> bool:
+    """Whether what stands at the end of a journal was never answered for: its writing was broken off."""
+    if len(data) < _HEAD.size or has_lost_sectors(data[_HEAD.size :], place + _HEAD.size):
+        return True
+    mark, _, length, _ = _HEAD.unpack_from(data)
+    return bool(mark == _MARK and length > len(data) - _HEAD.size)
+
+
+def has_lost_sectors(data: bytes, offset: int) -> bool:
+    """Whether sectors of what was read from there never reached the disk: it had the length when the power went.
+
+    They read as zeros up to where a sector ends, or what was read. No line has a zero byte: one that came there
+    otherwise is damage.
+    """
+    runs = _ZEROS.finditer(data) if b"\0" in data else ()
+    return any((offset + run.end()) % _SECTOR == 0 or run.end() == len(data) for run in runs)
 
 
 def sync_all(paths: list[Path]) -> None:

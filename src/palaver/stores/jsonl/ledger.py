@@ -59,6 +59,11 @@ class JsonlLedger(SqliteLedger):
     def changed(self) -> bool:
         return self.anew is not None or super().changed
 
+    @property
+    def directory(self) -> Directory:
+        """Where the files are."""
+        return self._directory
+
     def forget(self) -> None:
         super().forget()
         self.anew = None
@@ -87,8 +92,8 @@ class JsonlLedger(SqliteLedger):
         sql, directory = self._recording, self._directory
         number = self._number()
         directory.begin(number)
-        there = {row[0] for row in sql.all("numbers")}
-        sessions = (0, *there) if wanted.sessions is None else tuple(each for each in wanted.sessions if each in there)
+        there = {0, *(row[0] for row in sql.all("numbers"))}
+        sessions = tuple(there) if wanted.sessions is None else tuple(each for each in wanted.sessions if each in there)
         for session in sessions:
             known = sql.one("file", (session,))
             if known is not None and directory.size(known[0])[0] != known[1]:

@@ -103,6 +103,10 @@ SELECT name, value FROM meta WHERE :number = 0 AND name = 'erasure_secret';
 -- name: snapshot_put_pruned
 SELECT value, value AS below FROM meta WHERE :number = 0 AND name = 'pruned' AND value <> '0';
 
+-- name: places
+-- Where the messages of a session are.
+SELECT id FROM messages WHERE id BETWEEN ? AND ? ORDER BY id;
+
 -- name: newest_hole
 -- Before which change one is missing: its session's file was taken away, or lines of it could not be read.
 SELECT max(c.position) - 1 FROM changes c

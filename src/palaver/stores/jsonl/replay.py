@@ -14,15 +14,17 @@ import apsw
 import msgspec
 
 from palaver.media import address_of
-from palaver.stores.jsonl.files import Directory, has_lost_sectors
+from palaver.stores.jsonl import lost
+from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import begins_as_nanobot
+from palaver.stores.jsonl.journal import has_lost_sectors
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
 from palaver.stores.jsonl.names import STORE, SUFFIX
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
-__all__ = ["catch_up"]
+__all__ = ["catch_up", "forget"]
 
 _log = logging.getLogger(__name__)
 _FORGET = (
@@ -47,7 +49,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
     renumbered = False
     for file, (session, _, _) in known.items():
         if file not in listed:
-            _forget(sql, session)
+            forget(sql, session)
             sql.run("drop_file", (session,))
             read += 1
             _log.warning("%s is gone, and its session with it", file, extra={"action": "file_gone", "file": file})
@@ -57,7 +59,9 @@ def catch_up(sql: Statements, directory: Directory) -> int:
             continue
         read += 1
         grown = was is not None and was[1] < size and was[2] <= changed and _went_on(directory, file, was[1])
-        reader = _Reader(sql, directory, file, was[0] if was is not None else None, was[1] if was and grown else 0)
+        reader = _Reader(
+            sql, directory, file, was[:2] if was is not None else (None, 0), was[1] if was and grown else 0
+        )
         newest = max(newest, reader.read(keys, sure=grown or not known))
         renumbered = renumbered or reader.renumbered
     for _, _, name, values, sure in sorted(keys, key=lambda each: each[:2]):
@@ -89,7 +93,8 @@ def _commit_number(sql: Statements) -> int:
     return row[0] if row is not None else 0
 
 
-def _forget(sql: Statements, session: int) -> None:
+def forget(sql: Statements, session: int) -> None:
+    """Take all of a session out of the index."""
     values = {"number": session, "first": session << 32, "last": session << 32 | LAST}
     for table in _FORGET:
         name = f"forget_{table}"
@@ -111,11 +116,14 @@ def _bind(sql: Statements, name: str, values: Any, *, sure: bool) -> None:
 class _Reader:
     """Reads one file into the index."""
 
-    def __init__(self, sql: Statements, directory: Directory, file: str, session: int | None, offset: int) -> None:
+    def __init__(
+        self, sql: Statements, directory: Directory, file: str, known: tuple[int | None, int], offset: int
+    ) -> None:
+        """`known`: the session that the index knows the file by, and how many bytes of it."""
         self._sql = sql
         self._directory = directory
         self._file = file
-        self._session = session
+        self._session, self._known = known
         self._offset = offset
         self._newest = 0
         self._purged = False
@@ -127,6 +135,7 @@ class _Reader:
     def read(self, keys: list[Bound], *, sure: bool) -> int:
         """Take what is new; keys, which other files may have too, are collected. Gives the newest commit's number."""
         data = self._directory.read(self._file, self._offset)
+        was = self._before(data)
         if self._file == STORE:
             self._session = 0
         elif self._offset == 0:
@@ -150,14 +159,25 @@ class _Reader:
                 self._take(group, keys, sure=sure)
                 group, whole = [], place
         self._keep_damage()
-        kept = self._offset + whole
-        if kept < self._offset + len(data):
+        self._end(self._session, self._offset + whole, self._offset + len(data), was)
+        return self._newest
+
+    def _end(self, session: int, kept: int, size: int, was: lost.Before | None) -> None:
+        """What is done with the file, of which so many bytes are kept."""
+        if kept < size:
             self._directory.cut_off(self._file, kept)
         if self._purged:
             self._directory.fold()
-            self._directory.replace(self._file, snapshot(self._sql, self._session, self._newest))
-        self._sql.run("put_file", (self._session, self._file, *self._directory.size(self._file)))
-        return self._newest
+            self._directory.replace(self._file, snapshot(self._sql, session, self._newest))
+        if was is not None and kept < self._known:
+            lost.keep(self._sql, self._directory, self._file, session, was, kept)
+        self._sql.run("put_file", (session, self._file, *self._directory.size(self._file)))
+
+    def _before(self, data: bytes) -> lost.Before | None:
+        """What the index has, if the file may end before it did."""
+        if self._session is None or self._offset or (len(data) >= self._known and b"\0" not in data):
+            return None
+        return lost.before(self._sql, self._session, self._known)
 
     def _is_torn(self, data: bytes, start: int, end: int) -> bool:
         """Whether the power went while the last commit was written: it was never answered for, though its end is there.
@@ -171,7 +191,7 @@ class _Reader:
     def _begin(self, data: bytes) -> None:
         """Find out which number the session has, and forget what the index says of it."""
         if self._session is not None:
-            _forget(self._sql, self._session)
+            forget(self._sql, self._session)
         for line in data.split(b"\n"):
             if not line.startswith(b'{"type":"session"'):
                 continue
@@ -196,26 +216,30 @@ class _Reader:
             try:
                 (name, values), fields = statement_of(line, number)
             except (msgspec.MsgspecError, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError) as exc:
-                self._damaged.append((offset, line))
-                _log.error(
-                    "%s at byte %d: a line cannot be read: %s",
-                    self._file,
-                    offset,
-                    exc,
-                    extra={"action": "line_damaged"},
-                )
+                self._set_aside(offset, line, exc)
                 continue
             if name in ("put_binding", "drop_binding"):
                 keys.append((commit, order, name, values, sure))
+                continue
+            try:
+                self._run(name, values)
+            except apsw.ConstraintError as exc:  # text where a number is to be, or the like
+                self._set_aside(offset, line, exc)
                 continue
             said = said or name in ("put_head", "put_session")
             if name == "put_message":
                 newest = values
                 if isinstance(fields.get("id"), str):
                     sql.run("put_message_id", (number, fields["id"], values[0] & LAST))
-            self._run(name, values)
         if newest is not None and not said:
             self._move(newest)
+
+    def _set_aside(self, offset: int, line: bytes, exc: Exception) -> None:
+        """A line that cannot be read: it costs itself."""
+        self._damaged.append((offset, line))
+        _log.error(
+            "%s at byte %d: a line cannot be read: %s", self._file, offset, exc, extra={"action": "line_damaged"}
+        )
 
     def _run(self, name: str, values: Any) -> None:
         sql = self._sql

@@ -18,9 +18,11 @@ from palaver.errors import StoreError, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired, finding
 from palaver.operations import Operation
 from palaver.stores.base import Stats
+from palaver.stores.jsonl import lost
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import nanobot_files, refusal
 from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
+from palaver.stores.jsonl.putting_back import PutBack
 from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
 from palaver.stores.jsonl.replay import catch_up
@@ -35,6 +37,8 @@ __all__ = ["JsonlStore"]
 
 LEAST = 256 * 1024
 """Files that are smaller than that may have what nobody needs."""
+_SET_ASIDE = (("message_undecodable", "*.line", "a line"), ("journal_damaged", "*.record", "a part of the journal"))
+"""What is found in quarantine, by the names of its files."""
 FILES = 16
 """How many files one cleaning looks at."""
 
@@ -215,17 +219,37 @@ class JsonlStore(SqliteStore):
         progress: Progress | None = None,
     ) -> list[Finding]:
         found = super().check(owner, session_id=session_id, notes=notes, progress=progress)
+        if owner is None:
+            found += lost.findings(self._directory, session_id)
+        if owner is None and session_id is None:
+            found += lost.unread(self._shorter())
         if owner is None and session_id is None and self._directory.quarantine.is_dir():
             found += [
-                finding("message_undecodable", f"quarantine/{path.name}", "a line that could not be read was set aside")
-                for path in sorted(self._directory.quarantine.glob("*.line"))
+                finding(problem, f"quarantine/{path.name}", f"{what} that could not be read was set aside")
+                for problem, pattern, what in _SET_ASIDE
+                for path in sorted(self._directory.quarantine.glob(pattern))
             ]
         return found
 
     def repair(self, now: datetime) -> list[Repaired]:
-        done = super().repair(now)
+        cut = tuple(number for number, _, _, _ in self._shorter())
+        if cut:  # while the store is open: they are read before they are written
+            self._write_anew(WriteAnew(at=to_micros(now), sessions=cut))
+        done = [self._put_back(name, now) for name, _ in lost.kept_aside(self._directory)]
+        done += super().repair(now)
         if any(each.count for each in done):  # it mended the index
             self.rewrite(now)
+        return done
+
+    def _shorter(self) -> list[tuple[int, str, int, int]]:
+        with self._opener.lent() as connection:
+            return lost.shorter(Statements(connection, PACKAGE), self._directory)
+
+    def _put_back(self, name: str, now: datetime) -> Repaired:
+        """What a file lost, from what was set aside of it, which is needed no more then."""
+        done = self._mend(PutBack(at=to_micros(now), problem="lines_lost", places=(), name=name))
+        if done.failed is None:
+            (self._directory.quarantine / name).unlink()
         return done
 
     def rewrite(self, now: datetime) -> None:

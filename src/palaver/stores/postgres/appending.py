@@ -13,7 +13,7 @@ from typing import Any
 
 from palaver.operations import Append, Appended, Operation
 from palaver.rows import COPY, MEDIA, ROLE_MASK, UNSEEN, USER_KIND, Draft
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from palaver.stores.statements import Row
 from palaver.times import LATEST
 
@@ -48,13 +48,15 @@ class PlainAppends:
 
     def __init__(self, operations: list[Append]) -> None:
         self._operations = operations
-        self.time = max(each.at for each in operations)
+        self.time = operations[0].at if len(operations) == 1 else max(each.at for each in operations)
         """By the callers' clock."""
         self._batch: _Batch | None = None
 
     @classmethod
     def of(cls, operations: Sequence[Operation]) -> PlainAppends | None:
         """The operations, if they are ordinary appends as far as their values say."""
+        if len(operations) == 1 and type(operations[0]) is Append and len(operations[0].messages) == 1:
+            return cls([operations[0]]) if _is_plain(operations[0]) else None
         appends: list[Append] = []
         ids: set[tuple[str, str]] = set()
         whose: dict[str, tuple[str | None, str | None]] = {}
@@ -89,7 +91,11 @@ class PlainAppends:
             [draft] = operation.messages
             at = operation.at if draft.at is None else draft.at
             said = (draft.id, operation.owner, operation.token, operation.lease_micros, bytes(draft.body))
-            return "append_one", place.session_lock(number), (number, draft.kind, at, operation.at, *said)
+            return (
+                "append_one",
+                place.session_lock(number),
+                (number, operation.session_id, draft.kind, at, operation.at, *said),
+            )
         batch = self._batch = _Batch()
         for operation, number in zip(self._operations, numbers, strict=True):
             batch.add(operation, number)
@@ -153,6 +159,7 @@ class _Batch:
         tokens = [each.token for each in sessions]
         return (
             list(self.places),
+            [each.id for each in sessions],
             [each.owner for each in sessions],
             [each.added for each in sessions],
             [each.least for each in sessions],
@@ -177,9 +184,10 @@ class _Batch:
 class _Session:
     """What a batch adds to one session."""
 
-    __slots__ = ("added", "lease", "least", "most", "owner", "token", "users")
+    __slots__ = ("added", "id", "lease", "least", "most", "owner", "token", "users")
 
     def __init__(self, first: Append) -> None:
+        self.id = first.session_id
         self.owner = first.owner
         self.token: str | None = None
         self.lease = 0

@@ -1,143 +1,50 @@
-"""Opening connections to a PostgreSQL store: what its URL says, and what connections are told."""
+"""Connections to a PostgreSQL store: opening them, also where its server is away for a moment, and waiting on them."""
 
 from __future__ import annotations
 
 import logging
 import select
 import threading
-import zlib
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg_pool import ConnectionPool
+from psycopg import capabilities, waiting
+from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
-from palaver.stores.postgres.errors import translate
-from palaver.stores.postgres.queries import require_schema
+from palaver.errors import StoreBusy, StoreUnavailable
+from palaver.stores.postgres.errors import said, unreachable
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.values import adapt
 
-__all__ = ["Opener", "PalaverConnection", "Place", "is_idle"]
+__all__ = ["Opener", "Outage", "PalaverConnection", "is_idle"]
 
+V = TypeVar("V")
 _log = logging.getLogger(__name__)
 _SYNC_WARNING = "01000"
-_DEFAULTS: dict[str, Any] = {
-    "connect_timeout": 10,
-    "application_name": "palaver",
-    # A server that is gone is noticed within seconds, and not when the system gives up after a quarter of an hour.
-    "tcp_user_timeout": 30_000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
-_MOST_PARTITIONS = 256
-"""More would need more locks than a server has for the transaction that makes them."""
-_TORN = (
-    "this postgresql:// URL cannot be read: in a user or password write %40 for @, %3A for :, %2F for /, %3F for ?, "
-    "%23 for #, and %25 for %"
-)
-_YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a URL says."""
-
-    conninfo: str
-    name: str
-    """The URL without user, password and options, for messages."""
-    schema: str = "palaver"
-    pooled: bool = False
-    """Behind a pooler that gives each transaction any connection, such as PgBouncer in its transaction mode."""
-    timeout: float = 30.0
-    """Seconds to wait for a lock, or for a free connection."""
-    connections: int = 10
-    """To read by, at most; besides them there is one to write by."""
-    clock: str = "store"
-    """Whose clock judges leases: the server's, or the callers' ("caller"), where all of them are on one machine."""
-    read_only: bool = False
-    make: bool = True
-    """Whether to make the schema where there is none."""
-    partitions: int = 0
-    """How many partitions a new store's tables get, those that grow with messages; 0: none, or as many as there are."""
-    listen: str | None = field(default=None, repr=False)
-    """Where to listen for changes, if it is not where statements go: a pooler cannot pass them on. Empty: nowhere."""
-
-    @classmethod
-    def of(cls, url: str) -> Place:
-        """What a URL says. Options that are not the store's own are libpq's. Raises ValueError."""
-        parts = urlsplit(url)
-        given = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if _is_torn(parts, given):
-            raise ValueError(_TORN)
-        own: dict[str, Any] = {}
-        try:
-            if "schema" in given:
-                own["schema"] = require_schema(given.pop("schema"))
-            if "pooled" in given:
-                own["pooled"] = _YES[given.pop("pooled")]
-            if "timeout" in given:
-                own["timeout"] = float(given.pop("timeout"))
-            if "connections" in given:
-                own["connections"] = max(1, int(given.pop("connections")))
-            if "clock" in given:
-                own["clock"] = {"store": "store", "caller": "caller"}[given.pop("clock")]
-            if "mode" in given:
-                own |= {"ro": {"read_only": True}, "rw": {"make": False}}[given.pop("mode")]
-            if "partitions" in given:
-                own["partitions"] = _partitions(given.pop("partitions"))
-            if "listen" in given:
-                own["listen"] = given.pop("listen")
-        except (ValueError, KeyError) as exc:
-            raise ValueError(f"{_named(url)}: an option has a value that it cannot have: {exc}") from exc
-        rest = f"postgresql://{parts.netloc}{parts.path}?{urlencode(given)}"
-        defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-        conninfo = _conninfo(rest, defaults, _named(url))
-        schema = own.get("schema", "palaver")
-        name = _named(url) if schema == "palaver" else f"{_named(url)}?schema={schema}"
-        return cls(conninfo=conninfo, name=name, **own)
-
-    def lock(self, kind: str, *what: str) -> int:
-        """The advisory lock of something in this store that has a name: a negative number."""
-        from hashlib import blake2b
-
-        said = "\x00".join((self.schema, kind, *what)).encode("utf-8", "surrogatepass")
-        return -1 - (int.from_bytes(blake2b(said, digest_size=8).digest(), "big") >> 1)
-
-    def session_lock(self, number: int) -> int:
-        """The advisory lock of a session: a positive number."""
-        return (zlib.crc32(self.schema.encode()) & 0x7FFFFFFF) << 32 | number
-
-
-def _partitions(said: str) -> int:
-    number = int(said)
-    if not 2 <= number <= _MOST_PARTITIONS:
-        raise ValueError(f"partitions={number}: from 2 to {_MOST_PARTITIONS}")
-    return number
-
-
-def _conninfo(url: str, defaults: dict[str, Any], name: str) -> str:
-    try:
-        return make_conninfo(url, **defaults)
-    except psycopg.Error as exc:
-        if "percent-encoded" in str(exc):  # libpq quotes what is wrong, which may be the password
-            raise ValueError(_TORN) from None
-        raise ValueError(f"{name} is no URL of PostgreSQL: {exc}") from exc
-
-
-def _is_torn(parts: SplitResult, options: dict[str, str]) -> bool:
-    """Whether a user or password has a character that ends it: then its rest would be told as a host or an option."""
-    if parts.fragment or parts.netloc.count("@") > 1 or (parts.netloc and "@" in parts.path):
-        return True
-    return "@" not in parts.netloc and any("@" in name for name in options)
-
-
-def _named(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"postgresql://{host}{unquote(parts.path)}"
+_INTERVAL = 0.1
+"""Seconds between two looks for an interrupt, while an answer is waited for; psycopg's own."""
+_SILENCE = 5.0
+_MOST_SILENCE = 60.0
+"""Seconds of silence, from the first to later ones, after which it is asked whether the server is there."""
+_ASK_SECONDS = 5.0
+"""For the answer to that."""
+_CANCEL_SECONDS = 0.5
+"""For telling a server that nobody waits any more."""
+_RECONNECT_SECONDS = 10.0
+"""For which a server that is just restarted or replaced is tried."""
+_PAUSE = 0.05
+_MOST_PAUSE = 0.25
+"""Seconds between two tries."""
+_LEAST_LIMIT = 2.0
+"""Seconds for a try of a server that has been away for long; psycopg takes no less."""
+_FORGOTTEN = 15.0
+"""Seconds without a try after which it is not known any more whether a server is away."""
 
 
 class PalaverConnection(psycopg.Connection[Any]):
@@ -145,17 +52,59 @@ class PalaverConnection(psycopg.Connection[Any]):
 
     A cancelled wait for a synchronous standby lets COMMIT succeed, with no more than a warning, and a failover then
     loses what it had acknowledged: https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+
+    Nobody waits for ever: of a server that is silent for long it is asked whether it is there at all, and an interrupt
+    (Ctrl-C) leaves at once. Both close the connection; what became of a COMMIT is then not known.
     """
 
     committing = False
     unsure: str | None = None
     watched: Any = None
     """What says whether something came on its socket."""
+    ask: Callable[[PalaverConnection], None] | None = None
+    """Asks whether the server is there, and raises OperationalError where it is not."""
+    patience = _SILENCE
+    """Seconds of silence after which it is asked."""
+    opened = 0.0
+    used = 0.0
+    """When it was opened, and given back, by a clock that nobody sets."""
 
-    def _try_cancel(self, *, timeout: float = 5.0) -> None:
-        """Called where an interrupt strikes while an answer is waited for."""
-        if not self.committing:
-            super()._try_cancel(timeout=timeout)
+    def wait(self, gen: PQGen[V], interval: float = _INTERVAL, timeout: float | None = None) -> V:
+        """See `psycopg.Connection.wait`, which cancels whatever is under way, and then waits for the server."""
+        limits = {} if timeout is None else {"timeout": timeout}  # psycopg 3.2 knows none
+        try:
+            return waiting.wait(self._heard(gen), self.pgconn.socket, interval=interval, **limits)
+        except BaseException as error:
+            if not isinstance(error, Exception) and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self._abandon()
+            raise
+
+    def _heard(self, gen: PQGen[V]) -> PQGen[V]:
+        """What is waited for, as long as the server is there."""
+        patience = self.patience
+        until = 0.0
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                if not ready and self.ask is not None:  # called so often as psycopg looks for interrupts
+                    now = time.monotonic()
+                    if not until:
+                        until = now + patience
+                    elif now >= until:
+                        self.ask(self)
+                        patience = min(_MOST_SILENCE, 2 * patience)  # what takes long is not asked about all the time
+                        until = time.monotonic() + patience
+                state = gen.send(ready)
+        except StopIteration as done:
+            return cast("V", done.value)
+
+    def _abandon(self) -> None:
+        """Leave what is under way, and do not wait. The server is told to stop, unless that may be a COMMIT."""
+        if not self.committing and capabilities.has_cancel_safe():
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL_SECONDS)
+        self.close()
 
     def take_unsure(self) -> str | None:
         """What was warned of since this was last asked."""
@@ -174,67 +123,127 @@ class Opener:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.name = place.name
-        self._lock = threading.Lock()
-        self._pool: ConnectionPool[PalaverConnection] | None = None
+        self.outage = Outage(place.name, min(_RECONNECT_SECONDS, place.timeout))
+        self._limit = float(conninfo_to_dict(place.conninfo).get("connect_timeout") or 0)
 
-    # ------------------------------------------------------------------ connections
-    def connect(self, conninfo: str | None = None) -> PalaverConnection:
-        """A connection of its own. Raises StoreUnavailable or StoreBusy."""
+    def connect(self, conninfo: str | None = None, *, limit: float | None = None) -> PalaverConnection:
+        """A connection of its own; `limit`: seconds for each host. Raises StoreUnavailable or StoreBusy."""
+        limits: dict[str, Any] = {} if limit is None else {"connect_timeout": max(2, round(limit))}
         try:
-            connection = PalaverConnection.connect(conninfo or self.place.conninfo, autocommit=True)
+            connection = PalaverConnection.connect(conninfo or self.place.conninfo, autocommit=True, **limits)
         except psycopg.Error as exc:
-            raise translate(exc, self.name) from exc
+            raise unreachable(exc, self.name) from exc
         try:
-            self.configure(connection)
+            self._configure(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def configure(self, connection: PalaverConnection) -> None:
+    def reach(self) -> PalaverConnection:
+        """The same from a server that may be away for a moment: it is tried for some seconds from when it was missed.
+
+        Once these are over, all who come are told at once, by trying it one more time. A server that has no connection
+        left is tried for `timeout`.
+        """
+        busy_until = time.monotonic() + self.place.timeout
+        pause = _PAUSE
+        while True:
+            began = time.monotonic()
+            try:
+                connection = self.connect(limit=self.outage.limit(self._limit))
+            except StoreBusy:
+                if time.monotonic() + pause >= busy_until:
+                    raise
+            except StoreUnavailable as error:
+                if self.outage.missed(began, said(error.__cause__)) + pause >= self.outage.patience:
+                    raise
+            else:
+                self.outage.over()
+                return connection
+            time.sleep(pause)
+            pause = min(_MOST_PAUSE, pause * 2)
+
+    def _configure(self, connection: PalaverConnection) -> None:
         """Tell a new connection how values are sent. Nothing is set on the server: a pooler would give it to others."""
         if self.place.pooled:
             connection.prepare_threshold = None
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # said with BEGIN
         connection.add_notice_handler(connection.noticed)
+        connection.ask = self._ask
+        connection.patience = min(_SILENCE, self.place.timeout)
+        connection.opened = connection.used = time.monotonic()
         adapt(connection)
+
+    def _ask(self, silent: PalaverConnection) -> None:
+        """Whether the server of a connection that is silent takes another one; it may just have much to do.
+
+        One that refuses is there, or the system will say that the connection is lost. One that does not answer at all
+        stands still, or the way there is cut.
+        """
+        info = silent.info
+        there: dict[str, Any] = {"host": info.host, "port": info.port, "target_session_attrs": "any"}
+        if info.hostaddr:
+            there["hostaddr"] = info.hostaddr
+        limit = max(2, round(min(self._limit or _ASK_SECONDS, _ASK_SECONDS, self.place.timeout)))
+        began = time.monotonic()
+        try:
+            psycopg.connect(make_conninfo(self.place.conninfo, **there, connect_timeout=limit)).close()
+        except psycopg.errors.ConnectionTimeout as exc:
+            msg = "the server does not answer any more, and takes no new connection"
+            self.outage.missed(began, msg)
+            silent.close()
+            raise psycopg.OperationalError(msg) from exc
+        except psycopg.Error:
+            return
 
     def statements(self, connection: PalaverConnection) -> Statements:
         """The store's statements on a connection."""
         return Statements(connection, self.place.schema, prepare=False if self.place.pooled else None)
 
-    def pool(self) -> ConnectionPool[PalaverConnection]:
-        """Connections to read by."""
+
+class Outage:
+    """How long the server has been away, as all who want a connection to it have found."""
+
+    def __init__(self, name: str, patience: float) -> None:
+        self._name = name
+        self.patience = patience
+        """Seconds for which it is tried."""
+        self.began = 0.0
+        """When the last one began; connections from before may lead nowhere."""
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._last = 0.0
+
+    def missed(self, at: float, why: str) -> float:
+        """It was tried in vain from that moment on. Gives for how many seconds it has been away.
+
+        Where nobody has tried it for a while it may have been there in between: then this is another time.
+        """
         with self._lock:
-            if self._pool is None:
-                self._pool = ConnectionPool(
-                    self.place.conninfo,
-                    connection_class=PalaverConnection,
-                    kwargs={"autocommit": True},
-                    min_size=0,
-                    max_size=self.place.connections,
-                    timeout=self.place.timeout,
-                    max_waiting=1_000,
-                    configure=self.configure,
-                    check=_check,
-                    num_workers=1,
-                    open=True,
-                    name="palaver",
-                )
-            return self._pool
+            now = time.monotonic()
+            if self._since is None or now - self._last > _FORGOTTEN:
+                self._since = self.began = at
+                _log.warning("%s is away: %s", self._name, why, extra={"action": "store_away"})
+            self._last = now
+            return now - self._since
 
-    def close(self) -> None:
-        """Close what was lent and given back."""
+    def limit(self, usual: float) -> float | None:
+        """How long to wait for an answer; None: as long as the URL says."""
+        since = self._since
+        if since is None or time.monotonic() - self._last > _FORGOTTEN:
+            return None
+        left = self.patience - (time.monotonic() - since)
+        return min(usual or _RECONNECT_SECONDS, max(left, _LEAST_LIMIT))
+
+    def over(self) -> None:
+        """It is there."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
-
-
-def _check(connection: PalaverConnection) -> None:
-    """A connection that the server has closed meanwhile is not lent. One on which nothing came is not asked."""
-    if not is_idle(connection):
-        connection.execute("")
+            since = self._since
+            self._since = None
+        if since is not None:
+            away = time.monotonic() - since
+            _log.warning("%s is back after %.1f s", self._name, away, extra={"action": "store_back"})
 
 
 def is_idle(connection: PalaverConnection) -> bool:

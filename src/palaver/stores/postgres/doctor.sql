@@ -19,7 +19,7 @@ SELECT holder FROM palaver.todos WHERE session = $1;
 
 -- name: check_turn_rows
 -- The fields of a session's turns that hold JSON.
-SELECT session << 32 | first_seq, holder, taken, notice, budget, calibration, usage FROM palaver.turns WHERE session = $1::bigint >> 32 AND first_seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
+SELECT session << 32 | first_seq, holder, taken, notice, budget, calibration, usage, reason, token FROM palaver.turns WHERE session = $1::bigint >> 32 AND first_seq BETWEEN ($1::bigint & 4294967295) AND ($2::bigint & 4294967295);
 
 -- name: check_owned
 SELECT number, id, owner FROM palaver.sessions WHERE owner = $1 AND number > $2 ORDER BY number LIMIT $3;
@@ -345,7 +345,9 @@ UPDATE palaver.turns SET holder = CASE WHEN :field::text = 'holder' THEN NULL EL
     notice = CASE WHEN :field::text = 'notice' THEN NULL ELSE notice END,
     budget = CASE WHEN :field::text = 'budget' THEN NULL ELSE budget END,
     calibration = CASE WHEN :field::text = 'calibration' THEN NULL ELSE calibration END,
-    usage = CASE WHEN :field::text = 'usage' THEN NULL ELSE usage END
+    usage = CASE WHEN :field::text = 'usage' THEN NULL ELSE usage END,
+    reason = CASE WHEN :field::text = 'reason' THEN NULL ELSE reason END,
+    token = CASE WHEN :field::text = 'token' THEN '' ELSE token END
 WHERE session = :id::bigint >> 32 AND first_seq = (:id & 4294967295);
 
 -- name: mend_session_fields

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import PoolTimeout
 
 from palaver.errors import Outcome, SchemaMismatch, StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-__all__ = ["REPEATABLE", "is_unknown", "translate"]
+__all__ = ["FORGOTTEN", "REPEATABLE", "is_unknown", "said", "translate", "unreachable"]
 
 REPEATABLE = (
     errors.SerializationFailure,
@@ -19,8 +18,11 @@ REPEATABLE = (
     errors.UniqueViolation,  # another server stored it after this one had looked
 )
 """Before COMMIT: nothing was done, and the same operations may be run again on fresh rows."""
+FORGOTTEN = errors.InvalidSqlStatementName
+"""psycopg takes a statement for prepared that it sent behind one that failed; on another connection it is not so."""
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
 _BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
+_CROWDED = ("too many clients", "too many connections", "remaining connection slots", "no more connections allowed")
 
 
 def is_unknown(exc: Exception) -> bool:
@@ -38,18 +40,18 @@ def is_unknown(exc: Exception) -> bool:
     )
 
 
+def said(exc: BaseException | None) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
 def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> StoreError:
     """The StoreError for an error of PostgreSQL; chain it `from` the error."""
-    why = str(exc).strip() or type(exc).__name__
+    why = said(exc)
     if isinstance(exc, errors.OutOfMemory) and exc.diag.message_hint and "max_locks" in exc.diag.message_hint:
         return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
     if isinstance(exc, _FULL):
         return StoreFull(f"{name}: no room left on the server ({why}); free some and try again", outcome=outcome)
-    if isinstance(exc, PoolTimeout):
-        return StoreBusy(
-            f"{name}: {why}; try again; is the server there? If it is, others hold all of them (connections=)",
-            outcome=outcome,
-        )
     if isinstance(exc, _BUSY):
         return StoreBusy(
             f"{name}: {why}; try again, or find what holds it (an open transaction, too few connections?)",
@@ -67,4 +69,21 @@ def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> St
         )
     if isinstance(exc, errors.InsufficientPrivilege):
         return StoreUnavailable(f"{name}: {why}; grant this user what the store's schema needs", outcome=outcome)
+    if is_unknown(exc):
+        after = "read the ids to know what was written" if outcome == "unknown" else "nothing was written; try again"
+        msg = f"{name}: the connection was lost: {why}; {after}"
+        return StoreUnavailable(msg, outcome=outcome, retryable=outcome == "not_written")
     return StoreUnavailable(f"{name}: {type(exc).__name__}: {why}", outcome=outcome)
+
+
+def unreachable(exc: psycopg.Error, name: str) -> StoreError:
+    """The StoreError for a connection that could not be made; chain it `from` the error.
+
+    libpq does not pass on the class of what a server says to a new client: whether it has too many is known by its
+    words, where these are English, or a pooler's.
+    """
+    why = said(exc)
+    if any(each in why for each in _CROWDED):
+        return StoreBusy(f"{name}: the server takes no more connections: {why}; try again, or raise its limits")
+    msg = f"{name}: the server cannot be reached: {why}; start it, or look at the URL and the way there, and try again"
+    return StoreUnavailable(msg, retryable=True)

@@ -11,14 +11,14 @@ from palaver.erasure import Erasure
 from palaver.errors import CorruptRecord
 from palaver.rows import Binding, Head, SessionRow
 from palaver.search import WORDS_VERSION
-from palaver.stores.postgres.connection import Place
-from palaver.stores.postgres.locks import Alone, Held, NumbersUsedUp
+from palaver.stores.postgres.locks import Alone, Held, NumbersMoved, NumbersUsedUp
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.rows import session_values
 from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.sqlite.fields import sound
 from palaver.stores.sqlite.ledger import SqliteLedger
-from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row, turn_row
+from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row
 from palaver.stores.sqlite.searching import State, Step
 from palaver.stores.statements import Row
 from palaver.times import SECOND
@@ -114,6 +114,18 @@ class PostgresLedger(SqliteLedger):
 
         return guarded
 
+    def find(self, session_id: str) -> SessionRow | None:
+        """The session with an id. Raises NumbersMoved where the number that is remembered for it is not its own.
+
+        A standby that took over without the newest commits, or a backup that was restored, gives numbers anew.
+        """
+        row = super().find(session_id)
+        number = self.numbers.rows.get(session_id)
+        if number is None or number in self.sessions.dirty or (row is not None and row.id == session_id):
+            return row
+        self.numbers.rows.clear()
+        raise NumbersMoved
+
     # ------------------------------------------------------------------ what others are told of the time
     def now(self, at: int) -> int:
         return at if self.time is None else self.time
@@ -188,7 +200,7 @@ class PostgresLedger(SqliteLedger):
             if row[_TURN] is None:
                 self.last_turns.rows[number] = 0
             else:
-                turn = turn_row(row[_TURN:])
+                turn = self._turn_of(row[_TURN:])
                 self.last_turns.rows[number] = turn.first_seq
                 self.turns.rows[number, turn.first_seq] = turn
             self.queues.rows[number] = self._stored_lists["queue", number] = tuple(row[-1] or ())

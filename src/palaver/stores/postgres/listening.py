@@ -31,6 +31,8 @@ __all__ = ["ListeningWakes"]
 PAUSE = 0.05
 """Seconds between notifications, at least."""
 _RETRY = 1.0
+_FAREWELL = 1.0
+"""Seconds to wait for the thread; one that just connects to a server that stands still ends by itself."""
 
 
 class ListeningWakes(Wakes):
@@ -78,6 +80,16 @@ class ListeningWakes(Wakes):
 
     def _listen(self) -> None:
         """Listen until `close`; a connection that is lost is made anew."""
+        try:
+            self._listen_on()
+        finally:
+            with self._guard:
+                self._stopping = True
+                os.close(self._wake_up)
+                os.close(self._woken)
+                self._wake_up = self._woken = -1
+
+    def _listen_on(self) -> None:
         while not self._stopping:
             try:
                 connection = self._opener.connect(self._opener.place.listen)
@@ -117,11 +129,9 @@ class ListeningWakes(Wakes):
         """Stop listening."""
         with self._guard:
             self._stopping = True
-            thread = self._thread
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                with suppress(OSError):
+                    os.write(self._wake_up, b"x")
         if thread is not None:
-            with suppress(OSError):
-                os.write(self._wake_up, b"x")
-            thread.join()
-            os.close(self._wake_up)
-            os.close(self._woken)
-            self._thread = None
+            thread.join(_FAREWELL)

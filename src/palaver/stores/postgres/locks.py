@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from palaver.operations import Import, Operation, Settle
 
-__all__ = ["Alone", "Held", "NumbersUsedUp", "Plan"]
+__all__ = ["Alone", "Held", "NumbersMoved", "NumbersUsedUp", "Plan"]
 
 MOST = 128
 """Locks that a transaction takes: the server has some 64 for each connection. For more it takes the whole store's."""
@@ -29,6 +29,10 @@ class Held(Exception):
 
 class Alone(Exception):
     """What is to be done must be done while nobody else writes."""
+
+
+class NumbersMoved(Exception):
+    """A number that is remembered for a session is another one's: the server lacks what it had committed before."""
 
 
 class NumbersUsedUp(Exception):
@@ -88,7 +92,7 @@ class Plan:
         plan.ids, plan.keys, plan.aliases = list(ids), list(keys), list(aliases)
         return plan
 
-    def learn(self, why: Held | Alone | NumbersUsedUp) -> None:
+    def learn(self, why: Held | Alone | NumbersMoved | NumbersUsedUp) -> None:
         """Begin again with this."""
         self.restarts += 1
         if isinstance(why, Held):

@@ -50,12 +50,14 @@ WHERE k.owner = $1 AND k.key = $2;
 -- name: tail_state
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn; whether anything waits;
 -- and what came after it, if that is no more than a limit. All of it in one round trip.
--- $1: its number, $2: where it ended, $3: its version, $4: the limit.
+-- $1: its number, $2: where it ended, $3: its version, $4: the limit, $5: its id; a number may be another's after a failover
+-- to a server that lacks the newest commits.
 SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
        t.calibration, t.usage,
        EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = $1::bigint),
+       extract(epoch FROM pg_postmaster_start_time())::float8,
        b.seqs, b.kinds, b.ats, b.bodies, b.turns
 FROM palaver.sessions s
 JOIN palaver.heads h ON h.session = s.number
@@ -71,7 +73,11 @@ CROSS JOIN LATERAL (
         ORDER BY seq
     ) m
 ) b
-WHERE s.number = $1::bigint;
+WHERE s.number = $1::bigint AND s.id = $5;
+
+-- name: server_started
+-- When the server was started that answers, in seconds.
+SELECT extract(epoch FROM pg_postmaster_start_time())::float8;
 
 -- name: list_all
 -- A page of sessions of all owners, newest activity first.
@@ -908,23 +914,29 @@ SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'palaver', '') END;
 
+-- name: settle_connection
+-- How long a connection waits for locks, and its isolation, for good; no row, and not done, where a pooler stands in
+-- between, which would give it to others: what that tells of the process that serves is not what the process says.
+SELECT set_config('lock_timeout', $1, false), set_config('default_transaction_isolation', 'read committed', false)
+WHERE pg_backend_pid() = $2::bigint;
+
 -- name: append_one
 -- One ordinary message; see the migration.
-SELECT palaver.append_one($1, $2, $3, $4, $5, $6::integer, $7, $8, $9, $10, $11, $12, $13);
+SELECT palaver.append_one($1, $2, $3, $4, $5, $6, $7::integer, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: begin_one
 -- The message that begins an ordinary turn; see the migration.
 SELECT o_seq, o_anchor, o_calibration, o_until FROM palaver.begin_one(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::integer, $12, $13, $14, $15, $16, $17, $18, $19);
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::integer, $13, $14, $15, $16, $17, $18, $19, $20);
 
 -- name: finish_one
 -- The message that one ends with.
-SELECT palaver.finish_one($1, $2, $3, $4, $5, $6, $7, $8, $9::integer, $10, $11, $12, $13, $14, $15, $16);
+SELECT palaver.finish_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::integer, $11, $12, $13, $14, $15, $16, $17);
 
 -- name: append_many
 -- Several.
-SELECT palaver.append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::integer[], $14, $15::integer[], $16, $17,
-    $18, $19, $20, $21::integer[], $22, $23);
+SELECT palaver.append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::integer[], $15, $16::integer[], $17,
+    $18, $19, $20, $21, $22::integer[], $23, $24);
 
 -- name: take
 -- The locks of a transaction; see the migration.

@@ -12,17 +12,17 @@ from psycopg import errors
 
 from palaver.stores.base import ChangePage, FeedLag, Stats
 from palaver.stores.postgres.clock import ServerClock
-from palaver.stores.postgres.connection import Place
 from palaver.stores.postgres.feed import Settling, feed_lag, read_changes
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.upkeep import PostgresUpkeep
 from palaver.stores.sqlite.reads import Lines, RowReads
 from palaver.stores.sqlite.rows import TURN_COLUMNS
-from palaver.stores.sqlite.searching import Reindex, Step
+from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.tails import KeptTail, TailCache
-from palaver.stores.statements import Row
+from palaver.stores.statements import Ask, Row
 
 __all__ = ["PostgresReads"]
 
@@ -68,8 +68,11 @@ class PostgresReads(RowReads):
             yield
         except psycopg.Error:
             raise  # the connection is given back as it is: the pool rolls back, or closes it
-        except BaseException:
+        except Exception:
             self._statements.end()
+            raise
+        except BaseException:
+            self._statements.connection.close()  # an interrupt: nothing more is waited for
             raise
         else:
             self._statements.end()
@@ -80,10 +83,19 @@ class PostgresReads(RowReads):
         """The server's, as for writes, unless the URL says that the callers' clocks judge."""
         return now if self._place.clock == "caller" else self._clock.now() or now
 
-    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
-        state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit))
+    def _mark(self) -> float | None:
+        """When the server was started, where a pooler hides that it is another one than before."""
+        if not self._place.pooled:
+            return None
+        [(started,)] = self.sql.all("server_started")
+        return float(started)
+
+    def _tail_state(self, session_id: str, kept: KeptTail, limit: int) -> Row | None:
+        state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit, session_id))
         if state is not None:
-            waits, *new = state[_WAITS:]
+            waits, started, *new = state[_WAITS:]
+            if kept.mark is not None and kept.mark != started:
+                return None
             self._ahead = bool(waits), list(zip(*new, strict=True)) if new[0] is not None else []
         return state
 
@@ -95,10 +107,16 @@ class PostgresReads(RowReads):
         del number
         return self._ahead[0]
 
-    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
-        if not ids:
-            return {}
-        return {row[1]: row[2] for row in self.sql.all("message_seqs", ([number] * len(ids), list(ids)))}
+    def together(self, asks: Sequence[Ask]) -> list[list[Row]]:
+        return self._statements.together(asks)
+
+    def holders_asks(self, number: int, ids: Sequence[str]) -> list[Ask]:
+        return [("message_seqs", ([number] * len(ids), list(ids)))]
+
+    def holders(self, ids: Sequence[str], answers: Sequence[list[Row]]) -> dict[str, int | None]:
+        del ids  # they are in the rows
+        [rows] = answers
+        return {row[1]: row[2] for row in rows}
 
     def size(self) -> int:
         row = self.sql.one("database_size", (self._place.schema,))
@@ -121,6 +139,6 @@ class PostgresReads(RowReads):
             self.sql, self.snapshot, self._settling, after, limit=limit, session_id=session_id, owner=owner
         )
 
-    def index_step(self, limit: int, at: int) -> Step | Reindex | None:
+    def index_step(self, limit: int, at: int, state: State | None = None) -> Step | Reindex | None:
         self._settling.wait(self.sql)
-        return super().index_step(limit, at)
+        return super().index_step(limit, at, state)

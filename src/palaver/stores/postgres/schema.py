@@ -17,7 +17,8 @@ from psycopg.errors import LockNotAvailable
 from palaver.codec import CODEC_VERSION
 from palaver.errors import SchemaMismatch, StoreUnavailable
 from palaver.stores.postgres.clock import ServerClock
-from palaver.stores.postgres.connection import PalaverConnection, Place
+from palaver.stores.postgres.connection import PalaverConnection
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.queries import migrations, partitioning
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.schema import oldest_code, require_usable

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from palaver.search import SearchQuery, Term, points
 from palaver.stores.searching import Candidate
-from palaver.stores.sqlite.searching import BEGINNINGS, STEP_BYTES, Index, Step, narrowed, says, tag
+from palaver.stores.sqlite.searching import BEGINNINGS, STEP_BYTES, Index, State, Step, narrowed, says, tag
 from palaver.stores.statements import Row
 
 __all__ = ["TsvectorIndex", "expression", "indexed_rows"]
@@ -31,7 +31,8 @@ def indexed_rows(rows: Iterable[tuple[int, str, str]]) -> tuple[list[int], list[
     found: dict[int, tuple[str, str]] = {}
     for place, tags, text in rows:
         lexemes = set(text.split(" "))
-        if sum(len(word.encode()) for word in lexemes) > _MOST_BYTES:
+        # No text that is a quarter as long has as many bytes: words are not looked at one by one for that.
+        if 4 * len(text) > _MOST_BYTES and sum(len(word.encode()) for word in lexemes) > _MOST_BYTES:
             lexemes = {_EVERY_WORD}
         found[place] = text, " ".join((*lexemes, *(f"#{each}" for each in tags.split(" "))))
     return list(found), [text for text, _ in found.values()], [lexemes for _, lexemes in found.values()]
@@ -85,9 +86,9 @@ class TsvectorIndex(Index):
         return left + self._unwalked(state)
 
     # ------------------------------------------------------------------ following
-    def step(self, limit: int, at: int) -> Step | None:
+    def step(self, limit: int, at: int, state: State | None = None) -> Step | None:
         self._ahead, self._scopes = {}, {}
-        return super().step(limit, at)
+        return super().step(limit, at, state)
 
     def _read_ahead(self, changes: list[Row], part: int, size: int) -> list[Row]:
         """So many changes as tell of `size` messages at least, and what they tell of, as far as one step takes it."""

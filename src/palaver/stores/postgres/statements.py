@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import psycopg
 
 from palaver.stores.postgres.queries import queries
-from palaver.stores.statements import Row, Values
+from palaver.stores.statements import Ask, Row, Values
 
 __all__ = ["Statements"]
 
@@ -54,6 +54,17 @@ class Statements:
     def start(self, name: str, values: Values = ()) -> psycopg.Cursor[Row]:
         """Run a statement inside a pipeline; its rows are asked of the cursor later."""
         return self._cursor(name, values)
+
+    def together(self, asks: Sequence[Ask]) -> list[list[Row]]:
+        """The rows of several statements, in one round trip."""
+        if not asks:
+            return []
+        begin, self._begin = self._begin, None
+        with self.pipeline():
+            if begin is not None:
+                self.script(begin)
+            cursors = [self.start(*ask) for ask in asks]
+        return [cursor.fetchall() for cursor in cursors]
 
     def many(self, name: str, rows: Iterable[Values]) -> None:
         """Run a statement once per row of values."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout
 
 from palaver.backups import Backup
 from palaver.erasure import ScrubReport
@@ -24,10 +24,12 @@ from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
 from palaver.stores.postgres import backup
 from palaver.stores.postgres.clock import ServerClock
-from palaver.stores.postgres.connection import Opener, Place
-from palaver.stores.postgres.errors import translate
-from palaver.stores.postgres.feed import Settling
+from palaver.stores.postgres.connection import Opener
+from palaver.stores.postgres.errors import FORGOTTEN, is_unknown, translate
+from palaver.stores.postgres.feed import Settling, feed_lag
+from palaver.stores.postgres.lending import Lender
 from palaver.stores.postgres.listening import ListeningWakes
+from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
@@ -35,12 +37,16 @@ from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
-from palaver.stores.sqlite.reads import Lines
+from palaver.stores.sqlite.reads import Lines, RowReads
+from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
 __all__ = ["PostgresStore"]
 
+T = TypeVar("T")
+_MOST_TRIES = 3
+"""How often a read is run whose connection is lost."""
 _opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
 _inherited: list[object] = []
 
@@ -88,12 +94,20 @@ class PostgresStore(RowStore):
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""
         self._opener = Opener(self._place)
+        self._lender = Lender(self._opener, self._remember_nothing)
         self.wakes = self._listening = ListeningWakes(self._opener)
         self._writer = Writer(self._opener, self._listening, self._clock)
         self._committer = GroupCommitter(self._run, self.name)
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
         self._settling = Settling()
+        self._remember_nothing()
+
+    def _remember_nothing(self) -> None:
+        """Of what was read: a new connection may lead to a server that lacks the newest commits, or has others.
+
+        What is still being read, on connections from before, is remembered where nobody looks any more.
+        """
         self._tails = TailCache()
         self._lines: Lines = {}
 
@@ -142,22 +156,42 @@ class PostgresStore(RowStore):
         return results
 
     # ------------------------------------------------------------------ reading
+    def _read(self, call: Callable[[RowReads], T]) -> T:
+        """What a read gives. Where its connection is lost it is begun again, on another one."""
+        tries = 0
+        while True:
+            try:
+                with self._lent() as reads:
+                    return call(reads)
+            except psycopg.Error as exc:
+                tries += 1
+                if tries >= _MOST_TRIES or not is_unknown(exc):
+                    raise translate(exc, self.name) from exc
+
     @contextmanager
     def _reading(self) -> Generator[PostgresReads]:
+        try:
+            with self._lent() as reads:
+                yield reads
+        except psycopg.Error as exc:
+            raise translate(exc, self.name) from exc
+
+    @contextmanager
+    def _lent(self) -> Generator[PostgresReads]:
+        """A connection to read by, and its errors as they are."""
         self._require_open()
         damaged: dict[str, bytes] = {}
-        try:
-            with self._opener.pool().connection() as connection:
-                sql = self._opener.statements(connection)
-                reads = PostgresReads(sql, self._place, self._tails, self._lines, self._settling, self._clock)
-                try:
-                    yield reads
-                finally:
-                    damaged = reads.take_damaged()
-        except PoolClosed as exc:
-            raise StoreClosed(f"{self.name} is closed: open it again") from exc
-        except (psycopg.Error, PoolTimeout) as exc:
-            raise translate(exc, self.name) from exc
+        with self._lender.lend() as connection:
+            sql = self._opener.statements(connection)
+            lines = {} if self._place.pooled else self._lines  # a pooler does not tell of a server that is another one
+            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock)
+            try:
+                yield reads
+            except FORGOTTEN:
+                connection.close()
+                raise
+            finally:
+                damaged = reads.take_damaged()
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
         if new and self._writable:
             self._known_damage.update(new)
@@ -172,13 +206,22 @@ class PostgresStore(RowStore):
             [answer] = self._committer.commit([mend], alone=True)
         except StoreError as error:
             answer = error
-        self._tails, self._lines = TailCache(), {}
+        self._remember_nothing()
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
+
+    # ------------------------------------------------------------------ the search index
+    def _stepped(self, step: Step | Reindex, left: int) -> Step | Reindex | None:
+        """What the next step takes in is read, and cut into words, while the server takes in this one."""
+        if left <= 0 or not isinstance(step, Step):
+            return super()._stepped(step, left)
+        with ThreadPoolExecutor(1, thread_name_prefix="palaver-index") as ahead:
+            following = ahead.submit(self._next_step, left, step.after)
+            taken = self._step(step)
+            return following.result() if taken else self._next_step(left)
 
     # ------------------------------------------------------------------ reports
     def feed_lag(self) -> FeedLag:
-        with self._reading() as r:
-            return r.feed_lag()
+        return self._read(lambda r: feed_lag(r.sql))
 
     # ------------------------------------------------------------------ copies
     def backup(
@@ -214,8 +257,7 @@ class PostgresStore(RowStore):
         return made
 
     def backups(self) -> list[Backup]:
-        with self._reading() as r:
-            rows = r.sql.all("backups")
+        rows = self._read(lambda r: r.sql.all("backups"))
         return [each for each in map(backup_of, rows) if Path(each.path).exists()]
 
     # ------------------------------------------------------------------ erasing
@@ -235,7 +277,7 @@ class PostgresStore(RowStore):
 
         They are kept, unused: to close them would be to say good-bye to the server in the parent's name.
         """
-        _inherited.append((self._opener, self._writer, self._listening))
+        _inherited.append((self._lender, self._writer, self._listening))
         if not self._closed:
             self._open()
 
@@ -252,4 +294,4 @@ class PostgresStore(RowStore):
         self.wakes.wake()
         self._listening.close()
         self._writer.close()
-        self._opener.close()
+        self._lender.close()

@@ -15,7 +15,7 @@ from palaver.operations import Append, Appended, Begin, Begun, Finish, Finished,
 from palaver.operations.beginning import REDELIVERY
 from palaver.rows import Draft, TurnRow
 from palaver.stores.postgres.appending import PlainAppends, is_plain_draft, is_plain_time
-from palaver.stores.postgres.connection import Place
+from palaver.stores.postgres.place import Place
 from palaver.stores.statements import Row
 
 __all__ = ["Plain", "as_plain"]
@@ -50,6 +50,7 @@ class PlainBegin:
             (
                 place.lock("key", key_owner, operation.key) if operation.key is not None else None,
                 self._number,
+                self._session_id,
                 operation.owner,
                 key_owner,
                 operation.key,
@@ -109,6 +110,7 @@ class PlainFinish:
             place.session_lock(number),
             (
                 number,
+                operation.session_id,
                 operation.owner,
                 operation.token,
                 operation.first_seq,

@@ -18,11 +18,27 @@ from psycopg.types.numeric import Int8BinaryDumper
 if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "from_text", "to_text"]
 
 _TEXT_OID = 25
 _BIGINT_OID = 20
 _BIGINTS_OID = 1016
+
+
+def to_text(said: str) -> bytes:
+    """Text as PostgreSQL keeps it. Raises UnicodeEncodeError for half a character."""
+    data = said.encode()
+    if b"\x00" in data or b"\x01" in data:
+        # In this order: what is written for a NUL must not be read as two.
+        data = data.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
+    return data
+
+
+def from_text(data: bytes) -> str:
+    """Text as it was."""
+    if b"\x01" in data:
+        data = data.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
+    return data.decode()
 
 
 class TextDumper(Dumper):
@@ -32,11 +48,7 @@ class TextDumper(Dumper):
     oid = _TEXT_OID
 
     def dump(self, obj: str) -> bytes:
-        data = obj.encode()
-        if b"\x00" in data or b"\x01" in data:
-            # In this order: what is written for a NUL must not be read as two.
-            data = data.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
-        return data
+        return to_text(obj)
 
 
 class TextLoader(Loader):
@@ -45,10 +57,7 @@ class TextLoader(Loader):
     format = Format.BINARY
 
     def load(self, data: Buffer) -> str:
-        raw = bytes(data)
-        if b"\x01" in raw:
-            raw = raw.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
-        return raw.decode()
+        return from_text(bytes(data))
 
 
 class NumberDumper(Int8BinaryDumper):

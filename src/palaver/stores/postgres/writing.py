@@ -9,14 +9,15 @@ from typing import Any
 
 import psycopg
 
-from palaver.errors import Outcome, StoreError, StoreUnavailable
+from palaver.errors import Outcome, StoreUnavailable
 from palaver.operations import Operation
+from palaver.stores.postgres.calling import Calls
 from palaver.stores.postgres.clock import ServerClock
 from palaver.stores.postgres.connection import Opener, PalaverConnection, is_idle
-from palaver.stores.postgres.errors import REPEATABLE, is_unknown, translate
+from palaver.stores.postgres.errors import FORGOTTEN, REPEATABLE, is_unknown, translate
 from palaver.stores.postgres.ledger import PostgresLedger
 from palaver.stores.postgres.listening import ListeningWakes
-from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersUsedUp, Plan
+from palaver.stores.postgres.locks import MOST, Alone, Held, NumbersMoved, NumbersUsedUp, Plan
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.turns import Plain, as_plain
 
@@ -26,10 +27,11 @@ _log = logging.getLogger(__name__)
 _MOST_TRIES = 3
 """How often a batch is run that others, or a lost connection, kept from being committed."""
 _MOST_NUMBERS = 100_000
-"""Sessions whose numbers are remembered: they never change."""
-_RECONNECT_SECONDS = 10.0
+"""Sessions whose numbers are remembered. They never change, and are looked at again where the server has lost some."""
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the database's default is: who waited for a lock has to see what was committed meanwhile."""
+_FEW = 5
+"""Batches of one operation on a connection before it is made ready for many: as psycopg does with statements."""
 _STALE = 30.0
 """Seconds without a commit after which a connection is asked whether it is there."""
 
@@ -43,10 +45,14 @@ class Writer:
         self._clock = clock
         self._place = place = opener.place
         self._timeout = f"{int(place.timeout * 1000)}ms"
+        self._own_timeout: str | None = self._timeout
+        """The same for what is done at once; None: the connection was told for good."""
         self._store_lock = place.lock("store")
         self._connection: PalaverConnection | None = None
         self._used = 0.0
         self._sql: Statements
+        self._calls: Calls | None = None
+        self._uses = 0
         self._ledger: PostgresLedger
 
     def run(self, operations: list[Operation]) -> list[Any]:
@@ -69,7 +75,7 @@ class Writer:
                     plain = None
                 plan = plan or Plan.of(operations)
                 return self._attempt(operations, plan)
-            except (Held, Alone, NumbersUsedUp) as why:
+            except (Held, Alone, NumbersMoved, NumbersUsedUp) as why:
                 self._roll_back()
                 if plan is not None:
                     plan.learn(why)
@@ -80,6 +86,9 @@ class Writer:
                 self._roll_back()
                 tries += 1
                 lost = is_unknown(exc) and outcome == "not_written"
+                if isinstance(exc, FORGOTTEN):
+                    self.close()
+                    lost = True
                 if tries >= _MOST_TRIES or not (isinstance(exc, REPEATABLE) or lost):
                     raise translate(exc, self._place.name, outcome) from exc
             except BaseException:
@@ -106,10 +115,15 @@ class Writer:
         name, locks, values = plain.statement(place, numbers)
         if isinstance(locks, list) and len(locks) > MOST:
             return None
-        first = (self._timeout, self._store_lock, locks)
+        time_said = plain.time if place.clock == "caller" else None
+        calls = self._own_calls(connection) if isinstance(locks, int) else None
+        call = calls.prepared(name) if calls is not None else None
         connection.take_unsure()
         connection.committing = True
-        rows = self._sql.all(name, (*first, plain.time if place.clock == "caller" else None, *values))
+        if call is not None:
+            rows = [call.run((self._own_timeout, self._store_lock, locks, time_said, *values))]
+        else:
+            rows = self._sql.all(name, (self._timeout, self._store_lock, locks, time_said, *values))
         connection.committing = False
         answers = plain.answers(rows)
         if answers is not None:
@@ -215,23 +229,25 @@ class Writer:
     # ------------------------------------------------------------------ the connection
     def _connected(self) -> PalaverConnection:
         """The connection; a new one where it is lost. A server that is just being replaced is waited for."""
-        if self._connection is not None and is_idle(self._connection):
-            return self._connection
+        connection = self._connection
+        if connection is not None and connection.opened >= self._opener.outage.began and is_idle(connection):
+            return connection
         self.close()
-        deadline = time.monotonic() + min(_RECONNECT_SECONDS, self._place.timeout)
-        pause = 0.05
-        while True:
-            try:
-                self._connection = self._opener.connect()
-                break
-            except StoreError:
-                if time.monotonic() + pause >= deadline:
-                    raise
-                time.sleep(pause)
-                pause = min(1.0, pause * 2)
+        self._connection = self._opener.reach()
         self._sql = self._opener.statements(self._connection)
         self._ledger = PostgresLedger(self._sql, self._place)
+        self._calls, self._own_timeout, self._uses = None, self._timeout, 0
         return self._connection
+
+    def _own_calls(self, connection: PalaverConnection) -> Calls | None:
+        """Quicker than cursors, and worth the asking once a connection is in use; never behind a pooler."""
+        if self._calls is None and not self._place.pooled:
+            self._uses += 1
+            if self._uses > _FEW:
+                if self._sql.one("settle_connection", (self._timeout, connection.info.backend_pid)) is not None:
+                    self._own_timeout = None
+                self._calls = Calls(connection, self._place.schema)
+        return self._calls
 
     def _roll_back(self) -> None:
         """Leave nothing of the batch, neither there nor here. A connection that is in doubt is closed."""

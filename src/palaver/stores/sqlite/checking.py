@@ -147,7 +147,10 @@ class Checking:
             if number is not None or not self._is_damaged:
                 # By its number: its name is asked of the file that cannot be read.
                 place = self._source.name if number is None else f"session number {number}"
-                self._sink(Spot("database", None, None, place, f"it cannot be read to its end: {exc}"))
+                lost = f"; {self._source.lost(number)}" if number is not None else ""
+                self._sink(
+                    Spot("database", None, None, place, f"it cannot be read to its end: {exc}{lost}".rstrip("; "))
+                )
             self._is_damaged = True
 
     # ------------------------------------------------------------------ what is looked at

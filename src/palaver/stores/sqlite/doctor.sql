@@ -22,8 +22,50 @@ FROM sessions WHERE number = ?;
 SELECT holder FROM todos WHERE session = ?;
 
 -- name: check_turn_rows
--- The fields of a session's turns that hold JSON.
-SELECT id, holder, taken, notice, budget, calibration, usage FROM turns WHERE id BETWEEN ? AND ?;
+-- The fields of a session's turns that hold JSON or text, as bytes: they may be no UTF-8 any more.
+SELECT id, CAST(holder AS BLOB), CAST(taken AS BLOB), CAST(notice AS BLOB), CAST(budget AS BLOB),
+       CAST(calibration AS BLOB), CAST(usage AS BLOB), CAST(reason AS BLOB), CAST(token AS BLOB)
+FROM turns WHERE id BETWEEN ? AND ?;
+
+-- name: part_session
+-- A session with its head, by its number, where its own row is all that is asked for. Its text as bytes, as above.
+SELECT s.number, s.id, s.owner, s.created_at, s.rev, s.explicit, s.parent, s.parent_kind, s.reset_reason,
+       CAST(s.notice AS BLOB), CAST(s.origin AS BLOB), CAST(s.title AS BLOB), CAST(s.preview AS BLOB),
+       CAST(s.metadata AS BLOB), CAST(s.tags AS BLOB), CAST(s.holds AS BLOB), s.archived, s.pinned, s.hidden,
+       s.ended_at, s.end_reason, s.deleted_at, s.leading_seq, s.cut_count, s.compaction, s.stored_at, s.guarded_until,
+       s.title_source, CAST(s.settings AS BLOB), s.last_seq, s.message_count, s.last_active, s.user_seq
+FROM sessions s WHERE s.number = ?;
+
+-- name: part_turn
+-- The same of a turn.
+SELECT id, CAST(state AS BLOB), CAST(token AS BLOB), CAST(holder AS BLOB), expires_at, began_at, ended_at, end_seq,
+       anchor, CAST(reason AS BLOB), session_is_new, first_contact, CAST(taken AS BLOB), CAST(notice AS BLOB),
+       message_seq, steps_from, CAST(budget AS BLOB), CAST(calibration AS BLOB), CAST(usage AS BLOB)
+FROM turns WHERE id = ?;
+
+-- name: part_running
+-- Turns that have not ended, by the index alone.
+SELECT id FROM turns INDEXED BY turns_running WHERE state = 'running';
+
+-- name: part_through
+-- How far a session had come, by what is beside its messages: the feed, and the ids that callers gave.
+SELECT max(coalesce((SELECT max(through_seq) FROM changes WHERE session = :number), 0),
+           coalesce((SELECT max(seq) FROM message_ids WHERE session = :number), 0));
+
+-- name: part_listed
+-- The numbers of a page of sessions, newest activity first, by what their own rows say.
+SELECT s.number FROM sessions s
+WHERE (s.last_active, s.number) < (:active, :number)
+  AND (s.owner = :owner OR :owner IS NULL)
+  AND s.last_active >= :since
+  AND (s.deleted_at IS NULL OR :deleted)
+  AND (s.archived = 0 OR :archived)
+  AND (s.hidden = 0 OR :hidden)
+  AND (s.ended_at IS NULL OR :ended)
+  AND (s.last_seq > 0 OR :empty OR EXISTS (SELECT 1 FROM changes c WHERE c.session = s.number AND c.through_seq > 0))
+  AND {is_wanted}
+ORDER BY s.last_active DESC, s.number DESC
+LIMIT :limit;
 
 -- name: check_owned
 SELECT number, id, owner FROM sessions WHERE owner = ? AND number > ? ORDER BY number LIMIT ?;
@@ -207,8 +249,8 @@ WHERE t.state = 'running' AND (s.deleted_at IS NOT NULL OR s.ended_at IS NOT NUL
     SELECT 1 FROM turns n WHERE n.id > t.id AND n.id <= (t.id | 4294967295)));
 
 -- name: check_states
--- Turns in no state. Four columns.
-SELECT t.id >> 32, t.id & 4294967295, NULL, 'its turn is in the state ' || quote(t.state) FROM turns t
+-- Turns in no state, which may be no text any more. Four columns.
+SELECT t.id >> 32, t.id & 4294967295, NULL, 'its turn is in the state ' || quote(CAST(t.state AS BLOB)) FROM turns t
 WHERE t.state NOT IN ('running', 'finished', 'interrupted', 'rolled_back');
 
 -- name: check_index
@@ -348,7 +390,9 @@ UPDATE turns SET holder = CASE WHEN :field = 'holder' THEN NULL ELSE holder END,
     notice = CASE WHEN :field = 'notice' THEN NULL ELSE notice END,
     budget = CASE WHEN :field = 'budget' THEN NULL ELSE budget END,
     calibration = CASE WHEN :field = 'calibration' THEN NULL ELSE calibration END,
-    usage = CASE WHEN :field = 'usage' THEN NULL ELSE usage END
+    usage = CASE WHEN :field = 'usage' THEN NULL ELSE usage END,
+    reason = CASE WHEN :field = 'reason' THEN NULL ELSE reason END,
+    token = CASE WHEN :field = 'token' THEN '' ELSE token END
 WHERE id = :id;
 
 -- name: mend_session_fields

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from palaver.clock import utc_now
 from palaver.operations import Ledger, Operation
 from palaver.rows import (
     Head,
 )
 from palaver.search import WORDS_VERSION
 from palaver.stores.sqlite import upkeep
+from palaver.stores.sqlite.fields import TURN_FIELDS, turn_place
 from palaver.stores.sqlite.loading import LoadedLedger
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -20,7 +22,7 @@ from palaver.stores.sqlite.rows import (
 )
 from palaver.stores.sqlite.searching import State, Step, read_state
 from palaver.stores.statements import Statements
-from palaver.times import SECOND
+from palaver.times import SECOND, to_micros
 
 __all__ = ["Quarantine", "SqliteLedger"]
 
@@ -270,8 +272,17 @@ class SqliteLedger(LoadedLedger):
         """Whether messages were purged: then the row alone knows how far the session had come."""
         return any(p[0] == number for p in self.purges)
 
+    def _turn_aside(self, place: int) -> None:
+        """Keep what cannot be decoded of a turn that is written anew."""
+        for name in TURN_FIELDS:
+            found = self._damaged_turns.pop(turn_place(place, name), None)
+            if found is not None:
+                self.quarantined.append((turn_place(place, name), to_micros(utc_now()), found))
+
     def _flush_turns(self) -> None:
         for (number, first), turn in self.turns.changed():
+            if self._damaged_turns:
+                self._turn_aside(number << 32 | first)
             if turn is not None:
                 self._sql.run(
                     "put_turn",

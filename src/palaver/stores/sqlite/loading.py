@@ -19,7 +19,7 @@ from palaver.rows import (
     VersionRow,
 )
 from palaver.stores.ledger import CachedLedger
-from palaver.stores.sqlite.fields import sound
+from palaver.stores.sqlite.fields import legible_turn, sound
 from palaver.stores.sqlite.rows import (
     LAST,
     compaction_row,
@@ -28,7 +28,6 @@ from palaver.stores.sqlite.rows import (
     head_row,
     newer_head,
     todo_row,
-    turn_row,
 )
 from palaver.stores.statements import Statements
 
@@ -46,11 +45,14 @@ class LoadedLedger(CachedLedger):
         self._stored_lists: dict[tuple[str, int], tuple[Any, ...]] = {}
         """Queues, cuts and compactions as they are stored, by what they are and the session's number."""
         self._next_number: int | None = None
+        self._damaged_turns: dict[str, bytes] = {}
+        """What cannot be decoded of turns, as it was found, by where it stands."""
 
     def forget(self) -> None:
         super().forget()
         self._saved.clear()
         self._stored_lists.clear()
+        self._damaged_turns.clear()
         self._next_number = None
 
     def next_number(self) -> int:
@@ -128,7 +130,11 @@ class LoadedLedger(CachedLedger):
 
     def _load_turn(self, key: tuple[int, int]) -> TurnRow | None:
         row = self._one("turn", key[0] << 32 | key[1])
-        return turn_row(row) if row is not None else None
+        return self._turn_of(row) if row is not None else None
+
+    def _turn_of(self, row: tuple[Any, ...]) -> TurnRow:
+        """A turn without what of it cannot be decoded; who writes the row anew sets that aside before."""
+        return legible_turn(row, self._damaged_turns.__setitem__)
 
     def _load_last_turn(self, number: int) -> int | None:
         row = self._one("last_turn", number << 32, number << 32 | LAST)

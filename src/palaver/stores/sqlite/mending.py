@@ -18,7 +18,7 @@ from palaver.rows import GONE, ChangeKind, SessionRow
 from palaver.search import WORDS_VERSION
 from palaver.stores.sqlite.bodies import right_kind
 from palaver.stores.sqlite.checking import gaps, newest_user
-from palaver.stores.sqlite.fields import SESSION_FIELDS, TODO_FIELDS, TURN_FIELDS, bad_fields
+from palaver.stores.sqlite.fields import SESSION_FIELDS, TODO_FIELDS, TURN_FIELDS, bad_fields, turn_place
 from palaver.stores.sqlite.ledger import SqliteLedger
 from palaver.stores.sqlite.rows import LAST, cut_row, head_row, newer_head
 from palaver.stores.sqlite.spots import Sink, Spot
@@ -173,7 +173,7 @@ def _turn_fields(work: _Work) -> int:
         for turn in work.sql.all("check_turn_rows", (number << 32, number << 32 | LAST)):
             for name in bad_fields(TURN_FIELDS, turn[1:]):
                 text = turn[1 + list(TURN_FIELDS).index(name)]
-                work.aside(f"session number {number}, turn {turn[0] & LAST}, {name}", text)
+                work.aside(turn_place(turn[0], name), text)
                 work.sql.run("mend_turn_fields", {"field": name, "id": turn[0]})
                 done += 1
         work.tell(number)

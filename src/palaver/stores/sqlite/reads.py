@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
+from typing import Any
 
 import apsw
+import msgspec
 
 from palaver.erasure import Erasure, Marks, keyed
+from palaver.errors import CorruptRecord, PalaverError, SessionNotFound
 from palaver.findings import Finding, Progress
 from palaver.model import Usage
-from palaver.records import Chunk, SessionRecord
-from palaver.rows import Head, SessionRow
+from palaver.records import Chunk, Piece, SessionRecord
+from palaver.rows import Head, SessionRow, TurnRow
 from palaver.search import SearchPage, SearchQuery, parse
 from palaver.stores import views
 from palaver.stores.base import ChangePage, Erasable, Stats, UsageLine
@@ -24,17 +26,19 @@ from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.fields import legible, sound
+from palaver.stores.sqlite.parts import Parts
 from palaver.stores.sqlite.queries import migrations
-from palaver.stores.sqlite.rows import erasure_row, usage_row
+from palaver.stores.sqlite.recording import Wanted
+from palaver.stores.sqlite.rows import DELETED, erasure_row, usage_row
 from palaver.stores.sqlite.salvage import integrity
-from palaver.stores.sqlite.searching import FullText, Index, Reindex, Searched, Step
+from palaver.stores.sqlite.searching import FullText, Index, Reindex, Searched, State, Step
 from palaver.stores.sqlite.sessions import Lines, SessionReads, listed_head
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Statements as SqliteStatements
 from palaver.stores.sqlite.tails import TailCache, TailReads
 from palaver.stores.sqlite.transcripts import TranscriptReads
 from palaver.stores.sqlite.upkeep import Upkeep
-from palaver.stores.statements import Statements
+from palaver.stores.statements import Ask, Row, Statements
 from palaver.times import SECOND, to_micros
 
 __all__ = ["Lines", "Reads", "RowReads"]
@@ -65,6 +69,11 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
     def integrity(self) -> list[str]:
         """What the database itself says of its tables and indexes; nothing: all is well."""
 
+    def lost(self, number: int) -> str:
+        """Which messages of a session cannot be read, in words; nothing where that is not known."""
+        del number
+        return ""
+
     # ------------------------------------------------------------------ copying
     def _any(self, session_id: str, owner: str | None) -> tuple[SessionRow, Head]:
         """A session, also a deleted one. Raises CorruptRecord: a copy that lacks something is none."""
@@ -73,27 +82,81 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
 
     def record(self, session_id: str, owner: str | None) -> SessionRecord:
         with self.snapshot():
-            return recording.record(self.sql, *self._any(session_id, owner))
+            return recording.records(self, [self._any(session_id, owner)])[0]
 
     def chunk(self, session_id: str, owner: str | None, *, after: int, limit: int, media: bool) -> Chunk:
         with self.snapshot():
-            session, head = self._any(session_id, owner)
-            holders = partial(self._holders, session.number)
-            return recording.chunk(self.sql, session, head, holders, after=after, limit=limit, media=media)
+            wanted = Wanted(*self._any(session_id, owner), after)
+            return recording.chunks(self, [wanted], limit, media=media)[0]
 
-    def _holders(self, number: int, ids: Sequence[str]) -> dict[str, int | None]:
-        """At which positions of a session the messages are that ids name."""
-        rows = ((each, self.sql.one("message_seq", (number, each))) for each in ids)
-        return {each: row[0] for each, row in rows if row is not None}
+    def pieces(self, asked: Sequence[tuple[str, int]], *, limit: int) -> list[Piece | PalaverError]:
+        """See `Store.pieces`. All of them are of one snapshot.
+
+        Raises CorruptRecord where anything of them lies on a damaged page: singly more of it can be read.
+        """
+        try:
+            return self._pieces(asked, limit)
+        except self.unreadable as exc:
+            raise CorruptRecord(f"some of {len(asked)} sessions cannot be read", store=self.name) from exc
+
+    def _pieces(self, asked: Sequence[tuple[str, int]], limit: int) -> list[Piece | PalaverError]:
+        with self.snapshot():
+            found: list[Wanted | PalaverError] = []
+            turns: list[TurnRow | None] = []
+            rows = self.together([("session_by_id", (session_id,)) for session_id, _ in asked])
+            left = limit
+            for (session_id, after), [*row] in zip(asked, rows, strict=True):
+                each = self._wanted(session_id, after, row)
+                if isinstance(each, Wanted):
+                    left -= max(0, each.head.last_seq - after)
+                    turns.append(self._portable_turn(row[0]))
+                found.append(each)
+                if limit and left <= 0:
+                    break
+            sessions = [each for each in found if isinstance(each, Wanted)]
+            chunks: list[Chunk] | list[None] = [None] * len(sessions)
+            if limit and sessions:
+                chunks = recording.chunks(self, sessions, limit, media=True)
+            whole = sessions[: len(chunks)]
+            records = recording.records(self, [(each.session, each.head) for each in whole])
+        pieces = [
+            Piece(record=record, turn=turn, chunk=chunk)
+            for record, turn, chunk in zip(records, turns, chunks, strict=False)
+        ]
+        return list(_in_place(found, pieces))
+
+    def _wanted(self, session_id: str, after: int, rows: Sequence[Row]) -> Wanted | PalaverError:
+        try:
+            row = self._require(session_id, rows[0] if rows else None, None, deleted=True)
+            return Wanted(sound(row, self.name), self.state(row)[0], after)
+        except (SessionNotFound, CorruptRecord) as refusal:
+            return refusal
+
+    def _portable_turn(self, row: Row) -> TurnRow | None:
+        turn = self.state(row)[1] if row[DELETED] is None else None
+        return msgspec.structs.replace(turn, session=0) if turn is not None else None
+
+    def together(self, asks: Sequence[Ask]) -> list[list[Row]]:
+        """The rows that several statements give: where each takes a round trip, in one."""
+        return [self.sql.all(*ask) for ask in asks]
+
+    def holders_asks(self, number: int, ids: Sequence[str]) -> list[Ask]:
+        """What to ask to know at which positions of a session the messages are that ids name."""
+        return [("message_seq", (number, each)) for each in ids]
+
+    def holders(self, ids: Sequence[str], answers: Sequence[list[Row]]) -> dict[str, int | None]:
+        """These positions."""
+        return {each: rows[0][0] for each, rows in zip(ids, answers, strict=True) if rows}
 
     # ------------------------------------------------------------------ erasing
     def erasable(self, after: int, *, limit: int, owner: str | None, session_id: str | None) -> list[Erasable]:
         with self.snapshot():
             given = {"after": after, "limit": limit, "owner": owner, "session": session_id}
             rows = self.sql.all("erasable", given)
+            keys = self.together([("keys_of", (r[0],)) for r in rows])
             return [
-                Erasable(legible(r), listed_head(r).last_seq, tuple(self.sql.all("keys_of", (r[0],))), r[-1])
-                for r in rows
+                Erasable(legible(r), listed_head(r).last_seq, tuple(each), r[-1])
+                for r, each in zip(rows, keys, strict=True)
             ]
 
     def erasures(self) -> list[Erasure]:
@@ -134,10 +197,10 @@ class RowReads(TailReads, TranscriptReads, SessionReads):
             page.behind = self._index.behind()
         return page
 
-    def index_step(self, limit: int, at: int) -> Step | Reindex | None:
-        """What brings the search index further; None: it has everything."""
+    def index_step(self, limit: int, at: int, state: State | None = None) -> Step | Reindex | None:
+        """What brings the search index further; None: it has everything. `state`: see `Index.step`."""
         with self.snapshot():
-            return Reindex(at=at) if self._index.is_lost() else self._index.step(limit, at)
+            return Reindex(at=at) if self._index.is_lost() else self._index.step(limit, at, state)
 
     def index_behind(self) -> int:
         with self.snapshot():
@@ -204,9 +267,38 @@ class Reads(RowReads):
         sql = SqliteStatements(connection)
         super().__init__(sql, name, tails, lines, FullText(sql, name))
         self._connection = connection
+        self._parts = Parts(sql, self.unreadable)
 
     def close(self) -> None:
         self._connection.close()
+
+    # ------------------------------------------------------------------ of a file that is damaged
+    def _by_id(self, session_id: str) -> Row | None:
+        try:
+            return super()._by_id(session_id)
+        except self.unreadable:
+            return self._parts.session_by_id(session_id)
+
+    def _by_key(self, owner: str, key: str) -> Row | None:
+        try:
+            return super()._by_key(owner, key)
+        except self.unreadable:
+            return self._parts.session_by_key(owner, key)
+
+    def _page_of(self, name: str, values: dict[str, Any]) -> list[Row]:
+        try:
+            return super()._page_of(name, values)
+        except self.unreadable:
+            return self._parts.listed(values)
+
+    def _running(self) -> dict[int, Row]:
+        try:
+            return super()._running()
+        except self.unreadable:
+            return self._parts.running()
+
+    def lost(self, number: int) -> str:
+        return self._parts.lost(number)
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
@@ -217,7 +309,12 @@ class Reads(RowReads):
         try:
             yield
         finally:
-            self.sql.script("COMMIT")
+            try:
+                self.sql.script("COMMIT")
+            except apsw.CorruptError:
+                # SQLite says once more what it said of a statement, which was answered for then, and ends all the same.
+                if self._connection.in_transaction:
+                    raise
 
     def size(self) -> int:
         path = self._connection.db_filename("main")
@@ -225,3 +322,15 @@ class Reads(RowReads):
 
     def integrity(self) -> list[str]:
         return integrity(self._connection)
+
+
+def _in_place(found: Sequence[Wanted | PalaverError], pieces: Sequence[Piece]) -> Iterator[Piece | PalaverError]:
+    """The pieces with what was refused between them, as far as there are pieces."""
+    left = iter(pieces)
+    for each in found:
+        if isinstance(each, PalaverError):
+            yield each
+        elif (piece := next(left, None)) is not None:
+            yield piece
+        else:
+            return

@@ -23,6 +23,7 @@ from palaver.times import SECOND
 from palaver.titles import folded
 
 __all__ = [
+    "DELETED",
     "LAST",
     "SESSION_COLUMNS",
     "TURN_COLUMNS",
@@ -44,6 +45,8 @@ __all__ = [
 
 LAST = MOST
 SESSION_COLUMNS = 29
+DELETED = 21
+"""Which of them says when it was deleted."""
 TURN_COLUMNS = 19
 _tags = msgspec.json.Decoder(tuple[str, ...])
 _holds = msgspec.json.Decoder(tuple[tuple[str, int], ...])
@@ -78,7 +81,7 @@ def session_row(row: tuple[Any, ...]) -> SessionRow:
         hidden=row[18] != 0,
         ended_at=row[19],
         end_reason=row[20],
-        deleted_at=row[21],
+        deleted_at=row[DELETED],
         leading_seq=row[22],
         cut_count=row[23],
         compaction=row[24],

@@ -21,7 +21,7 @@ _TREE = re.compile(r"\bTree (\d+) ")
 
 def is_damage(error: StoreError) -> bool:
     """Whether the store failed because SQLite could not make sense of its file."""
-    return isinstance(error.__cause__, apsw.CorruptError)
+    return isinstance(error.__cause__, apsw.CorruptError | UnicodeDecodeError)  # the latter: text that is none any more
 
 
 def damage(path: str) -> list[Finding]:

@@ -195,9 +195,12 @@ class Index(ABC):
         pruned = self._sql.one("meta", ("pruned",))
         return state.words != WORDS_VERSION or (pruned is not None and state.position < int(pruned[0]))
 
-    def step(self, limit: int, at: int) -> Step | None:
-        """The next step, of at most so many messages; None: it has everything."""
-        state = self.state()
+    def step(self, limit: int, at: int, state: State | None = None) -> Step | None:
+        """The next step, of at most so many messages; None: it has everything.
+
+        `state`: how far it will have come by then, if it is not read.
+        """
+        state = state or self.state()
         size = min(limit, STEP)
         return self._walk(state, size, at) if state.walked is not None else self._follow(state, size, at)
 

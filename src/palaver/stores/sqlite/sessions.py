@@ -11,14 +11,12 @@ from palaver.info import SessionInfo, SessionName
 from palaver.rows import Head
 from palaver.stores import views
 from palaver.stores.base import OpenTurn, SessionQuery
-from palaver.stores.sqlite.fields import shown
+from palaver.stores.sqlite.fields import PartRow, legible_holder, legible_turn, shown
 from palaver.stores.sqlite.rows import (
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
     head_row,
-    holder_of,
-    turn_row,
     usage_row,
 )
 from palaver.stores.sqlite.source import RowSource
@@ -53,7 +51,7 @@ class SessionReads(RowSource):
     """Shared with the other connections of the store; see `RowReads`."""
 
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
-        row = self.sql.one("session_by_key", (owner, key))
+        row = self._by_key(owner, key)
         if row is None:
             return None
         head, turn = self.state(row)
@@ -115,12 +113,12 @@ class SessionReads(RowSource):
                 values |= {"platform": query.platform, "agent": query.agent, "account": query.account}
                 values |= {"tag": query.tag, "title": query.title, "pinned": query.pinned}
                 values |= {"is_archived": query.archived, "is_hidden": query.hidden, "parent": query.parent}
-            rows = self.sql.all(name, values)
+            rows = self._page_of(name, values)
             numbers = "[" + ",".join([str(r[0]) for r in rows]) + "]"
             keys: dict[int, list[str]] = {}
             for owner_number, key in self.sql.all("keys_of_many", (numbers,)):
                 keys.setdefault(owner_number, []).append(key)
-            running = {r[0]: r for r in self.sql.all("running")}
+            running = self._running()
         lines = [self._line(row, tuple(keys.get(row[0], ())), now) for row in rows]
         if not running:
             return lines
@@ -130,10 +128,20 @@ class SessionReads(RowSource):
             for row, line in zip(rows, lines, strict=True)
         ]
 
+    def _page_of(self, name: str, values: dict[str, Any]) -> list[Row]:
+        """A page of sessions by one of the statements of lists; as far as they can be read."""
+        return self.sql.all(name, values)
+
+    def _running(self) -> dict[int, Row]:
+        """Which sessions have a turn that has not ended, who holds it and until when."""
+        return {r[0]: r for r in self.sql.all("running")}
+
     def _line(self, row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
         """One line of a list; the one given before, where everything that it shows is as it was."""
+        if isinstance(row, PartRow):
+            return _listed(row, keys, now)
         newest = row[SESSION_COLUMNS + 4]
-        state = (row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
+        state = (row[1], row[4], row[SESSION_COLUMNS], row[SESSION_COLUMNS + 2], newest, keys)
         known = self._lines.get(row[0])
         if known is not None and known[0] == state:
             return known[1]
@@ -151,7 +159,7 @@ class SessionReads(RowSource):
         judged = self.lease_time(now)
         out: list[OpenTurn] = []
         for row in rows:
-            turn = turn_row(row)
+            turn = legible_turn(row)
             out.append(
                 OpenTurn(
                     session_id=row[TURN_COLUMNS],
@@ -174,7 +182,7 @@ def _listed(row: Row, keys: tuple[str, ...], now: datetime) -> SessionInfo:
 
 
 def _is_held(running: Row | None, now: datetime) -> bool:
-    return running is not None and views.is_held(running[2], holder_of(running[1]), now)
+    return running is not None and views.is_held(running[2], legible_holder(running[1]), now)
 
 
 def listed_head(row: Row) -> Head:

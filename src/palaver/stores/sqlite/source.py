@@ -7,25 +7,28 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from palaver.errors import SessionNotFound
+from palaver.errors import CorruptRecord, SessionNotFound
 from palaver.rows import CutRow, Head, SessionRow, StoredMessage, TurnRow
-from palaver.stores.sqlite.fields import legible
+from palaver.stores.sqlite.fields import bad_turn, legible, legible_turn
 from palaver.stores.sqlite.rows import (
+    DELETED,
     LAST,
     SESSION_COLUMNS,
     TURN_COLUMNS,
     cut_row,
     head_row,
     newer_head,
-    turn_row,
 )
 from palaver.stores.statements import Row, Statements
 from palaver.stores.tails import TailRow
 
-__all__ = ["RowSource"]
+__all__ = ["TURN", "RowSource"]
 
-_TURN = SESSION_COLUMNS + 4
-_NEWEST = _TURN + TURN_COLUMNS
+TURN = SESSION_COLUMNS + 4
+"""Where a row of a session has its newest turn."""
+_NEWEST = TURN + TURN_COLUMNS
+_TAKEN = 12
+"""Where the row of a turn has them."""
 
 
 class RowSource(ABC):
@@ -60,18 +63,45 @@ class RowSource(ABC):
         return legible(row), *self.state(row)
 
     def _row(self, session_id: str, owner: str | None, *, deleted: bool = False) -> Row:
-        row = self.sql.one("session_by_id", (session_id,))
-        gone = row is None or (row[21] is not None and not deleted)
+        return self._require(session_id, self._by_id(session_id), owner, deleted=deleted)
+
+    def _require(self, session_id: str, row: Row | None, owner: str | None, *, deleted: bool) -> Row:
+        """The row, if it is there and the owner's. Raises SessionNotFound."""
+        gone = row is None or (row[DELETED] is not None and not deleted)
         if row is None or gone or (owner is not None and row[2] != owner):
             msg = f"no session {session_id!r}: check the id and the owner"
             raise SessionNotFound(msg)
         return row
 
+    def _by_id(self, session_id: str) -> Row | None:
+        """A session with its head, its newest turn and its newest message, by its id; as far as it can be read."""
+        return self.sql.one("session_by_id", (session_id,))
+
+    def _by_key(self, owner: str, key: str) -> Row | None:
+        """The same by a key, and since when that points at it."""
+        return self.sql.one("session_by_key", (owner, key))
+
     def state(self, row: Row) -> tuple[Head, TurnRow | None]:
-        """The head and the newest turn in a session's row."""
+        """The head and the newest turn in a session's row, without what of the turn cannot be decoded."""
         newest = row[_NEWEST : _NEWEST + 3] if row[_NEWEST] is not None else None
-        turn = turn_row(row[_TURN:]) if row[_TURN] is not None else None
+        turn = self.turn_of(row[TURN:]) if row[TURN] is not None else None
         return newer_head(head_row(row[SESSION_COLUMNS:]), newest), turn
+
+    def turn_of(self, row: Row) -> TurnRow:
+        """A turn without what of it cannot be decoded, which is set aside."""
+        return legible_turn(row, self.set_aside)
+
+    def whole_turn_of(self, row: Row, session_id: str) -> TurnRow:
+        """A turn for who asks for its messages. Raises CorruptRecord where it is not known which those are."""
+        turn = self.turn_of(row)
+        if row[_TAKEN] is not None and "taken" in bad_turn(row):
+            place = f"session {session_id} turn {turn.first_seq}"
+            msg = (
+                f"{self.name}: which messages the turn at seq {turn.first_seq} of session {session_id!r} took along "
+                "cannot be decoded: `palaver check --repair` sets that aside"
+            )
+            raise CorruptRecord(msg, store=self.name, location=place, excerpt=str(row[_TAKEN])[:80])
+        return turn
 
     def cuts_of(self, session: SessionRow) -> tuple[CutRow, ...]:
         if not session.cut_count:

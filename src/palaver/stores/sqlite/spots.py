@@ -44,3 +44,7 @@ class Source(Protocol):
     def integrity(self) -> list[str]:
         """What the database itself says of its tables and indexes; nothing: all is well."""
         ...
+
+    def lost(self, number: int) -> str:
+        """Which messages of a session cannot be read, in words; nothing where that is not known."""
+        ...

@@ -31,6 +31,7 @@ from palaver.stores.sqlite.ledger import SqliteLedger
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines, Reads
+from palaver.stores.sqlite.salvage import is_damage
 from palaver.stores.sqlite.scrubbing import Scrubbing
 from palaver.stores.sqlite.statements import Row, Statements
 from palaver.stores.sqlite.tails import TailCache
@@ -221,12 +222,18 @@ class SqliteStore(RowStore):
         return self._isolated(operations)
 
     def _isolated(self, operations: list[Operation]) -> list[Any]:
-        """Commit; a value that the database cannot take is found when it is flushed, and harms its operation alone."""
+        """Commit; a value that the database cannot take is found when it is flushed, and harms its operation alone.
+
+        So does a damaged page that one of them needs.
+        """
         try:
             return self._transact(operations)
         except (UnicodeEncodeError, OverflowError) as error:  # raised while values were bound: nothing was committed
             if len(operations) == 1:
                 return [refused(operations[0], error)]
+        except StoreUnavailable as error:
+            if len(operations) == 1 or error.outcome != "not_written" or not is_damage(error):
+                raise
         results: list[Any] = []
         for operation in operations:
             try:

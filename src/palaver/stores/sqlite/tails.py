@@ -11,12 +11,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
 from palaver.model import Message
 from palaver.stores import views
-from palaver.stores.sqlite.rows import LAST, compaction_row, turn_row
+from palaver.stores.sqlite.rows import LAST, compaction_row
 from palaver.stores.sqlite.source import RowSource
 from palaver.stores.statements import Row
 from palaver.stores.tails import decoded, read_tail, stored_meanwhile
@@ -41,6 +42,8 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
     tail: Tail
     turn: int = 0
     """The newest message's turn, where everything since it began belongs to it; 0: none, or not known."""
+    mark: Any = None
+    """What the store says of where it was read; see `TailReads`."""
 
     def grown(self, new: tuple[Message, ...], last_seq: int, limit: int, turn: int) -> KeptTail | None:
         """The tail with newer messages at its end; None where it has to be read anew."""
@@ -65,6 +68,7 @@ class KeptTail(msgspec.Struct, frozen=True, gc=False):
             last_seq,
             msgspec.structs.replace(self.tail, messages=messages, complete=complete),
             turn,
+            self.mark,
         )
 
 
@@ -119,6 +123,7 @@ class TailReads(RowSource):
         with self.snapshot():
             session, head, turn = self._found(session_id, owner)
             number = session.number
+            mark = self._mark()
             summary = None
             if session.compaction:
                 row = self.sql.one("compaction", (number, session.compaction))
@@ -137,19 +142,19 @@ class TailReads(RowSource):
             )
         if not tail.after and not tail.waiting:
             newest = turn.first_seq if turn is not None and turn.first_seq == head.last_seq else 0
-            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail, newest)
+            kept = KeptTail(number, session.owner, session.rev, head.last_seq, tail, newest, mark)
             self._tails.put(session_id, limit, kept)
         return tail
 
     def _kept_tail(self, kept: KeptTail, session_id: str, owner: str | None, now: datetime, limit: int) -> Tail | None:
         """The kept tail as it is now; None where the session has changed otherwise than by growing."""
         found = kept
-        state = self._tail_state(kept, limit)
+        state = self._tail_state(session_id, kept, limit)
         if state is None or state[0] != kept.rev or state[1] is not None:
             return None
         if owner is not None and owner != kept.owner:
             return None
-        turn = turn_row(state[3:]) if state[3] is not None else None
+        turn = self.turn_of(state[3:]) if state[3] is not None else None
         last = state[2] & LAST if state[2] is not None else 0
         if last != kept.last_seq:
             new = last - kept.last_seq
@@ -178,9 +183,13 @@ class TailReads(RowSource):
             self._tails.put(session_id, limit, kept)
         return tail
 
-    def _tail_state(self, kept: KeptTail, limit: int) -> Row | None:
+    def _mark(self) -> Any:
+        """What has to be as it was for a tail that is kept to be looked at, besides the session; None: nothing."""
+        return None
+
+    def _tail_state(self, session_id: str, kept: KeptTail, limit: int) -> Row | None:
         """See `tail_state`. `limit`: a session that has more new messages than that is read anew."""
-        del limit
+        del session_id, limit
         base = kept.number << 32
         return self.sql.one("tail_state", (base, base | LAST, base, base | LAST, kept.number))
 

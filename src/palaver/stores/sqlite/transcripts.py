@@ -11,9 +11,9 @@ from palaver.operations.ranges import merged
 from palaver.rows import TurnRow
 from palaver.stores import views
 from palaver.stores.base import WholeTurn
-from palaver.stores.sqlite.fields import legible, shown
-from palaver.stores.sqlite.rows import LAST, turn_row
-from palaver.stores.sqlite.source import RowSource
+from palaver.stores.sqlite.fields import PartRow, legible, shown
+from palaver.stores.sqlite.rows import LAST, TURN_COLUMNS
+from palaver.stores.sqlite.source import TURN, RowSource
 from palaver.stores.tails import StoredRow, decoded, live_ranges
 
 __all__ = ["TranscriptReads"]
@@ -81,7 +81,7 @@ class TranscriptReads(RowSource):
             if first_seq is None:
                 return turn
             row = self.sql.one("turn", (session.number << 32 | first_seq,)) if 0 < first_seq <= LAST else None
-            return turn_row(row) if row is not None else None
+            return self.turn_of(row) if row is not None else None
 
     def whole_turn(self, session_id: str, owner: str | None, first_seq: int, now: datetime) -> WholeTurn | None:
         if not 0 < first_seq <= LAST:
@@ -90,12 +90,13 @@ class TranscriptReads(RowSource):
             found = self._row(session_id, owner)
             session, (head, newest) = legible(found), self.state(found)
             base = session.number << 32
-            turn = newest
-            if turn is None or turn.first_seq != first_seq:
-                row = self.sql.one("turn", (base | first_seq,))
-                if row is None:
+            row = found[TURN : TURN + TURN_COLUMNS]
+            if newest is None or newest.first_seq != first_seq or isinstance(found, PartRow):
+                one = self.sql.one("turn", (base | first_seq,))
+                if one is None:
                     return None
-                turn = turn_row(row)
+                row = one
+            turn = self.whole_turn_of(row, session_id)
             last = turn.end_seq or head.last_seq
             stored = self.sql.all("turn_bodies", (base | first_seq, base | last, first_seq))
             rows: dict[int, StoredRow] = {r[0]: (r[0], r[1], r[2], r[3]) for r in stored}

@@ -11,8 +11,8 @@ from palaver.info import Todo, TodoState
 from palaver.operations import Ledger, Operation
 from palaver.rows import Head, SessionRow
 from palaver.stores import views
-from palaver.stores.sqlite.fields import without_damage
-from palaver.stores.sqlite.rows import LAST, SESSION_COLUMNS, head_row, holder_of, newer_head, todo_row
+from palaver.stores.sqlite.fields import legible_holder, without_damage
+from palaver.stores.sqlite.rows import LAST, SESSION_COLUMNS, head_row, newer_head, todo_row
 from palaver.stores.statements import Row, Statements
 from palaver.sweeping import Standing, SweepQuery
 from palaver.times import LATEST, to_micros
@@ -112,7 +112,7 @@ class Upkeep:
         for number, key in self._sql.all("keys_of_many", (numbers,)):
             keys.setdefault(number, []).append(key)
         judged = self._source.lease_time(now)
-        held = {n: views.is_held(until, holder_of(by), judged) for n, by, until in self._sql.all("running")}
+        held = {n: views.is_held(until, legible_holder(by), judged) for n, by, until in self._sql.all("running")}
         return [_standing(row, tuple(keys.get(row[0], ())), now, running=held.get(row[0], False)) for row in rows]
 
     def todos(self, owner: str | None, state: TodoState, now: datetime, limit: int) -> list[Todo]:

@@ -107,6 +107,7 @@ function follower(list) {
 }
 
 const SILENCE = 5; // seconds, after which a stream that says nothing at all is one that somebody holds back
+const RETRY = 60; // seconds, after which a stream that was held back is tried again; then twice as many, and so on
 
 // Listen to the stream, and give how it ended. While nobody looks it is closed: browsers have few connections.
 function listen(page) {
@@ -121,48 +122,63 @@ function listen(page) {
       done(how);
     }
     document.addEventListener("visibilitychange", hide);
+    let heard = false;
     source.onmessage = (event) => {
       clearTimeout(silence);
+      heard = true;
       const { seen } = JSON.parse(event.data);
       if (seen) page.show(seen);
       else end("over");
     };
     source.addEventListener("end", () => end("barred"));
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) end("failed"); };
+    // One that had something to say is opened again by the browser. Before that, nobody may be there: a server that is
+    // stopped is no stream that is held back.
+    source.onerror = () => { if (!heard || source.readyState === EventSource.CLOSED) end("failed"); };
   });
 }
 
-// Ask once, and wait for the answer; the time to wait after one that failed, null: there is nothing more to come.
-async function ask(page, patience) {
+// Ask once, and wait for the answer: whether there was one. null: there is nothing more to come.
+async function ask(page) {
   try {
     const url = new URL(page.url, location.href);
     url.searchParams.set("seen", page.seen);
     const answer = await fetch(url);
     if (answer.status === 401) return location.reload(), null; // the key opens nothing any more: the form asks for one
-    if (!answer.ok) throw new Error(String(answer.status));
+    if (!answer.ok) return false;
     const { seen } = await answer.json();
     if (!seen) return null;
     await page.show(seen);
-    return 1;
+    return true;
   } catch {
-    await pause(patience);
-    return Math.min(30, patience * 2);
+    return false;
   }
 }
 
 async function follow(page) {
-  let streams = "EventSource" in window;
-  let patience = 1;
-  while (patience) {
+  let patience = 1; // seconds to wait where nobody answered
+  let next = "EventSource" in window ? 0 : Infinity; // when a stream is tried again
+  let held = RETRY;
+  for (;;) {
     await visible();
-    if (streams) {
+    if (Date.now() >= next) {
       const how = await listen(page);
       if (how === "over") return;
       if (how === "barred") return location.reload();
       if (how === "hidden") continue;
-      if (how === "silent") streams = false;
+      if (how === "silent") {
+        next = Date.now() + held * 1000;
+        held = Math.min(3600, held * 2);
+      }
     }
-    patience = await ask(page, patience);
+    const answered = await ask(page);
+    if (answered === null) return;
+    if (answered) {
+      patience = 1;
+      continue;
+    }
+    if (next !== Infinity) next = 0; // the server is stopped, perhaps: the one that comes back may be another one
+    await pause(patience);
+    patience = Math.min(30, patience * 2);
   }
 }
 

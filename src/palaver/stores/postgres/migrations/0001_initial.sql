@@ -309,10 +309,14 @@ BEGIN
 END $$;
 
 -- One message at the end of a session, where nothing about it is out of the ordinary: what `Append.apply` then does, in
--- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done.
+-- one round trip. Gives its position; 0 where it has to go the general way, and nothing was done. `p_timeout` bounds the
+-- waiting for locks; NULL where the connection was told for good, and is at READ COMMITTED: to see to that each time costs
+-- a tenth of what all else does.
+-- The caller knows the session's number from before. What it names is looked at again: after a failover to a server that
+-- lacks the newest commits, or a restored backup, the same number may be another session's.
 CREATE FUNCTION palaver.append_one(
-    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_kind integer, p_at bigint,
-    p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_session text,
+    p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_owner text, p_token text, p_lease bigint, p_body bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_first bigint := 0;
@@ -325,15 +329,17 @@ DECLARE
     v_listed bigint;
     v_told text;
 BEGIN
-    -- A default of the database. A snapshot from before the locks does not tell what was committed meanwhile.
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN 0;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    IF p_timeout IS NOT NULL THEN
+        -- A default of the database. A snapshot from before the locks does not tell what was committed meanwhile.
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN 0;
+        END IF;
+        v_told := set_config('lock_timeout', p_timeout, true);
+    END IF;
     -- What is an expression is ten times as fast as what is a query, so locks that are free are had by trying.
-    v_told := set_config('lock_timeout', p_timeout, true);
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
@@ -353,15 +359,18 @@ BEGIN
             RETURN 0;
         END IF;
     END IF;
-    -- The last look is the first thing done: where it finds no session that is as it should be, nothing was.
+    -- The last looks come before anything is done. Each alone: to join them in what is written takes the server longer.
+    SELECT s.rev, s.last_active INTO v_rev, v_listed FROM palaver.sessions s
+    WHERE s.number = p_number AND s.id = p_session AND s.deleted_at IS NULL AND s.ended_at IS NULL
+        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
+        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3);
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
     UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
         last_active = greatest(h.last_active, p_op_at),
         user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
-    FROM palaver.sessions s
-    WHERE h.session = p_number AND s.number = p_number AND s.deleted_at IS NULL AND s.ended_at IS NULL
-        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
-        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
-    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO v_seq, v_user, v_rev, v_listed;
+    WHERE h.session = p_number RETURNING h.last_seq, h.user_seq INTO v_seq, v_user;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
@@ -383,8 +392,8 @@ END $$;
 -- The message that begins a turn, in a session that had turns before and where nothing waits: what `Begin.apply` then does.
 -- Gives its position with what the turn takes over from the one before; 0 where it has to go the general way.
 CREATE FUNCTION palaver.begin_one(
-    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_key_lock bigint, p_number bigint, p_owner text,
-    p_key_owner text, p_key text, p_recent bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_token text,
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_key_lock bigint, p_number bigint,
+    p_session text, p_owner text, p_key_owner text, p_key text, p_recent bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_token text,
     p_holder text, p_lease bigint, p_budget text, p_body bytea,
     OUT o_seq bigint, OUT o_anchor bigint, OUT o_calibration text, OUT o_until bigint
 ) LANGUAGE plpgsql AS $$
@@ -399,13 +408,15 @@ DECLARE
     v_told text;
 BEGIN
     o_seq := 0;
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    v_told := set_config('lock_timeout', p_timeout, true);
+    IF p_timeout IS NOT NULL THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN;
+        END IF;
+        v_told := set_config('lock_timeout', p_timeout, true);
+    END IF;
     -- In ascending order; a key's lock is below every session's. What was had by trying stays in that order.
     IF NOT pg_try_advisory_xact_lock_shared(p_store)
         OR (p_key IS NOT NULL AND NOT pg_try_advisory_xact_lock(p_key_lock))
@@ -445,14 +456,17 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    SELECT s.rev, s.last_active INTO v_rev, v_listed FROM palaver.sessions s
+    WHERE s.number = p_number AND s.id = p_session AND s.deleted_at IS NULL AND s.ended_at IS NULL
+        AND s.guarded_until <= p_op_at AND (p_key IS NOT NULL OR p_owner IS NULL OR s.owner = p_owner)
+        AND s.notice IS NULL AND (s.preview IS NOT NULL OR p_kind & 15 <> 3);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
         last_active = greatest(h.last_active, p_op_at),
         user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
-    FROM palaver.sessions s
-    WHERE h.session = p_number AND h.last_seq > 0 AND s.number = p_number AND s.deleted_at IS NULL
-        AND s.ended_at IS NULL AND s.guarded_until <= p_op_at AND (p_key IS NOT NULL OR p_owner IS NULL OR s.owner = p_owner)
-        AND s.notice IS NULL AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
-    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO o_seq, v_user, v_rev, v_listed;
+    WHERE h.session = p_number AND h.last_seq > 0 RETURNING h.last_seq, h.user_seq INTO o_seq, v_user;
     IF NOT FOUND THEN
         o_seq := 0;
         RETURN;
@@ -478,8 +492,8 @@ END $$;
 -- The message that a turn ends with, where nothing waits: what `Finish.apply` then does. Gives its position; 0 where it
 -- has to go the general way.
 CREATE FUNCTION palaver.finish_one(
-    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_owner text, p_token text,
-    p_first bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_anchor bigint, p_reason text,
+    p_timeout text, p_store bigint, p_lock bigint, p_time bigint, p_number bigint, p_session text,
+    p_owner text, p_token text, p_first bigint, p_kind integer, p_at bigint, p_op_at bigint, p_id text, p_anchor bigint, p_reason text,
     p_calibration text, p_body bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -493,13 +507,15 @@ DECLARE
     v_listed bigint;
     v_told text;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RETURN 0;
-    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    v_told := set_config('lock_timeout', p_timeout, true);
+    IF p_timeout IS NOT NULL THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RETURN 0;
+        END IF;
+        v_told := set_config('lock_timeout', p_timeout, true);
+    END IF;
     IF NOT pg_try_advisory_xact_lock_shared(p_store) OR NOT pg_try_advisory_xact_lock(p_lock) THEN
         PERFORM pg_advisory_xact_lock_shared(p_store);
         PERFORM pg_advisory_xact_lock(p_lock);
@@ -516,14 +532,17 @@ BEGIN
             RETURN 0;
         END IF;
     END IF;
+    SELECT s.rev, s.last_active INTO v_rev, v_listed FROM palaver.sessions s
+    WHERE s.number = p_number AND s.id = p_session AND s.deleted_at IS NULL AND s.ended_at IS NULL
+        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
+        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3);
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
     UPDATE palaver.heads h SET last_seq = h.last_seq + 1, message_count = h.message_count + 1,
         last_active = greatest(h.last_active, p_op_at),
         user_seq = CASE WHEN p_kind & 15 = 3 THEN h.last_seq + 1 ELSE h.user_seq END
-    FROM palaver.sessions s
-    WHERE h.session = p_number AND s.number = p_number AND s.deleted_at IS NULL AND s.ended_at IS NULL
-        AND s.guarded_until <= p_op_at AND (p_owner IS NULL OR s.owner = p_owner)
-        AND (s.preview IS NOT NULL OR p_kind & 15 <> 3)
-    RETURNING h.last_seq, h.user_seq, s.rev, s.last_active INTO v_seq, v_user, v_rev, v_listed;
+    WHERE h.session = p_number RETURNING h.last_seq, h.user_seq INTO v_seq, v_user;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
@@ -552,7 +571,7 @@ END $$;
 -- session ended before. Statements without joins: what the server spends on a batch besides its rows is little.
 CREATE FUNCTION palaver.append_many(
     p_timeout text, p_store bigint, p_locks bigint[], p_time bigint,
-    p_numbers bigint[], p_owners text[], p_added bigint[], p_least bigint[], p_most bigint[], p_users bigint[],
+    p_numbers bigint[], p_sessions text[], p_owners text[], p_added bigint[], p_least bigint[], p_most bigint[], p_users bigint[],
     p_tokens text[], p_leases bigint[],
     p_of integer[], p_nths bigint[], p_kinds integer[], p_asked bigint[], p_ats bigint[], p_ids text[], p_turns boolean[],
     p_bodies bytea[],
@@ -580,9 +599,9 @@ BEGIN
     SELECT count(*), bool_or(g.most / 1000000 > s.last_active / 1000000), array_agg(h.last_seq ORDER BY g.place),
         array_agg(h.user_seq ORDER BY g.place), array_agg(s.rev ORDER BY g.place)
     INTO v_fit, v_late, v_last, v_user, v_rev
-    FROM unnest(p_numbers, p_owners, p_least, p_most, p_users)
-        WITH ORDINALITY g (number, owner, least, most, users, place)
-    JOIN palaver.sessions s ON s.number = g.number
+    FROM unnest(p_numbers, p_sessions, p_owners, p_least, p_most, p_users)
+        WITH ORDINALITY g (number, session, owner, least, most, users, place)
+    JOIN palaver.sessions s ON s.number = g.number AND s.id = g.session
     JOIN palaver.heads h ON h.session = g.number
     WHERE s.deleted_at IS NULL AND s.ended_at IS NULL AND s.guarded_until <= g.least
         AND (g.owner IS NULL OR s.owner = g.owner) AND (s.preview IS NOT NULL OR g.users = 0);
