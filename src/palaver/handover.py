@@ -189,6 +189,7 @@ class Handover:
             self._inline, self._inline_since = task, now
             loop.call_soon(self._end_tick)
         results = self._store.commit_at_once(operations)
+        self._store.tidy()
         cancelled = task is not None and task.cancelling()  # the flow has to know before it hands anything out
         if cancelled or loop.time() - self._inline_since > HOLD_SECONDS:
             await asyncio.sleep(0)
@@ -204,6 +205,7 @@ class Handover:
             results, error = _commit(self._store.commit_at_once, batch)
             if not isinstance(error, StoreBusy):
                 _answer(batch, results, error)
+                self._store.tidy()
                 return
         self._hand_over(batch)
 
@@ -233,6 +235,7 @@ class Handover:
             results, error = _commit(self._store.commit, batch)
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, batch, results, error)
+            self._store.tidy(beside=True)  # while the loop's thread goes on with those who were answered
             if stop:
                 return
 

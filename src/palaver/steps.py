@@ -106,7 +106,9 @@ def drive(store: Store, flow: Flow[T]) -> T:
 
 def _do(store: Store, step: Step) -> Any:
     if type(step) is Commit:
-        return store.commit(step.operations)
+        results = store.commit(step.operations)
+        store.tidy()
+        return results
     if type(step) is Call:
         return step.run()
     if type(step) is Pause:

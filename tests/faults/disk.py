@@ -42,6 +42,9 @@ class RecordingDisk(apsw.VFS):
         super().xDelete(filename, syncdir)
         self.events.append(("delete", Path(filename).name, int(syncdir), b""))
 
+    def before(self, kind: Kind, name: str) -> None:
+        """Called before a write or a sync reaches the file; a disk of its own kind may hold it up or refuse it."""
+
     def acknowledged(self, what: str) -> None:
         """Note that the store has answered for something: from here on no power cut may take it."""
         self.events.append(("acknowledged", what, 0, b""))
@@ -56,6 +59,7 @@ class _File(apsw.VFSFile):
         super().__init__("", name, flags)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
+        self._disk.before("write", self._name)
         super().xWrite(data, offset)
         self._disk.events.append(("write", self._name, offset, bytes(data)))
 
@@ -66,6 +70,7 @@ class _File(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802
         if self._disk.failing is not None and self._name.endswith(self._disk.failing):
             raise apsw.IOError(f"the disk failed to sync {self._name}")
+        self._disk.before("sync", self._name)
         super().xSync(flags)
         self._disk.syncs[self._name] += 1
         self._disk.events.append(("sync", self._name, flags, b""))

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -353,6 +354,75 @@ def test_an_interrupted_follower_leaves_the_queue_and_hands_on_the_right() -> No
     assert committer.commit([op(5)]) == [50]
 
 
+class Held:
+    """Something to do while nobody commits, that is held open until it is let go."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        self.error = error
+        self.times = 0
+
+    def __call__(self) -> None:
+        """Wait, then fail if it is to."""
+        self.times += 1
+        self.entered.set()
+        assert self.released.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+
+
+def test_what_is_done_while_nobody_commits_has_the_right_to_itself() -> None:
+    """Callers that come meanwhile wait, and are committed together when it is done; so does the closing."""
+    committer, runner = made()
+    held = Held()
+    doing = threading.Thread(target=committer.when_idle, args=(held,), daemon=True)
+    doing.start()
+    assert held.entered.wait(PATIENCE)
+    assert committer.busy
+    callers = [Caller(committer, number) for number in (1, 2)]
+    until(lambda: waiting(committer) == 2)
+    closing = threading.Thread(target=committer.close, daemon=True)
+    closing.start()
+    assert runner.batches == []
+    held.released.set()
+    assert [caller.outcome() for caller in callers] == [[10], [20]]
+    assert sorted(runner.batches[0]) == [1, 2]
+    closing.join(PATIENCE)
+    doing.join(PATIENCE)
+    assert not closing.is_alive()
+
+
+def test_while_somebody_commits_it_is_not_done() -> None:
+    """Nor once the committer is closed: it is never waited for."""
+    committer, runner = made()
+    held = Held()
+    with leading(committer, runner, 1):
+        committer.when_idle(held)
+    committer.close()
+    committer.when_idle(held)
+    assert held.times == 0
+
+
+def test_an_error_in_it_is_told_to_the_next_caller() -> None:
+    """Those who waited and those who come later are refused, with that error as the cause."""
+    committer, runner = made()
+    held = Held(RuntimeError("a bug"))
+    doing = threading.Thread(target=committer.when_idle, args=(held,), daemon=True)
+    doing.start()
+    assert held.entered.wait(PATIENCE)
+    waited = Caller(committer, 1)
+    until(lambda: waiting(committer) == 1)
+    held.released.set()
+    refused = waited.outcome()
+    assert isinstance(refused, StoreUnavailable)
+    assert refused.outcome == "not_written"
+    with pytest.raises(StoreUnavailable, match="a bug"):
+        committer.commit([op(2)])
+    assert runner.batches == []
+    doing.join(PATIENCE)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send a signal to a thread")
 def test_a_follower_interrupted_as_the_only_one_leaves_an_idle_committer() -> None:
     """When the only one who waited goes away, the right does not stay with it."""
@@ -451,3 +521,24 @@ def test_an_interrupt_anywhere_strands_nobody(leader: bool) -> None:
         assert answered, f"interrupted at {place}, and others wait for ever"
         nth += 1
     assert nth > 20
+
+
+def test_an_interrupt_anywhere_in_what_is_done_while_nobody_commits_strands_nobody() -> None:
+    """The right is handed on, wherever Ctrl-C strikes."""
+    nth = 1
+    while True:
+        committer, _ = made()
+        done: list[bool] = []
+        strike = InterruptAtLine(nth)
+        try:
+            with strike:
+                committer.when_idle(partial(done.append, True))
+        except KeyboardInterrupt:
+            assert strike.place
+        if not strike.place:
+            break
+        assert not committer.busy, f"interrupted at {strike.place}, and nobody can commit any more"
+        assert committer.commit([op(1)]) == [10]
+        nth += 1
+    assert done == [True]
+    assert nth > 8

@@ -126,6 +126,16 @@ def test_import_is_light() -> None:
     assert not HEAVY & set(run.stdout.split())
 
 
+def test_opening_a_file_is_light(tmp_path: Path) -> None:
+    """Nor does opening a SQLite store, which reads its statements from files, bring in archives and temporary ones."""
+    script = f"import palaver, sys; palaver.open({str(tmp_path / 'chat.db')!r}); print('\\n'.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    brought = set(run.stdout.split())
+    assert "apsw" in brought
+    assert not (HEAVY | {"importlib.resources", "tempfile", "zipfile"}) & brought
+
+
 def test_a_star_import_gives_what_is_listed() -> None:
     """`from palaver import *` gives exactly the public names."""
     names: dict[str, object] = {}

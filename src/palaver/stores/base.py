@@ -105,6 +105,15 @@ class Store(ABC):
         """
         return self.commit(operations)
 
+    def tidy(self, *, beside: bool = False) -> None:  # noqa: B027 - most stores leave nothing to be done
+        """Do what the last commits left to be done; nothing, if somebody commits at this moment.
+
+        Called after each commit by who drives flows, once the answers are given out, so that nobody waits for it who
+        need not. A store that is never told to tidy up must stay within its bounds all the same. `beside`: on a thread
+        that nobody waits for; smaller portions then disturb the next commit less. What fails here is no failure of a
+        commit, and raises nothing: if it forbids further commits, they say so.
+        """
+
     @abstractmethod
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
         """The session that a key points at; None if there is none. `keys` and `usage` are not filled in."""

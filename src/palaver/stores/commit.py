@@ -192,6 +192,35 @@ class GroupCommitter:
         error.__cause__ = cause
         return error
 
+    def when_idle(self, do: Callable[[], None]) -> None:
+        """Do something with the commit right, if nobody has it; those who come meanwhile wait until it is done.
+
+        An error that `do` raises closes the committer, as one that `run` raises does: the next caller is told.
+        """
+        mine = _Request(())
+        try:
+            with self._mutex:
+                if self._leader is not None or self._closed is not None:
+                    return
+                self._leader = mine
+            self._do(do)
+            self._give_up(mine)
+        except BaseException:
+            self._give_up(mine)
+            raise
+
+    def _do(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception as exc:  # noqa: BLE001 - nobody waits for it: the next caller is told
+            self._closed = exc
+
+    def _give_up(self, mine: _Request) -> None:
+        """Hand the right on, if this one has it; can be done twice."""
+        with self._mutex:
+            if self._leader is mine:
+                self._hand_on()
+
     def hold(self) -> None:
         """Wait for the commit that is under way, and let no other begin until `release`."""
         with self._mutex:

@@ -76,6 +76,11 @@ class Opener:
                 "open it with ?exclusive=1"
             )
             raise StoreUnavailable(msg)
+        try:
+            if stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116 - as quick as it gets
+                return
+        except OSError:
+            pass  # it is made, or told of, below
         path = Path(self.path)
         try:
             if self.make and not self.read_only and not path.exists():
@@ -120,15 +125,14 @@ class Opener:
         Who only reads then parses the schema once and opens one connection, not two. It may write by its flags, so that
         the last one to close tidies the log up as ever, and by a pragma it does not.
         """
-        if self.exclusive or self.read_only or not self.durable or not Path(self.path).stat().st_size:
+        if self.exclusive or self.read_only or not self.durable or not os.stat(self.path).st_size:  # noqa: PTH116
             return None
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         sql = Statements(connection)
         try:
-            self.check_schema(connection)
             as_needed = (
-                not connection.readonly("main")
-                and _version(connection)[0] >= len(migrations())
+                self.check_schema(connection) >= len(migrations())
+                and not connection.readonly("main")
                 and sql.pragma("PRAGMA journal_mode") == "wal"
             )
             if as_needed:
@@ -229,20 +233,21 @@ class Opener:
                 raise StoreUnavailable(msg)
             return
 
-    def check_schema(self, connection: apsw.Connection) -> None:
-        """Raise StoreUnavailable or SchemaMismatch for a file that is not for this version.
+    def check_schema(self, connection: apsw.Connection) -> int:
+        """How many migrations a file has had.
 
+        Raises StoreUnavailable or SchemaMismatch for one that is not for this version.
         Asked in one snapshot: another process may be making the schema at this moment.
         """
         sql = Statements(connection)
         sql.script("BEGIN")
         try:
-            self._check_schema(connection)
+            return self._check_schema(connection)
         finally:
             if connection.in_transaction:
                 sql.script("ROLLBACK")
 
-    def _check_schema(self, connection: apsw.Connection) -> None:
+    def _check_schema(self, connection: apsw.Connection) -> int:
         version, oldest = _version(connection)
         application = _number(connection, "PRAGMA application_id")
         foreign = application != APPLICATION_ID
@@ -262,6 +267,7 @@ class Opener:
                     f"{self.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
                 )
                 raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
+        return version
 
     def _migrate(self, connection: apsw.Connection) -> None:
         if _version(connection)[0] >= len(migrations()):

@@ -67,7 +67,10 @@ def filesystem_type(path: str, mounts: str | None = None) -> str | None:
     """
     if mounts is not None:
         return _type_at(path, mounts)
-    device = os.stat(_nearest(path)).st_dev  # noqa: PTH116
+    try:
+        device = os.stat(path).st_dev  # noqa: PTH116
+    except OSError:
+        device = os.stat(_nearest(path)).st_dev  # noqa: PTH116
     if device not in _known:
         _known[device] = _type_at(path, _mounts())
     return _known[device]

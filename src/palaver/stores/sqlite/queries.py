@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 __all__ = ["migrations", "queries", "statements"]
 
 _PACKAGE = "palaver.stores.sqlite"
+_ROOT = Path(__file__).parents[3]
+"""Where `palaver` lies. `importlib.resources` would take as long to import as the rest of opening a store."""
 _FILES = {_PACKAGE: ("queries.sql", "doctor.sql"), "palaver.stores.jsonl": ("queries.sql",)}
 _MARK = re.compile(r"^-- (name|fragment): (\w+)\s*$", re.MULTILINE)
 _FRAGMENT = re.compile(r"\{(\w+)\}")
@@ -20,8 +22,13 @@ _FRAGMENT = re.compile(r"\{(\w+)\}")
 @cache
 def queries(package: str = _PACKAGE) -> dict[str, str]:
     """Every statement of a package by its name, without comments and the final semicolon."""
-    text = "\n".join((files(package) / name).read_text("utf-8") for name in _FILES[package])
+    folder = _folder(package)
+    text = "\n".join((folder / name).read_text("utf-8") for name in _FILES[package])
     return statements(text)
+
+
+def _folder(package: str) -> Path:
+    return _ROOT.joinpath(*package.split("."))
 
 
 def statements(text: str) -> dict[str, str]:
@@ -49,7 +56,7 @@ def statements(text: str) -> dict[str, str]:
 @cache
 def migrations() -> tuple[str, ...]:
     """The migrations in order; the schema's version is how many were applied."""
-    folder = files(_PACKAGE) / "migrations"
+    folder = _folder(_PACKAGE) / "migrations"
     named = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith(".sql"))
     for number, (name, _) in enumerate(named, 1):
         if not name.startswith(f"{number:04}_"):

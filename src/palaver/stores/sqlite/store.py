@@ -43,9 +43,11 @@ __all__ = ["SqliteStore"]
 _log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1_000
-"""When nothing waits, the WAL is copied into the database from this many pages on."""
+"""When nobody commits, the WAL is copied into the database from this many pages on."""
+CHECKPOINT_PAGES_BESIDE = 300
+"""The same where no caller waits for it: a portion that is done before the next commit is there."""
 CHECKPOINT_PAGES_BUSY = 4_000
-"""The same while others wait."""
+"""From here on a commit does it itself: somebody commits all the time."""
 MAX_WAL_PAGES = 16_000
 """From here on readers are waited for, so that the WAL can start over: 64 MiB."""
 MAX_IDLE_READERS = 16
@@ -146,6 +148,9 @@ class SqliteStore(RowStore):
         self._tails = TailCache()
         self._lines: Lines = {}
         self._connected: apsw.Connection | None = None
+        self._wal_pages = 0
+        self._tried_at = 0
+        """How many pages the WAL had when it was last tried to copy it; 0 once it has begun anew."""
         first = self._opener.ready()
         if first is None:
             self._open_writer()
@@ -166,10 +171,10 @@ class SqliteStore(RowStore):
         if self._max_pages is not None:
             self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
         writer.set_wal_hook(self._on_wal)
-        self._wal_pages = 0
-        self._next_checkpoint = CHECKPOINT_PAGES
         self._headroom = self._opener.headroom()
         self._data_version: Row | None = None
+        self._shared = False
+        """Whether another process had written before the last commit: small portions would not be whole."""
         self._ledger = self._open_ledger(writer)
         return writer
 
@@ -192,6 +197,13 @@ class SqliteStore(RowStore):
     def commit_at_once(self, operations: Sequence[Operation]) -> list[Any]:
         with self._opener.without_waiting():
             return self._committer.commit(operations, alone=True)
+
+    def tidy(self, *, beside: bool = False) -> None:
+        portion = CHECKPOINT_PAGES
+        if beside and self._wal_pages and not self._shared:
+            portion = min(CHECKPOINT_PAGES, CHECKPOINT_PAGES_BESIDE)
+        if self._wal_pages >= self._tried_at + portion:
+            self._committer.when_idle(self._checkpoint_alone)
 
     @property
     def committing(self) -> bool:
@@ -247,7 +259,8 @@ class SqliteStore(RowStore):
             if self._headroom is not None:
                 self._headroom.keep(self._wal_pages)
             version = writes.one("data_version")
-            if version != self._data_version:  # somebody else has written: what was remembered may be wrong
+            self._shared = version != self._data_version
+            if self._shared:  # somebody else has written: what was remembered may be wrong
                 ledger.doubt()
                 self._data_version = version
             results = ledger.run(operations)
@@ -272,8 +285,8 @@ class SqliteStore(RowStore):
         ledger.flushed()
         self.wakes.wake()
         ledger.trim()
-        if self._wal_pages >= self._next_checkpoint:
-            self._checkpoint(busy=len(operations) > 1)
+        if self._wal_pages >= max(CHECKPOINT_PAGES_BUSY, self._tried_at + CHECKPOINT_PAGES):
+            self._checkpoint(alone=len(operations) == 1 and not self._committer.waiting)
         return results
 
     def _roll_back(self) -> None:
@@ -286,22 +299,27 @@ class SqliteStore(RowStore):
 
     def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         if pages < self._wal_pages:  # it has begun anew
-            self._next_checkpoint = CHECKPOINT_PAGES
+            self._tried_at = 0
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    def _checkpoint(self, *, busy: bool) -> None:
-        """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again."""
+    def _checkpoint_alone(self) -> None:
+        if self._broken is None:
+            self._checkpoint(alone=True)
+
+    def _checkpoint(self, *, alone: bool) -> None:
+        """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again.
+
+        `alone`: nobody of this process waits for the next commit.
+        """
         pages = self._wal_pages
-        if pages < CHECKPOINT_PAGES_BUSY and (busy or self._committer.waiting):
-            return
         mode = apsw.SQLITE_CHECKPOINT_PASSIVE
         if pages >= MAX_WAL_PAGES:
             mode = apsw.SQLITE_CHECKPOINT_RESTART
-        elif pages >= CHECKPOINT_PAGES_BUSY and not busy:  # other processes write: they would never let it be whole
+        elif pages >= CHECKPOINT_PAGES_BUSY and alone:  # other processes write: they would never let it be whole
             mode = apsw.SQLITE_CHECKPOINT_FULL
         # Where it could not be whole, or a reader still needs the WAL, the next commit would find as much as this one.
-        self._next_checkpoint = pages + CHECKPOINT_PAGES
+        self._tried_at = pages
         self._opener.impatient = mode != apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
             self._writer.wal_checkpoint(mode=mode)
