@@ -173,7 +173,7 @@ class StoreBusy(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be used: see the cause, then open it again."""
+    """The store cannot be used now: see the cause. A server that is away is used again when it is there."""
 
     def __init__(
         self, message: str | None = None, *, outcome: Outcome = "not_written", retryable: bool = False

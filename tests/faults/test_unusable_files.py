@@ -126,6 +126,20 @@ def test_missing_directories_are_made(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
+def test_a_store_of_lines(tmp_path: Path) -> None:
+    """Neither its directory nor its index is taken for a store of SQLite's: what is written there is in no file."""
+    with palaver.open(f"jsonl:///{tmp_path}/lines") as sessions:
+        sessions.get_or_create("k").append(user("x"))
+    for path in (tmp_path / "lines", tmp_path / "lines" / ".palaver" / "index.db"):
+        with pytest.raises(StoreUnavailable, match=f"open jsonl:///{tmp_path}/lines"):
+            palaver.open(f"sqlite:///{path}")
+    with palaver.open(f"jsonl:///{tmp_path}/lines") as sessions:
+        assert len(sessions.get_or_create("k").messages()) == 1
+        copy = sessions.backup(str(tmp_path / "copy.db"))
+    with palaver.open(f"sqlite:///{copy.path}") as sessions:
+        assert len(sessions.get_or_create("k").messages()) == 1
+
+
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     """Where a file stands in the way of the directory, the error names it."""
     (tmp_path / "file").write_text("in the way")

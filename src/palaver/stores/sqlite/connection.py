@@ -68,6 +68,11 @@ class Opener:
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
+        place = Path(self.path)
+        if self.durable and place.name == "index.db" and place.parent.name == ".palaver":
+            # What is written to it is in no file, and gone when it is made anew.
+            lines = place.parent.parent
+            raise StoreUnavailable(f"{self.name}: this is the index of a store of JSONL files: open jsonl:///{lines}")
         kind = filesystem_type(self.path)
         if is_network(kind) and not self.exclusive:
             msg = (
@@ -92,7 +97,11 @@ class Opener:
             msg = f"{self.name}: {exc.strerror or exc}: {exc.filename or self.path}"
             raise StoreUnavailable(msg) from exc
         if not regular:
-            what = "a directory: name a file in it" if path.is_dir() else "not a regular file"
+            what = "not a regular file"
+            if (path / ".palaver").is_dir() or (path / "sessions").is_dir():
+                what = f"a store of JSONL files: open jsonl:///{path}"
+            elif path.is_dir():
+                what = "a directory: name a file in it"
             raise StoreUnavailable(f"{self.name}: this is {what}")
 
     def writer(self) -> apsw.Connection:
