@@ -69,26 +69,29 @@ def act(session: Session, step: str, number: int, size: int, elsewhere: SessionM
         elif last:
             session.delete_message(last[-1].seq)
     else:
-        with session.begin_turn(user(name), max_messages=size) as turn:
-            if step == "waiting":
-                session.begin_turn(user(f"{name} more"), on_busy="store", max_messages=size)
-            there = elsewhere.turn(turn.id) if elsewhere is not None and "elsewhere" in step else turn
-            if step.startswith("taken along"):
-                session.begin_turn(user(f"{name} more"), on_busy="store", max_messages=size)
-                assert [m.text for m in (there if step.endswith("along elsewhere") else turn).inbox()]
-            if step == "added to elsewhere":
-                there.append(assistant(f"{name}, let me see"))
-            if step == "turn with tools":
-                turn.append(assistant("", ToolCall(call_id=f"c{number}", name="look", arguments="{}")))
-                turn.append(tool(f"c{number}", "seen"))
-            if step == "failed":
-                turn.fail("it did not work")
-            elif step == "rolled back":
-                turn.rollback()
-            elif step.endswith("answered elsewhere"):
-                there.finish(assistant(f"{name}!"))
-            else:
-                turn.finish(assistant(f"{name}!"))
+        run(session, step, number, size, elsewhere)
+
+
+def run(session: Session, step: str, number: int, size: int, elsewhere: SessionManager | None) -> None:
+    """One turn, to its end."""
+    name = f"{step} {number}"
+    with session.begin_turn(user(name), max_messages=size) as turn:
+        if step == "waiting" or step.startswith("taken along"):
+            session.begin_turn(user(f"{name} more"), on_busy="store", max_messages=size)
+        there = elsewhere.turn(turn.id or "") if elsewhere is not None and "elsewhere" in step else turn
+        if step.startswith("taken along"):
+            assert [m.text for m in (there if step.endswith("along elsewhere") else turn).inbox()]
+        if step == "added to elsewhere":
+            there.append(assistant(f"{name}, let me see"))
+        if step == "turn with tools":
+            turn.append(assistant("", ToolCall(call_id=f"c{number}", name="look", arguments="{}")))
+            turn.append(tool(f"c{number}", "seen"))
+        if step == "failed":
+            turn.fail("it did not work")
+        elif step == "rolled back":
+            turn.rollback()
+        else:
+            (there if step.endswith("answered elsewhere") else turn).finish(assistant(f"{name}!"))
 
 
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.booleans(), st.sampled_from((3, 6, 50))), min_size=2, max_size=14))
@@ -116,7 +119,7 @@ def test_what_a_turn_took_hides_no_answer(tmp_path: Path) -> None:
         turn = session.begin_turn(user("where is my parcel?"))
         session.begin_turn(user("the blue one"), on_busy="store")
         assert [m.text for m in turn.inbox()] == ["the blue one"]
-        other.turn(turn.id).finish(assistant("in Ghent"))
+        other.turn(turn.id or "").finish(assistant("in Ghent"))
         after = session.begin_turn(user("thanks"))
         said = [m.text for m in after.window.messages]
     assert said == ["hello", "hi", "where is my parcel?", "the blue one", "in Ghent", "thanks"]
