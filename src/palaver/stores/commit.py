@@ -56,7 +56,7 @@ class GroupCommitter:
         """What the leader has taken and not answered yet."""
         self._closed: BaseException | None = None
         self._holding = 0
-        """How many wait to hold others back: who comes meanwhile waits, or they would wait as long as somebody comes."""
+        """How many wait to hold others back. Who comes meanwhile waits, or they would while anybody comes."""
         self._closing = False
         self.average = 0.0
         """Moving average of the seconds that a batch takes."""
