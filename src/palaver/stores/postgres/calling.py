@@ -15,12 +15,13 @@ from psycopg import errors, pq
 
 from palaver.stores.postgres.connection import PalaverConnection
 from palaver.stores.postgres.queries import queries
-from palaver.stores.postgres.values import from_text, to_text
+from palaver.stores.postgres.values import column, from_bigints, from_text, to_text, whole_numbers
 from palaver.stores.statements import Row
 
 __all__ = ["Call", "Calls"]
 
 _INT4, _INT8 = struct.Struct("!i"), struct.Struct("!q")
+_BOOLEANS = {False: b"\0", True: b"\1"}
 
 
 def _packed(form: struct.Struct) -> Callable[[int], bytes]:
@@ -33,9 +34,19 @@ def _packed(form: struct.Struct) -> Callable[[int], bytes]:
     return pack
 
 
-_TO: dict[int, Callable[[Any], bytes]] = {17: bytes, 20: _packed(_INT8), 23: _packed(_INT4), 25: to_text}
-"""How values are sent, by what the server calls their types: bytea, bigint, integer, text."""
-_FROM: dict[int, Callable[[bytes], Any]] = {20: lambda data: _INT8.unpack(data)[0], 25: from_text}
+_TO: dict[int, Callable[[Any], bytes]] = {
+    17: bytes,
+    20: _packed(_INT8),
+    23: _packed(_INT4),
+    25: to_text,
+    1016: whole_numbers(20, 8, "q"),
+    1007: whole_numbers(23, 4, "i"),
+    1000: column(16, _BOOLEANS.__getitem__),
+    1001: column(17, bytes),
+    1009: column(25, to_text),
+}
+"""How values are sent, by what the server calls their types: bytea, bigint, integer, text, and columns of them."""
+_FROM: dict[int, Callable[[bytes], Any]] = {20: lambda data: _INT8.unpack(data)[0], 25: from_text, 1016: from_bigints}
 
 
 class Call:

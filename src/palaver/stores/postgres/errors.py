@@ -5,6 +5,9 @@ What an error class says: https://www.postgresql.org/docs/current/errcodes-appen
 
 from __future__ import annotations
 
+import errno
+import os
+
 import psycopg
 from psycopg import errors
 
@@ -21,6 +24,8 @@ REPEATABLE = (
 FORGOTTEN = errors.InvalidSqlStatementName
 """psycopg takes a statement for prepared that it sent behind one that failed; on another connection it is not so."""
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
+_NO_ROOM = os.strerror(errno.ENOSPC)
+"""What a server said last that ended before its class was read."""
 _BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
 _CROWDED = ("too many clients", "too many connections", "remaining connection slots", "no more connections allowed")
 
@@ -50,7 +55,7 @@ def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> St
     why = said(exc)
     if isinstance(exc, errors.OutOfMemory) and exc.diag.message_hint and "max_locks" in exc.diag.message_hint:
         return StoreBusy(f"{name}: {why}; raise max_locks_per_transaction", outcome=outcome)
-    if isinstance(exc, _FULL):
+    if isinstance(exc, _FULL) or (isinstance(exc, psycopg.Error) and exc.sqlstate is None and _NO_ROOM in why):
         return StoreFull(f"{name}: no room left on the server ({why}); free some and try again", outcome=outcome)
     if isinstance(exc, _BUSY):
         return StoreBusy(

@@ -116,7 +116,7 @@ class Writer:
         if isinstance(locks, list) and len(locks) > MOST:
             return None
         time_said = plain.time if place.clock == "caller" else None
-        calls = self._own_calls(connection) if isinstance(locks, int) else None
+        calls = self._own_calls(connection)
         call = calls.prepared(name) if calls is not None else None
         connection.take_unsure()
         connection.committing = True
