@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ LARGE = 2_000_000
 
 @contextmanager
 def small_buffers(patch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Connections whose sockets take little at once, as on a slow network; what is left after each first try is told."""
+    """Sockets that take little at once, as on a slow network; whether anything was left after a first try is told."""
     left: list[int] = []
     answers = PalaverConnection.answers
 
@@ -26,7 +27,7 @@ def small_buffers(patch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         left.append(self.pgconn.flush())
         return answers(self)
 
-    def opened(*args: object, **more: object) -> PalaverConnection:
+    def opened(*args: Any, **more: Any) -> PalaverConnection:
         made: PalaverConnection = connect(*args, **more)
         with socket.socket(fileno=os.dup(made.pgconn.socket)) as own:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
