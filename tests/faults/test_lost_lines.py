@@ -13,6 +13,7 @@ import palaver
 from palaver import Origin, SessionManager, assistant, user
 from palaver.bases import core_of
 from palaver.cli import main
+from palaver.errors import CorruptRecord
 from palaver.findings import Finding
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage
@@ -187,6 +188,24 @@ def test_what_was_purged_is_not_kept_aside(root: Path) -> None:
         assert list((root / "quarantine").glob("*.lost"))
         sessions.resolve("k").purge(1, 1)
         assert not list((root / "quarantine").glob("*.lost"))
+
+
+@pytest.mark.parametrize("left", ["most", "nothing"])
+def test_nothing_is_erased_beside_what_is_set_aside(root: Path, left: str, tmp_path: Path) -> None:
+    """What was lost would stay there, and a repair would bring it back: it is put back first, and erased then."""
+    path = file_of(root)
+    os.truncate(path, path.stat().st_size // 2 if left == "most" else 0)
+    with opened(root) as sessions:
+        [kept] = (root / "quarantine").glob("*.lost")
+        with pytest.raises(CorruptRecord, match=kept.name):
+            sessions.erase(owner="")
+        assert sessions.erasures() == []
+        sessions.erase(owner="", dry_run=True)
+        assert sessions.repair(str(tmp_path / "before.db")).left == ()
+        assert path.stem in sessions.erase(owner="").sessions
+        assert not list((root / "quarantine").glob("*.lost"))
+        assert sessions.repair(str(tmp_path / "after.db")).left == ()
+    assert not [each for each in root.rglob("*") if each.is_file() and b"two, mended" in each.read_bytes()]
 
 
 def test_the_file_of_the_store_is_written_anew(root: Path, tmp_path: Path) -> None:

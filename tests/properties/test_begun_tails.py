@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import palaver
-from palaver import PalaverError, Session, ToolCall, assistant, tool, user
+from palaver import PalaverError, Session, SessionManager, ToolCall, assistant, tool, user
 from palaver.operations import Begun
 from palaver.stores.sqlite.reads import Reads
 from palaver.stores.sqlite.store import SqliteStore
@@ -20,7 +20,7 @@ from palaver.window import Tail
 
 STEPS = (
     *("turn", "turn", "turn with tools", "append", "waiting", "rewind", "edit", "delete", "failed", "rolled back"),
-    "hint",
+    *("hint", "taken along", "taken along elsewhere", "taken along, answered elsewhere", "added to elsewhere"),
 )
 
 
@@ -53,8 +53,8 @@ class Comparing(SqliteStore):
         return found
 
 
-def act(session: Session, step: str, number: int, size: int) -> None:
-    """One thing that somebody does to a session."""
+def act(session: Session, step: str, number: int, size: int, elsewhere: SessionManager | None = None) -> None:
+    """One thing that somebody does to a session; a part of it may be done elsewhere."""
     name = f"{step} {number}"
     if step == "append":
         session.append(user(name), assistant("yes"))
@@ -69,18 +69,29 @@ def act(session: Session, step: str, number: int, size: int) -> None:
         elif last:
             session.delete_message(last[-1].seq)
     else:
-        with session.begin_turn(user(name), max_messages=size) as turn:
-            if step == "waiting":
-                session.begin_turn(user(f"{name} more"), on_busy="store", max_messages=size)
-            if step == "turn with tools":
-                turn.append(assistant("", ToolCall(call_id=f"c{number}", name="look", arguments="{}")))
-                turn.append(tool(f"c{number}", "seen"))
-            if step == "failed":
-                turn.fail("it did not work")
-            elif step == "rolled back":
-                turn.rollback()
-            else:
-                turn.finish(assistant(f"{name}!"))
+        run(session, step, number, size, elsewhere)
+
+
+def run(session: Session, step: str, number: int, size: int, elsewhere: SessionManager | None) -> None:
+    """One turn, to its end."""
+    name = f"{step} {number}"
+    with session.begin_turn(user(name), max_messages=size) as turn:
+        if step == "waiting" or step.startswith("taken along"):
+            session.begin_turn(user(f"{name} more"), on_busy="store", max_messages=size)
+        there = elsewhere.turn(turn.id or "") if elsewhere is not None and "elsewhere" in step else turn
+        if step.startswith("taken along"):
+            assert [m.text for m in (there if step.endswith("along elsewhere") else turn).inbox()]
+        if step == "added to elsewhere":
+            there.append(assistant(f"{name}, let me see"))
+        if step == "turn with tools":
+            turn.append(assistant("", ToolCall(call_id=f"c{number}", name="look", arguments="{}")))
+            turn.append(tool(f"c{number}", "seen"))
+        if step == "failed":
+            turn.fail("it did not work")
+        elif step == "rolled back":
+            turn.rollback()
+        else:
+            (there if step.endswith("answered elsewhere") else turn).finish(assistant(f"{name}!"))
 
 
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.booleans(), st.sampled_from((3, 6, 50))), min_size=2, max_size=14))
@@ -94,9 +105,24 @@ def test_it_is_what_is_stored(steps: list[tuple[str, bool, int]]) -> None:
             for number, (step, mine, size) in enumerate(steps):
                 at = session if mine else other.get(session.id)
                 try:
-                    act(at, step, number, size)
+                    act(at, step, number, size, other if mine else one)
                 except PalaverError:
                     continue  # such as an edit of what an edit does not reach
+
+
+def test_what_a_turn_took_hides_no_answer(tmp_path: Path) -> None:
+    """A message that waited is stored, and stored again as the turn's; the answer comes by another process."""
+    path = str(tmp_path / "store.db")
+    with palaver.open(Comparing(path)) as one, palaver.open(SqliteStore(path)) as other:
+        session = one.get_or_create("k")
+        session.append(user("hello"), assistant("hi"))
+        turn = session.begin_turn(user("where is my parcel?"))
+        session.begin_turn(user("the blue one"), on_busy="store")
+        assert [m.text for m in turn.inbox()] == ["the blue one"]
+        other.turn(turn.id or "").finish(assistant("in Ghent"))
+        after = session.begin_turn(user("thanks"))
+        said = [m.text for m in after.window.messages]
+    assert said == ["hello", "hi", "where is my parcel?", "the blue one", "in Ghent", "thanks"]
 
 
 def test_ordinary_turns_are_known(tmp_path: Path) -> None:

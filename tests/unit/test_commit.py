@@ -284,6 +284,38 @@ def test_close_lets_the_queue_be_committed() -> None:
     assert runner.batches == [[1], [2]]
 
 
+def test_who_comes_after_close_does_not_keep_it_waiting() -> None:
+    """While commits follow one another without end, one who closes is not the one who waits for all of them."""
+    committer, runner = made()
+    with leading(committer, runner, 1) as first:
+        closer = threading.Thread(target=committer.close, daemon=True)
+        closer.start()
+        until(lambda: committer._closing)
+        with pytest.raises(StoreClosed):
+            committer.commit([op(2)])
+    closer.join(PATIENCE)
+    assert not closer.is_alive()
+    assert first.outcome() == [10]
+    assert runner.batches == [[1]]
+
+
+def test_holding_comes_before_those_who_wait() -> None:
+    """Who forks waits for the commit under way, and not until nobody has anything to commit."""
+    committer, runner = made()
+    with leading(committer, runner, 1):
+        follower = follow(committer, 2)
+        holder = threading.Thread(target=committer.hold, daemon=True)
+        holder.start()
+        until(lambda: committer._holding > 0)
+    holder.join(PATIENCE)
+    assert not holder.is_alive()
+    later = follow(committer, 3)
+    assert runner.batches == [[1]]
+    committer.release()
+    assert (follower.outcome(), later.outcome()) == ([20], [30])
+    assert runner.batches == [[1], [2, 3]]
+
+
 def test_close_twice_is_close() -> None:
     """Closing is idempotent, also after an error closed the committer."""
     committer, runner = made()

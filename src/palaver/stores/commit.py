@@ -55,6 +55,9 @@ class GroupCommitter:
         self._batch: list[_Request] = []
         """What the leader has taken and not answered yet."""
         self._closed: BaseException | None = None
+        self._holding = 0
+        """How many wait to hold others back. Who comes meanwhile waits, or they would while anybody comes."""
+        self._closing = False
         self.average = 0.0
         """Moving average of the seconds that a batch takes."""
 
@@ -90,10 +93,10 @@ class GroupCommitter:
 
     def _enter(self, request: _Request) -> None:
         with self._mutex:
-            if self._closed is not None:
+            if self._closed is not None or self._closing:
                 raise self._refusal()
             count = len(request.operations)
-            if self._leader is None:
+            if self._leader is None and not self._holding:
                 self._leader = request
             elif self._queued + count > MAX_QUEUED:
                 msg = f"{self._name}: {self._queued} operations wait already; try again in a moment"
@@ -159,7 +162,7 @@ class GroupCommitter:
 
     def _hand_on(self) -> None:
         """Give the right to the first who waits."""
-        self._leader = self._queue[0] if self._queue else None
+        self._leader = self._queue[0] if self._queue and not self._holding else None
         if self._leader is not None:
             _open(self._leader)
         else:
@@ -200,7 +203,7 @@ class GroupCommitter:
         mine = _Request(())
         try:
             with self._mutex:
-                if self._leader is not None or self._closed is not None:
+                if self._leader is not None or self._holding or self._closed is not None:
                     return
                 self._leader = mine
             self._do(do)
@@ -224,9 +227,15 @@ class GroupCommitter:
     def hold(self) -> None:
         """Wait for the commit that is under way, and let no other begin until `release`."""
         with self._mutex:
-            while self._leader is not None:
-                self._idle.wait()
-            self._leader = _Request(())
+            self._holding += 1
+            try:
+                while self._leader is not None:
+                    self._idle.wait()
+                self._leader = _Request(())
+            finally:
+                self._holding -= 1
+                if self._leader is None:  # interrupted: those who came go on
+                    self._hand_on()
 
     def release(self) -> None:
         """End a `hold`: the first of those who came meanwhile commits."""
@@ -234,16 +243,21 @@ class GroupCommitter:
             self._hand_on()
 
     def close(self) -> None:
-        """Let what is queued be committed, then refuse. Idempotent."""
+        """Let what is queued be committed, and refuse whatever comes. Idempotent."""
         with self._mutex:
-            while self._leader is not None and self._closed is None:
-                self._idle.wait()
+            self._closing = True
+            try:
+                while self._leader is not None and self._closed is None:
+                    self._idle.wait()
+            except BaseException:  # interrupted: it stays open
+                self._closing = False
+                raise
             if self._closed is None:
                 self._closed = StoreClosed(f"{self._name} is closed: open it again")
 
     def _refusal(self) -> StoreError:
-        if isinstance(self._closed, StoreClosed):
-            return StoreClosed(str(self._closed))
+        if self._closed is None or isinstance(self._closed, StoreClosed):
+            return StoreClosed(f"{self._name} is closed: open it again")
         refusal = StoreUnavailable(f"{self._name} was closed by an error: {self._closed}; open it again")
         refusal.__cause__ = self._closed
         return refusal

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from palaver.erasure import Erasure
 from palaver.errors import StoreUnavailable
 from palaver.operations import Ledger, Operation
+from palaver.stores.jsonl import lost
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.journal import Entry
 from palaver.stores.jsonl.lines import line_of, number_of
@@ -65,6 +67,13 @@ class JsonlLedger(SqliteLedger):
     def directory(self) -> Directory:
         """Where the files are."""
         return self._directory
+
+    def put_erasure(self, row: Erasure) -> None:
+        """Refused where an erasure begins or ends beside what it would not reach; see `lost.require_none`."""
+        before = self.erasure(row.id)
+        if before is None or (before.ended_at is None and row.ended_at is not None):
+            lost.require_none(self._directory)
+        super().put_erasure(row)
 
     def forget(self) -> None:
         super().forget()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from palaver.errors import CorruptRecord
 from palaver.findings import Finding, finding
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.lines import LAST
@@ -29,6 +30,7 @@ __all__ = [
     "kept_aside",
     "lost_decoder",
     "newest_of",
+    "require_none",
     "shorter",
     "unread",
 ]
@@ -159,6 +161,26 @@ def unread(cut: list[tuple[int, str, int, int]]) -> list[Finding]:
 
 def kept_aside(directory: Directory) -> Iterator[tuple[str, Lost]]:
     """What is set aside of files that are there, by its name. One that a person took away with its session is not."""
+    for name, head in _all_aside(directory):
+        if (directory.sessions / head.file).exists():
+            yield name, head
+
+
+def require_none(directory: Directory) -> None:
+    """Nothing of a session may be set aside where something is erased: nobody looks into that, and it may come back.
+
+    Raises CorruptRecord.
+    """
+    names = [name for name, head in _all_aside(directory) if head.session]
+    if names:
+        msg = (
+            f"{directory.name}: an erasure would leave what is set aside of sessions whose files have lost lines: "
+            f"`palaver check --repair` puts it back, or remove it, and erase then: quarantine/{', '.join(names)}"
+        )
+        raise CorruptRecord(msg, store=directory.name, location=f"quarantine/{names[0]}")
+
+
+def _all_aside(directory: Directory) -> Iterator[tuple[str, Lost]]:
     if not directory.quarantine.is_dir():
         return
     for path in sorted(directory.quarantine.glob(f"*{_SUFFIX}")):
@@ -166,8 +188,7 @@ def kept_aside(directory: Directory) -> Iterator[tuple[str, Lost]]:
             head = lost_decoder.decode(path.read_bytes().partition(b"\n")[0])
         except msgspec.MsgspecError:
             continue
-        if (directory.sessions / head.file).exists():
-            yield path.name, head
+        yield path.name, head
 
 
 def findings(directory: Directory, session_id: str | None) -> list[Finding]:

@@ -108,18 +108,19 @@ class PalaverConnection(psycopg.Connection[Any]):
         pgconn = self.pgconn
         found: list[PGresult] = []
         try:
-            if pgconn.flush() == 0:
-                while self.has_input(_INTERVAL):
-                    pgconn.consume_input()
-                    while not pgconn.is_busy():
-                        result = pgconn.get_result()
-                        if result is None:
-                            return found
-                        found.append(result)
+            is_sent = pgconn.flush() == 0
+            while is_sent and self.has_input(_INTERVAL):
+                pgconn.consume_input()
+                while not pgconn.is_busy():
+                    result = pgconn.get_result()
+                    if result is None:
+                        return found
+                    found.append(result)
         except BaseException as error:
             self._left(error)
             raise
-        rest: list[PGresult] = self.wait(generators.fetch_many(pgconn))
+        # What the socket did not take at once has to be sent before an answer can come.
+        rest: list[PGresult] = self.wait(generators.fetch_many(pgconn) if is_sent else generators.execute(pgconn))
         return found + rest
 
     def has_input(self, seconds: float) -> bool:

@@ -144,10 +144,11 @@ class TailCache:
         if kept is None or turn is None or kept.rev != begun.rev or kept.number != turn.session:
             return None
         since = self._since.get(kept.number, ())
-        rows = [(m.seq, m.kind, m.at, m.body, m.turn) for m in since if kept.last_seq < m.seq <= begun.seq]
-        if not 0 < begun.seq - kept.last_seq == len(rows) <= limit:
+        # One that a turn took was stored twice: two of it must not hide one that another process has stored.
+        known = {m.seq: (m.seq, m.kind, m.at, m.body, m.turn) for m in since if kept.last_seq < m.seq <= begun.seq}
+        if not 0 < begun.seq - kept.last_seq == len(known) <= limit:
             return None
-        rows.sort()
+        rows = sorted(known.values())
         grown = _longer(kept, rows, codec.restore_many(rows), limit)
         now = grown.during(turn, turn.steps_from) if grown is not None else None
         if now is None:
