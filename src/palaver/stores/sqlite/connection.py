@@ -32,6 +32,8 @@ _HURRIED_WAIT = 0.002
 """An event loop may stand still that long; see Store.commit_at_once."""
 _LONGEST_WAIT = 0.005
 _CHECKPOINT_WAIT = 0.05
+_INDEX = f"{os.sep}.palaver{os.sep}index.db"
+"""Where a store of JSONL files has its index."""
 
 
 class Opener:
@@ -68,10 +70,8 @@ class Opener:
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
-        place = Path(self.path)
-        if self.durable and place.name == "index.db" and place.parent.name == ".palaver":
-            # What is written to it is in no file, and gone when it is made anew.
-            lines = place.parent.parent
+        if self.durable and self.path.endswith(_INDEX):  # what is written there is in no file, and goes with it
+            lines = self.path.removesuffix(_INDEX)
             raise StoreUnavailable(f"{self.name}: this is the index of a store of JSONL files: open jsonl:///{lines}")
         kind = filesystem_type(self.path)
         if is_network(kind) and not self.exclusive:
