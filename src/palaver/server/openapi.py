@@ -179,8 +179,8 @@ def _schema(each: Endpoint, kind: str, schemas: dict[Any, Any]) -> dict[str, Any
     """What an answer of a type holds: where one operation gives several types, they are not the same."""
     if kind == "application/json" and each.answer is str:
         return {"type": "object"}
-    if kind == _EVENTS:
-        return {"type": "string"}
+    if kind == _EVENTS:  # some tools hold each event against this, others the whole text
+        return {"description": "Server-sent events."}
     found: dict[str, Any] = schemas[each.answer]
     return found
 
