@@ -123,7 +123,7 @@ def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSessi
 
 def coming_from(session: AsyncSession, origin: Origin) -> AsyncSession:
     """The same handle. Where its first message makes the session, that one comes from there."""
-    new = session._new  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    new = session._new  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what a handle promised to make
     if new is not None:
         made = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
         session._new = made  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

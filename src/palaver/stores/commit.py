@@ -208,7 +208,7 @@ class GroupCommitter:
                 self._leader = mine
             self._do(do)
             self._give_up(mine)
-        except BaseException:
+        except BaseException:  # an interrupt between any two lines: the right must not be lost
             self._give_up(mine)
             raise
 
