@@ -30,11 +30,18 @@ def started(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def ended(running: subprocess.Popen[str]) -> str:
-    """What a command has said, once it has ended well."""
-    printed, complaints = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, printed + complaints
-    return printed + complaints
+def together(*commands: tuple[object, ...]) -> None:
+    """Run commands at once, and assert that each has ended well."""
+    running = [started(*command) for command in commands]
+    try:
+        said = [each.communicate(timeout=PATIENCE) for each in running]
+    finally:
+        for each in running:
+            each.kill()
+            each.communicate()
+    for each, (printed, complaints) in zip(running, said, strict=True):
+        # The last lines tell what was wrong: before them is a line for each session.
+        assert each.returncode == 0, (printed + complaints)[-2000:]
 
 
 def of_nanobot(root: Path) -> Path:
@@ -61,8 +68,7 @@ def test_two_adoptions(tmp_path: Path) -> None:
     """Both end well; every conversation is there once, and the copies are whole."""
     root = of_nanobot(tmp_path / "w")
     before = {path.name: path.read_bytes() for path in (root / "sessions").iterdir()}
-    for running in [started("adopt", root) for _ in range(3)]:
-        ended(running)
+    together(*[("adopt", root)] * 3)
     imported_once(f"jsonl:///{root}")
     assert {path.name: path.read_bytes() for path in (root / "adopted-from-nanobot").rglob("*.jsonl")} == before
     assert adopt(root).sessions == []
@@ -72,8 +78,7 @@ def test_two_adoptions(tmp_path: Path) -> None:
 def test_two_imports_of_one_source(tmp_path: Path, store: str) -> None:
     """Both end well; every message is there once."""
     source, url = of_nanobot(tmp_path / "w"), store.format(tmp_path)
-    for running in [started("import", source, "--store", url) for _ in range(3)]:
-        ended(running)
+    together(*[("import", source, "--store", url)] * 3)
     imported_once(url)
 
 

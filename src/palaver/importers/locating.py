@@ -42,8 +42,10 @@ def located(core: Core | None, session: SourceSession, ids: set[str]) -> Located
 
 def _named(core: Core | None, alias: str) -> SessionInfo | None:
     session_id = core.store.named(core.owner, alias) if core is not None else None
-    if core is None or session_id is None:
-        return None
+    return _info(core, session_id) if core is not None and session_id is not None else None
+
+
+def _info(core: Core, session_id: str) -> SessionInfo | None:
     try:
         return core.store.info(session_id, core.owner, core.now())
     except SessionNotFound:
@@ -64,8 +66,12 @@ def deleted(core: Core | None, session: SourceSession, alias: str) -> str | None
 
 
 def _deleted(core: Core, alias: str) -> str | None:
-    """The id of a deleted session."""
-    return core.store.named(core.owner, alias) if _named(core, alias) is None else None
+    """The id of a deleted session.
+
+    The name is looked up once: looked up anew after the session, it may mean one that was stored in between.
+    """
+    session_id = core.store.named(core.owner, alias)
+    return session_id if session_id is not None and _info(core, session_id) is None else None
 
 
 def held(core: Core, session_id: str) -> dict[str, int]:
