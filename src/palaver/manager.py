@@ -16,13 +16,13 @@ from palaver.bases import ManagerBase
 from palaver.core import Target
 from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, erasing, feed, naming, searching, usage
+from palaver.flows import beginning, doctor, erasing, feed, naming, resetting, searching, usage
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
+from palaver.flows.beginning import OnBusy
 from palaver.flows.erasing import Progress as ErasureProgress
 from palaver.flows.erasing import target_of
 from palaver.flows.incognito import incognito_core
-from palaver.flows.turns import OnBusy
+from palaver.flows.turn_ids import turn_by_id
 from palaver.flows.usage import By
 from palaver.info import SessionInfo
 from palaver.keys import Origin
@@ -68,7 +68,7 @@ class SessionManager(Upkeep, ManagerBase):
         core = self._core
         began = drive(
             core.store,
-            turn_flows.begin(
+            beginning.begin(
                 core,
                 target,
                 None,
@@ -98,7 +98,7 @@ class SessionManager(Upkeep, ManagerBase):
         """
         core = self._core
         began = drive(
-            core.store, turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
+            core.store, turn_by_id(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
         )
         return Turn(core, began, lease or core.settings.lease)
 
@@ -248,7 +248,7 @@ class SessionManager(Upkeep, ManagerBase):
 
     def reset(self, target: Target) -> Session:
         """Point this one key at a new session. The old one stays and can be resumed; it ends with its last key."""
-        return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
+        return Session(self._core, drive(self._core.store, resetting.reset_key(self._core, target)))
 
     def resume(self, target: Target, session_id: str) -> Session:
         """Point a key at a session that exists, named as `find` takes it, and reopen it if it had ended."""

@@ -22,13 +22,13 @@ from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
 from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
 from palaver.findings import Finding, Progress
-from palaver.flows import doctor, erasing, feed, naming, searching, usage
+from palaver.flows import beginning, doctor, erasing, feed, naming, resetting, searching, usage
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
+from palaver.flows.beginning import OnBusy
 from palaver.flows.erasing import Progress as ErasureProgress
 from palaver.flows.erasing import target_of
 from palaver.flows.incognito import incognito_core
-from palaver.flows.turns import OnBusy
+from palaver.flows.turn_ids import turn_by_id
 from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
@@ -68,7 +68,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         async def begin() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.begin(
+                beginning.begin(
                     core,
                     target,
                     None,
@@ -97,7 +97,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         async def get() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
+                turn_by_id(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
             )
             return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
 
@@ -222,7 +222,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
 
     async def reset(self, target: Target) -> AsyncSession:
         """See `SessionManager.reset`."""
-        new = await self._handover.drive(flows.reset_key(self._core, target))
+        new = await self._handover.drive(resetting.reset_key(self._core, target))
         return AsyncSession(self._core, new, self._handover)
 
     async def resume(self, target: Target, session_id: str) -> AsyncSession:

@@ -19,7 +19,7 @@ from palaver.bases import core_of
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding
 from palaver.flows import sessions as flows
-from palaver.flows.turns import turn_id
+from palaver.flows.turn_ids import turn_id
 from palaver.keys import Origin
 from palaver.manager import SessionManager
 from palaver.rows import TurnRow
