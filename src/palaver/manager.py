@@ -114,7 +114,7 @@ class SessionManager(Upkeep, Removal, ManagerBase):
 
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
-        session_id, new = drive(self._core.store, self._bound(target))
+        session_id, new = drive(self._core.store, flows.promised(self._core, target))
         return Session(self._core, session_id, target, new)
 
     def create(

@@ -29,7 +29,7 @@ from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
 from palaver.model import Message, Role
-from palaver.opening import core_of, settings_of
+from palaver.opening import new_core, settings_of
 from palaver.search import SearchPage
 from palaver.settings import Settings
 from palaver.steps import call, long_call
@@ -114,7 +114,7 @@ class AsyncSessionManager(AsyncUpkeep, AsyncRemoval, ManagerBase):
 
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
-        session_id, new = await self._handover.drive(self._bound(target))
+        session_id, new = await self._handover.drive(flows.promised(self._core, target))
         return AsyncSession(self._core, session_id, self._handover, target, new)
 
     async def create(
@@ -304,6 +304,6 @@ def aopen(
 
     async def enter() -> AsyncSessionManager:
         store = url if isinstance(url, Store) else await asyncio.to_thread(open_store, url)
-        return AsyncSessionManager(core_of(store, made, clock), Handover(store))
+        return AsyncSessionManager(new_core(store, made, clock), Handover(store))
 
     return Entering(enter())

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from palaver import codec
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
 from palaver.flows.drafting import drafts
 from palaver.info import Page
+from palaver.keys import Origin
 from palaver.model import Message, Usage
 from palaver.operations import (
     Alias,
@@ -40,6 +43,7 @@ __all__ = [
     "hold",
     "known",
     "messages",
+    "promised",
     "purge",
     "record_usage",
     "rename",
@@ -75,6 +79,22 @@ def known(core: Core, reference: str) -> Flow[str]:
             raise
         return alias
     return found.id
+
+
+def promised(core: Core, target: Target, *, origin: Origin | None = None) -> Flow[tuple[str, NewSession | None]]:
+    """Id of the session under an origin or key, and what its first message has to make where there is none.
+
+    `origin` is where that one then comes from; None: from the target, if that is one.
+    """
+    key = core.key(target)
+    now = core.now()
+    current = yield from call(core.store.current, core.key_owner, key, now)
+    if current is not None:
+        return current.id, None
+    new = core.new_session(target, now)
+    if origin is not None:
+        new = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
+    return new.id, new
 
 
 def create(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import PalaverError
+from palaver.importers.commits import committed
 from palaver.importers.locating import live_positions
 from palaver.importers.values import Note, SourceSession, note
 from palaver.operations import Replace
@@ -51,9 +51,7 @@ def went_back(
     operation = Replace(
         at=core.at(), owner=core.owner, session_id=session_id, messages=tuple(draft for _, draft in branch)
     )
-    [outcome] = core.store.commit([operation])
-    if isinstance(outcome, PalaverError):
-        raise outcome
+    [outcome] = committed(core, operation)
     for (_, draft), seq in zip(branch, outcome.seqs, strict=True):
         known[draft.id or ""] = seq
     stored = {index for index, _ in branch}
