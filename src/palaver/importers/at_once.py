@@ -1,7 +1,8 @@
 """A short conversation that is new, stored in one commit: an export has thousands of them, and each commit waits.
 
 What needs positions that the store gives, or what another session has, is not done here but step by step; so is what
-somebody else's session stands in the way of.
+somebody else's session stands in the way of. A crash may leave any first part of a commit: where something lies over
+the messages, the mark that all is done comes after it here too.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from palaver import codec
 from palaver.core import Core
 from palaver.errors import PalaverError
-from palaver.importers.provenance import MARKS
+from palaver.importers.provenance import MARKS, metadata
 from palaver.importers.values import SourceSession
 from palaver.operations import Append, Create, Cut, Operation, SetInfo
 from palaver.rows import Draft
@@ -35,7 +37,12 @@ def at_once(
     Raises StoreError, InvalidMessage.
     """
     now = core.at()
-    new = msgspec.structs.replace(creation.new, title=title)
+    marks: dict[str, Any] = {name: True for name in MARKS if getattr(session, name)}
+    if session.tags:
+        marks["tags"] = session.tags
+    told = {whole: codec.json_text(metadata(session, {}, whole=whole), "metadata") for whole in (False, True)}
+    plain = not (session.cuts or marks)
+    new = msgspec.structs.replace(creation.new, title=title, metadata=told[plain])
     operations: list[Operation] = [msgspec.structs.replace(creation, new=new)]
     if drafts:
         newest = max((draft.at for _, draft in drafts if draft.at is not None), default=now)
@@ -57,11 +64,8 @@ def at_once(
                     kind="rewind",
                 )
             )
-    marks: dict[str, Any] = {name: True for name in MARKS if getattr(session, name)}
-    if session.tags:
-        marks["tags"] = session.tags
-    if marks:
-        operations.append(SetInfo(at=now, owner=core.owner, session_id=new.id, **marks))
+    if not plain:
+        operations.append(SetInfo(at=now, owner=core.owner, session_id=new.id, metadata=told[True], **marks))
     outcomes = core.store.commit(operations)
     if isinstance(outcomes[0], PalaverError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from palaver import codec
 from palaver.importers.charging import totals
 from palaver.importers.values import SourceSession
 
-__all__ = ["MARKS", "digest", "metadata", "undone_in"]
+__all__ = ["MARKS", "digest", "metadata", "says_otherwise", "undone_in"]
 
 MARKS = ("archived", "pinned", "hidden")
 """What a session of a source is marked as, by the names that `SetInfo` has for it."""
@@ -55,6 +56,17 @@ def _over(session: SourceSession, before: Mapping[str, Any]) -> dict[str, Any]:
     if out:
         out["over"] = digest(codec.json_text(out, "metadata"))
     return out
+
+
+def says_otherwise(session: SourceSession, before: Mapping[str, Any]) -> bool:
+    """Whether a file says of the source what it did not say: an import may have died before it stored that.
+
+    Of one session in two files each says its own.
+    """
+    if before.get("file") != session.file:
+        return False
+    facts: dict[str, Any] = json.loads(codec.json_text(session.facts, "metadata"))
+    return any(before.get(name) != each for name, each in facts.items())
 
 
 def undone_in(session: SourceSession) -> list[str]:

@@ -16,7 +16,7 @@ from palaver.importers import commits
 from palaver.importers.at_once import at_once, is_simple
 from palaver.importers.locating import free_key, held
 from palaver.importers.overlays import Overlays
-from palaver.importers.provenance import digest, metadata, undone_in
+from palaver.importers.provenance import digest, metadata, says_otherwise, undone_in
 from palaver.importers.reviving import went_back
 from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
@@ -72,7 +72,7 @@ class Storing:
         wanted = metadata(session, before, whole=True)
         newer = str(session.updated_at or "") > str(before.get("updated_at") or "")
         lies_over = before.get("over") == wanted["imported"].get("over")
-        if before.get("whole") and not new and not newer and lies_over:
+        if before.get("whole") and not new and not newer and lies_over and not says_otherwise(session, before):
             return info
         overlays = Overlays(core, session, self._titles, self._notes, {index for index, _ in new})
         overlays.lay(info, known, before)
@@ -89,7 +89,7 @@ class Storing:
     def _at_once(self, alias: str, key: str | None, new: Sequence[tuple[int, Draft]]) -> str | None:
         """Store the whole of it in one commit; its id, or None where that cannot be done."""
         chunks = commits.chunks(new, self._session.copies)
-        creation = self._creation(alias, key, whole=True)
+        creation = self._creation(alias, key)
         if len(chunks) > 1 or creation.key != key:
             return None
         given = self._session.title
@@ -99,7 +99,7 @@ class Storing:
             self._note(f"the title {given!r} is taken; it is {title!r}")
         return made
 
-    def _creation(self, alias: str, key: str | None, *, whole: bool = False) -> Create:
+    def _creation(self, alias: str, key: str | None) -> Create:
         core, session = self._core, self._session
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
@@ -110,7 +110,7 @@ class Storing:
             explicit=True,
             origin=origin,
             created_at=to_micros(min(session.created_at, now)) if session.created_at is not None else None,
-            metadata=codec.json_text(metadata(session, {}, whole=whole), "metadata"),
+            metadata=codec.json_text(metadata(session, {}, whole=False), "metadata"),
             parent=parent,
             parent_kind=session.parent_kind if parent is not None else None,
             hidden=parent is not None and session.parent_kind == SUBAGENT,
