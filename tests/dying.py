@@ -140,7 +140,7 @@ def told(sessions: SessionManager, *, usage: bool = True) -> list[str]:
             "queued": len(record.queued),
             "turns": [(t.state, t.reason, t.notice, t.usage) for t in chunk.turns],
             "media": len(chunk.blobs),
-            "todo": record.todo and (record.todo.state, record.todo.failures),
+            "todo": record.todo and record.todo.state,
         }
         if usage:
             values["usage"] = sorted(

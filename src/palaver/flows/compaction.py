@@ -103,7 +103,11 @@ def compact(
                 f"to {last}: end the summary at {first - 1} or {last}"
             )
             raise SessionConflict(msg, expected=through_seq, actual=(first, last))
-    operations: list[Any] = [
+    operations: list[Any] = []
+    if usage is not None:  # first: a crash between the two must not leave a summary that nobody paid for
+        charged = core.priced(usage) or usage
+        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged))
+    operations.append(
         Compact(
             at=core.at(),
             owner=core.owner,
@@ -113,14 +117,11 @@ def compact(
             expected=expected,
             drafted_rev=drafted_rev,
         )
-    ]
-    if usage is not None:
-        charged = core.priced(usage) or usage
-        operations.append(RecordUsage(at=core.at(), owner=core.owner, session_id=session_id, usage=charged))
-    results = yield from commit(*operations)
-    if not isinstance(results[0], CompactionRow):
-        raise results[0]
-    return views.summary(results[0])
+    )
+    made = (yield from commit(*operations))[-1]
+    if not isinstance(made, CompactionRow):
+        raise made
+    return views.summary(made)
 
 
 def withdraw(core: Core, session_id: str, expected: int | None) -> Flow[Summary | None]:
