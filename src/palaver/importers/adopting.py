@@ -84,6 +84,8 @@ def _alone(root: Path) -> Generator[None]:
 
 def _adopt(root: Path, owner: str | None, zone: tzinfo | None, progress: Told) -> Report:
     notes: list[Note] = []
+    if (root / ".palaver").is_dir():  # one that was killed may have left a file of the store's that is still empty
+        JsonlStore(str(root), beside_nanobot=True).close()
     found = list(_found(root, notes))
     report = Report(source=str(root), notes=notes)
     if not found:

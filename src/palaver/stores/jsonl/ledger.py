@@ -13,7 +13,7 @@ from palaver.stores.jsonl.journal import Entry
 from palaver.stores.jsonl.lines import line_of, number_of
 from palaver.stores.jsonl.names import STORE, file_name
 from palaver.stores.jsonl.recording import RecordingStatements
-from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.jsonl.snapshots import removes, snapshot
 from palaver.stores.sqlite.ledger import SqliteLedger
 
 __all__ = ["Behind", "JsonlLedger", "WriteAnew", "lines_of"]
@@ -23,7 +23,6 @@ _SAID = {"put_message_id", "put_head"}
 """What the line of a message may say, too."""
 _MANY = 16
 """Files of one commit from which on asking for their times costs less than setting them."""
-_PURGES = {"purge_messages", "purge_ids"}
 
 
 class Behind(Exception):
@@ -167,8 +166,8 @@ class JsonlLedger(SqliteLedger):
             directory.put_media(address, data)
         if entries:
             directory.append(number, entries)
-        purged = {number_of(name, values) for name, values in recorded if name in _PURGES}
-        for session in purged:  # what they said is in their lines still, and in what was set aside
+        for session in {number_of(name, values) for name, values in recorded if removes(name, values)}:
+            # What they said is in their lines still, and in what was set aside.
             directory.fold()
             directory.replace(files[session], snapshot(sql, session, number))
             directory.drop_aside(files[session])

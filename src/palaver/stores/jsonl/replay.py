@@ -20,7 +20,7 @@ from palaver.stores.jsonl.foreign import begins_as_nanobot
 from palaver.stores.jsonl.journal import has_lost_sectors
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
 from palaver.stores.jsonl.names import STORE, SUFFIX
-from palaver.stores.jsonl.snapshots import snapshot
+from palaver.stores.jsonl.snapshots import removes, snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
@@ -210,6 +210,7 @@ class _Reader:
         sql, number = self._sql, self._session or 0
         said = False
         newest: Any = None
+        place = group[0][0]
         commit = int(group[-1][1].rsplit(_MARK, 1)[1][:-1])
         self._newest = max(self._newest, commit)
         for order, (offset, line) in enumerate(group):
@@ -221,6 +222,8 @@ class _Reader:
             if name in ("put_binding", "drop_binding"):
                 keys.append((commit, order, name, values, sure))
                 continue
+            # A file that was written anew is one commit's: nothing in it is older than what it says was removed.
+            self._purged = self._purged or (place > 0 and removes(name, values))
             try:
                 self._run(name, values)
             except apsw.ConstraintError as exc:  # text where a number is to be, or the like

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from palaver.rows import ChangeKind
 from palaver.stores.jsonl.lines import LAST, LOGGED, line_of
 from palaver.stores.sqlite.queries import queries
 from palaver.stores.sqlite.statements import Statements
 
-__all__ = ["snapshot"]
+__all__ = ["removes", "snapshot"]
 
 _PREFIX = "snapshot_"
+_PURGES = {"purge_messages", "purge_ids"}
+
+
+def removes(name: str, values: Any) -> bool:
+    """Whether older lines of the file hold what must be nowhere once a commit has written this.
+
+    What was purged; a session's own names, where it was erased from; and whom an erasure was about that has ended.
+    """
+    if name == "put_change":
+        return bool(values[3] == ChangeKind.ERASED)
+    if name == "put_erasure":
+        return values[4] is not None and values[5] is None  # ended, and not scrubbed yet
+    return name in _PURGES
 
 
 def snapshot(sql: Statements, session: int, number: int) -> bytes:
