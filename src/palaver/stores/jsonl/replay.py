@@ -127,6 +127,8 @@ class _Reader:
         self._offset = offset
         self._newest = 0
         self._purged = False
+        self._anew = False
+        """Whether a commit that the index does not know wrote it anew: what it lacks was removed, and is not lost."""
         self.renumbered = False
         """Whether a change stands at a place of the feed that another one has: which came first is not known."""
         self._damaged: list[tuple[int, bytes]] = []
@@ -169,7 +171,7 @@ class _Reader:
         if self._purged:
             self._directory.fold()
             self._directory.replace(self._file, snapshot(self._sql, session, self._newest))
-        if was is not None and kept < self._known:
+        if was is not None and kept < self._known and not self._anew:
             lost.keep(self._sql, self._directory, self._file, session, was, kept)
         self._sql.run("put_file", (session, self._file, *self._directory.size(self._file)))
 
@@ -213,6 +215,7 @@ class _Reader:
         place = group[0][0]
         commit = int(group[-1][1].rsplit(_MARK, 1)[1][:-1])
         self._newest = max(self._newest, commit)
+        self._anew = self._anew or (place == 0 and commit > _commit_number(sql))
         for order, (offset, line) in enumerate(group):
             try:
                 (name, values), fields = statement_of(line, number)

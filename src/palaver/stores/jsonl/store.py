@@ -299,6 +299,8 @@ class JsonlStore(SqliteStore):
     def scrub(self) -> ScrubReport:
         for path in self._directory.hidden.glob("damaged-*"):
             path.unlink()
+        while super().clean():  # content whose last message went with a commit that a process died in
+            pass
         return super().scrub()
 
     # ------------------------------------------------------------------ life
