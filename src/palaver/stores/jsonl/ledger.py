@@ -58,8 +58,6 @@ class JsonlLedger(SqliteLedger):
         """Files by session, and the bytes of each that are in the index."""
         self.unneeded: list[str] = []
         """Addresses of content that no message refers to, once the commit has come to its end."""
-        self._number_known: int | None = None
-        """The commit that the index has last, while nobody else can have written to it."""
 
     @property
     def changed(self) -> bool:
@@ -81,7 +79,6 @@ class JsonlLedger(SqliteLedger):
         super().forget()
         self.anew = None
         self._known.clear()
-        self._number_known = None
 
     def doubt(self) -> None:
         super().doubt()
@@ -123,7 +120,6 @@ class JsonlLedger(SqliteLedger):
                 sql.run("put_examined", (session, len(text)))
         sql.many("put_examined", wanted.examined)
         sql.run("put_commit_number", (number,))
-        self._number_known = number
         self.anew = None
         self._known.clear()
 
@@ -133,8 +129,6 @@ class JsonlLedger(SqliteLedger):
         return self._directory.begun() > self._newest()
 
     def _newest(self) -> int:
-        if self._number_known is not None:
-            return self._number_known
         row = self._recording.one("commit_number")
         return row[0] if row is not None else 0
 
@@ -170,9 +164,9 @@ class JsonlLedger(SqliteLedger):
         purged = {number_of(name, values) for name, values in recorded if name in _PURGES}
         for session in purged:  # what they said is in their lines still, and in what was set aside
             directory.fold()
+            self.is_replaced = True
             directory.replace(files[session], snapshot(sql, session, number))
             directory.drop_aside(files[session])
-            self.is_replaced = True
         told = directory.stamp if len(files) < _MANY else directory.size
         sizes = {session: told(file) for session, file in files.items()}
         if fresh:
@@ -181,7 +175,6 @@ class JsonlLedger(SqliteLedger):
         for session, (size, _) in sizes.items():
             self._known[session] = files[session], size
         sql.run("put_commit_number", (number,))
-        self._number_known = number
         directory.secure()
 
     def _file(self, session: int) -> tuple[str, int] | None:
