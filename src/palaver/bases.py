@@ -46,12 +46,10 @@ class ManagerBase:
     def _bound(self, target: Target) -> Flow[tuple[str, NewSession | None]]:
         """Id of the target's session, and what to make where there is none."""
         core = self._core
-        key = core.key(target)
-        now = core.now()
-        current = yield from call(core.store.current, core.key_owner, key, now)
-        if current is not None:
-            return current.id, None
-        new = core.new_session(target, now)
+        bound = yield from call(core.store.bound, core.key_owner, core.key(target))
+        if bound is not None:
+            return bound, None
+        new = core.new_session(target, core.now())
         return new.id, new
 
     def _query(
@@ -153,10 +151,10 @@ class SessionBase:
         """Whether the session is stored; one that was made under the handle's key meanwhile is the session."""
         if self._new is not None and self._key is not None:
             core = self._core
-            current = yield from call(core.store.current, core.key_owner, self._key, core.now())
-            if current is None:
+            bound = yield from call(core.store.bound, core.key_owner, self._key)
+            if bound is None:
                 return False
-            self.id, self._new = current.id, None
+            self.id, self._new = bound, None
         return True
 
     def _ready(self) -> Flow[None]:

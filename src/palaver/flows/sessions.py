@@ -67,11 +67,11 @@ _FARTHEST = 100_000
 def find(core: Core, target: Target) -> Flow[str]:
     """The id of the session that an origin or key points at, or SessionNotFound."""
     key = core.key(target)
-    current = yield from call(core.store.current, core.key_owner, key, core.now())
-    if current is None:
+    bound = yield from call(core.store.bound, core.key_owner, key)
+    if bound is None:
         msg = f"no session under key {key!r}: get_or_create makes one"
         raise SessionNotFound(msg)
-    return current.id
+    return bound
 
 
 def known(core: Core, reference: str) -> Flow[str]:

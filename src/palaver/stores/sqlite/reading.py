@@ -82,6 +82,9 @@ class RowStore(Store):
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
         return self._read(lambda r: r.current(owner, key, now))
 
+    def bound(self, owner: str, key: str) -> str | None:
+        return self._read(lambda r: r.bound(owner, key))
+
     def named(self, owner: str | None, alias: str) -> str | None:
         return self._read(lambda r: r.named(owner, alias))
 
