@@ -34,10 +34,9 @@ class Lending:
         self._opener = opener
         self._closed = False
         self._mutex = threading.RLock()
-        self._ended = threading.Condition(self._mutex)
         self._under_way = 0
-        self._awaited = False
-        """Whether somebody waits for the reads that are under way."""
+        self._ended: threading.Condition | None = None
+        """Where somebody waits for the reads that are under way."""
         self._idle = Idle()
         self.forget()
 
@@ -96,7 +95,7 @@ class Lending:
     def _end(self) -> None:
         with self._mutex:
             self._under_way -= 1
-            if self._awaited and not self._under_way:
+            if self._ended is not None and not self._under_way:
                 self._ended.notify_all()
 
     def _reads(self, connection: apsw.Connection) -> Reads:
@@ -106,10 +105,10 @@ class Lending:
     def hold(self) -> None:
         """Wait for the reads that are under way, and let no other begin until `release`."""
         self._mutex.acquire()
-        self._awaited = True
+        ended = self._ended = threading.Condition(self._mutex)
         while self._under_way:
-            self._ended.wait()
-        self._awaited = False
+            ended.wait()
+        self._ended = None
 
     def release(self) -> None:
         """End a `hold`."""

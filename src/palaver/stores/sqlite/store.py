@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,14 @@ class SqliteStore(RowStore):
         vfs: str | None = None,
         name: str | None = None,
         durable: bool = True,
+        at_once: bool = False,
     ) -> None:
         """Open the file, or make it.
 
         `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. Not `make`: only where
         there is one. `exclusive`: one process, on a network file system. `max_pages`: the file's greatest size, in
         pages of 4 KiB; beyond it is StoreFull. `name`: what to call it in messages. `durable`: sync each commit; False
-        for what can be made anew.
+        for what can be made anew. `at_once`: refuse with StoreBusy what may take longer than a few short reads.
 
         Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
         """
@@ -85,8 +86,11 @@ class SqliteStore(RowStore):
         self._broken: StoreError | None = None
         self._known_damage: set[str] = set()
         self._commit_seconds = 0.0
+        if at_once:
+            self._opener.require_quick()
         self._opener.prepare()
-        self._open()
+        with self._opener.without_waiting() if at_once else nullcontext():
+            self._open()
         forking.watch(self)
 
     def _open(self) -> None:
