@@ -9,7 +9,7 @@ import pytest
 
 import palaver
 from palaver import user
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import checkpoints
 from tests.faults import kit
 
 PAGE = 4096
@@ -19,9 +19,9 @@ BODY = "x" * 20_000
 @pytest.fixture(autouse=True)
 def _small_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of the log that a test can reach."""
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 50)
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES_BUSY", 200)
-    monkeypatch.setattr(sqlite_store, "MAX_WAL_PAGES", 300)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES_BUSY", 200)
+    monkeypatch.setattr(checkpoints, "MAX_WAL_PAGES", 300)
 
 
 def test_the_log_stays_bounded_while_a_session_is_exported(tmp_path: Path) -> None:

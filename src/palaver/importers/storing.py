@@ -104,7 +104,7 @@ class Storing:
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
         parent = self._parent()
-        bound = core.store.current(core.key_owner, key, now) if key is not None else None
+        bound = core.store.bound(core.key_owner, key) if key is not None else None
         made = NewSession(
             id=core.new_id(now),
             explicit=True,

@@ -123,8 +123,8 @@ class JsonlStore(SqliteStore):
     def _catch_up(self) -> None:
         writes = self._writes
         self._directory.forget()
-        self._tails.clear()  # files may have been changed by hand
-        self._lines.clear()
+        self._lending.tails.clear()  # files may have been changed by hand
+        self._lending.lines.clear()
         try:
             writes.script("BEGIN IMMEDIATE")
             try:

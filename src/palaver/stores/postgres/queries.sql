@@ -238,6 +238,9 @@ ON CONFLICT (number) DO UPDATE SET
 -- name: binding
 SELECT session, previous, since FROM palaver.keys WHERE owner = $1 AND key = $2;
 
+-- name: key_to_id
+SELECT s.id FROM palaver.keys k JOIN palaver.sessions s ON s.number = k.session WHERE k.owner = $1 AND k.key = $2;
+
 -- name: keys_of
 SELECT owner, key FROM palaver.keys WHERE session = $1 ORDER BY since, key;
 

@@ -18,9 +18,9 @@ from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.upkeep import PostgresUpkeep
+from palaver.stores.sqlite.indexing import Reindex, State, Step
 from palaver.stores.sqlite.reads import Lines, RowReads
 from palaver.stores.sqlite.rows import TURN_COLUMNS
-from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.statements import Ask, Row
 

@@ -35,10 +35,10 @@ from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
 from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
+from palaver.stores.sqlite.indexing import Reindex, Step
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines, RowReads
-from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
@@ -196,6 +196,9 @@ class PostgresStore(RowStore):
         if new and self._writable:
             self._known_damage.update(new)
             self._quarantine(new)
+
+    def _kept_tails(self) -> TailCache:
+        return self._tails
 
     def _require_open(self) -> None:
         if self._closed:
