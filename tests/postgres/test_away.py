@@ -42,24 +42,6 @@ READS: list[Callable[[SessionManager, Session], object]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A server that may be harmed."""
-    made = Server().make().start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def url(server: Server, request: pytest.FixtureRequest) -> str:
-    """A database on it."""
-    name = request.node.name.partition("[")[0]
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"drop database if exists {name} with (force)")
-        connection.execute(f"create database {name}")
-    return server.url(name)
-
-
 @contextmanager
 def away(server: Server, end: str = "stop") -> Iterator[None]:
     """It is gone, and comes again."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from palaver.errors import StoreUnavailable
 from palaver.stores.base import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "require_path"]
 
 _ALMOST_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -31,7 +31,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     text = os.fspath(url)
     scheme, separator, _ = text.partition("://")
     if not separator:
-        _require_path(text)
+        require_path(text)
         return _sqlite(str(Path(text).expanduser()), {})
     if scheme in {"postgresql", "postgres"}:
         return _postgres(text)
@@ -56,8 +56,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     )
 
 
-def _require_path(text: str) -> None:
-    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store."""
+def require_path(text: str) -> None:
+    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store. Raises ValueError."""
     if not text:
         raise ValueError("'' names no file; write chat.db, sqlite:///chat.db, or memory:// to keep nothing")
     if _ALMOST_URL.match(text) and not Path(text).exists():

@@ -46,7 +46,7 @@ __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
 _MOST_TRIES = 3
-"""How often a read is run whose connection is lost."""
+"""How often a read is run, or the schema looked at, whose connection is lost."""
 _opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
 _inherited: list[object] = []
 
@@ -69,9 +69,9 @@ class PostgresStore(RowStore):
     local = False
 
     def __init__(self, url: str) -> None:
-        """Connect, and make or migrate the schema.
+        """Connect, and make or migrate the schema. A server that is away for a moment is waited for.
 
-        Raises ValueError for a URL that cannot be used; StoreUnavailable, SchemaMismatch.
+        Raises ValueError for a URL that cannot be used; StoreUnavailable, StoreBusy, SchemaMismatch.
         """
         self._place = Place.of(url)
         self.name = self._place.name
@@ -83,13 +83,20 @@ class PostgresStore(RowStore):
         _opened.add(self)
 
     def _prepare(self) -> None:
-        connection = self._opener.connect()
-        try:
-            Schema(self._place, connection, self._opener.statements(connection), self._clock).prepare()
-        except psycopg.Error as exc:
-            raise translate(exc, self.name) from exc
-        finally:
-            connection.close()
+        """Make or migrate the schema; begun again where the server is restarted meanwhile."""
+        tries = 0
+        while True:
+            connection = self._opener.reach()
+            try:
+                Schema(self._place, connection, self._opener.statements(connection), self._clock).prepare()
+            except psycopg.Error as exc:
+                tries += 1
+                if tries >= _MOST_TRIES or not is_unknown(exc):
+                    raise translate(exc, self.name) from exc
+            else:
+                return
+            finally:
+                connection.close()
 
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""
