@@ -93,10 +93,12 @@ def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
             assert said(running)["type"] == "caught_up"
             for number in range(3):
                 session.append(user(str(number)))
-                assert said(running) == {"type": "caught_up", "changes": number + 1, "problems": 0}
+                told = {"type": "caught_up", "changes": number + 1, "messages": number + 2, "problems": 0}
+                assert said(running) == told
             running.send_signal(signal.SIGINT)
             report = said(running)
             assert running.wait(PATIENCE) == 0
     assert (report["type"], report["caught_up"], report["changes"]) == ("report", True, 3)
+    assert (report["sessions"], report["copied"], report["updated"], report["messages"]) == (1, 1, 3, 4)
     with palaver.open(target) as copy:
         assert [m.text for m in copy.resolve("local:dm").messages()] == ["before", "0", "1", "2"]

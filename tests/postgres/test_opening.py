@@ -173,7 +173,7 @@ def test_who_is_not_let_in_is_told_at_once(server: Server, wrong: dict[str, str]
 
 
 def test_a_password_that_is_changed(server: Server, url: str) -> None:
-    """A store that is open is told so with its next connection, also while others wait; and goes on when it is let in."""
+    """A store that is open is told so with its next connection, and goes on when it is let in."""
     with palaver.open(another(url, who="postgres") + "?connections=1") as sessions:
         session = sessions.get_or_create("k")
         session.append(user("x", id="x"))
