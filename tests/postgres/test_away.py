@@ -312,6 +312,9 @@ def test_the_server_answers_503(server: Server, url: str) -> None:
         assert client.get("/v1/sessions").status_code == 200
         with away(server):
             refused = client.get("/v1/sessions")
+            ready = client.get("/readyz")
+        assert (ready.status_code, "StoreUnavailable" in ready.text, "in a moment" in ready.text) == (503, True, True)
+        assert str(server.port) not in ready.text, "it is asked without a key"
         assert (refused.status_code, refused.json()["retryable"]) == (503, True)
         assert refused.json()["type"] == "/problems/store-unavailable"
         assert int(refused.headers["Retry-After"]) > 0

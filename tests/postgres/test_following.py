@@ -49,7 +49,7 @@ class Follower:
     def end(self) -> tuple[int, dict[str, object]]:
         """Interrupt it; its exit code, and what it says last."""
         self.process.send_signal(signal.SIGINT)
-        report = self.record().record()
+        report = self.record()
         return self.process.wait(PATIENCE), report
 
 

@@ -205,6 +205,18 @@ def test_a_server_with_no_connection_left(server: Server, url: str) -> None:
     assert refused.value.retryable
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_all_text(server: Server, encoding: str) -> None:
+    """It is refused before anything is made there, and the error says which one to make."""
+    name = f"text_{encoding.lower()}"
+    server.query(f"create database {name} template template0 encoding '{encoding}' locale 'C'")
+    with pytest.raises(StoreUnavailable, match=f"encoding {encoding}, and text needs UTF8") as refused:
+        palaver.open(server.url(name))
+    assert not refused.value.retryable
+    with psycopg.connect(server.url(name)) as connection:
+        assert connection.execute("select to_regnamespace('palaver') is null").fetchone() == (True,)
+
+
 HOST = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
 
 

@@ -54,9 +54,9 @@ def copy(
 
     Sessions with all that was undone, edited, deleted or hidden, keys, aliases, summaries, turns, usage, content, and
     what is known of erasures. What was written is compared with the source. Run again, also after a crash, it writes
-    only what is missing. Each session counts once: as copied (all of it, or what the target lacked), there already, or left
-    out. docs/moving.md says how to switch a running service.
+    only what is missing. docs/moving.md says how to switch a running service.
 
+    Each session counts once: as copied (all of it, or what the target lacked), as there already, or as left out.
     With `--follow`, a server that is away is tried until it is back.
     """
 
