@@ -6,8 +6,8 @@ import base64
 import gzip
 import hashlib
 import json
-import re
 import logging
+import re
 import signal
 import socket
 import threading

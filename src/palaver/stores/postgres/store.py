@@ -33,6 +33,7 @@ from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
+from palaver.stores.postgres.standing import Standing
 from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
 from palaver.stores.sqlite.mending import Mend
@@ -108,6 +109,7 @@ class PostgresStore(RowStore):
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
         self._settling = Settling()
+        self._standing = Standing()
         self._remember_nothing()
 
     def _remember_nothing(self) -> None:
@@ -191,7 +193,7 @@ class PostgresStore(RowStore):
         with self._lender.lend() as connection:
             sql = self._opener.statements(connection)
             lines = {} if self._place.pooled else self._lines  # a pooler does not tell of a server that is another one
-            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock)
+            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock, self._standing)
             try:
                 yield reads
             except FORGOTTEN:
