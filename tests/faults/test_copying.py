@@ -15,6 +15,7 @@ import pytest
 
 import palaver
 from palaver import user
+from palaver.cli import main
 from palaver.moving import Copier
 from palaver.operations import Create, NewSession
 from palaver.stores import open_store
@@ -102,3 +103,17 @@ def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
     assert (report["sessions"], report["copied"], report["updated"], report["messages"]) == (1, 1, 3, 4)
     with palaver.open(target) as copy:
         assert [m.text for m in copy.resolve("local:dm").messages()] == ["before", "0", "1", "2"]
+
+
+def test_following_ends_where_the_disk_is_full(
+    tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has to free some: it is not tried again and again."""
+    source = str(tmp_path / "chat.db")
+    with palaver.open(source) as sessions:
+        for number in range(20):
+            sessions.get_or_create(f"k{number}").append(user("x" * 300_000))
+    assert main(["copy", "--follow", source, str(small_disk / "copy.db")]) == 4
+    told = capsys.readouterr().err
+    assert "no room" in told or "full" in told
+    assert "tried until" not in told

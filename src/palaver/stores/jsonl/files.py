@@ -23,6 +23,7 @@ from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.journal import Entry, Journal, has_lost_sectors, record_of, sync_all
 from palaver.stores.jsonl.names import SUFFIX
 from palaver.stores.jsonl.underway import Underway
+from palaver.stores.jsonl.unsynced import Unsynced
 from palaver.stores.sqlite.filesystem import sync_folder
 
 __all__ = ["Directory", "make_folder"]
@@ -37,6 +38,8 @@ _JOURNAL = 8 * 1024 * 1024
 _MUCH = 256 * 1024
 """A commit that appends more than that to one file syncs that file."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""Errors of who may only read."""
 
 
 class Directory:
@@ -53,6 +56,7 @@ class Directory:
         self._end = 0
         """Where the journal ends, as of the last look."""
         self._underway = Underway(self.hidden / "underway")
+        self.unsynced = Unsynced(self.index)
         self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._appended: list[Entry] = []
@@ -72,6 +76,15 @@ class Directory:
             for folder in (self.root, self.sessions, self.media, self.hidden):
                 make_folder(folder)
         except OSError as exc:
+            raise self._error(exc, "not_written") from exc
+
+    def mark(self) -> tuple[bool, bool]:
+        """See `Unsynced.take`; who may only read marks nothing. Raises StoreFull, StoreUnavailable."""
+        try:
+            return self.unsynced.take()
+        except OSError as exc:
+            if exc.errno in _NOT_OURS:
+                return False, False
             raise self._error(exc, "not_written") from exc
 
     # ------------------------------------------------------------------ lines
