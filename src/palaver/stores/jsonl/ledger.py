@@ -182,6 +182,7 @@ class JsonlLedger(SqliteLedger):
             self._known[session] = files[session], size
         sql.run("put_commit_number", (number,))
         self._number_known = number
+        directory.secure()
 
     def _file(self, session: int) -> tuple[str, int] | None:
         """A session's file, and the bytes of it that are in the index."""
