@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from palaver.errors import StoreBusy, StoreUnavailable
 from palaver.stores.base import Store
 
-__all__ = ["open_at_once", "open_store"]
+__all__ = ["open_at_once", "open_store", "require_path"]
 
 _ALMOST_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _PLAIN = re.compile(r"sqlite:///([^?#%\s]+)")
@@ -53,7 +53,7 @@ def _open(text: str, **known: Any) -> Store:
         return _sqlite(plain[1], {}, **known)
     scheme, separator, _ = text.partition("://")
     if not separator:
-        _require_path(text)
+        require_path(text)
         return _sqlite(str(Path(text).expanduser()), {}, **known)
     if scheme in {"postgresql", "postgres"}:
         return _postgres(text)
@@ -78,8 +78,8 @@ def _open(text: str, **known: Any) -> Store:
     )
 
 
-def _require_path(text: str) -> None:
-    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store."""
+def require_path(text: str) -> None:
+    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store. Raises ValueError."""
     if not text:
         raise ValueError("'' names no file; write chat.db, sqlite:///chat.db, or memory:// to keep nothing")
     if _ALMOST_URL.match(text) and not Path(text).exists():
