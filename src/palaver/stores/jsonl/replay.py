@@ -33,7 +33,11 @@ _FORGET = (
 )
 Bound: TypeAlias = tuple[int, int, str, Any, bool]
 """A key's line: its commit, its place there, the statement, and whether no commit after it can be in the index."""
+_NO_LINE = (msgspec.MsgspecError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a damaged line raises."""
 _MARK = b'"n":'
+_DIGITS = 18
+"""A commit's number has no more, or it is none that the index could keep."""
 _LAST_BYTES = 64
 """More than the mark of a commit's last line has."""
 
@@ -197,9 +201,9 @@ class _Reader:
                 continue
             try:
                 number = msgspec.json.decode(line).get("number")
-            except msgspec.MsgspecError:
+            except _NO_LINE:
                 continue
-            if isinstance(number, int) and 0 < number <= LAST:
+            if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= LAST:
                 taken = self._sql.one("number_taken", (number,))
                 if taken is None or number == self._session:
                     self._session = number
@@ -215,7 +219,7 @@ class _Reader:
         for order, (offset, line) in enumerate(group):
             try:
                 (name, values), fields = statement_of(line, number)
-            except (msgspec.MsgspecError, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError) as exc:
+            except _NO_LINE as exc:
                 self._set_aside(offset, line, exc)
                 continue
             if name in ("put_binding", "drop_binding"):
@@ -304,4 +308,5 @@ def _went_on(directory: Directory, file: str, size: int) -> bool:
 def _ends(line: bytes) -> bool:
     """Whether a line is the last one of a commit."""
     place = line.rfind(_MARK)
-    return place > 0 and line.endswith(b"}") and line[place + len(_MARK) : -1].isdigit()
+    digits = line[place + len(_MARK) : -1]
+    return place > 0 and line.endswith(b"}") and digits.isdigit() and len(digits) <= _DIGITS
