@@ -5,7 +5,6 @@ The files are the truth: a file that ends before it did is read as it is. The in
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from palaver.errors import CorruptRecord
 from palaver.findings import Finding, finding
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.lines import LAST
-from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.jsonl.names import lost_name
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.rows import head_row, newer_head
 from palaver.stores.sqlite.statements import Statements
@@ -113,8 +112,7 @@ def keep(sql: Statements, directory: Directory, file: str, number: int, was: Bef
         newest=last,
         messages=lost,
     )
-    digest = hashlib.sha256(was.text).hexdigest()[:8]
-    name = f"{file.removesuffix(SUFFIX)}-{kept}-{digest}{_SUFFIX}"
+    name = lost_name(file, kept, was.text)
     directory.set_aside(name, msgspec.json.encode(head) + b"\n" + was.text)
     if row is not None:  # positions are not given out twice
         now = newer_head(head_row(sql.all("head", (number,))[0]), newest)

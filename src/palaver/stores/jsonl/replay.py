@@ -6,7 +6,6 @@ stands after the last whole commit was never answered for, and is cut off before
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any, TypeAlias
 
@@ -19,7 +18,7 @@ from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import begins_as_nanobot
 from palaver.stores.jsonl.journal import has_lost_sectors
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
-from palaver.stores.jsonl.names import STORE, SUFFIX
+from palaver.stores.jsonl.names import STORE, line_name, unreadable_name
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
@@ -148,7 +147,7 @@ class _Reader:
             if begins_as_nanobot(data):  # it stays as it is: opening the store says what to do with it
                 self._directory.foreign.append(self._directory.sessions / self._file)
             elif data:
-                self._directory.set_aside(f"{self._file}.unreadable", data)
+                self._directory.set_aside(unreadable_name(self._file), data)
             return 0
         place = whole = 0
         group: list[tuple[int, bytes]] = []
@@ -292,8 +291,7 @@ class _Reader:
     def _keep_damage(self) -> None:
         """Put damaged lines aside, as they are: the file keeps them until it is written anew."""
         for offset, line in self._damaged:
-            name = f"{self._file.removesuffix(SUFFIX)}-{offset}-{hashlib.sha256(line).hexdigest()[:8]}.line"
-            self._directory.set_aside(name, line)
+            self._directory.set_aside(line_name(self._file, offset, line), line)
 
 
 def _went_on(directory: Directory, file: str, size: int) -> bool:

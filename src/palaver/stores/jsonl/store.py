@@ -11,7 +11,6 @@ from typing import Any
 import apsw
 import msgspec
 
-from palaver.backups import Backup
 from palaver.clock import utc_now
 from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
@@ -261,18 +260,11 @@ class JsonlStore(SqliteStore):
         """
         self._write_anew(WriteAnew(at=to_micros(now)))
 
-    def backup(
-        self,
-        path: str | None,
-        now: datetime,
-        *,
-        keep: int | None = None,
-        sound: bool = True,
-        progress: Progress | None = None,
-    ) -> Backup:
-        """See `Store.backup`; it goes to `backups` in the directory if nothing is said: the index may be deleted."""
-        place = path if path is not None else f"{self._directory.root.absolute()}/backups/"
-        return super().backup(place, now, keep=keep, sound=sound, progress=progress)
+    @property
+    def _backups_of(self) -> str:
+        """As if the directory were a file in itself: its index, which backups are made of, may be deleted."""
+        root = self._directory.root.absolute()
+        return str(root / f"{root.name}.db")
 
     def scrub(self) -> ScrubReport:
         for path in self._directory.hidden.glob("damaged-*"):
