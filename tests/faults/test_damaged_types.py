@@ -99,7 +99,8 @@ def test_a_message_in_another_form(tmp_path: Path, field: str) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     place = next(n for n, line in enumerate(lines) if b'"type":"message"' in line)
     line = json.loads(lines[place])
-    for bad in (5, [], {}, True, None, "\u00fc"):
+    wrong_ones: list[Any] = [5, [], {}, True, None, "\u00fc"]
+    for bad in wrong_ones:
         said = {**line, field: bad}
         if field == "bytes":
             del said["message"]
@@ -125,7 +126,7 @@ def test_a_number_of_a_commit_that_is_none(tmp_path: Path, number: str) -> None:
         sessions.resolve("k").append(user("two"))
         path = tmp_path / "sessions" / f"{sessions.resolve('k').id}.jsonl"
     first, mark, rest = path.read_text().partition('"n":')
-    path.write_text(f"{first}{mark}{number}{rest[rest.index('}'):]}")
+    path.write_text(f"{first}{mark}{number}{rest[rest.index('}') :]}")
     with opened(tmp_path) as sessions:
         assert kit.texts(sessions, "k") == ["one", "two"]
         sessions.resolve("k").append(user("three"))

@@ -367,11 +367,16 @@ class Directory:
         if not path.exists():
             self._put(path, data)
 
-    def drop_aside(self, file: str) -> None:
-        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is."""
+    def drop_aside(self, file: str, *, lost: bool = True) -> None:
+        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is.
+
+        `lost`: also what can still be put back.
+        """
         if self.quarantine.is_dir():
             for path in self.quarantine.iterdir():
-                if whose_aside(path.name) == file or _RECORD.fullmatch(path.name):
+                if whose_aside(path.name) != file and not _RECORD.fullmatch(path.name):
+                    continue
+                if lost or path.suffix != ".lost":
                     path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ the rest

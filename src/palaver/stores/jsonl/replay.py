@@ -172,13 +172,15 @@ class _Reader:
         if self._purged:
             self._directory.fold()
             self._directory.replace(self._file, snapshot(self._sql, session, self._newest))
-        if was is not None and kept < self._known:
+        if was is not None:
             lost.keep(self._sql, self._directory, self._file, session, was, kept)
         self._sql.run("put_file", (session, self._file, *self._directory.size(self._file)))
 
     def _before(self, data: bytes) -> lost.Before | None:
-        """What the index has, if the file may end before it did."""
-        if self._session is None or self._offset or (len(data) >= self._known and b"\0" not in data):
+        """What the index has, if the file may end before it did, or somebody put another one in its place."""
+        if self._session is None or self._offset:
+            return None
+        if len(data) >= self._known and b"\0" not in data and lost.has_newest(self._sql, self._session, data):
             return None
         return lost.before(self._sql, self._session, self._known)
 

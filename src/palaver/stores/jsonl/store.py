@@ -17,17 +17,19 @@ from palaver.errors import StoreError, StoreUnavailable
 from palaver.findings import Finding, Progress, Repaired, finding
 from palaver.operations import Operation
 from palaver.stores.base import Stats
-from palaver.stores.jsonl import lost
+from palaver.stores.jsonl import aside, lost
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import nanobot_files, refusal
 from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
 from palaver.stores.jsonl.putting_back import PutBack
 from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
+from palaver.stores.jsonl.remainder import opened, remainder
 from palaver.stores.jsonl.replay import catch_up
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.jsonl.standing import settle
 from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.spots import Sink, Spot
 from palaver.stores.sqlite.statements import Statements
 from palaver.stores.sqlite.store import SqliteStore
 from palaver.times import to_micros
@@ -182,6 +184,11 @@ class JsonlStore(SqliteStore):
         found = super().clean(limit=limit, dry_run=dry_run)
         return found + self._shrink(min(limit - len(found), FILES), dry_run=dry_run)
 
+    def _garbage(self, limit: int) -> list[tuple[str, str | int]]:
+        """As another store has it; what no message shows stays while messages may be put back that do."""
+        found = super()._garbage(limit)
+        return [each for each in found if each[0] != "media"] if aside.kept_aside(self._directory) else found
+
     def _shrink(self, limit: int, *, dry_run: bool) -> list[str]:
         told: list[str] = []
         kept: list[tuple[int, int]] = []
@@ -221,9 +228,11 @@ class JsonlStore(SqliteStore):
     ) -> list[Finding]:
         found = super().check(owner, session_id=session_id, notes=notes, progress=progress)
         if owner is None:
-            found += lost.findings(self._directory, session_id)
-        if owner is None and session_id is None:
-            found += lost.unread(self._shorter())
+            with self._opener.lent() as connection:
+                sql = Statements(connection, PACKAGE)
+                lacking = aside.findings(sql, self._directory, session_id)
+                cut = lost.shorter(sql, self._directory) if session_id is None else []
+            found = aside.explained(found, lacking) + lacking + lost.unread(cut)
         if owner is None and session_id is None and self._directory.quarantine.is_dir():
             found += [
                 finding(problem, f"quarantine/{path.name}", f"{what} that could not be read was set aside")
@@ -233,24 +242,35 @@ class JsonlStore(SqliteStore):
         return found
 
     def repair(self, now: datetime) -> list[Repaired]:
-        cut = tuple(number for number, _, _, _ in self._shorter())
+        with self._opener.lent() as connection:
+            cut = lost.shorter(Statements(connection, PACKAGE), self._directory)
         if cut:  # while the store is open: they are read before they are written
-            self._write_anew(WriteAnew(at=to_micros(now), sessions=cut))
-        done = [self._put_back(name, now) for name, _ in lost.kept_aside(self._directory)]
+            self._write_anew(WriteAnew(at=to_micros(now), sessions=tuple(number for number, _, _, _ in cut)))
+        done = [self._put_back(path, now) for path in aside.kept_aside(self._directory)]
         done += super().repair(now)
         if any(each.count for each in done):  # it mended the index
             self.rewrite(now)
         return done
 
-    def _shorter(self) -> list[tuple[int, str, int, int]]:
+    def _look(self, sink: Sink) -> None:
+        """As another store does, but for what is missing and may still be put back: that is not marked as purged."""
         with self._opener.lent() as connection:
-            return lost.shorter(Statements(connection, PACKAGE), self._directory)
+            left = aside.sessions_aside(Statements(connection, PACKAGE), self._directory)
+        kept = bool(aside.kept_aside(self._directory))
 
-    def _put_back(self, name: str, now: datetime) -> Repaired:
+        def may_come_back(spot: Spot) -> bool:
+            return (spot.problem == "gap" and spot.number in left) or (spot.problem == "media_unheld" and kept)
+
+        super()._look(lambda spot: None if may_come_back(spot) else sink(spot))
+
+    def _put_back(self, path: Path, now: datetime) -> Repaired:
         """What a file lost, from what was set aside of it, which is needed no more then."""
-        done = self._mend(PutBack(at=to_micros(now), problem="lines_lost", places=(), name=name))
+        done = self._mend(PutBack(at=to_micros(now), problem="lines_lost", places=(), name=path.name))
         if done.failed is None:
-            (self._directory.quarantine / name).unlink()
+            with self._opener.lent() as connection:
+                left = remainder(Statements(connection, PACKAGE), opened(path))
+            if not left.taken:
+                path.unlink()
         return done
 
     def rewrite(self, now: datetime) -> None:
