@@ -19,8 +19,8 @@ __all__ = ["explained", "findings", "kept_aside", "require_none", "sessions_asid
 _ASIDE = "*.lost"
 _NAMED = 20
 """Ranges of positions that are named one by one; all of them are in what was set aside."""
-_FOLLOWS = {"gap", "count", "newest_user"}
-"""What a session has where messages of it are lost."""
+_FOLLOWS = {"gap", "count", "newest_user", "cut_count", "summary_pointer"}
+"""What a session has where messages of it are lost, and lines that came after them."""
 
 
 def kept_aside(directory: Directory) -> list[Path]:

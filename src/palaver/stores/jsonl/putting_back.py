@@ -12,8 +12,8 @@ from palaver.rows import ChangeKind
 from palaver.stores.jsonl.aside import taken_by_others
 from palaver.stores.jsonl.ledger import JsonlLedger, WriteAnew
 from palaver.stores.jsonl.lines import LAST
-from palaver.stores.jsonl.remainder import Aside, Remainder, as_imported, newest_of, opened, remainder
-from palaver.stores.jsonl.replay import forget
+from palaver.stores.jsonl.remainder import Line, Remainder, as_imported, newest_of, opened, remainder
+from palaver.stores.jsonl.replay import end_of_feed, forget, keep_positions
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.rows import head_row, newer_head
 from palaver.stores.sqlite.statements import Statements
@@ -50,10 +50,14 @@ class PutBack(Mend, frozen=True, kw_only=True, tag="put_back"):
             if left.taken:
                 raise CorruptRecord(taken_by_others(aside.head, left, self.name))
             return Repaired(problem=self.problem, count=0, action="all of it is there again: nothing is left to do")
+        lines = aside.statements(left.number)
+        _require_one_secret(sql, lines)  # from here on it must not fail: what was written would stay
         if left.whole and left.number:  # of the whole store nothing is forgotten
+            end = end_of_feed(sql)
             forget(sql, left.number)
+            keep_positions(sql, end)
         imported = not left.whole and as_imported(sql, left.number)
-        self._put(ledger, sql, aside, left)
+        self._put(ledger, sql, lines, left)
         if imported:
             _move_mark(sql, left.number)
         self._tell(jsonl, sql, left.number)
@@ -62,10 +66,10 @@ class PutBack(Mend, frozen=True, kw_only=True, tag="put_back"):
         action = f"put back what the index had{but}"
         return Repaired(problem=self.problem, count=max(1, len(left.missing)), action=action)
 
-    def _put(self, ledger: Ledger, sql: Statements, aside: Aside, left: Remainder) -> None:
+    def _put(self, ledger: Ledger, sql: Statements, lines: list[Line], left: Remainder) -> None:
         wanted = None if left.whole else set(left.missing)
         erased: set[int] = set()
-        for (name, values), fields in aside.statements(left.number):
+        for (name, values), fields in lines:
             if name in _NOT_FEED or (wanted is not None and name not in _OF_MESSAGES):
                 continue
             seq = _seq(name, values) if name in _OF_MESSAGES else 0
@@ -101,10 +105,7 @@ def _is_erased(ledger: Ledger, values: Any, message_id: str | None) -> bool:
 
 
 def _is_outdated(sql: Statements, name: str, values: Any) -> bool:
-    """Whether what is there by now stays: another's key, an erasure that has gone on, what was erased again since.
-
-    Raises CorruptRecord where marks of erasures would come under a key that is not theirs.
-    """
+    """Whether what is there by now stays: another's key, an erasure that has gone on, what was erased again since."""
     if name == "put_erasure":
         row = sql.one("erasure", values[:1])
         return row is not None and _progress(row) >= _progress(values)
@@ -114,14 +115,19 @@ def _is_outdated(sql: Statements, name: str, values: Any) -> bool:
     if name not in _IF_FREE:
         return False
     query, width = _IF_FREE[name]
-    row = sql.one(query, values[:width])
-    if name == "put_meta" and row is not None and row[0] != values[1]:
-        msg = (
-            "more was erased since under another secret, and the marks of both cannot stand in one store: keep what is "
-            "in quarantine, remove it from there, and erase again what is in its lines"
-        )
-        raise CorruptRecord(msg)
-    return row is not None
+    return sql.one(query, values[:width]) is not None
+
+
+def _require_one_secret(sql: Statements, lines: list[Line]) -> None:
+    """Marks of erasures must not come under a key that is not theirs. Raises CorruptRecord."""
+    for (name, values), _ in lines:
+        row = sql.one("meta", values[:1]) if name == "put_meta" else None
+        if row is not None and row[0] != values[1]:
+            msg = (
+                "something was erased since under another secret, and the marks of both cannot be in one store: save "
+                "what is in quarantine elsewhere, remove it there, and erase again what had been erased before"
+            )
+            raise CorruptRecord(msg)
 
 
 def _progress(erasure: tuple[Any, ...]) -> tuple[bool, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,7 @@ from palaver.stores.jsonl.lines import LAST, Statement, statement_of
 from palaver.stores.sqlite.rows import cut_row, head_row, newer_head
 from palaver.stores.statements import Statements
 
-__all__ = ["Aside", "Lost", "Remainder", "as_imported", "newest_of", "opened", "remainder"]
+__all__ = ["Aside", "Line", "Lost", "Remainder", "as_imported", "newest_of", "opened", "remainder"]
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost", tag_field="type"):
@@ -39,6 +39,10 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost", tag_field="typ
 _lost = msgspec.json.Decoder(Lost)
 
 
+Line: TypeAlias = tuple[Statement, dict[str, Any]]
+"""The statement that a line stands for, and all that it says."""
+
+
 class Aside(NamedTuple):
     """One of these, read."""
 
@@ -46,7 +50,7 @@ class Aside(NamedTuple):
     head: Lost
     lines: list[bytes]
 
-    def statements(self, number: int) -> list[tuple[Statement, dict[str, Any]]]:
+    def statements(self, number: int) -> list[Line]:
         """What its lines say, of a session that has this number. Raises CorruptRecord."""
         try:
             return [statement_of(line, number) for line in self.lines]

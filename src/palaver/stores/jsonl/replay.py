@@ -23,7 +23,7 @@ from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
-__all__ = ["catch_up", "forget"]
+__all__ = ["catch_up", "end_of_feed", "forget", "keep_positions"]
 
 _log = logging.getLogger(__name__)
 _FORGET = (
@@ -47,6 +47,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
     known = {name: (session, size, changed) for session, name, size, changed in sql.all("files")}
     listed = directory.listed()
     newest = max(_commit_number(sql), directory.begun())
+    end = end_of_feed(sql)
     keys: list[Bound] = []
     read = 0
     renumbered = False
@@ -74,6 +75,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         if data is not None and address_of(data) == row[0]:
             sql.run("put_blob", (row[0], data))
     if read:
+        keep_positions(sql, end)
         _prune(sql, everything=renumbered)
     sql.run("put_commit_number", (newest,))
     return read
@@ -94,6 +96,22 @@ def _prune(sql: Statements, *, everything: bool) -> None:
 def _commit_number(sql: Statements) -> int:
     row = sql.one("commit_number")
     return row[0] if row is not None else 0
+
+
+def end_of_feed(sql: Statements) -> int:
+    """The last position of the feed that was given out."""
+    [(highest,)] = sql.all("highest_change")
+    return highest or 0
+
+
+def keep_positions(sql: Statements, end: int) -> None:
+    """Where the feed ends before this position by now, it goes on after it: none is given out twice.
+
+    Readers of it begin anew.
+    """
+    if end_of_feed(sql) < end:
+        sql.run("put_pruned", (str(end), end))
+        sql.run("prune_changes", (end,))
 
 
 def forget(sql: Statements, session: int) -> None:
