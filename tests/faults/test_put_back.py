@@ -327,9 +327,7 @@ def test_an_erasure_that_has_ended_since_stays_ended(tmp_path: Path) -> None:
     with opened(root) as sessions:
         core = core_of(sessions)
         target = SessionTarget(path.stem)
-        core.store.commit(
-            [BeginErasure(at=to_micros(core.now()), erasure_id="e-1", target=target, secret=bytes(32))]
-        )
+        core.store.commit([BeginErasure(at=to_micros(core.now()), erasure_id="e-1", target=target, secret=bytes(32))])
     store_file = root / "sessions" / "~store.jsonl"
     os.truncate(store_file, store_file.stat().st_size - 5)
     with opened(root) as sessions:

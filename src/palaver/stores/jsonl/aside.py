@@ -125,8 +125,8 @@ def _by_hand(found: Finding, remedy: str) -> Finding:
 def taken_by_others(head: Lost, left: Remainder, name: str) -> str:
     """What is said of messages that cannot be put back."""
     return (
-        f"of what {head.file} had lost, {_told(left.taken)} cannot be put back: other messages stand there by now; what "
-        f"stood there is in quarantine/{name}"
+        f"of what {head.file} had lost, {_told(left.taken)} cannot be put back: other messages stand there by now; "
+        f"what stood there is in quarantine/{name}"
     )
 
 
