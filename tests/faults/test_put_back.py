@@ -13,7 +13,7 @@ from palaver import Session, SessionManager, assistant, user
 from palaver.bases import core_of
 from palaver.cli import main
 from palaver.erasure import SessionTarget
-from palaver.errors import CorruptRecord, CursorExpired
+from palaver.errors import CorruptRecord, CursorExpired, StoreUnavailable
 from palaver.findings import Finding
 from palaver.media import as_text
 from palaver.model import ImagePart
@@ -455,3 +455,22 @@ def test_many_lost_messages_are_told_as_ranges(tmp_path: Path) -> None:
         assert "191-199 and 181 more; " in found.detail
         assert sessions.repair(str(tmp_path / "before.db")).left == ()
         assert len(sessions.resolve("k").messages(limit=500, live=False)) == 361
+
+
+def test_a_file_of_which_nothing_can_be_read_is_named(mirror: Mirror) -> None:
+    """It is in the way of its session: check says so, and so does who writes there, until it is moved away."""
+    mirror.file.write_bytes(b"noise\n")
+    shutil.rmtree(mirror.root / ".palaver")
+    with opened(mirror.root) as sessions:
+        [found] = sessions.check()
+        assert (found.where, found.repairable) == (f"quarantine/{mirror.file.name}.unreadable", False)
+        assert f"move sessions/{mirror.file.name} away" in found.remedy
+        sessions.get_or_create("other").append(user("hi"))
+    with pytest.raises(StoreUnavailable, match=rf"sessions/{mirror.file.name} holds something else"):
+        mirror.copy()
+    assert mirror.file.read_bytes() == b"noise\n"
+    mirror.file.unlink()
+    (mirror.root / "quarantine" / f"{mirror.file.name}.unreadable").unlink()
+    assert mirror.copy() == ()
+    with opened(mirror.root) as sessions:
+        assert sessions.check() == []

@@ -1,4 +1,4 @@
-"""What lies in quarantine of files that lost lines: what is said of it, and what has to wait for it."""
+"""What lies in quarantine: what is said of it, and what has to wait for what files have lost."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from palaver.errors import CorruptRecord
 from palaver.findings import Finding, finding
 from palaver.operations.ranges import runs
 from palaver.stores.jsonl.files import Directory
+from palaver.stores.jsonl.names import whose_aside
 from palaver.stores.jsonl.remainder import Lost, Remainder, opened, remainder
 from palaver.stores.sqlite.statements import Statements
 
-__all__ = ["explained", "findings", "kept_aside", "require_none", "sessions_aside", "taken_by_others"]
+__all__ = ["explained", "findings", "kept_aside", "require_none", "sessions_aside", "taken_by_others", "unread"]
 
 _ASIDE = "*.lost"
+_UNREAD = (("message_undecodable", "*.line", "a line"), ("journal_damaged", "*.record", "a part of the journal"))
+"""What else is found there, by the names of its files."""
 _NAMED = 20
 """Ranges of positions that are named one by one; all of them are in what was set aside."""
 _FOLLOWS = {"gap", "count", "newest_user", "cut_count", "summary_pointer"}
@@ -72,6 +75,23 @@ def findings(sql: Statements, directory: Directory, session_id: str | None) -> l
             if session_id is None:
                 unreadable = finding("lines_lost", f"quarantine/{path.name}", str(exc))
                 found.append(_by_hand(unreadable, "save what is in it, and remove it"))
+    return found
+
+
+def unread(directory: Directory) -> list[Finding]:
+    """What `check` says of all else that could not be read."""
+    if not directory.quarantine.is_dir():
+        return []
+    found = [
+        finding(problem, f"quarantine/{path.name}", f"{what} that could not be read was set aside")
+        for problem, pattern, what in _UNREAD
+        for path in sorted(directory.quarantine.glob(pattern))
+    ]
+    for path in sorted(directory.quarantine.glob("*.unreadable")):
+        file = whose_aside(path.name)
+        what = f"sessions/{file} is no session's, or one's whose number another has: a copy of it was set aside"
+        by_hand = f"look into it, move sessions/{file} away, and remove what is in quarantine"
+        found.append(_by_hand(finding("message_undecodable", f"quarantine/{path.name}", what), by_hand))
     return found
 
 

@@ -113,7 +113,7 @@ class JsonlLedger(SqliteLedger):
         for session in sessions:
             known = sql.one("file", (session,))
             if known is not None and directory.size(known[0])[0] != known[1]:
-                raise Behind
+                raise Behind(known[0])
         directory.fold()
         self.is_replaced = True
         for session in sessions:
@@ -157,7 +157,7 @@ class JsonlLedger(SqliteLedger):
                 known = file_name(self._id(session)) if session else STORE, 0
             file, size = known
             if directory.length(file) != size:
-                raise Behind
+                raise Behind(file)
             files[session] = file
             text = lines_of(statements, number)
             if text:

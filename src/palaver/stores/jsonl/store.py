@@ -14,7 +14,7 @@ import msgspec
 from palaver.clock import utc_now
 from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
-from palaver.findings import Finding, Progress, Repaired, finding
+from palaver.findings import Finding, Progress, Repaired
 from palaver.operations import Operation
 from palaver.stores.base import Stats
 from palaver.stores.jsonl import aside, lost
@@ -38,8 +38,6 @@ __all__ = ["JsonlStore"]
 
 LEAST = 256 * 1024
 """Files that are smaller than that may have what nobody needs."""
-_SET_ASIDE = (("message_undecodable", "*.line", "a line"), ("journal_damaged", "*.record", "a part of the journal"))
-"""What is found in quarantine, by the names of its files."""
 FILES = 16
 """How many files one cleaning looks at."""
 
@@ -149,7 +147,11 @@ class JsonlStore(SqliteStore):
                 self._catch_up()
                 results = super()._transact(operations)
         except Behind as exc:
-            msg = f"{self.name}: the files change while they are read; is another program writing to them?"
+            file = f"sessions/{exc}" if exc.args else "the files"
+            msg = (
+                f"{self.name}: {file} holds something else than what is known of it, also when read again: is another "
+                "program writing there? A file that is no session's (see `palaver check`) has to be moved away"
+            )
             raise StoreUnavailable(msg) from exc
         except StoreError as error:
             self._failed(error)
@@ -233,13 +235,7 @@ class JsonlStore(SqliteStore):
                 lacking = aside.findings(sql, self._directory, session_id)
                 cut = lost.shorter(sql, self._directory) if session_id is None else []
             found = aside.explained(found, lacking) + lacking + lost.unread(cut)
-        if owner is None and session_id is None and self._directory.quarantine.is_dir():
-            found += [
-                finding(problem, f"quarantine/{path.name}", f"{what} that could not be read was set aside")
-                for problem, pattern, what in _SET_ASIDE
-                for path in sorted(self._directory.quarantine.glob(pattern))
-            ]
-        return found
+        return found + aside.unread(self._directory) if owner is None and session_id is None else found
 
     def repair(self, now: datetime) -> list[Repaired]:
         with self._opener.lent() as connection:
