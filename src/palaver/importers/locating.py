@@ -13,7 +13,7 @@ from palaver.info import SessionInfo
 from palaver.keys import explicit_key
 from palaver.rows import SUBAGENT
 
-__all__ = ["Located", "deleted", "free_key", "held", "located"]
+__all__ = ["Located", "deleted", "free_key", "held", "live_positions", "located"]
 
 Located = tuple[str, SessionInfo | None, dict[str, int]]
 """The alias that is the session's, the session if there is one, and the positions of its messages by their ids."""
@@ -85,6 +85,19 @@ def held(core: Core, session_id: str) -> dict[str, int]:
         if not last:
             return found
         after = last
+
+
+def live_positions(core: Core, session_id: str, *, after: int = 0, before: int | None = None) -> set[int]:
+    """Where a session's messages between two positions stand that are live, also those that cannot be read."""
+    found: set[int] = set()
+    while before is None or after < before - 1:
+        page = core.store.page(session_id, core.owner, after=after, before=before, limit=_PAGE)
+        here = {*(message.seq for message in page), *page.corrupt}
+        if not here:
+            break
+        found |= here
+        after = max(here)
+    return found
 
 
 def free_key(core: Core | None, session: SourceSession, alias: str, text: str, notes: list[Note]) -> str | None:
