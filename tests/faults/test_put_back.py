@@ -10,7 +10,6 @@ import pytest
 
 import palaver
 from palaver import Session, SessionManager, assistant, user
-from palaver.bases import core_of
 from palaver.cli import main
 from palaver.erasure import SessionTarget
 from palaver.errors import CorruptRecord, CursorExpired, StoreUnavailable
@@ -19,6 +18,7 @@ from palaver.media import as_text
 from palaver.model import ImagePart
 from palaver.moving import Copier
 from palaver.operations import BeginErasure, Import
+from palaver.reach import core_of
 from palaver.times import to_micros
 from tests.faults import kit
 
