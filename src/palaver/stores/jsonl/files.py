@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import hashlib
 import itertools
 import logging
 import os
+import re
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -21,7 +21,7 @@ from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.journal import Entry, Journal, has_lost_sectors, record_of, sync_all
-from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.jsonl.names import SUFFIX, torn_name, whose_aside
 from palaver.stores.jsonl.underway import Underway
 from palaver.stores.sqlite.filesystem import sync_folder
 
@@ -30,6 +30,7 @@ __all__ = ["Directory", "make_folder"]
 _log = logging.getLogger(__name__)
 JOURNAL = "~journal"
 """How names of what was set aside of it begin; those of no session's file begin so."""
+_RECORD = re.compile(rf"{JOURNAL}-\d+-[0-9a-f]{{8}}\.record")
 _OPEN = 128
 """Files that are kept open."""
 _JOURNAL = 8 * 1024 * 1024
@@ -365,7 +366,7 @@ class Directory:
         fd = self._fd(file)
         torn = os.pread(fd, max(0, os.fstat(fd).st_size - size), size)
         if torn:
-            self.set_aside(f"{file.removesuffix(SUFFIX)}-{size}.torn", torn)
+            self.set_aside(torn_name(file, size), torn)
             os.ftruncate(fd, size)
             os.fsync(fd)
 
@@ -379,12 +380,16 @@ class Directory:
         if not path.exists():
             self._put(path, data)
 
-    def drop_aside(self, file: str) -> None:
-        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is."""
-        stem = file.removesuffix(SUFFIX)
+    def drop_aside(self, file: str, *, lost: bool = True) -> None:
+        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is.
+
+        `lost`: also what can still be put back.
+        """
         if self.quarantine.is_dir():
-            for pattern in (f"{glob.escape(stem)}[-.]*", f"{JOURNAL}-*.record"):
-                for path in self.quarantine.glob(pattern):
+            for path in self.quarantine.iterdir():
+                if whose_aside(path.name) != file and not _RECORD.fullmatch(path.name):
+                    continue
+                if lost or path.suffix != ".lost":
                     path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ the rest

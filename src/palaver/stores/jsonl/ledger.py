@@ -7,7 +7,7 @@ from typing import Any
 from palaver.erasure import Erasure
 from palaver.errors import StoreUnavailable
 from palaver.operations import Ledger, Operation
-from palaver.stores.jsonl import lost
+from palaver.stores.jsonl import aside
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.journal import Entry
 from palaver.stores.jsonl.lines import line_of, number_of
@@ -64,15 +64,20 @@ class JsonlLedger(SqliteLedger):
         return self.anew is not None or super().changed
 
     @property
+    def is_mending(self) -> bool:
+        """Whether the commit under way is a repair's: it purges what is gone, and nothing that can still be read."""
+        return self._mended
+
+    @property
     def directory(self) -> Directory:
         """Where the files are."""
         return self._directory
 
     def put_erasure(self, row: Erasure) -> None:
-        """Refused where an erasure begins or ends beside what it would not reach; see `lost.require_none`."""
+        """Refused where an erasure begins or ends beside what it would not reach; see `aside.require_none`."""
         before = self.erasure(row.id)
         if before is None or (before.ended_at is None and row.ended_at is not None):
-            lost.require_none(self._directory)
+            aside.require_none(self._directory)
         super().put_erasure(row)
 
     def forget(self) -> None:
@@ -108,7 +113,7 @@ class JsonlLedger(SqliteLedger):
         for session in sessions:
             known = sql.one("file", (session,))
             if known is not None and directory.size(known[0])[0] != known[1]:
-                raise Behind
+                raise Behind(known[0])
         directory.fold()
         self.is_replaced = True
         for session in sessions:
@@ -152,7 +157,7 @@ class JsonlLedger(SqliteLedger):
                 known = file_name(self._id(session)) if session else STORE, 0
             file, size = known
             if directory.length(file) != size:
-                raise Behind
+                raise Behind(file)
             files[session] = file
             text = lines_of(statements, number)
             if text:
@@ -166,7 +171,7 @@ class JsonlLedger(SqliteLedger):
             directory.fold()
             self.is_replaced = True
             directory.replace(files[session], snapshot(sql, session, number))
-            directory.drop_aside(files[session])
+            directory.drop_aside(files[session], lost=not self.is_mending)
         told = directory.stamp if len(files) < _MANY else directory.size
         sizes = {session: told(file) for session, file in files.items()}
         if fresh:

@@ -222,10 +222,14 @@ class RowStore(Store):
         return self._tend(lambda upkeep: upkeep.todos(owner, state, now, limit))
 
     def clean(self, *, limit: int = 500, dry_run: bool = False) -> list[str]:
-        found = self._tend(lambda upkeep: upkeep.garbage(limit))
+        found = self._garbage(limit)
         if found and not dry_run:
             self.commit([Clean(at=to_micros(utc_now()), found=tuple(found))])
         return [told(kind, what) for kind, what in found]
+
+    def _garbage(self, limit: int) -> list[tuple[str, str | int]]:
+        """Rows that belong to nothing, by their kind."""
+        return self._tend(lambda upkeep: upkeep.garbage(limit))
 
     def prune(self, keep: int, *, dry_run: bool = False) -> int:
         through, count = self._tend(lambda upkeep: upkeep.prunable(keep))

@@ -319,7 +319,7 @@ class SqliteStore(RowStore):
     ) -> Backup:
         self._require_open()
         lent = self._lent_alone if self._opener.exclusive else self._opener.lent
-        made = backup.made(lent, self._opener.path, path, now, sound=sound, progress=progress)
+        made = backup.made(lent, self._backups_of, path, now, sound=sound, progress=progress)
         if self._writable:
             dropped = backup.to_drop(self.backups(), made, keep)
             [answer] = self._committer.commit(
@@ -328,6 +328,11 @@ class SqliteStore(RowStore):
             if isinstance(answer, Exception):
                 raise answer
         return made
+
+    @property
+    def _backups_of(self) -> str:
+        """The path that backups are named after, and beside which they go."""
+        return self._opener.path
 
     @contextmanager
     def _lent_alone(self) -> Generator[apsw.Connection]:
