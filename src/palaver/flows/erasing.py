@@ -204,9 +204,10 @@ class _Work:
             if row.end_reason in ("erased", "purged"):
                 if row.end_reason == "erased" and each.first_kind is not None:
                     yield from self._session(each)  # it was interrupted there
-                elif self._went_before(row):
-                    self._touched.add(row.id)
-                    self._erased[row.id] = row.owner
+                else:
+                    if self._went_before(row):
+                        self._touched.add(row.id)
+                        self._erased[row.id] = row.owner
                     yield from self._clear(row)
                 return
             belongs = erased_whole(self._core, each, target)
@@ -235,15 +236,18 @@ class _Work:
             self._add("sessions", int(row.id in self.whole))
             self._add("keys", len(each.keys))
         else:
-            yield from self._clear(row)
+            yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
     def _went_before(self, row: SessionRow) -> bool:
         """Whether this erasure took a session away before it was interrupted, perhaps just then."""
         return self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at
 
     def _clear(self, row: SessionRow) -> Flow[None]:
-        """Remove what an erased session had beside its messages; it may have been removed before."""
-        if not self._dry_run:
+        """Remove what an erased session had beside its messages, where this erasure may have been interrupted before.
+
+        No clock can tell which of them it was: it may have been set back, or another machine's.
+        """
+        if self._resumed and not self._dry_run and row.end_reason == "erased":
             yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
     def _purged(self, each: Erasable) -> Flow[None]:
@@ -289,8 +293,7 @@ class _Work:
                 if found.row.end_reason in ("erased", "purged") and found.first_kind is None:
                     self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
                     self._erased[session_id] = found.row.owner
-                    if self._went_before(found.row):
-                        yield from self._clear(found.row)
+                    yield from self._clear(found.row)
                 else:
                     yield from self._session(found)
 
@@ -339,7 +342,7 @@ class _Work:
         if session in erased or owner in before or theirs:
             if row.end_reason != "erased" or each.first_kind is not None:
                 yield from self._session(each)
-            elif self._went_before(row):
+            else:
                 yield from self._clear(row)
             return
         gone = 0

@@ -385,12 +385,16 @@ class Directory:
 
         `lost`: also what can still be put back.
         """
-        if self.quarantine.is_dir():
+        if not self.quarantine.is_dir():
+            return
+        try:
             for path in self.quarantine.iterdir():
                 if whose_aside(path.name) != file and not _RECORD.fullmatch(path.name):
                     continue
                 if lost or path.suffix != ".lost":
                     path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise self._error(exc, "unknown") from exc
 
     # ------------------------------------------------------------------ the rest
     def listed(self) -> dict[str, tuple[int, int]]:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import msgspec
 
 from palaver.findings import Finding, finding
+from palaver.rows import GONE
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.lines import LAST
 from palaver.stores.jsonl.names import lost_name
 from palaver.stores.jsonl.remainder import Lost, as_imported, newest_of
 from palaver.stores.jsonl.snapshots import snapshot
-from palaver.stores.sqlite.rows import head_row, newer_head
+from palaver.stores.sqlite.rows import cut_row, head_row, newer_head
 from palaver.stores.sqlite.statements import Statements
 
 __all__ = ["Before", "before", "has_newest", "keep", "shorter", "unread"]
@@ -71,7 +72,10 @@ def keep(sql: Statements, directory: Directory, file: str, number: int, was: Bef
     row = sql.one("session", (number,))
     newest = newest_of(sql, number)
     last = newest[0] & LAST if newest is not None else 0
-    lost = tuple(each for each in was.messages if each[0] > last)
+    purged = [(cut.from_seq, cut.through_seq) for cut in map(cut_row, sql.all("cuts", (number,))) if cut.kind in GONE]
+    lost = tuple(
+        each for each in was.messages if each[0] > last and not any(low <= each[0] <= high for low, high in purged)
+    )
     rev: int | None = row[4] if row is not None else None
     if number and not lost and rev is not None and (rev >= was.rev or kept >= was.size):
         return

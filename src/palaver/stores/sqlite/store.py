@@ -236,12 +236,17 @@ class SqliteStore(RowStore):
                 # A failed sync may have dropped pages that a second sync would report as safe.
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
-        self._lending.tails.note(ledger.messages)
-        ledger.flushed()
-        self.wakes.wake()
-        ledger.trim()
-        if self._checkpoints.are_overdue:
-            self._checkpoint(alone=len(operations) == 1 and not self._committer.waiting)
+        try:
+            self._lending.tails.note(ledger.messages)
+            ledger.flushed()
+            self.wakes.wake()
+            ledger.trim()
+            if self._checkpoints.are_overdue:
+                self._checkpoint(alone=len(operations) == 1 and not self._committer.waiting)
+        except BaseException:  # an interrupt: it is committed, and the next commit must not write it again
+            ledger.forget()
+            self._lending.tails.clear()
+            raise
         return results
 
     def _roll_back(self) -> None:
