@@ -15,50 +15,9 @@ from palaver import Origin, SessionManager, assistant, user
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
 from palaver.importers import import_path
-from palaver.stores.base import Store
 from palaver.stores.memory import MemoryStore
 from tests.importers.hermes_home import SUMMARY, Home
-
-
-class Between(MemoryStore):
-    """The same store, where somebody else does something whole before call number `at`."""
-
-    def __init__(self, store: MemoryStore, at: int, other: Callable[[], object]) -> None:
-        self.__dict__ = store.__dict__
-        self.moment = Moment(at, other)
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        return self.moment.before(value) if callable(value) and name in PUBLIC else value
-
-
-PUBLIC = {name for name in dir(Store) if not name.startswith("_")}
-
-
-class Moment:
-    """When it happens. What the store itself calls is within one call."""
-
-    def __init__(self, at: int, other: Callable[[], object]) -> None:
-        self.left = at
-        self._other = other
-        self._within = False
-
-    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The same call, counted."""
-
-        def called(*args: Any, **fields: Any) -> Any:
-            if self._within:
-                return call(*args, **fields)
-            self.left -= 1
-            if self.left == 0:
-                self._other()
-            self._within = True
-            try:
-                return call(*args, **fields)
-            finally:
-                self._within = False
-
-        return called
+from tests.moments import Between
 
 
 def nanobot(root: Path) -> Path:
@@ -123,6 +82,6 @@ def test_another_import_between_two_calls(make: Callable[[Path], Path], tmp_path
             assert not other.check(), at
         assert {each.status for each in report.sessions} <= {"new", "grown", "changed", "unchanged"}, (at, report)
         assert report.total("skipped") == 0, (at, report)
-        if between.moment.left > 0:
+        if not between.moment.came:
             break
     assert at > 5
