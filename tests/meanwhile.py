@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import palaver
 from palaver import (
@@ -14,6 +14,7 @@ from palaver import (
     PalaverError,
     Sender,
     Session,
+    SessionManager,
     Settings,
     SweepPolicy,
     ToolCall,
@@ -25,10 +26,25 @@ from palaver import (
     user,
 )
 from palaver.bases import core_of
+from palaver.steps import Call, Flow, drive
 from palaver.stores.memory import MemoryStore
 from tests.moments import Between
 
-__all__ = ["FEW", "GROUP", "HOME", "MANY", "THREAD", "WHOLE", "Other", "World", "left", "wrong"]
+__all__ = [
+    "FEW",
+    "GROUP",
+    "HOME",
+    "MAKERS",
+    "MANY",
+    "MEMBER",
+    "THREAD",
+    "WHOLE",
+    "Halted",
+    "Other",
+    "World",
+    "left",
+    "wrong",
+]
 
 HOME = Origin("telegram", chat_id="7", user_id="7")
 THREAD = Origin("telegram", chat_id="7", user_id="7", thread_id="5")
@@ -83,6 +99,7 @@ class World:
         self.id, self.group, self.beside = home.id, group.id, beside.id
         self.stored = {text for each in said(self).values() for text in each}
         """What is stored, and stays so unless somebody removes it for good."""
+        self.given: Any = None
 
     def begin(self) -> None:
         """From here on the calls count."""
@@ -100,6 +117,32 @@ class World:
         return self.theirs.get(self.id)
 
 
+class Halted:
+    """A verb of somebody else's that has read what it needs, and stores it later."""
+
+    def __init__(self, of: SessionManager, flow: Flow[object]) -> None:
+        self._store = core_of(of).store
+        self._flow = flow
+        step = next(flow)
+        while isinstance(step, Call):
+            step = flow.send(step.run())
+        self._step = step
+
+    def go_on(self) -> None:
+        """Do the rest, unless it was done."""
+        if self._flow.gi_frame is not None:
+            drive(self._store, self._rest())
+
+    def _rest(self) -> Flow[object]:
+        outcome = yield self._step
+        while True:
+            try:
+                step = self._flow.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = yield step
+
+
 class Other(NamedTuple):
     """What somebody else does."""
 
@@ -111,28 +154,31 @@ class Other(NamedTuple):
     """What texts begin with that are nowhere afterwards."""
 
 
-FEW = [
-    Other("append", lambda w: w.session().append(user("o1"))),
+MAKERS = [
     Other("append by key", lambda w: w.theirs.get_or_create("new").append(user("o1"))),
-    Other("append to group", lambda w: w.theirs.get_or_create(GROUP).append(user("o1", sender=EIGHT))),
     Other("turn begun", lambda w: w.theirs.begin_turn(HOME, user("o1"), timeout=0)),
-    Other("same turn", lambda w: w.theirs.begin_turn(HOME, user("n1", id="n1"), timeout=0).finish(assistant("o2"))),
     Other("reset", lambda w: w.theirs.reset(HOME)),
     Other("reset group", lambda w: w.theirs.reset(GROUP)),
-    Other("delete", lambda w: w.session().delete()),
     Other("purge", lambda w: w.session().purge(), removes=True),
-    Other("purge messages", lambda w: w.session().purge(1, 100), removes=True),
     Other("erase session", lambda w: w.theirs.erase(session=w.id), removes=True, erases=WHOLE),
     Other("erase member", lambda w: w.theirs.erase(user="telegram:9"), removes=True, erases=MEMBER),
-    Other("rename", lambda w: w.theirs.get(w.beside).rename("New")),
     Other("fork", lambda w: w.session().fork()),
     Other("thread", lambda w: w.theirs.begin_turn(THREAD, user("o1"), timeout=0).finish()),
     Other("subagent", lambda w: w.session().subagent().append(user("o1"))),
+]
+FEW = [
+    *MAKERS,
+    Other("append", lambda w: w.session().append(user("o1"))),
+    Other("same turn", lambda w: w.theirs.begin_turn(HOME, user("n1", id="n1"), timeout=0).finish(assistant("o2"))),
+    Other("delete", lambda w: w.session().delete()),
+    Other("purge messages", lambda w: w.session().purge(1, 100), removes=True),
+    Other("rename", lambda w: w.theirs.get(w.beside).rename("New")),
     Other("rewind", lambda w: w.session().rewind(9)),
     Other("edit", lambda w: w.session().edit(5, "o1")),
     Other("compact", lambda w: w.session().compact("o-sum", through_seq=6)),
 ]
 MANY = [
+    Other("append to group", lambda w: w.theirs.get_or_create(GROUP).append(user("o1", sender=EIGHT))),
     Other("append to key", lambda w: w.theirs.get_or_create(HOME).append(user("n1", id="n1"))),
     Other("turn", lambda w: w.theirs.begin_turn(HOME, user("o1"), timeout=0).finish(assistant("o2"))),
     Other("queued", lambda w: w.theirs.begin_turn(HOME, user("o1"), on_busy="store")),
