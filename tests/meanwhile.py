@@ -123,6 +123,7 @@ class Halted:
     def __init__(self, of: SessionManager, flow: Flow[object]) -> None:
         self._store = core_of(of).store
         self._flow = flow
+        self._done = False
         step = next(flow)
         while isinstance(step, Call):
             step = flow.send(step.run())
@@ -130,7 +131,8 @@ class Halted:
 
     def go_on(self) -> None:
         """Do the rest, unless it was done."""
-        if self._flow.gi_frame is not None:
+        if not self._done:
+            self._done = True
             drive(self._store, self._rest())
 
     def _rest(self) -> Flow[object]:
@@ -237,11 +239,15 @@ def said(world: World, *, copies: bool = True) -> dict[str, list[str]]:
     for each in store.erasable(0, limit=1000):
         found[each.row.id] = []
         for record in store.chunk(each.row.id, None, after=0, limit=1000).messages:
-            for row in (*record.versions, record.row):
-                message = codec.restore(record.row.seq, row.kind, record.row.at, row.body)
+            at, seq = record.row.at, record.row.seq
+            texts: dict[str, None] = {}
+            bodies = [(row.kind, row.body) for row in record.versions]
+            for kind, body in (*bodies, (record.row.kind, record.row.body)):
+                message = codec.restore(seq, kind, at, body)
                 text = message.text or "".join(str(part.parts) for part in message.tool_results)
                 if text and (copies or message.copied_from is None):
-                    found[each.row.id].append(text)
+                    texts[text] = None
+            found[each.row.id] += texts
     return found
 
 
