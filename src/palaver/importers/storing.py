@@ -19,7 +19,7 @@ from palaver.flows import sessions as flows
 from palaver.flows.compaction import compact
 from palaver.importers.at_once import at_once, is_simple
 from palaver.importers.charging import charges, totals
-from palaver.importers.locating import free_key, held
+from palaver.importers.locating import free_key, held, is_there, live
 from palaver.importers.reviving import went_back
 from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
@@ -36,7 +36,6 @@ CHUNK = 500
 """Messages in one operation: others wait no longer than for that."""
 _CHUNK_BYTES = 4 * 1024 * 1024
 _TITLES = 10_000
-_PAGE = 1000
 _MARKS = ("archived", "pinned", "hidden")
 
 
@@ -140,8 +139,9 @@ class Storing:
         parent = self._stored.get((session.system, session.place, session.parent))
         # Perhaps an import before this one brought it.
         parent = parent or self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
-        if parent is None:
+        if parent is None or (session.parent_kind == SUBAGENT and not is_there(self._core, parent)):
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
+            return None
         return parent
 
     def _metadata(self, before: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class Storing:
         if before.get("undone") == _digest("\n".join(undone)):
             return False
         wanted = {known[message_id] for message_id in undone if message_id in known}
-        ranges = list(_runs(sorted(wanted & _live(core, session_id, wanted))))
+        ranges = list(_runs(sorted(wanted & live(core, session_id, wanted))))
         for low, high in ranges:
             operation = Cut(
                 at=core.at(), owner=core.owner, session_id=session_id, from_seq=low, through_seq=high, kind="rewind"
@@ -342,21 +342,6 @@ class Storing:
         key = free_key(core, self._session, alias, text, self._notes)
         if key is not None:
             _committed(core, Bind(at=core.at(), owner=core.owner, key=key, session_id=info.id))
-
-
-def _live(core: Core, session_id: str, wanted: set[int]) -> set[int]:
-    """Those of these positions that are live."""
-    found: set[int] = set()
-    after = min(wanted, default=1) - 1
-    while wanted and after < max(wanted):
-        page = core.store.page(session_id, core.owner, after=after, before=max(wanted) + 1, limit=_PAGE)
-        found.update(message.seq for message in page)
-        found.update(page.corrupt)
-        last = max([*(message.seq for message in page), *page.corrupt], default=0)
-        if not last:
-            break
-        after = last
-    return found & wanted
 
 
 def _runs(seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
