@@ -25,7 +25,7 @@ from palaver import (
     tool,
     user,
 )
-from palaver.bases import core_of
+from palaver.reach import core_of
 from palaver.steps import Call, Flow, drive
 from palaver.stores.memory import MemoryStore
 from tests.moments import Between

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from palaver.budget import Budget
 from palaver.info import Summary
 from palaver.model import (
     Flag,
@@ -17,7 +18,7 @@ from palaver.model import (
     ToolCall,
     ToolResult,
 )
-from palaver.window import Budget, Tail
+from palaver.window import Tail
 
 IDS = ("", "a", "a", "b", "c", "a_2")
 NAMES = ("read", "write")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palaver.annotations import WindowOptions
 from palaver.backups import Backup, RepairReport, Restored
 from palaver.budget import Budget
 from palaver.codec import clean_text
@@ -76,7 +77,7 @@ from palaver.stores.base import Change, ChangePage, OpenTurn, Stats, Store, Usag
 from palaver.sweeping import SweepAction, SweepPolicy, SweepReport
 from palaver.titles import suggested_title
 from palaver.turn import Turn
-from palaver.window import Tail, Window, WindowOptions, legal_window
+from palaver.window import Tail, Window, legal_window
 
 if TYPE_CHECKING:
     from palaver.aio import AsyncSession, AsyncSessionManager, AsyncTurn, aopen

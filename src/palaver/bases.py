@@ -1,4 +1,4 @@
-"""What managers and handles are in both APIs, and how Palaver's own ends get at what they work with."""
+"""What managers and handles are in both APIs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from palaver.stores.base import SessionQuery
 from palaver.titles import folded
 from palaver.window import Window
 
-__all__ = ["ManagerBase", "SessionBase", "core_of"]
+__all__ = ["ManagerBase", "SessionBase"]
 
 T = TypeVar("T")
 
@@ -42,17 +42,6 @@ class ManagerBase:
     def key(self, target: Target) -> str:
         """The session key of an origin, by the manager's policy; a key as it is. Raises InvalidKey."""
         return self._core.key(target)
-
-    def _bound(self, target: Target) -> Flow[tuple[str, NewSession | None]]:
-        """Id of the target's session, and what to make where there is none."""
-        core = self._core
-        key = core.key(target)
-        now = core.now()
-        current = yield from call(core.store.current, core.key_owner, key, now)
-        if current is not None:
-            return current.id, None
-        new = core.new_session(target, now)
-        return new.id, new
 
     def _query(
         self,
@@ -208,12 +197,3 @@ class SessionBase:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
-
-
-def core_of(of: ManagerBase | SessionBase) -> Core:
-    """The store, settings, clock and owner that a manager or a handle works with.
-
-    For the ends that Palaver comes with: what an import, an export, a copy or the command line does is a verb that
-    lives outside of the manager. No part of the public API.
-    """
-    return of._core  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the one place

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,22 +10,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from palaver.arguments import aware, budget_of, given_budget, page_limit
-from palaver.backups import Backup, RepairReport
 from palaver.bases import ManagerBase
 from palaver.core import Target
-from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
-from palaver.findings import Finding, Progress
-from palaver.flows import doctor, erasing, feed, naming, searching, usage
+from palaver.flows import beginning, feed, naming, resetting, searching, usage
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
-from palaver.flows.erasing import Progress as ErasureProgress
-from palaver.flows.erasing import target_of
+from palaver.flows.beginning import OnBusy
 from palaver.flows.incognito import incognito_core
-from palaver.flows.turns import OnBusy
+from palaver.flows.turn_ids import turn_by_id
 from palaver.flows.usage import By
 from palaver.info import SessionInfo
-from palaver.keys import Origin
 from palaver.model import Message, Role
+from palaver.removal import Removal
 from palaver.search import SearchPage
 from palaver.session import Session
 from palaver.steps import drive
@@ -37,7 +31,7 @@ from palaver.upkeep import Upkeep
 __all__ = ["SessionManager"]
 
 
-class SessionManager(Upkeep, ManagerBase):
+class SessionManager(Upkeep, Removal, ManagerBase):
     """All conversations in one store. Safe to share between threads. Every method may raise StoreError."""
 
     def begin_turn(
@@ -68,7 +62,7 @@ class SessionManager(Upkeep, ManagerBase):
         core = self._core
         began = drive(
             core.store,
-            turn_flows.begin(
+            beginning.begin(
                 core,
                 target,
                 None,
@@ -98,7 +92,7 @@ class SessionManager(Upkeep, ManagerBase):
         """
         core = self._core
         began = drive(
-            core.store, turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
+            core.store, turn_by_id(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
         )
         return Turn(core, began, lease or core.settings.lease)
 
@@ -120,7 +114,7 @@ class SessionManager(Upkeep, ManagerBase):
 
     def get_or_create(self, target: Target) -> Session:
         """The session under an origin or key; where there is none, one that is stored with its first message."""
-        session_id, new = drive(self._core.store, self._bound(target))
+        session_id, new = drive(self._core.store, flows.promised(self._core, target))
         return Session(self._core, session_id, target, new)
 
     def create(
@@ -248,60 +242,13 @@ class SessionManager(Upkeep, ManagerBase):
 
     def reset(self, target: Target) -> Session:
         """Point this one key at a new session. The old one stays and can be resumed; it ends with its last key."""
-        return Session(self._core, drive(self._core.store, flows.reset_key(self._core, target)))
+        return Session(self._core, drive(self._core.store, resetting.reset_key(self._core, target)))
 
     def resume(self, target: Target, session_id: str) -> Session:
         """Point a key at a session that exists, named as `find` takes it, and reopen it if it had ended."""
         return Session(self._core, drive(self._core.store, naming.bind(self._core, target, session_id)))
 
     switch = resume
-
-    def restore(self, session_id: str) -> Session:
-        """Bring a deleted session back: found again, ended, under no key. Raises SessionNotFound, SessionConflict."""
-        return Session(self._core, drive(self._core.store, flows.restore(self._core, session_id)))
-
-    def erase(
-        self,
-        *,
-        owner: str | None = None,
-        user: Origin | str | None = None,
-        session: str | None = None,
-        dry_run: bool = False,
-        scrub: bool = True,
-        progress: ErasureProgress | None = None,
-    ) -> EraseReport:
-        """Erase all that belongs to an owner, a person or a session, everywhere in the store, and report it.
-
-        `user` is an Origin with a user id, or text such as "telegram:7". Conversations with that person alone go
-        whole; of those that others take part in goes what the person said, and what answered it. Copies, earlier
-        versions, search, media, summaries and names go too, and keyed hashes are kept, so that an old export or
-        backup does not bring it back (`ContentErased`). The person may begin anew at once.
-
-        It takes many small steps; killed in the middle, the next erasure finishes it first. With `scrub` the store's
-        files are written anew at the end, while others wait to write; without it, free space holds what was erased
-        until `sessions.scrub()`. `dry_run` changes nothing.
-
-        Raises SessionNotFound, ValueError unless one of the three is named, and for an owner that is not this one.
-        """
-        core = self._core
-        target = target_of(core, owner, user, session)
-        return drive(core.store, erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress))
-
-    def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
-        """Erase what was erased before and is there again, as after an old backup was put in the store's place.
-
-        It knows it by the hashes that the store kept; they must have been taken over from the store as it was.
-        """
-        core = self._core
-        return drive(core.store, erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None))
-
-    def erasures(self) -> builtins.list[Erasure]:
-        """Every erasure, oldest first, with counts and times alone; one without `ended_at` has to be gone on with."""
-        return drive(self._core.store, erasing.records(self._core))
-
-    def scrub(self) -> ScrubReport:
-        """Write the store's files anew, so that free space holds nothing of what was removed. Others wait to write."""
-        return drive(self._core.store, erasing.scrub(self._core))
 
     def open_turns(self) -> builtins.list[OpenTurn]:
         """Turns that began and have not ended. Those that are not `alive` were interrupted, by a crash for instance."""
@@ -345,45 +292,6 @@ class SessionManager(Upkeep, ManagerBase):
     def stats(self) -> Stats:
         """How much is stored."""
         return self._core.store.stats(self._core.owner)
-
-    def check(
-        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
-    ) -> builtins.list[Finding]:
-        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed.
-
-        `session_id` (or alias): in that session only. `notes`: also what is no fault, such as what windows mend.
-        `progress` is told how many messages were looked at, of about how many. Raises SessionNotFound.
-        """
-        return drive(self._core.store, doctor.check(self._core, session_id, notes=notes, progress=progress))
-
-    def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
-        """Mend what `check` finds and can be mended, after a backup; nothing that can be read is removed.
-
-        The backup goes to `backup`, or beside the store; without anything to mend none is made. Twice is as once.
-        Raises ValueError for the sessions of one owner, FileExistsError, StoreUnavailable for a store that has
-        nothing to repair.
-        """
-        return drive(self._core.store, doctor.repair(self._core, backup))
-
-    def backup(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        keep: int | None = None,
-        progress: Progress | None = None,
-    ) -> Backup:
-        """Copy the store as it is at one moment to a file, while others go on; it is compared with the store.
-
-        `path` is a file that does not exist, or a directory, which gets one named after the store and the time; None:
-        the directory `backups` beside the store. `keep`: of the store's backups in that directory, how many stay.
-        `progress` is told how many pages were copied, of how many.
-        Raises FileExistsError, StoreFull, StoreUnavailable for a store that keeps nothing, ValueError for one owner's.
-        """
-        return drive(self._core.store, doctor.backup(self._core, path, keep=keep, progress=progress))
-
-    def backups(self) -> builtins.list[Backup]:
-        """The backups that were made of the store, the oldest first, as far as their files are still there."""
-        return drive(self._core.store, doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> SessionManager:
         """The same verbs, for the sessions of one owner: others are not found. Closing it closes the store."""

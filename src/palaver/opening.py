@@ -15,7 +15,7 @@ from palaver.stores import holders
 from palaver.stores.base import Store
 from palaver.stores.urls import open_store
 
-__all__ = ["core_of", "open", "settings_of"]
+__all__ = ["new_core", "open", "settings_of"]
 
 
 def open(
@@ -34,7 +34,7 @@ def open(
     Raises ValueError for a URL or setting that cannot be, StoreError where the store cannot be opened.
     """
     made = settings_of(settings, fields)
-    return SessionManager(core_of(url if isinstance(url, Store) else open_store(url), made, clock))
+    return SessionManager(new_core(url if isinstance(url, Store) else open_store(url), made, clock))
 
 
 def settings_of(settings: Settings | None, fields: dict[str, Any]) -> Settings:
@@ -49,8 +49,8 @@ def settings_of(settings: Settings | None, fields: dict[str, Any]) -> Settings:
     return made
 
 
-def core_of(store: Store, settings: Settings, clock: Clock) -> Core:
-    """What a manager works with."""
+def new_core(store: Store, settings: Settings, clock: Clock) -> Core:
+    """What a manager that is opened works with."""
     instance = ids.token()
     holders.opened(instance)
     return Core(store=store, settings=settings, clock=clock, holder=partial(holders.of, instance), instance=instance)

@@ -10,12 +10,11 @@ from palaver.arguments import budget_of
 from palaver.bases import SessionBase
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.endpoints import ModelSettings
+from palaver.flows import beginning, forks, resetting, retrying, rewriting
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
-from palaver.flows.turns import OnBusy
+from palaver.flows.beginning import OnBusy
 from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
 from palaver.operations import Appended, Redone
@@ -52,7 +51,7 @@ class Session(SessionBase):
         core = self._core
         began = drive(
             core.store,
-            turn_flows.begin(
+            beginning.begin(
                 core,
                 self._target if self._new is not None else None,
                 self.id,
@@ -285,7 +284,7 @@ class Session(SessionBase):
 
     def reset(self) -> Session:
         """Point all keys of this session at a new one, and give that. This one stays, ended, and can be resumed."""
-        return Session(self._core, drive(self._core.store, self._on(lambda i: flows.reset_session(self._core, i))))
+        return Session(self._core, drive(self._core.store, self._on(lambda i: resetting.reset_session(self._core, i))))
 
     def compaction_due(self, policy: CompactionPolicy | None = None) -> CompactionDue | None:
         """What should be summarised by now, by the policy given or the manager's; None: nothing.

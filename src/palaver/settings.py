@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import msgspec
 
+from palaver.annotations import WindowOptions
 from palaver.budget import Budget
 from palaver.compaction import CompactionPolicy
 from palaver.delivery import Deployment
 from palaver.keys import KeyPolicy
 from palaver.reset import ResetPolicy
-from palaver.window import WindowOptions
 
 __all__ = ["Settings"]
 

@@ -11,10 +11,11 @@ import msgspec
 from palaver.compaction import CompactionDue, compaction_due
 from palaver.core import Core
 from palaver.errors import CorruptRecord, TurnLost
-from palaver.flows import media
+from palaver.flows import leases, media
 from palaver.flows import turns as flows
 from palaver.flows.history import SLACK, calibration_of
-from palaver.flows.turns import Began
+from palaver.flows.starts import Began
+from palaver.flows.turn_ids import turn_id
 from palaver.info import Notice
 from palaver.keys import Origin
 from palaver.media import holds_media
@@ -50,7 +51,7 @@ class TurnBase:
         turn = self._began.turn
         if turn is None:
             return None
-        return flows.turn_id(self.session_id, turn.first_seq, turn.token)
+        return turn_id(self.session_id, turn.first_seq, turn.token)
 
     @property
     def state(self) -> str:
@@ -267,7 +268,7 @@ class Turn(TurnBase):
     def renew(self) -> None:
         """Make the lease last its full length from now. Raises TurnLost."""
         self._require_open()
-        drive(self._core.store, flows.renew(self._core, self.session_id, self.token, self._lease))
+        drive(self._core.store, leases.renew(self._core, self.session_id, self.token, self._lease))
 
     def inbox(self) -> tuple[Message, ...]:
         """Messages that came while this turn runs and that it was not shown yet.

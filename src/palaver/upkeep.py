@@ -1,12 +1,15 @@
-"""The verbs that keep a store in order: sweeping, and what is to be done before a reset."""
+"""The verbs that keep a store in order: sweeping, what is to be done before a reset, checks, repairs and backups."""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from palaver.arguments import page_limit
+from palaver.backups import Backup, RepairReport
 from palaver.core import Core
-from palaver.flows import sweeping, todos
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, sweeping, todos
 from palaver.info import Todo
 from palaver.steps import drive
 from palaver.sweeping import SweepPolicy, SweepReport
@@ -67,3 +70,42 @@ class Upkeep:
         acknowledged. Raises SessionConflict where another worker has taken the to-do over.
         """
         return drive(self._core.store, todos.fail(self._core, todo, reason))
+
+    def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> list[Finding]:
+        """Everything that can be found wrong, with an owner in that owner's sessions; nothing is changed.
+
+        `session_id` (or alias): in that session only. `notes`: also what is no fault, such as what windows mend.
+        `progress` is told how many messages were looked at, of about how many. Raises SessionNotFound.
+        """
+        return drive(self._core.store, doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """Mend what `check` finds and can be mended, after a backup; nothing that can be read is removed.
+
+        The backup goes to `backup`, or beside the store; without anything to mend none is made. Twice is as once.
+        Raises ValueError for the sessions of one owner, FileExistsError, StoreUnavailable for a store that has
+        nothing to repair.
+        """
+        return drive(self._core.store, doctor.repair(self._core, backup))
+
+    def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """Copy the store as it is at one moment to a file, while others go on; it is compared with the store.
+
+        `path` is a file that does not exist, or a directory, which gets one named after the store and the time; None:
+        the directory `backups` beside the store. `keep`: of the store's backups in that directory, how many stay.
+        `progress` is told how many pages were copied, of how many.
+        Raises FileExistsError, StoreFull, StoreUnavailable for a store that keeps nothing, ValueError for one owner's.
+        """
+        return drive(self._core.store, doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    def backups(self) -> list[Backup]:
+        """The backups that were made of the store, the oldest first, as far as their files are still there."""
+        return drive(self._core.store, doctor.backups(self._core))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
+from palaver.budget import Budget
 from palaver.exchanges import boundary
 from palaver.info import Summary
 from palaver.model import Message, user
-from palaver.window import Budget, Tail, Window, legal_window
+from palaver.window import Tail, Window, legal_window
 
 __all__ = ["KINDS", "Cut", "crashed", "every_cut", "some_cuts"]
 

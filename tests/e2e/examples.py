@@ -24,7 +24,7 @@ import msgspec
 import palaver
 from palaver.aio import AsyncSessionManager
 from palaver.aio.reach import handover_of
-from palaver.bases import core_of
+from palaver.reach import core_of
 from palaver.server import app
 from palaver.server.examples import FILE
 from palaver.server.routes import ENDPOINTS

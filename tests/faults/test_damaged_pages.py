@@ -10,10 +10,10 @@ from starlette.testclient import TestClient
 
 import palaver
 from palaver import StoreUnavailable, assistant, codec, user
-from palaver.bases import core_of
 from palaver.cli import main
 from palaver.clock import utc_now
 from palaver.operations import Append, Appended, Operation
+from palaver.reach import core_of
 from palaver.server import app
 from palaver.times import to_micros
 from tests.e2e.asking import BASE

@@ -11,9 +11,9 @@ from psycopg import sql
 
 import palaver
 from palaver import CorruptRecord, Origin, SessionManager, assistant, user
-from palaver.bases import core_of
 from palaver.cli import main
 from palaver.model import Usage
+from palaver.reach import core_of
 from tests.faults import kit
 
 HERE = Origin("telegram", chat_id="b")

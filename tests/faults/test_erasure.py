@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -13,7 +16,9 @@ import palaver
 from palaver import Origin, SessionManager, assistant, user
 from palaver.errors import PalaverError, SessionNotFound, TurnLost
 from palaver.model import ImagePart, Sender
+from palaver.operations import Operation
 from palaver.reset import CarryOver, ResetPolicy
+from palaver.stores.sqlite.store import SqliteStore
 from tests.faults import kit
 
 HERS = Origin("telegram", chat_id="77123", user_id="77123", user_name="Zebulon")
@@ -138,6 +143,48 @@ def test_killed_in_the_middle_it_is_finished_by_the_next(tmp_path: Path, after: 
         assert traces(path) == {}
         assert sessions.check() == []
         assert [m.text for m in sessions.resolve(GROUP).messages()] == ["Bob asks of bread", "an answer on bread"]
+
+
+class Dead(BaseException):
+    """What ends an erasure here."""
+
+
+@pytest.mark.parametrize("what", ["user", "owner"])
+def test_one_that_dies_before_any_of_its_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Wherever it ends, the next one goes on with it, and leaves nothing of either."""
+    filled = tmp_path / "filled.db"
+    with palaver.open(filled) as sessions:
+        fill(sessions, noise=1)
+    commit = SqliteStore.commit
+    for survived in count():
+        path = tmp_path / "chat.db"
+        path.write_bytes(filled.read_bytes())
+        left = survived
+
+        def dying(store: SqliteStore, operations: Sequence[Operation]) -> list[Any]:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Dead
+            return commit(store, operations)
+
+        with palaver.open(path) as sessions:
+            with monkeypatch.context() as patched, suppress(Dead):
+                patched.setattr(SqliteStore, "commit", dying)
+                if what == "user":
+                    sessions.erase(user="telegram:77123")
+                else:
+                    sessions.erase(owner="")
+            ended = left >= 0
+            if not survived:  # nothing was begun
+                continue
+            another = "zebulon-77123" if what == "user" else sessions.create("later").id
+            sessions.erase(session=another)
+            assert traces(path) == {}, survived
+            assert sessions.check() == []
+        if ended:
+            break
+    assert survived >= 5
 
 
 def _until_end(pipe: IO[str], ended: threading.Event) -> None:

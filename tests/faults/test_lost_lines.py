@@ -11,12 +11,12 @@ import pytest
 
 import palaver
 from palaver import Origin, SessionManager, assistant, user
-from palaver.bases import core_of
 from palaver.cli import main
 from palaver.errors import CorruptRecord
 from palaver.findings import Finding
 from palaver.media import as_text
 from palaver.model import ImagePart, Usage
+from palaver.reach import core_of
 from palaver.stores.jsonl.journal import Journal
 from tests.faults import kit
 

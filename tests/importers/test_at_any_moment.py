@@ -14,10 +14,10 @@ import pytest
 
 import palaver
 from palaver import Origin, PalaverError, Session, SessionManager, SweepPolicy, assistant, user
-from palaver.bases import core_of
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
 from palaver.importers import import_path
+from palaver.reach import core_of
 from palaver.stores.memory import MemoryStore
 from tests.importers.hermes_home import SUMMARY, Home
 from tests.moments import Between
@@ -112,6 +112,7 @@ def newest(sessions: SessionManager) -> Session:
     return Session(core_of(sessions), found[-1].row.id if found else "none yet")
 
 
+KEYS = ("cli:1", "agent:main:telegram:dm:42", "telegram:dm:42")
 STATUSES = {"new", "grown", "changed", "unchanged", "refused"}
 OTHERS: dict[str, Callable[[SessionManager], object]] = {
     "append": lambda s: newest(s).append(user("meanwhile")),
@@ -126,7 +127,6 @@ OTHERS: dict[str, Callable[[SessionManager], object]] = {
     "sweep": lambda s: s.sweep(SweepPolicy(empty_after=timedelta())),
     "take the key": lambda s: [s.get_or_create(key).append(user("meanwhile")) for key in KEYS],
 }
-KEYS = ("cli:1", "agent:main:telegram:dm:42", "telegram:dm:42")
 
 
 @pytest.mark.parametrize("other", OTHERS)

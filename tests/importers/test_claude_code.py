@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import palaver
-from palaver.importers import import_path
+from palaver.importers import commits, import_path
 from palaver.importers.report import Report
 
 SESSION = "6f2d0a11-2222-4333-8444-555555555555"
@@ -341,9 +341,7 @@ def test_a_dry_run_tells_the_same(tmp_path: Path) -> None:
 
 def test_an_import_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run before this one stored of a session is found, and the rest follows in order."""
-    from palaver.importers import storing
-
-    monkeypatch.setattr(storing, "CHUNK", 2)
+    monkeypatch.setattr(commits, "CHUNK", 2)
     write(tmp_path, talk()[:3])
     with palaver.open("memory://") as sessions:
         import_path(sessions, tmp_path)

@@ -12,7 +12,7 @@ import pytest
 
 import palaver
 from palaver.cli import main
-from palaver.importers import import_path, storing
+from palaver.importers import commits, import_path
 
 KEY = "telegram:42"
 
@@ -120,17 +120,17 @@ def test_owners_keep_theirs(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys, palaver
-from palaver.importers import import_path, storing
-storing.CHUNK = 7
+from palaver.importers import commits, import_path
+commits.CHUNK = 7
 done = 0
-real = storing._committed
+real = commits.committed
 def dying(core, *operations):
     global done
     if done == int(sys.argv[3]):
         os.kill(os.getpid(), 9)
     done += 1
     return real(core, *operations)
-storing._committed = dying
+commits.committed = dying
 with palaver.open(sys.argv[1]) as sessions:
     import_path(sessions, sys.argv[2])
 """
@@ -148,7 +148,7 @@ def test_a_killed_import_goes_on(tmp_path: Path, operations: int) -> None:
         [report] = import_path(sessions, source).sessions
         assert (report.imported, report.present) == (40 - stored, stored)
         assert [m.text for m in sessions.resolve(KEY).messages()] == [f"m{n}" for n in range(40)]
-        assert storing.CHUNK > 7
+        assert commits.CHUNK > 7
         assert not sessions.check()
 
 

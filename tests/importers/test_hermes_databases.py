@@ -190,17 +190,17 @@ def test_a_schema_that_needs_what_is_not_there(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys, palaver
-from palaver.importers import import_path, storing
-storing.CHUNK = 7
+from palaver.importers import commits, import_path
+commits.CHUNK = 7
 done = 0
-real = storing._committed
+real = commits.committed
 def dying(core, *operations):
     global done
     if done == int(sys.argv[3]):
         os.kill(os.getpid(), 9)
     done += 1
     return real(core, *operations)
-storing._committed = dying
+commits.committed = dying
 with palaver.open(sys.argv[1]) as sessions:
     import_path(sessions, sys.argv[2])
 """

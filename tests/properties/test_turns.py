@@ -27,7 +27,7 @@ from palaver import (
     tool,
     user,
 )
-from palaver.flows.turns import OnBusy
+from palaver.flows.beginning import OnBusy
 from palaver.stores.memory import MemoryStore
 from tests.properties.test_window import faults, newest_user
 

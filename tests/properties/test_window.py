@@ -12,10 +12,13 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from palaver.annotations import WindowOptions
+from palaver.budget import Budget
 from palaver.exchanges import INTERRUPTED, boundary
 from palaver.model import Message, TextPart, ThinkingPart, ToolCall, ToolResult, assistant, user
 from palaver.tokens import tokens_of
-from palaver.window import Budget, Tail, Window, _mended_window, _plain_window, legal_window
+from palaver.window import Tail, Window, legal_window
+from palaver.window.mended import mended_window
+from palaver.window.plain import plain_window
 from tests.strategies import budgets, tails, tidy_tails, transcripts
 
 ROOMY = Budget(100_000)
@@ -366,12 +369,12 @@ def test_the_plain_path_gives_what_the_other_one_gives(
 ) -> None:
     """The shortcut for transcripts that need no mending agrees with the long way in every field."""
     tail = msgspec.structs.replace(tail, complete=complete)
-    plain = _plain_window(tail, budget, sticky=sticky)
+    plain = plain_window(tail, budget, sticky=sticky)
     if plain is None:
         event("mended")
         return
     event("plain")
-    assert plain == _mended_window(tail, budget, WindowOptions(), sticky=sticky)
+    assert plain == mended_window(tail, budget, WindowOptions(), sticky=sticky)
 
 
 # -- stickiness

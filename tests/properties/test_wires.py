@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 import palaver
 from palaver import formats
+from palaver.budget import Budget
 from palaver.codec import decode, encode
 from palaver.errors import InvalidMessage
 from palaver.model import Message
-from palaver.window import Budget, Tail, legal_window
+from palaver.window import Tail, legal_window
 from tests.corpus.meaning import unexplained
 from tests.corpus.oracle import objections
 from tests.corpus.payloads import text

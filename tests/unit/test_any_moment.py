@@ -33,12 +33,12 @@ from palaver import (
     tool,
     user,
 )
-from palaver.bases import core_of
 from palaver.compactor import Compactor
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
-from palaver.flows import forks, sessions
+from palaver.flows import forks, resetting
 from palaver.moving import Copier
+from palaver.reach import core_of
 from palaver.stores.memory import MemoryStore
 from tests.meanwhile import FEW, GROUP, HOME, MAKERS, MANY, MEMBER, THREAD, WHOLE, Halted, Other, World, left, wrong
 
@@ -166,8 +166,8 @@ def copying(world: World) -> list[Halted]:
     return [
         Halted(world.theirs, forks.fork(core, world.id, None, None)),
         Halted(world.theirs, forks.fork(core, world.group, None, None)),
-        Halted(world.theirs, sessions.reset_key(core, HOME)),
-        Halted(world.theirs, sessions.reset_key(core, GROUP)),
+        Halted(world.theirs, resetting.reset_key(core, HOME)),
+        Halted(world.theirs, resetting.reset_key(core, GROUP)),
     ]
 
 

@@ -48,7 +48,7 @@ LAYERS = (
     layer("edge", "apikeys clock config counters ids observe"),
     layer("stores", "stores"),
     layer("flows", "core prices steps flows"),
-    layer("manager", "arguments bases manager moving opening restoring session turn upkeep"),
+    layer("manager", "arguments bases manager moving opening reach removal restoring session turn upkeep"),
     layer("aio", "aio handover"),
     layer("root", ROOT_UNIT),
     layer("ends", "__main__ adapters cli compactor exporters importers models server testing tools"),

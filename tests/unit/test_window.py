@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from palaver.budget import Budget
 from palaver.exchanges import INTERRUPTED
 from palaver.info import Summary
 from palaver.model import (
@@ -19,7 +20,7 @@ from palaver.model import (
     user,
 )
 from palaver.tokens import estimate_tokens
-from palaver.window import Budget, Tail, Window, legal_window
+from palaver.window import Tail, Window, legal_window
 
 
 def calls(*ids: str) -> Message:

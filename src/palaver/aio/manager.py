@@ -12,29 +12,24 @@ from types import TracebackType
 from typing import Any, Self
 
 from palaver.aio.entering import Entering
+from palaver.aio.removal import AsyncRemoval
 from palaver.aio.session import AsyncSession
 from palaver.aio.turn import AsyncTurn
 from palaver.aio.upkeep import AsyncUpkeep
 from palaver.arguments import aware, budget_of, given_budget, page_limit
-from palaver.backups import Backup, RepairReport
 from palaver.bases import ManagerBase
 from palaver.clock import Clock, utc_now
 from palaver.core import Core, Target
-from palaver.erasure import Again, EraseReport, Erasure, ScrubReport
-from palaver.findings import Finding, Progress
-from palaver.flows import doctor, erasing, feed, naming, searching, usage
+from palaver.flows import beginning, feed, naming, resetting, searching, usage
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
-from palaver.flows.erasing import Progress as ErasureProgress
-from palaver.flows.erasing import target_of
+from palaver.flows.beginning import OnBusy
 from palaver.flows.incognito import incognito_core
-from palaver.flows.turns import OnBusy
+from palaver.flows.turn_ids import turn_by_id
 from palaver.flows.usage import By
 from palaver.handover import Handover
 from palaver.info import SessionInfo
-from palaver.keys import Origin
 from palaver.model import Message, Role
-from palaver.opening import core_of, settings_of
+from palaver.opening import new_core, settings_of
 from palaver.search import SearchPage
 from palaver.settings import Settings
 from palaver.steps import call, long_call
@@ -44,7 +39,7 @@ from palaver.stores.urls import open_store
 __all__ = ["AsyncSessionManager", "aopen"]
 
 
-class AsyncSessionManager(AsyncUpkeep, ManagerBase):
+class AsyncSessionManager(AsyncUpkeep, AsyncRemoval, ManagerBase):
     """All conversations in one store, for one event loop; see `SessionManager`."""
 
     def __init__(self, core: Core, handover: Handover) -> None:
@@ -68,7 +63,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         async def begin() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.begin(
+                beginning.begin(
                     core,
                     target,
                     None,
@@ -97,7 +92,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         async def get() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.get(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
+                turn_by_id(core, turn_id, budget=given_budget(core, max_messages, max_tokens, max_turns))
             )
             return AsyncTurn(core, began, lease or core.settings.lease, self._handover)
 
@@ -119,7 +114,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
 
     async def get_or_create(self, target: Target) -> AsyncSession:
         """See `SessionManager.get_or_create`."""
-        session_id, new = await self._handover.drive(self._bound(target))
+        session_id, new = await self._handover.drive(flows.promised(self._core, target))
         return AsyncSession(self._core, session_id, self._handover, target, new)
 
     async def create(
@@ -222,7 +217,7 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
 
     async def reset(self, target: Target) -> AsyncSession:
         """See `SessionManager.reset`."""
-        new = await self._handover.drive(flows.reset_key(self._core, target))
+        new = await self._handover.drive(resetting.reset_key(self._core, target))
         return AsyncSession(self._core, new, self._handover)
 
     async def resume(self, target: Target, session_id: str) -> AsyncSession:
@@ -231,43 +226,6 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
         return AsyncSession(self._core, found, self._handover)
 
     switch = resume
-
-    async def restore(self, session_id: str) -> AsyncSession:
-        """See `SessionManager.restore`."""
-        found = await self._handover.drive(flows.restore(self._core, session_id))
-        return AsyncSession(self._core, found, self._handover)
-
-    async def erase(
-        self,
-        *,
-        owner: str | None = None,
-        user: Origin | str | None = None,
-        session: str | None = None,
-        dry_run: bool = False,
-        scrub: bool = True,
-        progress: ErasureProgress | None = None,
-    ) -> EraseReport:
-        """See `SessionManager.erase`."""
-        core = self._core
-        target = target_of(core, owner, user, session)
-        return await self._handover.drive(
-            erasing.erase(core, target, dry_run=dry_run, scrub_files=scrub, progress=progress)
-        )
-
-    async def erase_again(self, *, dry_run: bool = False, scrub: bool = True) -> EraseReport:
-        """See `SessionManager.erase_again`."""
-        core = self._core
-        return await self._handover.drive(
-            erasing.erase(core, Again(), dry_run=dry_run, scrub_files=scrub, progress=None)
-        )
-
-    async def erasures(self) -> builtins.list[Erasure]:
-        """See `SessionManager.erasures`."""
-        return await self._handover.drive(erasing.records(self._core))
-
-    async def scrub(self) -> ScrubReport:
-        """See `SessionManager.scrub`."""
-        return await self._handover.drive(erasing.scrub(self._core))
 
     async def open_turns(self) -> builtins.list[OpenTurn]:
         """See `SessionManager.open_turns`."""
@@ -304,30 +262,6 @@ class AsyncSessionManager(AsyncUpkeep, ManagerBase):
     async def stats(self) -> Stats:
         """See `SessionManager.stats`."""
         return await self._handover.drive(long_call(self._core.store.stats, self._core.owner))
-
-    async def check(
-        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
-    ) -> builtins.list[Finding]:
-        """See `SessionManager.check`."""
-        return await self._handover.drive(doctor.check(self._core, session_id, notes=notes, progress=progress))
-
-    async def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
-        """See `SessionManager.repair`."""
-        return await self._handover.drive(doctor.repair(self._core, backup))
-
-    async def backup(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        keep: int | None = None,
-        progress: Progress | None = None,
-    ) -> Backup:
-        """See `SessionManager.backup`."""
-        return await self._handover.drive(doctor.backup(self._core, path, keep=keep, progress=progress))
-
-    async def backups(self) -> builtins.list[Backup]:
-        """See `SessionManager.backups`."""
-        return await self._handover.drive(doctor.backups(self._core))
 
     def for_owner(self, owner: str) -> AsyncSessionManager:
         """See `SessionManager.for_owner`."""
@@ -370,6 +304,6 @@ def aopen(
 
     async def enter() -> AsyncSessionManager:
         store = url if isinstance(url, Store) else await asyncio.to_thread(open_store, url)
-        return AsyncSessionManager(core_of(store, made, clock), Handover(store))
+        return AsyncSessionManager(new_core(store, made, clock), Handover(store))
 
     return Entering(enter())

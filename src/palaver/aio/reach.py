@@ -10,5 +10,5 @@ __all__ = ["handover_of"]
 
 
 def handover_of(of: AsyncSessionManager | AsyncSession) -> Handover:
-    """What drives its flows; beside `palaver.bases.core_of`, and no part of the public API either."""
+    """What drives its flows; beside `palaver.reach.core_of`, and no part of the public API either."""
     return of._handover  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the one place

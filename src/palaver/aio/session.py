@@ -13,12 +13,11 @@ from palaver.bases import SessionBase
 from palaver.compaction import CompactionDraft, CompactionDue, CompactionPolicy
 from palaver.core import Core, Target
 from palaver.endpoints import ModelSettings
+from palaver.flows import beginning, forks, resetting, retrying, rewriting
 from palaver.flows import compaction as compactions
-from palaver.flows import forks, retrying, rewriting
 from palaver.flows import media as media_flows
 from palaver.flows import sessions as flows
-from palaver.flows import turns as turn_flows
-from palaver.flows.turns import OnBusy
+from palaver.flows.beginning import OnBusy
 from palaver.handover import Handover
 from palaver.info import Chain, Page, SessionInfo, Summary
 from palaver.model import Content, Message, Usage
@@ -62,7 +61,7 @@ class AsyncSession(SessionBase):
         async def begin() -> AsyncTurn:
             core = self._core
             began = await self._handover.drive(
-                turn_flows.begin(
+                beginning.begin(
                     core,
                     self._target if self._new is not None else None,
                     self.id,
@@ -230,7 +229,7 @@ class AsyncSession(SessionBase):
 
     async def reset(self) -> AsyncSession:
         """See `Session.reset`."""
-        new = await self._handover.drive(self._on(lambda i: flows.reset_session(self._core, i)))
+        new = await self._handover.drive(self._on(lambda i: resetting.reset_session(self._core, i)))
         return AsyncSession(self._core, new, self._handover)
 
     async def compaction_due(self, policy: CompactionPolicy | None = None) -> CompactionDue | None:

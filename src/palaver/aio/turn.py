@@ -9,8 +9,9 @@ from typing import Self
 
 from palaver.core import Core
 from palaver.errors import PalaverError, TurnLost
+from palaver.flows import leases
 from palaver.flows import turns as turn_flows
-from palaver.flows.turns import Began
+from palaver.flows.starts import Began
 from palaver.handover import Handover
 from palaver.model import Message, Usage
 from palaver.rows import TurnState
@@ -42,7 +43,7 @@ class AsyncTurn(TurnBase):
     async def renew(self) -> None:
         """See `Turn.renew`."""
         self._require_open()
-        await self._handover.drive(turn_flows.renew(self._core, self.session_id, self.token, self._lease))
+        await self._handover.drive(leases.renew(self._core, self.session_id, self.token, self._lease))
 
     async def inbox(self) -> tuple[Message, ...]:
         """See `Turn.inbox`."""

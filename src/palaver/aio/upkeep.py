@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from palaver.arguments import page_limit
+from palaver.backups import Backup, RepairReport
 from palaver.core import Core
-from palaver.flows import sweeping, todos
+from palaver.findings import Finding, Progress
+from palaver.flows import doctor, sweeping, todos
 from palaver.handover import Handover
 from palaver.info import Todo
 from palaver.sweeping import SweepPolicy, SweepReport
@@ -42,3 +45,27 @@ class AsyncUpkeep:
     async def fail(self, todo: Todo, reason: str) -> Todo:
         """See `SessionManager.fail`."""
         return await self._handover.drive(todos.fail(self._core, todo, reason))
+
+    async def check(
+        self, session_id: str | None = None, *, notes: bool = False, progress: Progress | None = None
+    ) -> list[Finding]:
+        """See `SessionManager.check`."""
+        return await self._handover.drive(doctor.check(self._core, session_id, notes=notes, progress=progress))
+
+    async def repair(self, backup: str | os.PathLike[str] | None = None) -> RepairReport:
+        """See `SessionManager.repair`."""
+        return await self._handover.drive(doctor.repair(self._core, backup))
+
+    async def backup(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        progress: Progress | None = None,
+    ) -> Backup:
+        """See `SessionManager.backup`."""
+        return await self._handover.drive(doctor.backup(self._core, path, keep=keep, progress=progress))
+
+    async def backups(self) -> list[Backup]:
+        """See `SessionManager.backups`."""
+        return await self._handover.drive(doctor.backups(self._core))

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from palaver.bases import core_of
 from palaver.cli import records, reports, stores
 from palaver.cli.amounts import counted
 from palaver.cli.failures import FOUND, INTERRUPTED, NO_STORE, OK, USAGE, Failure
 from palaver.cli.options import Debug, Json, common_of
 from palaver.cli.output import Output
 from palaver.cli.performing import perform
+from palaver.cli.reach import store_of
 from palaver.cli.terminal import one_line
 from palaver.manager import SessionManager
 from palaver.moving import Copier, CopyReport
@@ -53,17 +53,12 @@ def copy(
 
     def work(output: Output) -> int:
         with stores.open_for_reading(source, None) as read, _target(target, dry_run=dry_run) as written:
-            if written is not None and _store(read).name == _store(written).name:
-                raise Failure(f"{_store(read).name} is both of them: name another to copy into", USAGE)
-            to = _store(written) if written is not None else None
-            return _copy(_store(read), to, output, dry_run=dry_run, verify=verify, follow=follow and not dry_run)
+            if written is not None and store_of(read).name == store_of(written).name:
+                raise Failure(f"{store_of(read).name} is both of them: name another to copy into", USAGE)
+            to = store_of(written) if written is not None else None
+            return _copy(store_of(read), to, output, dry_run=dry_run, verify=verify, follow=follow and not dry_run)
 
     perform(common_of(context).with_own(store=None, json=json, debug=debug), work)
-
-
-def _store(manager: SessionManager) -> Store:
-    # A copy is a verb of two stores, and of no owner's: no manager has it.
-    return core_of(manager).store
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from palaver.bases import core_of
 from palaver.cli import records, stores
 from palaver.cli.amounts import counted, tally
 from palaver.cli.failures import FOUND, OK, USAGE, Failure
 from palaver.cli.output import Output
+from palaver.cli.reach import deleted_session
 from palaver.cli.terminal import one_line
 from palaver.erasure import EraseReport, ScrubReport
 from palaver.errors import SessionNotFound
@@ -136,7 +136,7 @@ def purge(
         if first is not None:
             raise
         try:
-            session = _deleted(manager, reference)
+            session = deleted_session(manager, reference)
         except SessionNotFound:
             raise missing from None
     what = f"session {session.id}" if first is None else f"#{first} to #{last} of session {session.id}"
@@ -238,13 +238,6 @@ def _scrubbed(report: ScrubReport) -> str:
     if report.done:
         return f"the files were written anew: {report.size_before:,} bytes before, {report.size_after:,} now"
     return f"the files are not clean yet: {report.reason}"
-
-
-def _deleted(manager: SessionManager, session_id: str) -> Session:
-    """A handle on a session that was deleted, which no lookup finds. Raises SessionNotFound where there is none."""
-    core = core_of(manager)
-    core.store.record(session_id, core.owner)
-    return Session(core, session_id)
 
 
 def _confirm(question: str, *, yes: bool) -> None:

@@ -5,18 +5,17 @@ A program claims a to-do in one process and ends it in another: the claim belong
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from palaver.bases import core_of
 from palaver.cli import records, stores
 from palaver.cli.moments import parse_span, shown
 from palaver.cli.options import Common, Debug, Json, Owner, Store, common_of, require_text
 from palaver.cli.output import Output
 from palaver.cli.performing import on_store
+from palaver.cli.reach import of_nobody
 from palaver.cli.terminal import one_line
 from palaver.info import Todo
 from palaver.manager import SessionManager
@@ -95,7 +94,7 @@ def claim(
         raise typer.BadParameter(msg, param_hint="--lease")
 
     def work(manager: SessionManager, output: Output) -> None:
-        _tell(_of_nobody(manager).claim(stores.find(manager, session).id, lease=span or timedelta()), output)
+        _tell(of_nobody(manager).claim(stores.find(manager, session).id, lease=span or timedelta()), output)
 
     on_store(_options(context, store, json=json, debug=debug), owner, work)
 
@@ -150,12 +149,6 @@ def fail(
 def _options(context: typer.Context, store: str | None, *, json: bool, debug: bool) -> Common:
     """What was said before the group's name too."""
     return common_of(context).with_own(store=store, json=json, debug=debug)
-
-
-def _of_nobody(manager: SessionManager) -> SessionManager:
-    """The same sessions; what is claimed is no process's, since this one ends before the work begins."""
-    core = core_of(manager)
-    return SessionManager(replace(core, holder=lambda: None))
 
 
 def _named(session_id: str, token: str, through_seq: int) -> Todo:

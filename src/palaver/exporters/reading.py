@@ -9,7 +9,6 @@ from typing import TypeVar
 import msgspec
 
 from palaver import codec
-from palaver.bases import core_of
 from palaver.errors import CorruptRecord, MediaNotFound, StoreUnavailable
 from palaver.exporters.entries import Damage, Entry, Item, Unreadable
 from palaver.info import SessionInfo
@@ -17,6 +16,7 @@ from palaver.manager import SessionManager
 from palaver.media import addresses
 from palaver.model import Message
 from palaver.operations.ranges import merged
+from palaver.reach import core_of
 from palaver.records import MessageRecord, SessionRecord
 from palaver.rows import TurnRow, VersionRow
 from palaver.session import Session

@@ -36,7 +36,7 @@ from palaver.operations import (
     Scrubbed,
     Sweep,
 )
-from palaver.rows import COPY, SUBAGENT
+from palaver.rows import COPY, SUBAGENT, SessionRow
 from palaver.steps import Flow, call, long_call, write
 from palaver.stores.base import Erasable
 
@@ -206,9 +206,10 @@ class _Work:
             if row.end_reason in ("erased", "purged"):
                 if row.end_reason == "erased" and each.first_kind is not None:
                     yield from self._session(each)  # it was interrupted there
-                elif self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at:
+                elif self._went_before(row):
                     self._touched.add(row.id)
                     self._erased[row.id] = row.owner
+                    yield from self._clear(row)
                 return
             belongs = erased_whole(self._core, each, target)
             if belongs is None:
@@ -236,6 +237,15 @@ class _Work:
             self._add("sessions", int(row.id in self.whole))
             self._add("keys", len(each.keys))
         else:
+            yield from self._clear(row)
+
+    def _went_before(self, row: SessionRow) -> bool:
+        """Whether this erasure took a session away before it was interrupted, perhaps just then."""
+        return self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at
+
+    def _clear(self, row: SessionRow) -> Flow[None]:
+        """Remove what an erased session had beside its messages; it may have been removed before."""
+        if not self._dry_run:
             yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
     def _purged(self, each: Erasable) -> Flow[None]:
@@ -284,6 +294,8 @@ class _Work:
                     if found[0].row.end_reason in ("erased", "purged") and found[0].first_kind is None:
                         self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
                         self._erased[session_id] = found[0].row.owner
+                        if self._went_before(found[0].row):
+                            yield from self._clear(found[0].row)
                     else:
                         yield from self._session(found[0])
 
@@ -332,6 +344,8 @@ class _Work:
         if session in erased or owner in before or theirs:
             if row.end_reason != "erased" or each.first_kind is not None:
                 yield from self._session(each)
+            elif self._went_before(row):
+                yield from self._clear(row)
             return
         gone = 0
         for first in range(1, each.last_seq + 1, CHUNK):
@@ -358,8 +372,9 @@ class _Work:
         """Copies of what was erased, and a summary that the session began with. Children come after their parents."""
         row = each.row
         after = row.parent in self._touched
-        since = self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at
-        if since and row.id not in self._erased:  # it had nothing but copies, and it was interrupted there
+        if (
+            self._went_before(row) and row.id not in self._erased
+        ):  # it had nothing but copies, and it was interrupted there
             self._emptied = True
             yield from self._session(each)
             return

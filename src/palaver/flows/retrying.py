@@ -10,13 +10,12 @@ import msgspec
 from palaver.budget import Budget
 from palaver.core import Core
 from palaver.errors import PalaverError, SessionBusy
-from palaver.flows.turns import Began, give_up, lease_of, with_lease
+from palaver.flows.leases import give_up, lease_of, pauses
+from palaver.flows.starts import Began, with_lease
 from palaver.operations import Begun, Retry
-from palaver.steps import Flow, Pause, write
+from palaver.steps import Flow, write
 
 __all__ = ["retry"]
-
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 
 
 def retry(
@@ -24,8 +23,7 @@ def retry(
 ) -> Flow[Began]:
     """Begin a turn on the newest message of the user again; what answered it is cut."""
     given = lease_of(core, lease)
-    deadline = time.monotonic() + timeout if timeout is not None else None
-    pause = _SHORTEST_PAUSE
+    waits = pauses(time.monotonic(), timeout)
     while True:
         operation = Retry(
             at=core.at(),
@@ -38,15 +36,15 @@ def retry(
             begun: Begun = yield from write(operation)
             break
         except SessionBusy:
-            if deadline is not None and time.monotonic() >= deadline:
+            wait = next(waits, None)
+            if wait is None:
                 raise
         except PalaverError:
             raise
         except BaseException:  # cancelled: if the turn began, nobody has got it, and nobody would end it
             yield from give_up(core, session_id, given.token, "it was cancelled while it began")
             raise
-        yield Pause(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        yield wait
     try:
         return (yield from with_lease(core, begun, None, None, given.token, budget))
     except BaseException as error:  # the lease must not outlive a turn that nobody got

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,8 +12,8 @@ from palaver import codec
 from palaver.core import Core, Target
 from palaver.errors import SessionNotFound
 from palaver.flows.drafting import drafts
-from palaver.flows.turns import successor
-from palaver.info import Page, SessionInfo
+from palaver.info import Page
+from palaver.keys import Origin
 from palaver.model import Message, Usage
 from palaver.operations import (
     Alias,
@@ -22,18 +22,15 @@ from palaver.operations import (
     Create,
     Delete,
     Hold,
-    KeyMoved,
     NewSession,
     Purge,
     PurgeSession,
     RecordUsage,
     Restore,
-    Rotate,
-    Rotated,
     SetInfo,
 )
 from palaver.rows import SUBAGENT, SessionRow
-from palaver.steps import Flow, call, commit, long_call, write
+from palaver.steps import Flow, call, long_call, write
 from palaver.times import to_micros
 from palaver.titles import tidy
 
@@ -46,11 +43,10 @@ __all__ = [
     "hold",
     "known",
     "messages",
+    "promised",
     "purge",
     "record_usage",
     "rename",
-    "reset_key",
-    "reset_session",
     "restore",
     "set_info",
     "set_metadata",
@@ -58,7 +54,6 @@ __all__ = [
     "turns_around",
 ]
 
-_TRIES = 50
 _AROUND = 200
 """Messages read on either side of where a summary shall end, to see that no exchange is torn."""
 _FARTHEST = 100_000
@@ -84,6 +79,22 @@ def known(core: Core, reference: str) -> Flow[str]:
             raise
         return alias
     return found.id
+
+
+def promised(core: Core, target: Target, *, origin: Origin | None = None) -> Flow[tuple[str, NewSession | None]]:
+    """Id of the session under an origin or key, and what its first message has to make where there is none.
+
+    `origin` is where that one then comes from; None: from the target, if that is one.
+    """
+    key = core.key(target)
+    now = core.now()
+    current = yield from call(core.store.current, core.key_owner, key, now)
+    if current is not None:
+        return current.id, None
+    new = core.new_session(target, now)
+    if origin is not None:
+        new = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
+    return new.id, new
 
 
 def create(
@@ -171,60 +182,6 @@ def messages(
             live=live,
         )
     )
-
-
-def reset_key(core: Core, target: Target) -> Flow[str]:
-    """Point a key at a new session; gives its id."""
-    key = core.key(target)
-    for attempt in range(_TRIES):
-        now = core.now()
-        current = yield from call(core.store.current, core.key_owner, key, now)
-        if current is None:
-            new = core.new_session(target, now, explicit=True)
-        else:
-            new = yield from _fresh(core, target, current, now)
-        operation = Rotate(
-            at=core.at(),
-            owner=core.owner,
-            key=key,
-            session_id=current.id if current is not None else None,
-            new=new,
-            before_reset=core.settings.before_reset,
-        )
-        [outcome] = yield from commit(operation)
-        if isinstance(outcome, Rotated):
-            return outcome.session
-        if not isinstance(outcome, KeyMoved) or attempt == _TRIES - 1:
-            raise outcome
-    raise AssertionError
-
-
-def reset_session(core: Core, session_id: str) -> Flow[str]:
-    """Point all keys of a session at a new one; gives its id."""
-    for attempt in range(_TRIES):
-        now = core.now()
-        current = yield from call(core.store.info, session_id, core.owner, now)
-        new = yield from _fresh(core, None, current, now)
-        [outcome] = yield from commit(
-            Rotate(
-                at=core.at(),
-                owner=core.owner,
-                session_id=session_id,
-                all_keys=True,
-                new=new,
-                before_reset=core.settings.before_reset,
-            )
-        )
-        if isinstance(outcome, Rotated):
-            return outcome.session
-        if not isinstance(outcome, KeyMoved) or attempt == _TRIES - 1:
-            raise outcome
-    raise AssertionError
-
-
-def _fresh(core: Core, target: Target | None, current: SessionInfo, now: datetime) -> Flow[NewSession]:
-    new = yield from successor(core, target, current, "manual", now)
-    return msgspec.structs.replace(new, explicit=True)
 
 
 def turns_around(core: Core, session_id: str, seq: int) -> Flow[Page]:

@@ -13,7 +13,7 @@ import msgspec
 
 from palaver.core import Core
 from palaver.errors import PalaverError, SessionBusy, SessionConflict, SessionEnded, SessionNotFound, StoreError
-from palaver.flows.turns import successor
+from palaver.flows.resetting import successor
 from palaver.operations import Expire, Expired, KeyMoved, Sweep, SweepVerb
 from palaver.reset import ResetReason, reset_reason
 from palaver.steps import Flow, call, commit, long_call

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -23,9 +23,12 @@ __all__ = [
     "decoded_text",
     "divided",
     "encoded_text",
+    "is_clean",
     "json_value",
     "kind_of_opaque",
+    "opaque_block",
     "ordinary_text",
+    "spelled_input",
     "tool_input",
     "without",
 ]
@@ -176,3 +179,24 @@ def kind_of_opaque(part: Opaque) -> str:
         kind = data.get("type")
         return f"a part of type {kind!r}" if isinstance(kind, str) else f"a part with {sorted(data)}"
     return "a list" if is_array(data) else "a part"
+
+
+def is_clean(text: Any) -> TypeGuard[str]:
+    """Whether this is a string that can be stored."""
+    return type(text) is str and (text.isascii() or not _SURROGATE.search(text))
+
+
+def opaque_block(part: Opaque) -> Any:
+    """The block that was kept as it came; NOTHING where it was written by another hand and is no JSON."""
+    try:
+        return json_value(part.data)
+    except ValueError:
+        return NOTHING
+
+
+def spelled_input(arguments: str) -> Any:
+    """A tool's input as it was given; what a stream gave that was no JSON as the object that repairs make of it."""
+    try:
+        return json_value(arguments or "{}")
+    except ValueError:
+        return {"INVALID_JSON": arguments}

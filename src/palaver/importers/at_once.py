@@ -13,6 +13,7 @@ import msgspec
 
 from palaver.core import Core
 from palaver.errors import PalaverError
+from palaver.importers.provenance import MARKS
 from palaver.importers.values import SourceSession
 from palaver.operations import Append, Create, Cut, Operation, SetInfo
 from palaver.rows import Draft
@@ -56,7 +57,7 @@ def at_once(
                     kind="rewind",
                 )
             )
-    marks: dict[str, Any] = {name: True for name in ("archived", "pinned", "hidden") if getattr(session, name)}
+    marks: dict[str, Any] = {name: True for name in MARKS if getattr(session, name)}
     if session.tags:
         marks["tags"] = session.tags
     if marks:

@@ -13,7 +13,7 @@ from palaver.info import SessionInfo
 from palaver.keys import explicit_key
 from palaver.rows import SUBAGENT
 
-__all__ = ["Located", "deleted", "free_key", "held", "is_there", "live", "located"]
+__all__ = ["Located", "deleted", "free_key", "held", "is_there", "live_positions", "located"]
 
 Located = tuple[str, SessionInfo | None, dict[str, int]]
 """The alias that is the session's, the session if there is one, and the positions of its messages by their ids."""
@@ -74,6 +74,11 @@ def _deleted(core: Core, alias: str) -> str | None:
     return session_id if session_id is not None and _info(core, session_id) is None else None
 
 
+def is_there(core: Core, session_id: str) -> bool:
+    """Whether a session was not deleted since it was stored."""
+    return _info(core, session_id) is not None
+
+
 def held(core: Core, session_id: str) -> dict[str, int]:
     """Ids and positions of all messages that a session has, undone ones too."""
     found: dict[str, int] = {}
@@ -85,6 +90,19 @@ def held(core: Core, session_id: str) -> dict[str, int]:
         if not last:
             return found
         after = last
+
+
+def live_positions(core: Core, session_id: str, *, after: int = 0, before: int | None = None) -> set[int]:
+    """Where a session's messages between two positions stand that are live, also those that cannot be read."""
+    found: set[int] = set()
+    while before is None or after < before - 1:
+        page = core.store.page(session_id, core.owner, after=after, before=before, limit=_PAGE)
+        here = {*(message.seq for message in page), *page.corrupt}
+        if not here:
+            break
+        found |= here
+        after = max(here)
+    return found
 
 
 def free_key(core: Core | None, session: SourceSession, alias: str, text: str, notes: list[Note]) -> str | None:
@@ -113,23 +131,3 @@ def _left(current: SessionInfo, session: SourceSession) -> bool:
         return False
     same = (imported.get("system"), imported.get("place")) == (session.system, session.place)
     return same and str(current.last_active_at) <= str(imported.get("updated_at") or "")
-
-
-def is_there(core: Core, session_id: str) -> bool:
-    """Whether a session was not deleted since it was stored."""
-    return _info(core, session_id) is not None
-
-
-def live(core: Core, session_id: str, wanted: set[int]) -> set[int]:
-    """Those of these positions that are live."""
-    found: set[int] = set()
-    after = min(wanted, default=1) - 1
-    while wanted and after < max(wanted):
-        page = core.store.page(session_id, core.owner, after=after, before=max(wanted) + 1, limit=_PAGE)
-        found.update(message.seq for message in page)
-        found.update(page.corrupt)
-        last = max([*(message.seq for message in page), *page.corrupt], default=0)
-        if not last:
-            break
-        after = last
-    return found & wanted

@@ -63,7 +63,7 @@ def read_file(data: bytes, *, file: str, stem: str, place: str, zone: tzinfo | N
 
     A session is named after the file and its first message, so that it is known again when it has grown.
     """
-    loose = SourceSession(system=SYSTEM, id=stem, file=file, place=place, notes=[])
+    loose = SourceSession(system=SYSTEM, id=stem, file=file, place=place)
     single: list[tuple[int, Record]] = []
     names: dict[str, int] = {}
     for record in read_records(data):

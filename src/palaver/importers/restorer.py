@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from palaver.bases import core_of
 from palaver.core import Core
-from palaver.errors import ContentErased, InvalidKey, InvalidMessage, PalaverError, SessionConflict, SessionNotFound
+from palaver.errors import ContentErased, InvalidKey, InvalidMessage, SessionConflict, SessionNotFound
+from palaver.importers.commits import committed
 from palaver.importers.erased import Unerased, was_erased
 from palaver.importers.report import SessionReport
 from palaver.importers.values import SavedSession, note
 from palaver.manager import SessionManager
-from palaver.operations import Import, Operation, Settle, Settled
+from palaver.operations import Import, Settle, Settled
+from palaver.reach import core_of
 from palaver.records import Chunk, SessionRecord
 
 __all__ = ["Restorer"]
@@ -106,12 +105,13 @@ class Restorer:
         owner = self._owned(saved)
         if isinstance(piece, Chunk):
             row = msgspec.structs.replace(saved.row, owner=owner)
-            new: int = _committed(core, Import(at=core.at(), row=row, chunk=piece))
+            [new] = committed(core, Import(at=core.at(), row=row, chunk=piece))
             report.imported += new
             report.present += len(piece.messages) - new
             return
         record = msgspec.structs.replace(piece, row=msgspec.structs.replace(piece.row, owner=owner))
-        settled: Settled = _committed(core, Settle(at=core.at(), record=record))
+        settled: Settled
+        [settled] = committed(core, Settle(at=core.at(), record=record))
         if settled.title is not None:
             told = f"the title {record.row.title!r} is taken; it is {settled.title!r}"
             saved.notes.append(note("repaired", saved.file, None, told))
@@ -138,10 +138,3 @@ class Restorer:
                 break
             after = some.through_seq
         return sum(there.get(message.row.seq) == message.row.body for message in piece.messages)
-
-
-def _committed(core: Core, operation: Operation) -> Any:
-    [outcome] = core.store.commit([operation])
-    if isinstance(outcome, PalaverError):
-        raise outcome
-    return outcome

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import PalaverError
+from palaver.importers.commits import committed
+from palaver.importers.locating import live_positions
 from palaver.importers.values import Note, SourceSession, note
 from palaver.operations import Replace
 from palaver.rows import Draft
 
 __all__ = ["went_back"]
-
-_PAGE = 1000
 
 
 def went_back(
@@ -34,7 +33,7 @@ def went_back(
     """
     undone = {index for low, high in session.cuts for index in range(low, high)}
     path = [(index, message) for index, message in enumerate(session.messages) if index not in undone]
-    there = _live(core, session_id)
+    there = live_positions(core, session_id)
     lost = [message for _, message in path if known.get(message.id or "", 0) not in {0, *there}]
     if not lost:
         return new
@@ -52,9 +51,7 @@ def went_back(
     operation = Replace(
         at=core.at(), owner=core.owner, session_id=session_id, messages=tuple(draft for _, draft in branch)
     )
-    [outcome] = core.store.commit([operation])
-    if isinstance(outcome, PalaverError):
-        raise outcome
+    [outcome] = committed(core, operation)
     for (_, draft), seq in zip(branch, outcome.seqs, strict=True):
         known[draft.id or ""] = seq
     stored = {index for index, _ in branch}
@@ -64,15 +61,3 @@ def went_back(
 def _fits(name: str | None, index: int, known: dict[str, int], fresh: dict[int, Draft]) -> bool:
     """Whether a message is stored, or can be."""
     return index in fresh or (name or "") in known
-
-
-def _live(core: Core, session_id: str) -> set[int]:
-    found: set[int] = set()
-    after = 0
-    while True:
-        page = core.store.page(session_id, core.owner, after=after, limit=_PAGE)
-        here = {*(message.seq for message in page), *page.corrupt}
-        if not here:
-            return found
-        found |= here
-        after = max(here)

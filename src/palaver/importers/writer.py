@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 from palaver import codec
-from palaver.bases import core_of
 from palaver.core import Core
 from palaver.errors import ContentErased, InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
 from palaver.formats.wire import is_object
@@ -23,6 +22,7 @@ from palaver.importers.titles import Titles
 from palaver.importers.values import Note, SourceSession, note
 from palaver.info import SessionInfo
 from palaver.manager import SessionManager
+from palaver.reach import core_of
 from palaver.rows import Draft
 
 __all__ = ["Writer"]

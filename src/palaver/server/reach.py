@@ -1,4 +1,4 @@
-"""The one place where the server reaches behind the public API.
+"""Where the server reaches behind the public API; what the inspector alone needs is in `server.inspector.stored`.
 
 For whose process a lease belongs to, for the tokens of turns, for handles that cost no read, for one change of what
 takes the handle several, and for work that is written for the manager without `await`.
@@ -15,13 +15,13 @@ import msgspec
 from palaver import codec, ids
 from palaver.aio import AsyncSession, AsyncSessionManager
 from palaver.aio.reach import handover_of
-from palaver.bases import core_of
 from palaver.errors import SessionNotFound
 from palaver.findings import Finding
 from palaver.flows import sessions as flows
-from palaver.flows.turns import turn_id
+from palaver.flows.turn_ids import turn_id
 from palaver.keys import Origin
 from palaver.manager import SessionManager
+from palaver.reach import core_of
 from palaver.rows import TurnRow
 from palaver.steps import call, long_call
 from palaver.stores.base import FeedLag, Stats
@@ -29,7 +29,6 @@ from palaver.times import to_micros
 
 __all__ = [
     "blocking",
-    "coming_from",
     "commits_of",
     "feed_lag_of",
     "found_in",
@@ -41,6 +40,7 @@ __all__ = [
     "passing",
     "running_turn",
     "running_turn_id",
+    "session_from",
     "session_handle",
     "set_info",
     "stats_of",
@@ -121,13 +121,12 @@ def session_handle(sessions: AsyncSessionManager, session_id: str) -> AsyncSessi
     return AsyncSession(core_of(sessions), session_id, handover_of(sessions))
 
 
-def coming_from(session: AsyncSession, origin: Origin) -> AsyncSession:
-    """The same handle. Where its first message makes the session, that one comes from there."""
-    new = session._new  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what a handle promised to make
-    if new is not None:
-        made = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
-        session._new = made  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return session
+async def session_from(sessions: AsyncSessionManager, key: str, origin: Origin) -> AsyncSession:
+    """As `get_or_create`. Where its first message makes the session, that one comes from there. Raises InvalidKey."""
+    core = core_of(sessions)
+    handover = handover_of(sessions)
+    session_id, new = await handover.drive(flows.promised(core, key, origin=origin))
+    return AsyncSession(core, session_id, handover, key, new)
 
 
 async def running_turn(sessions: AsyncSessionManager, session_id: str, first_seq: int | None = None) -> TurnRow | None:

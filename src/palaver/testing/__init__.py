@@ -14,21 +14,14 @@ A suite of contract version n tests stores of that version; see `palaver.stores.
 
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
 from palaver.stores.base import CONTRACT_VERSION
 
 # Before the modules are imported: without it their assertions fail without saying what was compared.
-pytest.register_assert_rewrite(
-    *(
-        f"palaver.testing.{module}"
-        for module in ("base", "feed", "listings", "material", "messages", "queue", "ranges", "reads", "redelivery")
-    ),
-    *(
-        f"palaver.testing.{module}"
-        for module in ("indexing", "search", "sessions", "keys", "sweeping", "threads", "todos", "turns")
-    ),
-)
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from palaver.testing.conformance import OpenStore, StoreConformance  # noqa: E402 - see above
 

@@ -6,15 +6,18 @@ from palaver.testing.base import OpenStore
 from palaver.testing.compaction import Drafts, Staleness, Withdrawals
 from palaver.testing.copying import Copies
 from palaver.testing.doctor import Doctor
+from palaver.testing.erased_copies import ErasedCopies
 from palaver.testing.erasure import Erasures
 from palaver.testing.feed import Feed
 from palaver.testing.indexing import Indexing
 from palaver.testing.keys import Bindings, Details
+from palaver.testing.leases import Leases
 from palaver.testing.listings import Accounts, Listings
 from palaver.testing.media import Media
 from palaver.testing.merging import Merges
 from palaver.testing.messages import Appends, Batches
 from palaver.testing.naming import Beginnings, Narrowed, NumberedTitles
+from palaver.testing.person_erasure import PersonErasures
 from palaver.testing.queue import Queue
 from palaver.testing.ranges import Compactions, Cuts, Purges
 from palaver.testing.reads import Damage, Pages, Tails
@@ -28,7 +31,7 @@ from palaver.testing.subagents import Subagents
 from palaver.testing.sweeping import Pruning, Standings, Sweeps
 from palaver.testing.threads import Closing, Threads
 from palaver.testing.todos import Todos
-from palaver.testing.turns import Leases, Turns
+from palaver.testing.turns import Turns
 
 __all__ = ["OpenStore", "StoreConformance"]
 
@@ -59,6 +62,8 @@ class StoreConformance(
     Subagents,
     Copies,
     Erasures,
+    PersonErasures,
+    ErasedCopies,
     Edits,
     Merges,
     Replacements,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, TypeGuard
+from typing import Any
 
 from palaver.errors import InvalidMessage
 from palaver.formats.anthropic.parts import WIRE, parse_block
 from palaver.formats.anthropic.usage import usage_of
-from palaver.formats.blocks import divided, ordinary_text, without
+from palaver.formats.blocks import divided, is_clean, ordinary_text, without
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
 from palaver.model import Message, Part, Role, TextPart, ToolCall, ToolResult
 
 __all__ = ["parse"]
 
 _ROLES: dict[Any, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(messages: object, *, system: object = None) -> list[Message]:
@@ -86,11 +84,6 @@ def _careful(entry: object, where: str) -> list[Message]:
     return out
 
 
-def _clean(text: Any) -> TypeGuard[str]:
-    """Whether this is a string that can be stored."""
-    return type(text) is str and (text.isascii() or not _SURROGATE.search(text))
-
-
 def _ordinary(entry: Any) -> list[Message] | None:
     """The messages of an ordinary message: dicts and lists of known shape, nothing beside; None for any other."""
     if not is_object(entry) or len(entry) != 2:
@@ -98,7 +91,7 @@ def _ordinary(entry: Any) -> list[Message] | None:
     role, content = entry.get("role"), entry.get("content")
     if role not in ("user", "assistant"):
         return None
-    if _clean(content):
+    if is_clean(content):
         return [Message(role=role, parts=(TextPart(text=content),), wire=WIRE, layout="string")]
     if not is_array(content):
         return None
@@ -119,18 +112,18 @@ def _ordinary_block(block: dict[str, Any], role: Role) -> Part | None:
     kind, size = block.get("type"), len(block)
     if kind == "text" and size == 2:
         text = block.get("text")
-        return TextPart(text=text) if _clean(text) else None
+        return TextPart(text=text) if is_clean(text) else None
     if kind == "tool_use" and size == 4 and role == "assistant":
         call_id, name, given = block.get("id"), block.get("name"), block.get("input")
         arguments = ordinary_text(given) if type(given) is dict else None
-        if arguments is None or not _clean(call_id) or not _clean(name):
+        if arguments is None or not is_clean(call_id) or not is_clean(name):
             return None
         return ToolCall(call_id=call_id, name=name, arguments=arguments)
     if kind == "tool_result" and role == "user":
         call_id, content, is_error = block.get("tool_use_id"), block.get("content"), block.get("is_error")
         if size != 3 and not (size == 4 and type(is_error) is bool):
             return None
-        if not _clean(call_id) or not _clean(content):
+        if not is_clean(call_id) or not is_clean(content):
             return None
         return ToolResult(call_id=call_id, parts=(TextPart(text=content),), is_error=is_error, layout="string")
     return None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.codec import json_text
-from palaver.formats.blocks import NOTHING, compact, decoded_text, encoded_text, json_value, without
+from palaver.formats.blocks import (
+    NOTHING,
+    compact,
+    decoded_text,
+    encoded_text,
+    opaque_block,
+    spelled_input,
+    without,
+)
 from palaver.formats.wire import is_array, is_object, leftover, merged
 from palaver.model import FilePart, ImagePart, Opaque, Part, TextPart, ThinkingPart, ToolCall, ToolResult
 
@@ -133,30 +141,16 @@ def spell_block(part: Part) -> Any:
         case TextPart():
             return merged({"type": "text", "text": part.text}, part.extra)
         case ToolCall():
-            block = {"type": "tool_use", "id": part.call_id, "name": part.name, "input": _input(part.arguments)}
+            block = {"type": "tool_use", "id": part.call_id, "name": part.name, "input": spelled_input(part.arguments)}
             return merged(block, part.extra)
         case ToolResult():
             return _spell_result(part)
         case ThinkingPart():
             return _spell_thinking(part)
         case Opaque():
-            return _spell_opaque(part)
+            return opaque_block(part)
         case _:
             return _spell_media(part) if isinstance(part, (ImagePart, FilePart)) else NOTHING
-
-
-def _spell_opaque(part: Opaque) -> Any:
-    try:
-        return json_value(part.data)
-    except ValueError:  # written by another hand
-        return NOTHING
-
-
-def _input(arguments: str) -> Any:
-    try:
-        return json_value(arguments or "{}")
-    except ValueError:  # what a stream gave that was no JSON: said as the object that repairs would make of it
-        return {"INVALID_JSON": arguments}
 
 
 def _spell_result(part: ToolResult) -> dict[str, Any]:

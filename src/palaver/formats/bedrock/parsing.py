@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, TypeGuard
+from typing import Any
 
 from palaver.errors import InvalidMessage
 from palaver.formats.bedrock.parts import WIRE, parse_block
 from palaver.formats.bedrock.usage import usage_of
-from palaver.formats.blocks import divided, ordinary_text, without
+from palaver.formats.blocks import divided, is_clean, ordinary_text, without
 from palaver.formats.wire import entries, is_array, is_object, leftover, plain
 from palaver.model import Message, Part, Role, TextPart, ToolCall, ToolResult
 
@@ -16,7 +15,6 @@ __all__ = ["parse", "payload"]
 
 _ROLES: dict[Any, Role] = {"user": "user", "assistant": "assistant"}
 _STATUS: dict[Any, bool] = {"error": True, "success": False}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(messages: object, *, system: object = None) -> list[Message]:
@@ -77,11 +75,6 @@ def _careful(entry: object, where: str) -> list[Message]:
     return out
 
 
-def _clean(text: Any) -> TypeGuard[str]:
-    """Whether this is a string that can be stored."""
-    return type(text) is str and (text.isascii() or not _SURROGATE.search(text))
-
-
 def _ordinary(entry: Any) -> list[Message] | None:
     """The messages of an ordinary message: dicts and lists of known shape, nothing beside; None for any other."""
     if not is_object(entry) or len(entry) != 2:
@@ -105,19 +98,19 @@ def _ordinary(entry: Any) -> list[Message] | None:
 def _ordinary_block(block: dict[str, Any], role: Role) -> Part | None:
     text = block.get("text")
     if text is not None:
-        return TextPart(text=text) if _clean(text) else None
+        return TextPart(text=text) if is_clean(text) else None
     inner = block.get("toolUse" if role == "assistant" else "toolResult")
     if not is_object(inner):
         return None
     call_id, size = inner.get("toolUseId"), len(inner)
-    if not _clean(call_id):
+    if not is_clean(call_id):
         return None
     if role == "assistant":
         name, given = inner.get("name"), inner.get("input")
         arguments = ordinary_text(given) if size == 3 and type(given) is dict else None
         return (
             ToolCall(call_id=call_id, name=name, arguments=arguments)
-            if arguments is not None and _clean(name)
+            if arguments is not None and is_clean(name)
             else None
         )
     content, status = inner.get("content"), inner.get("status")
@@ -128,6 +121,6 @@ def _ordinary_block(block: dict[str, Any], role: Role) -> Part | None:
     said = content[0].get("text")
     return (
         ToolResult(call_id=call_id, parts=(TextPart(text=said),), is_error=_STATUS.get(status))
-        if _clean(said)
+        if is_clean(said)
         else None
     )

@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from palaver.codec import json_text
-from palaver.formats.blocks import NOTHING, compact, decoded_text, encoded_text, json_value, without
+from palaver.formats.blocks import (
+    NOTHING,
+    compact,
+    decoded_text,
+    encoded_text,
+    json_value,
+    opaque_block,
+    spelled_input,
+    without,
+)
 from palaver.formats.wire import is_array, is_object, leftover, merged
 from palaver.model import AudioPart, FilePart, ImagePart, Opaque, Part, TextPart, ThinkingPart, ToolCall, ToolResult
 
@@ -168,14 +177,14 @@ def spell_block(part: Part) -> Any:
         case TextPart():
             return merged({"text": part.text}, part.extra)
         case ToolCall():
-            inner = {"toolUseId": part.call_id, "name": part.name, "input": _input(part.arguments)}
+            inner = {"toolUseId": part.call_id, "name": part.name, "input": spelled_input(part.arguments)}
             return merged({"toolUse": inner}, part.extra)
         case ToolResult():
             return _spell_result(part)
         case ThinkingPart():
             return merged({"reasoningContent": _reasoning(part)}, part.extra)
         case Opaque():
-            return _spell_opaque(part)
+            return opaque_block(part)
         case _:
             return _spell_media(part)
 
@@ -185,20 +194,6 @@ def _spell_json(part: TextPart) -> Any:
         return {"json": json_value(part.text)}
     except ValueError:  # the text was changed
         return {"text": part.text}
-
-
-def _spell_opaque(part: Opaque) -> Any:
-    try:
-        return json_value(part.data)
-    except ValueError:  # written by another hand
-        return NOTHING
-
-
-def _input(arguments: str) -> Any:
-    try:
-        return json_value(arguments or "{}")
-    except ValueError:  # what a stream gave that was no JSON: said as the object that repairs would make of it
-        return {"INVALID_JSON": arguments}
 
 
 def _spell_result(part: ToolResult) -> dict[str, Any]:

@@ -45,18 +45,7 @@ class _Reading:
         self.value: dict[str, Any] = element.value if is_object(element.value) else {}
         mapping = self.value.get("mapping")
         self.nodes: dict[str, dict[str, Any]] = {}
-        self.session = SourceSession(
-            system=SYSTEM,
-            id="",
-            file=file,
-            place=SYSTEM,
-            metadata={},
-            facts={},
-            messages=[],
-            lines=[],
-            cuts=[],
-            notes=[],
-        )
+        self.session = SourceSession(system=SYSTEM, id="", file=file, place=SYSTEM)
         self.kept: list[bool] = []
         self.listed: dict[str, str] = {}
         """For a node, the one that has it among its children."""

@@ -70,18 +70,7 @@ class _Reading:
         self.value: dict[str, Any] = element.value if is_object(element.value) else {}
         self.said: dict[str, _Said] = {}
         self.kept: list[bool] = []
-        self.session = SourceSession(
-            system=SYSTEM,
-            id="",
-            file=file,
-            place=SYSTEM,
-            metadata={},
-            facts={},
-            messages=[],
-            lines=[],
-            cuts=[],
-            notes=[],
-        )
+        self.session = SourceSession(system=SYSTEM, id="", file=file, place=SYSTEM)
 
     def note(self, action: Action, reason: str) -> None:
         self.session.notes.append(note(action, self.file, self.element.number, reason))

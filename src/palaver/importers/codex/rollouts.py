@@ -45,19 +45,7 @@ class _Reading:
     def __init__(self, file: str, stem: str) -> None:
         named = _NAMED.search(stem)
         self.file = file
-        self.session = SourceSession(
-            system=SYSTEM,
-            id=named[1] if named else stem,
-            file=file,
-            place=SYSTEM,
-            metadata={},
-            facts={},
-            messages=[],
-            lines=[],
-            cuts=[],
-            copies={},
-            notes=[],
-        )
+        self.session = SourceSession(system=SYSTEM, id=named[1] if named else stem, file=file, place=SYSTEM)
         self.head: dict[str, Any] | None = None
         self.asides = Asides()
         self.names = Names()

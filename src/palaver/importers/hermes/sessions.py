@@ -37,18 +37,7 @@ class Reading:
 
     def __init__(self, name: str, file: str, place: str, zone: tzinfo | None) -> None:
         self.zone = zone
-        self.session = SourceSession(
-            system=SYSTEM,
-            id=name,
-            file=file,
-            place=place,
-            facts={},
-            messages=[],
-            lines=[],
-            notes=[],
-            cuts=[],
-            copies={},
-        )
+        self.session = SourceSession(system=SYSTEM, id=name, file=file, place=place)
         self.entries: list[Entry] = []
         self.descriptions: list[dict[str, Any]] = []
         self.described: list[int] = []

@@ -65,9 +65,7 @@ class _Reading:
         self.zone = zone
         self.head: dict[str, Any] | None = None
         self.torn_key: str | None = None
-        self.session = SourceSession(
-            system=SYSTEM, id="", file=file, place=place, facts={}, messages=[], lines=[], notes=[], metadata={}
-        )
+        self.session = SourceSession(system=SYSTEM, id="", file=file, place=place)
         self.positions = 0
         """Places in nanobot's own list of messages; its cursor counts those that are damaged now too."""
         self.found: list[tuple[int, Record]] = []

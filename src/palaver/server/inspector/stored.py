@@ -6,7 +6,7 @@ from datetime import datetime
 
 from palaver.aio import AsyncSessionManager
 from palaver.aio.reach import handover_of
-from palaver.bases import core_of
+from palaver.reach import core_of
 from palaver.records import Chunk, SessionRecord
 from palaver.steps import Flow, Watch, long_call
 

@@ -11,7 +11,7 @@ from palaver.formats.wire import is_object
 from palaver.keys import Origin
 from palaver.model import Message, Sender
 from palaver.server.problems import problem
-from palaver.server.reach import coming_from
+from palaver.server.reach import session_from
 from palaver.server.table import Call
 
 __all__ = ["CLAIM_HEADER", "METADATA", "PLATFORM", "SESSION_HEADER", "name_of", "said_by", "session_called", "user_of"]
@@ -83,5 +83,6 @@ async def session_called(sessions: AsyncSessionManager, name: str, user: str | N
     try:
         return await sessions.get(name)
     except SessionNotFound:
-        made = await sessions.get_or_create(name)
-        return made if user is None else coming_from(made, Origin(PLATFORM, chat_type="thread", user_id=user))
+        if user is None:
+            return await sessions.get_or_create(name)
+        return await session_from(sessions, name, Origin(PLATFORM, chat_type="thread", user_id=user))

@@ -11,7 +11,7 @@ import msgspec
 
 from palaver.aio import AsyncSession, AsyncSessionManager, AsyncTurn
 from palaver.errors import SessionBusy, SessionNotFound
-from palaver.flows.turns import turn_id
+from palaver.flows.turn_ids import turn_id
 from palaver.model import Message
 from palaver.resending import Claim, Resent, resent
 from palaver.rows import TurnRow

@@ -23,6 +23,7 @@ from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.journal import Entry, Journal, has_lost_sectors, record_of, sync_all
 from palaver.stores.jsonl.names import SUFFIX
 from palaver.stores.jsonl.underway import Underway
+from palaver.stores.jsonl.unsynced import Unsynced
 from palaver.stores.sqlite.filesystem import sync_folder
 
 __all__ = ["Directory", "make_folder"]
@@ -37,6 +38,8 @@ _JOURNAL = 8 * 1024 * 1024
 _MUCH = 256 * 1024
 """A commit that appends more than that to one file syncs that file."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""Errors of who may only read."""
 
 
 class Directory:
@@ -53,10 +56,13 @@ class Directory:
         self._end = 0
         """Where the journal ends, as of the last look."""
         self._underway = Underway(self.hidden / "underway")
+        self.unsynced = Unsynced(self.index)
         self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._appended: list[Entry] = []
         """What the last append wrote, and where."""
+        self._is_secure = True
+        """Whether the journal's last record was synced, or needs not be."""
         self._keeps_times: bool | None = None
         """Whether the file system keeps times to the nanosecond; None: not known yet."""
         self.foreign: list[Path] = []
@@ -72,6 +78,15 @@ class Directory:
             for folder in (self.root, self.sessions, self.media, self.hidden):
                 make_folder(folder)
         except OSError as exc:
+            raise self._error(exc, "not_written") from exc
+
+    def mark(self) -> tuple[bool, bool]:
+        """See `Unsynced.take`; who may only read marks nothing. Raises StoreFull, StoreUnavailable."""
+        try:
+            return self.unsynced.take()
+        except OSError as exc:
+            if exc.errno in _NOT_OURS:
+                return False, False
             raise self._error(exc, "not_written") from exc
 
     # ------------------------------------------------------------------ lines
@@ -117,8 +132,10 @@ class Directory:
         return self.size(file)  # to the second, say
 
     def append(self, number: int, entries: list[Entry]) -> None:
-        """Append a commit's lines, durably, all or nothing, where the files end.
+        """Append a commit's lines, all or nothing, where the files end; `secure` makes it durable.
 
+        Lines of one file may be there before the journal is synced: without the last of them they do not count. What is
+        in several files must not be in some of them alone, so that the journal has it first.
         Raises StoreFull, StoreUnavailable: unless the outcome is unknown, `take_back` undoes what was done.
         """
         self._appended = entries
@@ -128,21 +145,29 @@ class Directory:
             self._sync(entries[0].file)
             return
         record = record_of(entries)
-        self._to_journal(number, record)
+        try:
+            self._underway.write(number, self._end + len(record))
+            self._journal.write(record, self._end)
+        except OSError as exc:
+            raise self._error(exc, "not_written") from exc
+        self._is_secure = False
+        if len(entries) > 1:
+            self.secure()
         for entry in entries:
             self._write(entry)
         if self._end + len(record) > _JOURNAL:
             self.fold()
 
-    def _to_journal(self, number: int, record: bytes) -> None:
-        outcome = "not_written"
+    def secure(self) -> None:
+        """Make the last append durable. Raises StoreUnavailable, with the outcome unknown."""
+        if self._is_secure:
+            return
         try:
-            self._underway.write(number, self._end + len(record))
-            self._journal.write(record, self._end)
-            outcome = "unknown"  # what is on the disk after a failed sync is not known, and a second one would not tell
             self._journal.sync()
-        except OSError as exc:
-            raise self._error(exc, outcome) from exc
+        except OSError as exc:  # what is on the disk then is not known, and a second sync would not tell
+            raise self._error(exc, "unknown") from exc
+        finally:
+            self._is_secure = True
 
     def settle(self) -> None:
         """The last append stays."""
@@ -279,6 +304,7 @@ class Directory:
             self._doubt()
             raise self._error(exc, "unknown") from exc
         self._end = 0
+        self._is_secure = True  # the files have it
 
     def _keep_damage(self) -> None:
         """Put what could not be read of the journal aside, as it is, before that is emptied."""

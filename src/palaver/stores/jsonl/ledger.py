@@ -58,6 +58,8 @@ class JsonlLedger(SqliteLedger):
         """Files by session, and the bytes of each that are in the index."""
         self.unneeded: list[str] = []
         """Addresses of content that no message refers to, once the commit has come to its end."""
+        self._number_known: int | None = None
+        """The commit that the index has last, while nobody else can have written to it."""
 
     @property
     def changed(self) -> bool:
@@ -79,6 +81,7 @@ class JsonlLedger(SqliteLedger):
         super().forget()
         self.anew = None
         self._known.clear()
+        self._number_known = None
 
     def doubt(self) -> None:
         super().doubt()
@@ -120,6 +123,7 @@ class JsonlLedger(SqliteLedger):
                 sql.run("put_examined", (session, len(text)))
         sql.many("put_examined", wanted.examined)
         sql.run("put_commit_number", (number,))
+        self._number_known = number
         self.anew = None
         self._known.clear()
 
@@ -129,6 +133,8 @@ class JsonlLedger(SqliteLedger):
         return self._directory.begun() > self._newest()
 
     def _newest(self) -> int:
+        if self._number_known is not None:
+            return self._number_known
         row = self._recording.one("commit_number")
         return row[0] if row is not None else 0
 
@@ -175,6 +181,8 @@ class JsonlLedger(SqliteLedger):
         for session, (size, _) in sizes.items():
             self._known[session] = files[session], size
         sql.run("put_commit_number", (number,))
+        self._number_known = number
+        directory.secure()
 
     def _file(self, session: int) -> tuple[str, int] | None:
         """A session's file, and the bytes of it that are in the index."""

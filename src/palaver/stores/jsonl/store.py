@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from datetime import datetime
 from pathlib import Path
@@ -35,10 +36,13 @@ from palaver.times import to_micros
 
 __all__ = ["JsonlStore"]
 
+_log = logging.getLogger(__name__)
+
 LEAST = 256 * 1024
 """Files that are smaller than that may have what nobody needs."""
 _SET_ASIDE = (("message_undecodable", "*.line", "a line"), ("journal_damaged", "*.record", "a part of the journal"))
 """What is found in quarantine, by the names of its files."""
+_DROPPED = {"action": "index_dropped"}
 FILES = 16
 """How many files one cleaning looks at."""
 
@@ -99,6 +103,14 @@ class JsonlStore(SqliteStore):
 
     def _connect(self) -> None:
         try:
+            self._mark()
+            self._connect_marked()
+        except BaseException:
+            self._directory.unsynced.let_go()
+            raise
+
+    def _connect_marked(self) -> None:
+        try:
             super()._connect()
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, apsw.NotADBError | apsw.CorruptError) or self._opener.read_only:
@@ -113,6 +125,16 @@ class JsonlStore(SqliteStore):
             if foreign and not self._beside_nanobot:
                 self._close_connections()
                 raise refusal(self._directory.root, foreign[0])
+
+    def _mark(self) -> None:
+        """Say that the index is written without syncs; what a machine left half written that stopped is dropped."""
+        taken, dropped = (False, False) if self._opener.read_only else self._directory.mark()
+        self._opener.synced = not taken
+        if dropped:
+            _log.warning("%s: the machine stopped; the index is made anew from the files", self.name, extra=_DROPPED)
+        elif self._directory.unsynced.is_doubtful:
+            msg = f"{self.name}: the machine stopped while the index was written: open the store once to write to it"
+            raise StoreUnavailable(msg)
 
     def _open_ledger(self, writer: apsw.Connection) -> JsonlLedger:
         recording = RecordingStatements(writer)
@@ -283,6 +305,7 @@ class JsonlStore(SqliteStore):
     def before_fork(self) -> None:
         super().before_fork()
         self._directory.forget()
+        self._directory.unsynced.let_go()
 
     def close(self) -> None:
         if self._closed:
@@ -293,6 +316,9 @@ class JsonlStore(SqliteStore):
         finally:
             super().close()
             self._directory.forget()
+            if self._broken is None:
+                self._directory.unsynced.leave()
+            self._directory.unsynced.let_go()
 
     def _fold(self) -> None:
         """Leave files that are complete without the journal, unless another process writes: then it will.

@@ -12,14 +12,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import apsw
-import msgspec
 import psycopg
 
 from palaver.backups import Backup
 from palaver.errors import StoreUnavailable
 from palaver.findings import Progress
 from palaver.stores.postgres.queries import Statement, backup_statements
-from palaver.stores.sqlite.backup import destination, digest, file_digest_of, named, partial_file, verify
+from palaver.stores.sqlite.backup import destination, digest, finished, partial_file
 from palaver.stores.sqlite.connection import Opener as FileOpener
 from palaver.stores.sqlite.errors import translated
 from palaver.stores.sqlite.statements import Statements as FileStatements
@@ -69,10 +68,7 @@ def make(
             size_bytes=0,
             content_digest=wanted,
         )
-        verify(partial, made, sound=sound)
-        made = msgspec.structs.replace(made, size_bytes=partial.stat().st_size, file_digest=file_digest_of(partial))
-        named(partial, file)
-    return made
+        return finished(partial, file, made, sound=sound)
 
 
 class _Copying:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
-from palaver.rows import ChangeKind
 from palaver.stores import views
-from palaver.stores.base import Change, ChangePage, FeedLag
-from palaver.stores.statements import Row, Statements
+from palaver.stores.base import ChangePage, FeedLag
+from palaver.stores.sqlite.feed import change_of, rows_of
+from palaver.stores.statements import Statements
 
 __all__ = ["Settling", "feed_lag", "read_changes"]
 
@@ -78,32 +77,10 @@ def read_changes(
         pruned = sql.one("meta", ("pruned",))
         [(newest,)] = sql.all("highest_change")
         views.check_reach(after, start, pruned=int(pruned[0]) if pruned else 0, newest=newest)
-        rows = _rows(sql, start, limit, session_id, owner) if limit > 0 else []
-    page += map(_change, rows)
+        rows = rows_of(sql, start, _FURTHEST, limit, session_id, owner) if limit > 0 else []
+    page += map(change_of, rows)
     if len(page) >= limit:
         page.cursor = page[-1].cursor if page else page.cursor
     else:
         page.cursor = f"{max(start, newest):x}"
     return page
-
-
-def _rows(sql: Statements, start: int, limit: int, session_id: str | None, owner: str | None) -> list[Row]:
-    values: dict[str, Any] = {"after": start, "through": _FURTHEST, "limit": limit}
-    if session_id is None:
-        return sql.all("changes", {**values, "owner": owner})
-    row = sql.one("scope_of_session", (session_id,))
-    if row is None or owner not in {None, row[1]}:
-        return []
-    rows = sql.all("changes_of_session", {**values, "session": row[0]})
-    return [(position, session_id, *rest) for position, *rest in rows]
-
-
-def _change(row: Row) -> Change:
-    return Change(
-        cursor=f"{row[0]:x}",
-        session_id=row[1],
-        rev=row[2],
-        kind=ChangeKind(row[3]).name.lower(),
-        from_seq=row[4],
-        through_seq=row[5],
-    )

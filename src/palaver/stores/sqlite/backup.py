@@ -40,6 +40,7 @@ __all__ = [
     "destination",
     "digest",
     "file_digest_of",
+    "finished",
     "made",
     "make",
     "named",
@@ -162,9 +163,14 @@ def make(source: Statements, file: Path, at: datetime, *, sound: bool, progress:
             size_bytes=0,
             content_digest=wanted,
         )
-        verify(partial, made, sound=sound)
-        made = msgspec.structs.replace(made, size_bytes=partial.stat().st_size, file_digest=file_digest_of(partial))
-        named(partial, file)
+        return finished(partial, file, made, sound=sound)
+
+
+def finished(partial: Path, file: Path, made: Backup, *, sound: bool) -> Backup:
+    """Check what was copied, and give the file its name; what there is to know of it then. Raises as `make`."""
+    verify(partial, made, sound=sound)
+    made = msgspec.structs.replace(made, size_bytes=partial.stat().st_size, file_digest=file_digest_of(partial))
+    named(partial, file)
     return made
 
 

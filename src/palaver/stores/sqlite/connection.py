@@ -41,7 +41,8 @@ class Opener:
 
     `exclusive`: one process only, with a rollback journal: safe on a network file system.
     `read_only`: never writes, and refuses to. Not `make`: only where there is a file.
-    Not `durable`: a power loss may take the newest commits, and no others.
+    Not `durable`: a power loss may take the newest commits, and no others; where `synced` is set to False before the
+    first connection is made, it may take anything.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Opener:
         self.exclusive = exclusive
         self.vfs = vfs
         self.durable = durable
+        self.synced = True
         self.impatient = False
         self._hurried: set[int] = set()
         """Threads that must not wait long for another process."""
@@ -117,7 +119,7 @@ class Opener:
                 sql.pragma("PRAGMA journal_mode=DELETE")
             else:
                 self._enable_wal(connection)
-            sql.pragma("PRAGMA synchronous=FULL" if self.durable else "PRAGMA synchronous=NORMAL")
+            sql.pragma(f"PRAGMA synchronous={'OFF' if not self.synced else 'FULL' if self.durable else 'NORMAL'}")
             sql.pragma("PRAGMA journal_size_limit=67108864")
             self._migrate(connection)
         except apsw.Error as exc:

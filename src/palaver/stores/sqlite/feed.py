@@ -15,7 +15,7 @@ from palaver.stores import views
 from palaver.stores.base import Change, ChangePage
 from palaver.stores.statements import Row, Statements
 
-__all__ = ["read_changes"]
+__all__ = ["change_of", "read_changes", "rows_of"]
 
 _PIECE = 500_000
 """Positions that are looked at in one snapshot."""
@@ -39,9 +39,9 @@ def read_changes(
             pruned = sql.one("meta", ("pruned",))
             [(newest,)] = sql.all("highest_change")
             views.check_reach(after, start, pruned=int(pruned[0]) if pruned else 0, newest=newest or 0)
-            rows = _rows(sql, start, start + _PIECE, limit - len(page), session_id, owner) if limit > 0 else []
+            rows = rows_of(sql, start, start + _PIECE, limit - len(page), session_id, owner) if limit > 0 else []
             beyond = sql.one("next_change", (start + _PIECE,))
-        page += map(_change, rows)
+        page += map(change_of, rows)
         if len(page) >= limit:
             page.cursor = page[-1].cursor if page else page.cursor
             return page
@@ -51,9 +51,10 @@ def read_changes(
         start = beyond[0] - 1
 
 
-def _rows(
+def rows_of(
     sql: Statements, start: int, through: int, limit: int, session_id: str | None, owner: str | None
 ) -> list[Row]:
+    """Changes after a position, of all sessions or of one; none of a session that the owner does not have."""
     values: dict[str, Any] = {"after": start, "through": through, "limit": limit}
     if session_id is None:
         return sql.all("changes", {**values, "owner": owner})
@@ -64,7 +65,8 @@ def _rows(
     return [(position, session_id, *rest) for position, *rest in rows]
 
 
-def _change(row: Row) -> Change:
+def change_of(row: Row) -> Change:
+    """A change as the feed tells it."""
     return Change(
         cursor=f"{row[0]:x}",
         session_id=row[1],
