@@ -44,6 +44,7 @@ __all__ = ["Progress", "erase", "records", "scrub", "target_of"]
 
 Progress: TypeAlias = Callable[[str, int], None]
 """Is told what is being done, and how many sessions or messages it has come to."""
+Visit: TypeAlias = Callable[[Erasable], Flow[None]]
 
 CHUNK = 250
 """Messages in one step: others wait for about 20 ms to commit."""
@@ -171,7 +172,7 @@ class _Work:
             yield from self._subagents()
         erased = -1
         while erased != len(self._erased):  # what had nothing but copies goes too, and then its subagents, and so on
-            yield from self._walk(self._copies_in, self._record.scope, None)
+            yield from self._walk(self._copies_in, self._record.scope, later=True)
             erased = len(self._erased)
             if self._emptied:
                 self._emptied = False
@@ -181,14 +182,15 @@ class _Work:
         finished: Erasure = yield from write(FinishErasure(at=self._core.at(), erasure_id=self._record.id))
         return finished
 
-    def _walk(self, visit: Callable[[Erasable], Flow[None]], owner: str | None, session_id: str | None) -> Flow[None]:
-        """Visit the sessions that it may touch, in the order that they were made; those made since are not meant."""
+    def _walk(self, visit: Visit, owner: str | None, only: str | None = None, *, later: bool = False) -> Flow[None]:
+        """Visit the sessions that it may touch, in the order that they were made.
+
+        What began since is not meant, unless it is named (`only`); but `later`, it may have begun with what is erased.
+        """
         after = 0
-        while page := (
-            yield from call(self._core.store.erasable, after, limit=_PAGE, owner=owner, session_id=session_id)
-        ):
+        while page := (yield from call(self._core.store.erasable, after, limit=_PAGE, owner=owner, session_id=only)):
             for each in page:
-                if each.row.created_at <= self._record.began_at:
+                if later or only is not None or each.row.created_at <= self._record.began_at:
                     yield from visit(each)
             after = page[-1].row.number
 
@@ -275,6 +277,7 @@ class _Work:
 
     def _subagents(self) -> Flow[None]:
         """Sessions of subagents of what was erased, and of theirs, wherever they stand."""
+        scope, known = self._record.scope, -1
         below: dict[str, list[str]] = {}
 
         def visit(each: Erasable) -> Flow[None]:
@@ -282,20 +285,22 @@ class _Work:
                 below.setdefault(each.row.parent, []).append(each.row.id)
             yield from ()
 
-        scope = self._record.scope
-        yield from self._walk(visit, scope, None)
-        for parent in (waiting := list(self._erased)):  # it grows
-            for session_id in (each for each in below.get(parent, ()) if each not in self._erased):
-                [found] = yield from call(self._core.store.erasable, 0, limit=1, owner=scope, session_id=session_id)
-                if found.row.owner != self._erased[parent]:
-                    continue
-                waiting.append(session_id)
-                if found.row.end_reason in ("erased", "purged") and found.first_kind is None:
-                    self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
-                    self._erased[session_id] = found.row.owner
-                    yield from self._clear(found.row)
-                else:
-                    yield from self._session(found)
+        while known != len(self._erased):  # one may have begun another before it was erased itself
+            known = len(self._erased)
+            below.clear()
+            yield from self._walk(visit, scope, later=True)
+            for parent in (waiting := list(self._erased)):  # it grows
+                for session_id in (each for each in below.get(parent, ()) if each not in self._erased):
+                    found = yield from call(self._core.store.erasable, 0, limit=1, owner=scope, session_id=session_id)
+                    if not found or found[0].row.owner != self._erased[parent]:  # nobody's: its owner was erased
+                        continue
+                    waiting.append(session_id)
+                    if found[0].row.end_reason in ("erased", "purged") and found[0].first_kind is None:
+                        self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
+                        self._erased[session_id] = found[0].row.owner
+                        yield from self._clear(found[0].row)
+                    else:
+                        yield from self._session(found[0])
 
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:

@@ -14,7 +14,7 @@ from palaver import codec
 from palaver.core import Core
 from palaver.importers import commits
 from palaver.importers.at_once import at_once, is_simple
-from palaver.importers.locating import free_key, held
+from palaver.importers.locating import free_key, held, is_there
 from palaver.importers.overlays import Overlays
 from palaver.importers.provenance import digest, metadata, undone_in
 from palaver.importers.reviving import went_back
@@ -124,8 +124,9 @@ class Storing:
         parent = self._stored.get((session.system, session.place, session.parent))
         # Perhaps an import before this one brought it.
         parent = parent or self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
-        if parent is None:
+        if parent is None or (session.parent_kind == SUBAGENT and not is_there(self._core, parent)):
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
+            return None
         return parent
 
     # -- the messages -------------------------------------------------------------------------------------------
