@@ -33,7 +33,7 @@ test: $(INSTALLED) ## Run all tests (PROFILE=default|ci|soak, PYTEST_ARGS=...)
 soak: $(INSTALLED) ## Try every combination of cuts of every history, and wires on many random ones (an hour or so)
 	$(PY) -m pytest -n auto -m "soak or not soak" --timeout=7200 --hypothesis-profile=soak \
 		tests/corpus tests/properties/test_wires.py tests/e2e/test_promises.py \
-		tests/conformance/test_stores.py $(PYTEST_ARGS)
+		tests/conformance/test_stores.py tests/unit/test_any_moment.py $(PYTEST_ARGS)
 
 soak-stores: $(INSTALLED) ## Everything at once on a store, with faults, against a model (STORE=sqlite, MINUTES=10)
 	@$(PY) -m tests.soak --store '$(STORE)' --minutes $(MINUTES)

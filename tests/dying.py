@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from palaver import SessionManager, codec
-from palaver.reach import core_of
 from palaver.operations import Operation
+from palaver.reach import core_of
 from palaver.stores.base import Store
 from palaver.stores.memory import MemoryStore
 
@@ -59,6 +59,7 @@ class Dying(MemoryStore):
         return value
 
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        """As many of them as it lives for."""
         done = list(operations[: self.left])
         self.left -= len(done)
         results = super().commit(done)
@@ -67,6 +68,7 @@ class Dying(MemoryStore):
         return results
 
     def prune(self, keep: int, *, dry_run: bool = False) -> int:
+        """A step of it, which is an operation here."""
         if not dry_run:
             self.left -= 1
         if self.left < 0:
@@ -136,7 +138,9 @@ def told(sessions: SessionManager, *, usage: bool = True) -> list[str]:
             "metadata": json.loads(row.metadata or "{}"),
             "messages": messages,
             "shown": shown,
-            "summaries": [(c.text, c.stale, sum(m.row.seq <= c.through_seq for m in chunk.messages)) for c in record.compactions],
+            "summaries": [
+                (c.text, c.stale, sum(m.row.seq <= c.through_seq for m in chunk.messages)) for c in record.compactions
+            ],
             "queued": len(record.queued),
             "turns": [(t.state, t.reason, t.notice, t.usage) for t in chunk.turns],
             "media": len(chunk.blobs),

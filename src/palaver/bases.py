@@ -142,10 +142,10 @@ class SessionBase:
         """Whether the session is stored; one that was made under the handle's key meanwhile is the session."""
         if self._new is not None and self._key is not None:
             core = self._core
-            current = yield from call(core.store.current, core.key_owner, self._key, core.now())
-            if current is None:
+            bound = yield from call(core.store.bound, core.key_owner, self._key)
+            if bound is None:
                 return False
-            self.id, self._new = current.id, None
+            self.id, self._new = bound, None
         return True
 
     def _ready(self) -> Flow[None]:

@@ -26,7 +26,11 @@ __all__ = ["Session"]
 
 
 class Session(SessionBase):
-    """The verbs of one conversation. Every method raises SessionNotFound if the session is gone, and StoreError."""
+    """The verbs of one conversation. Every method raises SessionNotFound if the session is gone, and StoreError.
+
+    One that changes the transcript, the summary, or what the keys point at, raises SessionEnded where the session has
+    ended, by a reset for instance: `resume` it first.
+    """
 
     def info(self) -> SessionInfo:
         """All about the session, as it is now."""
@@ -172,7 +176,7 @@ class Session(SessionBase):
         """A new session that begins with copies of what is live here, through position `at` (None: all of it).
 
         Inside an exchange it ends before it. The two share nothing from then on; `parent` of the fork tells where it
-        came from, and `copied_from` of each message.
+        came from, and `copied_from` of each message. Raises SessionConflict for a position that there is not.
         """
         return Session(self._core, drive(self._core.store, self._on(lambda i: forks.fork(self._core, i, at, title))))
 
@@ -228,7 +232,7 @@ class Session(SessionBase):
         """Bring back what the last rewind, retry, truncate, retain, clear or delete_message took; gives the range.
 
         After a retry the answer before comes back in place of the new one. SessionConflict where there is nothing to
-        bring back, or a message came since.
+        bring back, or a message came since; SessionBusy while a turn runs.
         """
         return drive(self._core.store, self._on(lambda i: rewriting.redo(self._core, i, expected_rev)))
 
@@ -237,7 +241,10 @@ class Session(SessionBase):
         drive(self._core.store, self._on(lambda i: rewriting.truncate(self._core, i, after, expected_rev)))
 
     def retain(self, *, last: int) -> None:
-        """Keep the newest `last` messages, or fewer where the history would not be legal, and the instructions."""
+        """Keep the newest `last` messages, or fewer where the history would not be legal, and the instructions.
+
+        Raises SessionBusy where a turn runs that would lose messages.
+        """
         drive(self._core.store, self._on(lambda i: rewriting.retain(self._core, i, last)))
 
     def clear(self) -> None:

@@ -273,7 +273,7 @@ class Turn(TurnBase):
     def inbox(self) -> tuple[Message, ...]:
         """Messages that came while this turn runs and that it was not shown yet.
 
-        They belong to this turn from now on: its window shows them, and no later turn answers them.
+        They belong to this turn from now on: its window shows them, and no later turn answers them. Raises TurnLost.
         """
         self._require_open()
         return self._take(
@@ -310,11 +310,14 @@ class Turn(TurnBase):
         return self._reply
 
     def fail(self, reason: str = "failed") -> None:
-        """End the turn as interrupted. What happened stays."""
+        """End the turn as interrupted. What happened stays. Raises TurnLost."""
         self._stop("interrupted", reason)
 
     def rollback(self) -> None:
-        """End the turn as if it had not begun: what it stored is cut. What others stored meanwhile stays."""
+        """End the turn as if it had not begun: what it stored is cut. What others stored meanwhile stays.
+
+        Raises TurnLost.
+        """
         self._stop("rolled_back", "rolled back")
 
     def _stop(self, state: TurnState, reason: str) -> None:

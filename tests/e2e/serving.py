@@ -71,15 +71,15 @@ def program(module: str, ready: str) -> Iterator[Served]:
     process = subprocess.Popen([sys.executable, "-m", module, str(port)], text=True, cwd=ROOT)
     served = Served(process, f"http://127.0.0.1:{port}")
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(f"{served.base}{ready}", timeout=1):  # noqa: S310 - our own server
-                break
-        except OSError:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
     try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"{served.base}{ready}", timeout=1):  # noqa: S310 - our own server
+                    break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
         yield served
     finally:
         served.end()

@@ -33,17 +33,19 @@ def provider() -> Iterator[str]:
     process = subprocess.Popen([sys.executable, str(PROVIDER), str(port)])
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}/seen", timeout=1):  # noqa: S310 - our own server
-                break
-        except OSError:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.05)
-    yield address
-    process.terminate()
-    process.wait()
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/seen", timeout=1):  # noqa: S310 - our own server
+                    break
+            except OSError:
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.05)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Terminal:

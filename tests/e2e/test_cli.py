@@ -285,16 +285,19 @@ def test_serve_makes_the_store_and_says_where_it_listens(tmp_path: Path) -> None
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        first, curl = process.stdout.readline(), process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", first)
-        assert found
-        with urllib.request.urlopen(f"{found[0]}/health", timeout=30) as answer:  # noqa: S310 - our own server
-            assert answer.status == 200
-        assert "curl" in curl
-        assert found[0] in curl
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) in {0, 130}
-        assert not process.stderr.read()
+        try:
+            first, curl = process.stdout.readline(), process.stdout.readline()
+            found = re.search(r"http://127\.0\.0\.1:\d+", first)
+            assert found
+            with urllib.request.urlopen(f"{found[0]}/health", timeout=30) as answer:  # noqa: S310 - our own server
+                assert answer.status == 200
+            assert "curl" in curl
+            assert found[0] in curl
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) in {0, 130}
+            assert not process.stderr.read()
+        finally:
+            process.kill()  # else leaving the block would wait for it
     assert path.exists()
 
 

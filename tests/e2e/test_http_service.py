@@ -143,12 +143,19 @@ def test_probes(tmp_path: Path) -> None:
         made = app(sessions._core.store)
         with TestClient(made, base_url=BASE) as client:
             assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+            said = client.get("/readyz").text
+            assert re.fullmatch(r"ok\nstore: asked for a key, and answered in \d+\.\d ms\n", said)
             made.state.draining = True
             assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
+            assert "stopping\nturns that began here and have not ended: 0\n" in client.get("/readyz").text
             assert problem(client.post("/v1/turns", json={"key": "k", "message": "x"})) == (503, "shutting-down")
             made.state.draining = False
             sessions.close()
             assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
+            said = client.get("/readyz").text
+            assert "store: asked for a key, StoreClosed after " in said
+            assert "will not come back by itself" in said
+            assert "chat.db" not in said
 
 
 # ---------------------------------------------------------------------- how answers are sent

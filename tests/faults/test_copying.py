@@ -15,6 +15,7 @@ import pytest
 
 import palaver
 from palaver import user
+from palaver.cli import main
 from palaver.moving import Copier
 from palaver.operations import Create, NewSession
 from palaver.stores import open_store
@@ -93,10 +94,26 @@ def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
             assert said(running)["type"] == "caught_up"
             for number in range(3):
                 session.append(user(str(number)))
-                assert said(running) == {"type": "caught_up", "changes": number + 1, "problems": 0}
+                told = {"type": "caught_up", "changes": number + 1, "messages": number + 2, "problems": 0}
+                assert said(running) == told
             running.send_signal(signal.SIGINT)
             report = said(running)
             assert running.wait(PATIENCE) == 0
     assert (report["type"], report["caught_up"], report["changes"]) == ("report", True, 3)
+    assert (report["sessions"], report["copied"], report["updated"], report["messages"]) == (1, 1, 3, 4)
     with palaver.open(target) as copy:
         assert [m.text for m in copy.resolve("local:dm").messages()] == ["before", "0", "1", "2"]
+
+
+def test_following_ends_where_the_disk_is_full(
+    tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has to free some: it is not tried again and again."""
+    source = str(tmp_path / "chat.db")
+    with palaver.open(source) as sessions:
+        for number in range(20):
+            sessions.get_or_create(f"k{number}").append(user("x" * 300_000))
+    assert main(["copy", "--follow", source, str(small_disk / "copy.db")]) == 4
+    told = capsys.readouterr().err
+    assert "no room" in told or "full" in told
+    assert "tried until" not in told

@@ -140,3 +140,18 @@ def test_a_corrupt_message_in_the_queue(tmp_path: Path) -> None:
         overwrite(path, 2, BODIES["noise"])
         assert [m.text for m in turn.inbox()] == ["three"]
         turn.finish(assistant("done"))
+
+
+def test_a_fork_has_all_that_comes_after_it(tmp_path: Path) -> None:
+    """What cannot be decoded cannot be copied; that ends no chunk of a long fork before its time."""
+    path = tmp_path / "chat.db"
+    texts = [f"text {n}" for n in range(1, 1202)]
+    with palaver.open(path) as sessions:
+        sessions.create("key").append(*(user(text) for text in texts))
+    for seq in (3, 500, 501, 1201):
+        overwrite(path, seq, b"noise")
+        texts.remove(f"text {seq}")
+    with palaver.open(path) as sessions:
+        fork = sessions.resolve("key").fork()
+        found = [m.text for after in (0, 1000) for m in fork.messages(after=after, limit=1000)]
+    assert found == texts

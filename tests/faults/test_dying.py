@@ -1,15 +1,16 @@
 """Every flow that writes more than once, whose process dies before any of its operations.
 
-The store is sound then, and who does the same again comes to the end that there would have been: nothing is there twice,
-nothing is lost, nothing is charged twice. What cannot be done again is as it was before, or done.
+The store is sound then, and who does the same again comes to the end that there would have been: nothing is there
+twice, nothing is lost, nothing is charged twice. What cannot be done again is as it was before, or done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,8 +20,8 @@ from palaver import (
     Message,
     Origin,
     ResetPolicy,
-    Session,
     Sender,
+    Session,
     SessionManager,
     SweepPolicy,
     ToolCall,
@@ -50,7 +51,7 @@ class Case(NamedTuple):
     """A flow, and the settings of who does it."""
 
     act: Callable[[SessionManager], object]
-    settings: dict[str, object] = {}
+    settings: Mapping[str, Any] = MappingProxyType({})
     later: timedelta = timedelta(0)
     """How long after the store was filled."""
 
@@ -157,7 +158,10 @@ def compacted(policy: CompactionPolicy, sessions: SessionManager) -> None:
 
 
 ALL = SweepPolicy(
-    empty_after=timedelta(hours=1), purge_deleted_after=timedelta(days=1), archive_after=timedelta(days=1), keep_changes=3
+    empty_after=timedelta(hours=1),
+    purge_deleted_after=timedelta(days=1),
+    archive_after=timedelta(days=1),
+    keep_changes=3,
 )
 DAYS = timedelta(days=2)
 DUE = {"reset_policy": RESETS, "before_reset": True}

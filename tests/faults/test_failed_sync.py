@@ -9,8 +9,7 @@ import pytest
 
 import palaver
 from palaver import StoreUnavailable, user
-from palaver.stores.sqlite import SqliteStore
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import SqliteStore, checkpoints
 from tests.disks import failing_sync
 from tests.faults import kit
 from tests.faults.disk import RecordingDisk
@@ -53,7 +52,7 @@ def test_a_commit_that_was_not_synced(tmp_path: Path, disk: RecordingDisk) -> No
 
 def test_a_checkpoint_that_was_not_synced(tmp_path: Path, disk: RecordingDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commit before it was safe in the log and is acknowledged; nothing more is written, and nothing is lost."""
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 30)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 30)
     path = tmp_path / "chat.db"
     acknowledged: list[str] = []
     with palaver.open(SqliteStore(str(path), vfs=disk.name)) as sessions:

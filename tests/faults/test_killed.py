@@ -42,7 +42,7 @@ def said(root: Path, url: str) -> list[str]:
 def test_an_adoption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are where they were, or aside, to the byte; the store is not opened before all of it is done."""
     root = workspace(tmp_path / "w")
-    before = {name: data for name, data in contents(root / "sessions").items()}
+    before = contents(root / "sessions")
     images = images_of(lambda: adopt(root, zone=UTC), root, tmp_path / "images", monkeypatch)
     expected = said(root, f"jsonl:///{root}")
     assert len(images) > 20
@@ -75,9 +75,7 @@ def test_a_restored_backup(scheme: str, tmp_path: Path, monkeypatch: pytest.Monk
         sessions.resolve("a").append(user("a3"))
         sessions.erase(session=sessions.resolve("b").id)
     old = said(root, place(root))
-    images = images_of(
-        lambda: restore(saved(root), place(root), force=True), root, tmp_path / "images", monkeypatch
-    )
+    images = images_of(lambda: restore(saved(root), place(root), force=True), root, tmp_path / "images", monkeypatch)
     new = said(root, place(root))
     assert old != new
     seen = []

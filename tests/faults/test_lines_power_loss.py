@@ -117,5 +117,5 @@ def test_a_commit_costs_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         other.append(user("long " * 60_000))
         assert synced() == [f"sessions/{other.id}.jsonl", "sessions"]
     files = sorted(f"sessions/{each.id}.jsonl" for each in (session, other))
-    assert synced() == [*files, "sessions", journal, ".palaver"]
+    assert synced() == [*files, "sessions", journal]
     assert (tmp_path / journal).read_bytes() == b""

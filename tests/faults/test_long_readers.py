@@ -9,7 +9,8 @@ import pytest
 
 import palaver
 from palaver import user
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import checkpoints
+from palaver.stores.sqlite.headroom import MOST_AT_ONCE
 from tests.faults import kit
 
 PAGE = 4096
@@ -19,9 +20,9 @@ BODY = "x" * 20_000
 @pytest.fixture(autouse=True)
 def _small_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of the log that a test can reach."""
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 50)
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES_BUSY", 200)
-    monkeypatch.setattr(sqlite_store, "MAX_WAL_PAGES", 300)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES_BUSY", 200)
+    monkeypatch.setattr(checkpoints, "MAX_WAL_PAGES", 300)
 
 
 def test_the_log_stays_bounded_while_a_session_is_exported(tmp_path: Path) -> None:
@@ -97,7 +98,8 @@ def test_writers_do_not_wait_for_another_program_s_transaction(tmp_path: Path) -
         assert in_time, "a commit waited for a reader of another program"
         grown = kit.wal_bytes(path)
         assert grown > writes * len(BODY)
-        for _ in range(100):
+        for _ in range(writes):
             session.append(user(BODY))
-        assert kit.wal_bytes(path) < grown + 50 * PAGE, "the log still grows though nobody reads"
-        assert session.info().message_count == writes + 101
+        # Until it begins anew, and that may take one more step of the room at its end.
+        assert kit.wal_bytes(path) < grown + 60 * PAGE + MOST_AT_ONCE, "the log still grows though nobody reads"
+        assert session.info().message_count == 2 * writes + 1

@@ -12,8 +12,7 @@ import pytest
 import palaver
 from palaver import Session, assistant, tool, user
 from palaver.model import ToolCall
-from palaver.stores.sqlite import SqliteStore
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import SqliteStore, checkpoints
 from tests.faults import kit
 from tests.faults.disk import Event, RecordingDisk, image
 
@@ -51,7 +50,7 @@ def test_acknowledged_writes_survive_a_power_cut(
     tmp_path: Path, disk: RecordingDisk, monkeypatch: pytest.MonkeyPatch, survive: float, exclusive: bool
 ) -> None:
     """Whatever part of the unsynced sectors survives a cut at whatever moment, acknowledged messages do."""
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 20)  # so that checkpoints are cut short too
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 20)  # so that checkpoints are cut short too
     events = live_through(tmp_path / "chat.db", disk, exclusive=exclusive)
     assert any(kind == "sync" and name == "chat.db" for kind, name, _, _ in events)
     chance = random.Random(f"cut {survive}")

@@ -69,16 +69,18 @@ def test_nothing_is_left_after_a_kill(who: str, tmp_path: Path) -> None:
     script = tmp_path / "tests_that_die.py"
     script.write_text(WITH_SERVER.format(root=str(ROOT)))
     running = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    keeper, server, folder = pipe(running.stdout).readline().split()
-    assert alive(int(server))
-    os.kill(running.pid if who == "tests" else int(keeper), signal.SIGKILL)
-    until(lambda: not alive(int(server)), "the end of the server")
-    if who == "tests":
-        until(lambda: not Path(folder).exists(), "the end of its files")
-    running.kill()
-    running.wait(PATIENCE)
-    shutil.rmtree(folder, ignore_errors=True)
-    pipe(running.stdout).close()
+    try:
+        keeper, server, folder = pipe(running.stdout).readline().split()
+        assert alive(int(server))
+        os.kill(running.pid if who == "tests" else int(keeper), signal.SIGKILL)
+        until(lambda: not alive(int(server)), "the end of the server")
+        if who == "tests":
+            until(lambda: not Path(folder).exists(), "the end of its files")
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        running.kill()
+        running.wait(PATIENCE)
+        pipe(running.stdout).close()
 
 
 def alive(pid: int) -> bool:

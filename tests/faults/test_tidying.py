@@ -13,8 +13,7 @@ import pytest
 
 import palaver
 from palaver import StoreUnavailable, user
-from palaver.stores.sqlite import SqliteStore
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import SqliteStore, checkpoints
 from tests.faults import kit
 from tests.faults.disk import Event, RecordingDisk, image
 
@@ -56,7 +55,7 @@ def disk(request: pytest.FixtureRequest) -> Iterator[HeldDisk]:
 
 @pytest.fixture(autouse=True)
 def _small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES_BESIDE", PORTION)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES_BESIDE", PORTION)
 
 
 def opened(path: Path, disk: HeldDisk) -> SqliteStore:

@@ -133,6 +133,7 @@ def test_a_file_that_a_person_changed_is_read_again(root: Path) -> None:
     with opened(root) as sessions:
         assert kit.texts(sessions, "k") == ["hello"]
     path.unlink()
+    shutil.rmtree(root / "quarantine")  # what the older file was without, see test_lost_lines
     with opened(root) as sessions:
         assert [info.keys for info in sessions.list()] == [("other",)]
         assert sessions.check() == []

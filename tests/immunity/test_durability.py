@@ -16,6 +16,7 @@ from palaver.errors import InvalidMessage, SessionEnded, SessionNotFound, StoreE
 from palaver.importers import import_path
 from palaver.model import ToolCall, tool
 from tests.immunity.stores import texts
+from tests.waiting import PATIENCE
 
 MANY = 40
 WRITER = """
@@ -76,7 +77,12 @@ def test_09_processes_lose_nothing_and_hide_no_error(url: str) -> None:
     """Several write to one session at once: nothing is lost, nothing doubles, nobody sees a lock."""
     command = [sys.executable, "-c", WRITER, url]
     writers = [subprocess.Popen([*command, str(n), str(MANY)], stderr=subprocess.PIPE) for n in range(3)]
-    assert [writer.communicate(timeout=60)[1] for writer in writers] == [b""] * 3
+    try:
+        assert [writer.communicate(timeout=PATIENCE)[1] for writer in writers] == [b""] * 3
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
     with palaver.open(url) as sessions:
         found = texts(sessions.resolve("k"))
     assert sorted(found) == sorted(f"{n}-{number}" for n in range(3) for number in range(MANY))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,54 +13,14 @@ from typing import Any
 import pytest
 
 import palaver
-from palaver import Origin, SessionManager, assistant, user
+from palaver import Origin, PalaverError, Session, SessionManager, SweepPolicy, assistant, user
 from palaver.exporters import Wanted, text_of
 from palaver.exports import Format
 from palaver.importers import import_path
-from palaver.stores.base import Store
+from palaver.reach import core_of
 from palaver.stores.memory import MemoryStore
 from tests.importers.hermes_home import SUMMARY, Home
-
-
-class Between(MemoryStore):
-    """The same store, where somebody else does something whole before call number `at`."""
-
-    def __init__(self, store: MemoryStore, at: int, other: Callable[[], object]) -> None:
-        self.__dict__ = store.__dict__
-        self.moment = Moment(at, other)
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        return self.moment.before(value) if callable(value) and name in PUBLIC else value
-
-
-PUBLIC = {name for name in dir(Store) if not name.startswith("_")}
-
-
-class Moment:
-    """When it happens. What the store itself calls is within one call."""
-
-    def __init__(self, at: int, other: Callable[[], object]) -> None:
-        self.left = at
-        self._other = other
-        self._within = False
-
-    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The same call, counted."""
-
-        def called(*args: Any, **fields: Any) -> Any:
-            if self._within:
-                return call(*args, **fields)
-            self.left -= 1
-            if self.left == 0:
-                self._other()
-            self._within = True
-            try:
-                return call(*args, **fields)
-            finally:
-                self._within = False
-
-        return called
+from tests.moments import Between
 
 
 def nanobot(root: Path) -> Path:
@@ -93,6 +55,22 @@ def saved(root: Path) -> Path:
     return path
 
 
+def claude(root: Path) -> Path:
+    """A conversation of Claude Code's, and what a subagent did for it."""
+    name = "6f2d0a11-2222-4333-8444-555555555555"
+
+    def record(uuid: str, text: str, **more: object) -> str:
+        message = {"role": "user", "content": text}
+        made = {"sessionId": name, "type": "user", "message": message, "uuid": uuid, "parentUuid": None}
+        return json.dumps(made | {"isSidechain": False, "timestamp": "2026-01-02T03:00:01.250Z"} | more) + "\n"
+
+    project = root / "projects" / "-work-app"
+    project.mkdir(parents=True)
+    (project / f"{name}.jsonl").write_text(record("u1", "Read it"))
+    (project / "agent-ab12cd34.jsonl").write_text(record("x1", "Find it", isSidechain=True, agentId="ab12cd34"))
+    return root
+
+
 def told(sessions: SessionManager) -> list[tuple[Any, ...]]:
     """What the store holds, but for what each import makes up."""
     out: list[tuple[Any, ...]] = []
@@ -104,7 +82,7 @@ def told(sessions: SessionManager) -> list[tuple[Any, ...]]:
     return sorted(out, key=repr)
 
 
-@pytest.mark.parametrize("make", [nanobot, hermes, saved])
+@pytest.mark.parametrize("make", [nanobot, hermes, claude, saved])
 def test_another_import_between_two_calls(make: Callable[[Path], Path], tmp_path: Path) -> None:
     """Nothing is refused, nothing is there twice, and what is there is what one import brings."""
     source = make(tmp_path)
@@ -123,6 +101,54 @@ def test_another_import_between_two_calls(make: Callable[[Path], Path], tmp_path
             assert not other.check(), at
         assert {each.status for each in report.sessions} <= {"new", "grown", "changed", "unchanged"}, (at, report)
         assert report.total("skipped") == 0, (at, report)
-        if between.moment.left > 0:
+        if not between.moment.came:
             break
     assert at > 5
+
+
+def newest(sessions: SessionManager) -> Session:
+    """The session that was stored last, by an import that is under way for instance."""
+    found = core_of(sessions).store.erasable(0, limit=100)
+    return Session(core_of(sessions), found[-1].row.id if found else "none yet")
+
+
+KEYS = ("cli:1", "agent:main:telegram:dm:42", "telegram:dm:42")
+STATUSES = {"new", "grown", "changed", "unchanged", "refused"}
+OTHERS: dict[str, Callable[[SessionManager], object]] = {
+    "append": lambda s: newest(s).append(user("meanwhile")),
+    "turn": lambda s: newest(s).begin_turn(user("meanwhile"), timeout=0).finish(assistant("yes")),
+    "reset": lambda s: newest(s).reset(),
+    "delete": lambda s: newest(s).delete(),
+    "purge": lambda s: newest(s).purge(),
+    "purge first": lambda s: newest(s).purge(1, 1),
+    "rewind": lambda s: newest(s).rewind(),
+    "rename": lambda s: s.create("mine", title="Tea").append(user("meanwhile")),
+    "erase": lambda s: s.erase(session=newest(s).id),
+    "sweep": lambda s: s.sweep(SweepPolicy(empty_after=timedelta())),
+    "take the key": lambda s: [s.get_or_create(key).append(user("meanwhile")) for key in KEYS],
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("make", [nanobot, hermes, claude, saved])
+def test_somebody_else_between_two_calls(make: Callable[[Path], Path], other: str, tmp_path: Path) -> None:
+    """The import ends and says what became of each session; another import finds nothing wrong with what it left."""
+    source = make(tmp_path)
+    at = 0
+    while True:
+        at += 1
+        store = MemoryStore()
+        with palaver.open(store) as theirs:
+
+            def meanwhile(theirs: SessionManager = theirs) -> None:
+                with suppress(PalaverError):
+                    OTHERS[other](theirs)
+
+            between = Between(store, at, meanwhile)
+            for report in (import_path(palaver.open(between), source), import_path(theirs, source)):
+                assert {each.status for each in report.sessions} <= STATUSES, (at, report)
+            assert theirs.check() == [], at
+            for texts, *_ in told(theirs):
+                assert len(texts) == len(set(texts)), (at, texts)
+        if not between.moment.came:
+            break

@@ -42,24 +42,6 @@ READS: list[Callable[[SessionManager, Session], object]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A server that may be harmed."""
-    made = Server().make().start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def url(server: Server, request: pytest.FixtureRequest) -> str:
-    """A database on it."""
-    name = request.node.name.partition("[")[0]
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"drop database if exists {name} with (force)")
-        connection.execute(f"create database {name}")
-    return server.url(name)
-
-
 @contextmanager
 def away(server: Server, end: str = "stop") -> Iterator[None]:
     """It is gone, and comes again."""
@@ -330,6 +312,9 @@ def test_the_server_answers_503(server: Server, url: str) -> None:
         assert client.get("/v1/sessions").status_code == 200
         with away(server):
             refused = client.get("/v1/sessions")
+            ready = client.get("/readyz")
+        assert (ready.status_code, "StoreUnavailable" in ready.text, "in a moment" in ready.text) == (503, True, True)
+        assert str(server.port) not in ready.text, "it is asked without a key"
         assert (refused.status_code, refused.json()["retryable"]) == (503, True)
         assert refused.json()["type"] == "/problems/store-unavailable"
         assert int(refused.headers["Retry-After"]) > 0

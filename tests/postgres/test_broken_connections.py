@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 import psycopg
@@ -16,23 +15,12 @@ from tests.faults import kit
 from tests.postgres.load import Load
 from tests.postgres.proxy import Proxy
 from tests.servers.postgres import Server
+from tests.waiting import until
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A server that may be harmed."""
-    made = Server().make().start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def url(server: Server, request: pytest.FixtureRequest) -> str:
-    """A database on it."""
-    name = request.node.name.partition("[")[0]
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    return server.url(name)
+def store_of(sessions: palaver.SessionManager) -> Any:
+    """What is beneath a manager."""
+    return sessions._core.store
 
 
 def end_all(server: Server) -> int:
@@ -127,3 +115,26 @@ def test_a_lock_that_is_not_given_up(server: Server, url: str) -> None:
         said = kit.texts(sessions, "k")
         assert said == ["x", *(["y", *(f"\x00 and \x01, {nth}" for nth in range(4))] * 4)]
         assert one.append(user("\x00 and \x01, 3", id="\x00\x013.3")).fresh is False
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, LookupError])
+def test_nothing_is_logged_of_a_connection_that_dies(
+    server: Server, url: str, caplog: pytest.LogCaptureFixture, error: type[BaseException] | None
+) -> None:
+    """Statements that go out together end with what went wrong first, and psycopg writes nothing beside that."""
+    with palaver.open(url) as sessions, store_of(sessions)._lender.lend() as connection:
+        sql = store_of(sessions)._opener.statements(connection)
+        mine = connection.info.backend_pid
+
+        def together() -> None:
+            with sql.pipeline():
+                sql.start("server_started")
+                server.query(f"select pg_terminate_backend({mine})")
+                until(lambda: server.query(f"select 1 from pg_stat_activity where pid = {mine}") == [], "its end")
+                if error is not None:
+                    raise error
+                sql.start("server_started").fetchall()
+
+        with pytest.raises(error or psycopg.OperationalError):
+            together()
+    assert caplog.records == []

@@ -168,6 +168,44 @@ def test_messages_that_are_gone(postgres_url: str) -> None:
             assert others.check() == []
 
 
+@pytest.mark.parametrize("pooled", ["0", "1"])
+def test_as_many_messages_as_are_remembered(postgres_url: str, pooled: str) -> None:
+    """Restored under connections that live on, and as long and as often changed since: still nothing else is shown."""
+    with palaver.open(f"{postgres_url}?pooled={pooled}") as sessions:
+        session, other = used(sessions, "k"), used(sessions, "other")
+        moment = Moment(postgres_url)
+        for each in (session, other):
+            each.append(user("lost"))
+            assert texts(each)[-1] == "lost"
+        moment.put_back()
+        with palaver.open(postgres_url) as others:
+            for each in (session, other):
+                others.get(each.id).append(user("came instead"))
+            assert texts(session) == ["one", "two", "three", "four", "came instead"]
+            with other.begin_turn(user("and now")) as turn:
+                assert [each.text for each in turn.window.messages][-2:] == ["came instead", "and now"]
+                turn.finish(assistant("then"))
+            assert texts(session) == ["one", "two", "three", "four", "came instead"]
+            assert others.check() == []
+
+
+def test_restored_by_pg_restore(server: Server, url: str) -> None:
+    """The same with PostgreSQL's own tools, which drop the tables and make them anew."""
+    file = server.folder / "dump"
+    with palaver.open(url) as sessions:
+        session = used(sessions, "k")
+        server.run("pg_dump", "-Fc", "-f", file, url)
+        session.append(user("lost"))
+        assert texts(session)[-1] == "lost"
+        server.run("pg_restore", "--clean", "--single-transaction", "-d", url, file)
+        with palaver.open(url) as others:
+            others.get(session.id).append(user("came instead"))
+            assert texts(session) == ["one", "two", "three", "four", "came instead"]
+            session.append(user("five"))
+            assert texts(session) == ["one", "two", "three", "four", "came instead", "five"]
+            assert others.check() == []
+
+
 @pytest.mark.pgbouncer
 def test_a_pooler_hides_the_server() -> None:
     """The same where a pooler stands in between, and the connections to it live on."""

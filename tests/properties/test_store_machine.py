@@ -183,6 +183,7 @@ class StoreMachine(RuleBasedStateMachine):
         for named_owner in OWNERS:
             for key in KEYS:
                 self._agree(lambda s, o, k: s.current(o, k, from_micros(self.now)), named_owner, key)
+                self._agree(lambda s, o, k: s.bound(o, k), named_owner, key)
             for alias in ("x", "z"):
                 self._agree(lambda s, o, a: s.named(o, a), named_owner, alias)
         for owner in (None, *OWNERS):

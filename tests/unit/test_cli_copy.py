@@ -35,8 +35,8 @@ def test_it_copies_and_says_so(source: str, tmp_path: Path, capsys: pytest.Captu
     target = f"jsonl:///{tmp_path}/new/lines"
     assert main(["copy", source, target]) == 0
     told = capsys.readouterr()
-    assert "2 sessions: 2 copied with 2 messages, 0 there already, 0 left out" in told.err
-    assert "2 messages compared" in told.err
+    assert "2 sessions: 2 copied, 0 there already, 0 left out; 2 new messages" in told.err
+    assert "2 messages compared with the source\n" in told.err
     assert told.out == ""
     with palaver.open(target) as sessions:
         assert [m.text for m in sessions.resolve("local:one").messages()] == ["hello from local:one"]
@@ -46,10 +46,34 @@ def test_it_copies_and_says_so(source: str, tmp_path: Path, capsys: pytest.Captu
     assert (report["problems"], report["caught_up"], report["dry_run"]) == (0, True, False)
 
 
+def test_a_name_that_is_no_url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told how to write it, by commands that read and by those that write; no file is looked for."""
+    for command in (["ls"], ["check"], ["append", "k", "x"]):
+        assert main(["--store", "jsonl:sw", *command]) == 2
+        assert "write jsonl:///sw" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_a_server_needs_a_name(
+    postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line is wrong without: it says what to give, and not the password."""
+    with palaver.open(postgres_url) as sessions:
+        sessions.get_or_create("k").append(user("x"))
+    password = urlsplit(postgres_url).password
+    assert password
+    assert main(["--store", postgres_url, "backup"]) == 2
+    told = capsys.readouterr().err
+    assert "palaver backup FILE" in told
+    assert password not in told
+    assert main(["--store", postgres_url, "backup", f"{tmp_path}/kept.db"]) == 0
+
+
 def test_a_dry_run_makes_nothing(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a store, nor the folder for it."""
     assert main(["copy", source, f"{tmp_path}/new/other.db", "--dry-run"]) == 0
-    assert "2 would be copied with 2 messages" in capsys.readouterr().err
+    told = "2 sessions: 2 would be copied, 0 there already, 0 left out; at most 2 new messages"
+    assert told in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
@@ -103,14 +127,40 @@ def test_what_is_left_out_is_told(source: str, tmp_path: Path, capsys: pytest.Ca
     assert main(["copy", source, target, "--json"]) == 1
     problem, report = records(capsys)
     assert (problem["type"], problem["kind"], problem["session_id"]) == ("problem", "refused", went_on.id)
-    assert (report["unchanged"], report["problems"]) == (1, 1)
+    assert (report["sessions"], report["copied"], report["unchanged"], report["left_out"]) == (2, 0, 1, 1)
+    assert (report["problems"], report["messages"]) == (1, 0)
+    assert main(["copy", source, target]) == 1
+    assert "2 sessions: 0 copied, 1 there already, 1 left out; 0 new messages" in capsys.readouterr().err
+
+
+def test_a_new_message_is_told_as_one(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not as all of its session, which is compared again."""
+    target = f"{tmp_path}/other.db"
+    with palaver.open(source) as sessions:
+        sessions.resolve("local:one").append(*[user(str(number)) for number in range(20)])
+        assert main(["copy", source, target]) == 0
+        sessions.resolve("local:one").append(user("more"))
+    capsys.readouterr()
+    assert main(["copy", source, target]) == 0
+    told = capsys.readouterr().err
+    assert "2 sessions: 1 copied, 1 there already, 0 left out; 1 new message\n" in told
+    assert "22 messages compared with the source: new ones, and others of the same sessions" in told
 
 
 def test_what_cannot_be(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No source; a URL of nothing; a store into itself; erasures of its own in the target."""
+    """No source; a URL of nothing; a store that keeps nothing, or into itself; erasures of its own in the target."""
     assert main(["copy", f"{tmp_path}/missing.db", f"{tmp_path}/b.db"]) == 4
     assert not (tmp_path / "b.db").exists()
+    told = capsys.readouterr().err
+    assert "give another SOURCE" in told
+    assert "--store" not in told
     assert main(["copy", source, "gopher://x"]) == 2
+    for pair in ((source, "memory://"), ("memory://", source)):
+        assert main(["copy", *pair]) == 2
+        assert "memory:// keeps nothing" in capsys.readouterr().err
+    for pair in ((source, "jsonl:sw"), ("jsonl:sw", source)):
+        assert main(["copy", *pair]) == 2
+        assert "write jsonl:///sw" in capsys.readouterr().err
     assert main(["copy", source, source]) == 2
     target = f"{tmp_path}/erased.db"
     for url in (source, target):

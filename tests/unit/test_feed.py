@@ -124,8 +124,12 @@ def test_another_process_is_noticed(tmp_path: Path) -> None:
         cursor = sessions.events().cursor
         code = f"import palaver\nwith palaver.open({str(path)!r}) as s: s.resolve('k').append(palaver.user('hi'))"
         writer = subprocess.Popen([sys.executable, "-c", code], env={"PYTHONPATH": str(kit.SOURCE)})
-        page = sessions.events(cursor, wait=kit.PATIENCE)
-        assert writer.wait(kit.PATIENCE) == 0
+        try:
+            page = sessions.events(cursor, wait=kit.PATIENCE)
+            assert writer.wait(kit.PATIENCE) == 0
+        finally:
+            writer.kill()
+            writer.wait()
         assert [change.kind for change in page] == ["appended"]
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palaver.stores.jsonl.columns import is_text, value_of
 from palaver.stores.jsonl.lines import LOGGED, MENDS, STORE, UNLOGGED, columns, line_of, number_of, statement_of
 from palaver.stores.jsonl.names import file_name
 from palaver.stores.jsonl.recording import PACKAGE
-from palaver.stores.sqlite.queries import queries
+from palaver.stores.sqlite.queries import migrations, queries
 
 WRITES = re.compile(r"INSERT|UPDATE|DELETE|REPLACE")
 NUMBER = 7
@@ -54,16 +57,9 @@ def values_of(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
             )
         elif column in ("at", "edited_at"):
             made.append(st.integers(-(10**15), 10**16))
-        elif column in ("title", "notice", "reason", "origin", "parent", "budget"):
-            made.append(st.none() | texts)
-        elif column in ("owner", "key", "alias", "model", "summary", "token", "counts", "value"):
-            made.append(texts)
-        elif column in ("id", "address") or (column == "kind" and name == "put_cut"):
-            made.append(
-                texts.map(lambda text: f"x{text}")
-                if name in ("put_session", "put_message_id", "put_media_ref", "put_erasure")
-                else st.just("x")
-            )
+        elif is_text(name, column):
+            may_be_null = value_of(name, column, {}) is None
+            made.append(st.none() | texts if may_be_null else texts)
         else:
             made.append(st.integers(0, 9))
     return st.tuples(*made)
@@ -83,6 +79,30 @@ def test_a_line_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
     assert found == name
     assert list(back) == values
     assert number_of(name, values) == (0 if LOGGED[name].place == STORE else NUMBER)
+
+
+def test_the_types_of_columns_are_those_of_the_schema(tmp_path: Path) -> None:
+    """What a line may say for a column is what the index takes there: text, a number, or nothing."""
+    with apsw.Connection(str(tmp_path / "s.db")) as made:
+        for script in migrations():
+            made.execute(script)
+        tables = {
+            table: {row[1]: (row[2], row[3] or row[5]) for row in made.execute(f"PRAGMA table_info({table})")}
+            for (table,) in made.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+    made.close()
+    seen = 0
+    for name, logged in LOGGED.items():
+        [table] = re.findall(r"(?:INTO|UPDATE|FROM) (\w+)", queries()[name].replace("DO UPDATE SET", ""))[:1]
+        for place, column in enumerate(columns(name)):
+            if place == logged.place or logged.kind == "purge" or column in {"body", "mark"} or name == "put_message":
+                continue
+            # What a removal says beside its key is asked of the row that it removes.
+            declared, required = tables[table].get(column, ("INTEGER", 1))
+            assert is_text(name, column) is (declared == "TEXT"), (name, column)
+            assert (value_of(name, column, {}) is None) is (not required), (name, column)
+            seen += 1
+    assert seen > 80
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

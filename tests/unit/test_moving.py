@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -12,12 +13,14 @@ import pytest
 import palaver
 from palaver import Origin, assistant, user
 from palaver.erasure import Marks
-from palaver.errors import CursorExpired, SessionConflict
+from palaver.errors import CursorExpired, SessionConflict, StoreUnavailable
 from palaver.media import as_text
 from palaver.model import ImagePart, Sender, Usage
 from palaver.moving import Copier, CopyReport
-from palaver.operations import SetInfo
+from palaver.operations import Operation, SetInfo
 from palaver.stores import Store, open_store
+from palaver.stores.copying import copy_session
+from palaver.stores.memory import MemoryStore
 from palaver.testing.material import do
 from palaver.times import to_micros
 from tests.servers.postgres import databases
@@ -318,3 +321,124 @@ def test_what_differs_is_found(tmp_path: Path) -> None:
         report = copied(source, target, verify=True)
         assert (report.copied, report.problems) == (1, ())
         assert told(target) == told(source)
+
+
+def figures(report: CopyReport) -> tuple[int, int, int, int, int]:
+    """Sessions; those that were copied, were there already, were left out; and new messages. They have to add up."""
+    assert report.sessions == report.copied + report.unchanged + report.left_out
+    return report.sessions, report.copied, report.unchanged, report.left_out, report.messages
+
+
+def test_one_new_message_is_one_new_message(tmp_path: Path) -> None:
+    """However long its session is, which has to be compared: in a second run as well as in one that follows."""
+    with opened("sqlite", tmp_path, "source") as source, opened("sqlite", tmp_path, "target") as target:
+        sessions = palaver.open(source)
+        long = sessions.get_or_create("long")
+        long.append(*[user(str(number)) for number in range(1_200)])
+        sessions.get_or_create("short").append(user("x"))
+        copier = Copier(source, target)
+        assert figures(copier.copy()) == (2, 2, 0, 0, 1_201)
+        long.append(user("more"))
+        assert copier.catch_up() == 1
+        report = copier.report()
+        assert (figures(report), report.updated) == ((2, 2, 0, 0, 1_202), 1)
+        long.append(user("and more"))
+        again = copied(source, target)
+        assert (figures(again), again.updated, again.compared) == ((2, 1, 1, 0, 1), 0, 1_202)
+        sessions.get_or_create("new").append(user("new"))
+        long.edit(3, "edited")
+        assert copier.catch_up() > 0
+        report = copier.report()
+        assert (figures(report), report.updated) == ((3, 3, 0, 0, 1_203), 2)
+
+
+def test_what_is_left_out_adds_up(tmp_path: Path) -> None:
+    """It is neither copied nor there already; once it can be copied after all, it is."""
+    with opened("sqlite", tmp_path, "source") as source, opened("sqlite", tmp_path, "target") as target:
+        sessions, others = palaver.open(source), palaver.open(target)
+        for name in ("one", "two", "three"):
+            sessions.get_or_create(name).append(user(name))
+        assert figures(copied(source, target)) == (3, 3, 0, 0, 3)
+        others.resolve("one").append(user("went on in the copy"))
+        others.create(title="T").append(user("its own"))
+        named = sessions.get_or_create("named")
+        named.append(user("named"))
+        named.rename("T")
+        sessions.resolve("one").append(user("and in the source"))
+        copier = Copier(source, target)
+        report = copier.copy()
+        assert figures(report) == (4, 0, 2, 2, 1)
+        assert sorted(each.kind for each in report.problems) == ["refused", "taken"]
+        sessions.resolve("two").append(user("more"))
+        others.resolve("two").append(user("elsewhere"))
+        named.rename("Another")
+        copier.catch_up()
+        report = copier.report()
+        assert figures(report) == (4, 1, 2, 1, 1)
+        assert sorted(each.kind for each in report.problems) == ["refused", "refused"]
+
+
+def test_what_stays_left_out_is_not_read_again_and_again(tmp_path: Path) -> None:
+    """While nothing is told, nothing is done; and what only lacks a title is not read anew for another."""
+    with opened("sqlite", tmp_path, "source") as source, opened("sqlite", tmp_path, "target") as target:
+        sessions, others = palaver.open(source), palaver.open(target)
+        others.create(title="T").append(user("its own"))
+        named = sessions.create(title="T")
+        named.append(*[user(str(number)) for number in range(700)])
+        copier = Copier(source, target)
+        before = copier.copy()
+        assert [each.kind for each in before.problems] == ["taken"]
+        assert copier.catch_up() == 0
+        assert copier.report() == before
+        sessions.get_or_create("other").append(user("x"))
+        copier.catch_up()
+        assert copier.report().compared == before.compared + 1
+
+
+class Away(MemoryStore):
+    """A store that is away for one of the commits."""
+
+    def __init__(self, nth: int = 0) -> None:
+        super().__init__()
+        self.left = nth
+        self.commits = 0
+
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        """Commit, unless it is away."""
+        self.commits += 1
+        self.left -= 1
+        if self.left == 0:
+            raise StoreUnavailable("it is away", retryable=True)
+        return super().commit(operations)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_copy_that_is_broken_off_goes_on(tmp_path: Path, fresh: bool) -> None:
+    """Wherever the target is away: called again it does what is left, and counts as if nothing had been."""
+    with opened("sqlite", tmp_path, "source") as source:
+        sessions = palaver.open(source)
+        for number in range(250):
+            sessions.get_or_create(str(number)).append(user("x"), assistant("y"))
+        sessions.get_or_create("long").append(*[user(str(number)) for number in range(1_200)])
+        there = [] if fresh else [sessions.resolve("0").id]
+
+        def copy_into(target: Away, nth: int) -> CopyReport:
+            for session_id in there:
+                copy_session(source, target, session_id, to_micros(AT))
+            target.left, target.commits = nth, 0
+            copier = Copier(source, target)
+            if nth:
+                with pytest.raises(StoreUnavailable):
+                    copier.copy()
+            return copier.copy()
+
+        with Away() as whole:
+            wanted = figures(copy_into(whole, 0))
+            everything = told(whole)
+        assert wanted == ((251, 251, 0, 0, 1_700) if fresh else (251, 250, 1, 0, 1_698))
+        assert whole.commits > 5
+        for nth in range(1, whole.commits + 1):
+            with Away() as target:
+                report = copy_into(target, nth)
+                assert (figures(report), report.is_equal) == (wanted, True)
+                assert told(target) == everything

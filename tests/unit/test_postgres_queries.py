@@ -185,7 +185,7 @@ def test_a_mode_makes_no_store(mode: str, postgres_url: str) -> None:
 def test_a_server_that_is_not_there() -> None:
     """Says so, without the password."""
     with pytest.raises(StoreUnavailable, match=r"postgresql://127\.0\.0\.1:1/x") as caught:
-        open_store("postgresql://ann:secret@127.0.0.1:1/x")
+        open_store("postgresql://ann:secret@127.0.0.1:1/x?timeout=0.1")
     assert "secret" not in str(caught.value)
 
 

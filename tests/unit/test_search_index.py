@@ -15,7 +15,7 @@ from palaver.operations import Append, Create, Edit, NewSession, Purge
 from palaver.search import SearchHit, SearchQuery
 from palaver.stores import Store, open_store, searching
 from palaver.stores.sqlite import SqliteStore
-from palaver.stores.sqlite.searching import STEP, Step
+from palaver.stores.sqlite.indexing import STEP, Step
 
 AT = 1_700_000_000_000_000
 

@@ -34,7 +34,7 @@ from palaver.search import SearchPage
 from palaver.settings import Settings
 from palaver.steps import call, long_call
 from palaver.stores.base import ChangePage, OpenTurn, Stats, Store, UsageLine
-from palaver.stores.urls import open_store
+from palaver.stores.urls import open_at_once, open_store
 
 __all__ = ["AsyncSessionManager", "aopen"]
 
@@ -303,7 +303,12 @@ def aopen(
     made = settings_of(settings, fields)
 
     async def enter() -> AsyncSessionManager:
-        store = url if isinstance(url, Store) else await asyncio.to_thread(open_store, url)
+        store = url if isinstance(url, Store) else await _opened(url)
         return AsyncSessionManager(new_core(store, made, clock), Handover(store))
 
     return Entering(enter())
+
+
+async def _opened(url: str | os.PathLike[str]) -> Store:
+    store = open_at_once(url)
+    return store if store is not None else await asyncio.to_thread(open_store, url)

@@ -13,7 +13,8 @@ __all__ = ["make", "restore"]
 
 
 def make(url: str, destination: str | None, keep: int | None, output: Output) -> None:
-    """Make a backup and say what is in it. Raises Failure where a file of that name exists."""
+    """Make a backup and say what is in it. Raises Failure where a file of that name exists, or a name is needed."""
+    stores.require_destination(url, destination)
     with stores.open_for_writing(url, None) as manager:
         try:
             with reports.progress("copying", output) as progress:

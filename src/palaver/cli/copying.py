@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import Event
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,14 +17,20 @@ from palaver.cli.output import Output
 from palaver.cli.performing import perform
 from palaver.cli.reach import store_of
 from palaver.cli.terminal import one_line
+from palaver.errors import StoreError, StoreFull
 from palaver.manager import SessionManager
 from palaver.moving import Copier, CopyReport
 from palaver.stores.base import Store
 
 __all__ = ["add_to"]
 
+T = TypeVar("T")
+
 _LOOK = 0.5
 """Seconds between two looks at the feed of the source."""
+_MOST = 5.0
+"""Seconds between two tries of a server that is away, at most."""
+_REMEDY = "give another SOURCE, as in palaver copy chat.db postgresql://localhost/agents"
 _SHOWN = 20
 """Problems shown to a person; JSON has all of them."""
 
@@ -49,10 +55,16 @@ def copy(
     Sessions with all that was undone, edited, deleted or hidden, keys, aliases, summaries, turns, usage, content, and
     what is known of erasures. What was written is compared with the source. Run again, also after a crash, it writes
     only what is missing. docs/moving.md says how to switch a running service.
+
+    Each session counts once: as copied (all of it, or what the target lacked), as there already, or as left out.
+    With `--follow`, a server that is away is tried until it is back.
     """
 
     def work(output: Output) -> int:
-        with stores.open_for_reading(source, None) as read, _target(target, dry_run=dry_run) as written:
+        for url in (source, target):
+            if url.partition("://")[0] == "memory":
+                raise Failure(f"{url} keeps nothing: there is nothing to copy from it, or into it", USAGE)
+        with stores.open_for_reading(source, None, remedy=_REMEDY) as read, _target(target, dry_run=dry_run) as written:
             if written is not None and store_of(read).name == store_of(written).name:
                 raise Failure(f"{store_of(read).name} is both of them: name another to copy into", USAGE)
             to = store_of(written) if written is not None else None
@@ -76,13 +88,14 @@ def _target(url: str, *, dry_run: bool) -> Generator[SessionManager | None]:
 
 
 def _copy(source: Store, target: Store | None, output: Output, *, dry_run: bool, verify: bool, follow: bool) -> int:
+    pause = Event()
     with reports.progress("copying", output) as progress:
         copier = Copier(source, target, dry_run=dry_run, verify=verify, progress=progress)
-        report = copier.copy()
+        report = _insisting(copier.copy, output, pause) if follow else copier.copy()
     if follow:
         _tell(report, output)
         output.note(f"following {source.name} until interrupted")
-        _follow(copier, output)
+        _follow(copier, output, pause)
         report = copier.report()
     _write(report, output)
     if not dry_run and not report.caught_up:
@@ -90,24 +103,51 @@ def _copy(source: Store, target: Store | None, output: Output, *, dry_run: bool,
     return FOUND if report.problems else OK
 
 
-def _follow(copier: Copier, output: Output) -> None:
+def _follow(copier: Copier, output: Output, pause: Event) -> None:
     """Take along what comes, until interrupted, or nobody reads any more what is told."""
-    pause = Event()
     try:
         while not output.closed:
             pause.wait(_LOOK)
-            if copier.catch_up():
+            if _insisting(copier.catch_up, output, pause):
                 _tell(copier.report(), output)
     except KeyboardInterrupt:
         return
 
 
+def _insisting(work: Callable[[], T], output: Output, pause: Event) -> T:
+    """Do it, again and again while a store cannot be used for now; a person is told of that, and of its end."""
+    wait, away = _LOOK, False
+    while True:
+        try:
+            done = work()
+        except StoreError as error:
+            if not _may_heal(error):
+                raise
+            if not away:
+                output.note(f"{error}; it is tried until it is there, or this is interrupted")
+            away = True
+            pause.wait(wait)
+            wait = min(_MOST, 2 * wait)
+            continue
+        if away:
+            output.note("it is back; going on")
+        return done
+
+
+def _may_heal(error: StoreError) -> bool:
+    """Whether it may be otherwise in a moment, without anybody's doing; what became of a write is found by looking."""
+    return not isinstance(error, StoreFull) and (error.retryable or error.outcome == "unknown")
+
+
 def _tell(report: CopyReport, output: Output) -> None:
     """That it has caught up."""
     if output.json:
-        output.record({"type": "caught_up", "changes": report.changes, "problems": len(report.problems)})
+        told = {"changes": report.changes, "messages": report.messages, "problems": len(report.problems)}
+        output.record({"type": "caught_up", **told})
     else:
-        output.note(f"caught up; {counted(report.changes, 'change')} taken along, {len(report.problems):,} left out")
+        changes, messages = counted(report.changes, "change"), counted(report.messages, "message")
+        left = f", {len(report.problems):,} left out" if report.problems else ""
+        output.note(f"caught up; {changes} taken along and {messages} copied so far{left}")
     output.flush()
 
 
@@ -121,14 +161,25 @@ def _write(report: CopyReport, output: Output) -> None:
         output.text(one_line(f"{problem.kind}: {problem.session_id}: {problem.reason}"))
     if len(report.problems) > _SHOWN:
         output.text(f"and {len(report.problems) - _SHOWN:,} more; --json has all of them")
-    done = "would be copied" if report.dry_run else "copied"
+    done, most = ("would be copied", "at most ") if report.dry_run else ("copied", "")
     output.note(
-        f"{counted(report.sessions, 'session')}: {report.copied:,} {done} with {counted(report.messages, 'message')}, "
-        f"{report.unchanged:,} there already, {len(report.problems):,} left out"
+        f"{counted(report.sessions, 'session')}: {report.copied:,} {done}, {report.unchanged:,} there already, "
+        f"{report.left_out:,} left out; {most}{counted(report.messages, 'new message')}"
     )
     if report.dry_run:
         return
-    output.note(f"{counted(report.compared, 'message')} compared with the source, with all that belongs to them")
+    if report.changes:
+        output.note(
+            f"{counted(report.changes, 'change')} came meanwhile; sessions were updated {report.updated:,} times"
+        )
+    if len(report.problems) > report.left_out:
+        count = len(report.problems) - report.left_out
+        output.note(f"{counted(count, 'session')} that the target has cannot follow the source any more")
+    output.note(
+        f"{counted(report.compared, 'message')} compared with the source: new ones, and others of the same sessions"
+        if report.compared > report.messages
+        else f"{counted(report.compared, 'message')} compared with the source"
+    )
     if report.scrub is not None and not report.scrub.done:
         output.note(f"what was erased meanwhile may be left in free space: {report.scrub.reason}")
 

@@ -62,7 +62,9 @@ def backup(
     context: typer.Context,
     destination: Annotated[
         str | None,
-        typer.Argument(metavar="DEST", help="A new file, or a directory; else `backups` beside the store."),
+        typer.Argument(
+            metavar="DEST", help="A new file, or a directory; else `backups` beside the store, where that is no server."
+        ),
     ] = None,
     *,
     keep: Annotated[

@@ -14,14 +14,25 @@ from urllib.parse import unquote, urlsplit
 from palaver import config
 from palaver.cli.configuration import file_store, without_passwords
 from palaver.cli.failures import NO_STORE, USAGE, Failure
+from palaver.cli.output import Output
 from palaver.errors import SessionNotFound, StoreUnavailable
 from palaver.findings import Finding, Progress
 from palaver.manager import SessionManager
 from palaver.opening import open as open_manager
 from palaver.session import Session
+from palaver.stores.urls import require_path
 from palaver.titles import near
 
-__all__ = ["find", "findings", "open_for_reading", "open_for_writing", "open_or_make", "read_only", "resolve_url"]
+__all__ = [
+    "find",
+    "findings",
+    "open_for_reading",
+    "open_for_writing",
+    "open_or_make",
+    "read_only",
+    "require_destination",
+    "resolve_url",
+]
 
 _SESSIONS_TRIED = 1_000
 _GUESSES = 3
@@ -42,9 +53,13 @@ def resolve_url(given: str | None) -> str:
 
 
 def read_only(url: str) -> str:
-    """The URL of the same store, opened for reading alone, where that can be, and not made where it is missing."""
+    """The URL of the same store, opened for reading alone, where that can be, and not made where it is missing.
+
+    Raises ValueError for what is neither a URL nor meant as a path.
+    """
     scheme, separator, rest = url.partition("://")
     if not separator:  # a bare path is SQLite
+        require_path(url)
         return config.sqlite_url(Path(url).expanduser()) + "?mode=ro"
     if scheme == "memory":
         return url
@@ -56,23 +71,43 @@ def read_only(url: str) -> str:
     return f"{url}{'&' if query else '' if rest.endswith('?') else '?'}mode={mode}"
 
 
-def _tell_once() -> None:
-    """What goes wrong is told by the command; what the library and its driver log beside that is for servers."""
+class _Waits(logging.Handler):
+    """Tells a person what a command waits for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "action", None) == "store_away":
+            Output().note(record.getMessage())
+
+
+def _opened(url: str) -> SessionManager:
+    """The manager of a store. What goes wrong is told by the command; what is logged beside that is for servers."""
     for name in ("palaver", "psycopg"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-
-
-def open_for_reading(url: str, owner: str | None) -> SessionManager:
-    """The sessions of one owner, or of all. Raises Failure for a URL that cannot be or names nothing, StoreError."""
-    _tell_once()
-    opened = read_only(url)
+    waits = _Waits()
+    logging.getLogger("palaver").addHandler(waits)
     try:
-        manager = open_manager(opened)
+        return open_manager(url)
+    finally:
+        logging.getLogger("palaver").removeHandler(waits)
+
+
+def open_for_reading(
+    url: str, owner: str | None, *, remedy: str = f"name another with --store or {config.STORE_VARIABLE}"
+) -> SessionManager:
+    """The sessions of one owner, or of all. Raises Failure for a URL that cannot be or names nothing, StoreError.
+
+    `remedy`: what to do where there is no store.
+    """
+    try:
+        opened = read_only(url)
+    except ValueError as exc:
+        raise Failure(str(exc), USAGE) from exc
+    try:
+        manager = _opened(opened)
     except StoreUnavailable as exc:
         if not isinstance(exc.__cause__, FileNotFoundError):
             raise
-        msg = f"there is no store at {without_passwords(url)}: name another with --store or {config.STORE_VARIABLE}"
-        raise Failure(msg, NO_STORE) from exc
+        raise Failure(f"there is no store at {without_passwords(url)}: {remedy}", NO_STORE) from exc
     except ValueError as exc:  # it quotes what was opened: the person is shown what they wrote
         raise Failure(str(exc).replace(repr(opened), repr(url)), USAGE) from exc
     if not owner:
@@ -89,15 +124,14 @@ def open_for_writing(url: str, owner: str | None) -> SessionManager:
     if "://" in url and not url.startswith("sqlite:"):
         return manager
     manager.close()
-    made = open_manager(url)
+    made = _opened(url)
     return made.for_owner(owner) if owner else made
 
 
 def open_or_make(url: str, owner: str | None) -> SessionManager:
     """The same, to write to; it is made where it is missing. Raises Failure for a URL that cannot be, StoreError."""
-    _tell_once()
     try:
-        manager = open_manager(url)
+        manager = _opened(url)
     except ValueError as exc:
         raise Failure(str(exc), USAGE) from exc
     return manager.for_owner(owner) if owner else manager
@@ -127,6 +161,14 @@ def findings(
         if not found:
             raise
         return found
+
+
+def require_destination(url: str, destination: str | None) -> None:
+    """Refuse to back up a store on a server without a name: it has no place of its own for files. Raises Failure."""
+    if destination is None and urlsplit(url).scheme in {"postgresql", "postgres"}:
+        name = without_passwords(url)
+        msg = f"{name} is on a server, and has no place of its own for files: name one, as in palaver backup FILE"
+        raise Failure(msg, USAGE)
 
 
 def _file(url: str) -> str:

@@ -44,6 +44,7 @@ __all__ = ["Progress", "erase", "records", "scrub", "target_of"]
 
 Progress: TypeAlias = Callable[[str, int], None]
 """Is told what is being done, and how many sessions or messages it has come to."""
+Visit: TypeAlias = Callable[[Erasable], Flow[None]]
 
 CHUNK = 250
 """Messages in one step: others wait for about 20 ms to commit."""
@@ -171,7 +172,7 @@ class _Work:
             yield from self._subagents()
         erased = -1
         while erased != len(self._erased):  # what had nothing but copies goes too, and then its subagents, and so on
-            yield from self._walk(self._copies_in, self._record.scope, None)
+            yield from self._walk(self._copies_in, self._record.scope, later=True)
             erased = len(self._erased)
             if self._emptied:
                 self._emptied = False
@@ -181,14 +182,15 @@ class _Work:
         finished: Erasure = yield from write(FinishErasure(at=self._core.at(), erasure_id=self._record.id))
         return finished
 
-    def _walk(self, visit: Callable[[Erasable], Flow[None]], owner: str | None, session_id: str | None) -> Flow[None]:
-        """Visit the sessions that it may touch, in the order that they were made; those made since are not meant."""
+    def _walk(self, visit: Visit, owner: str | None, only: str | None = None, *, later: bool = False) -> Flow[None]:
+        """Visit the sessions that it may touch, in the order that they were made.
+
+        What began since is not meant, unless it is named (`only`); but `later`, it may have begun with what is erased.
+        """
         after = 0
-        while page := (
-            yield from call(self._core.store.erasable, after, limit=_PAGE, owner=owner, session_id=session_id)
-        ):
+        while page := (yield from call(self._core.store.erasable, after, limit=_PAGE, owner=owner, session_id=only)):
             for each in page:
-                if each.row.created_at <= self._record.began_at:
+                if later or only is not None or each.row.created_at <= self._record.began_at:
                     yield from visit(each)
             after = page[-1].row.number
 
@@ -204,9 +206,10 @@ class _Work:
             if row.end_reason in ("erased", "purged"):
                 if row.end_reason == "erased" and each.first_kind is not None:
                     yield from self._session(each)  # it was interrupted there
-                elif self._went_before(row):
-                    self._touched.add(row.id)
-                    self._erased[row.id] = row.owner
+                else:
+                    if self._went_before(row):
+                        self._touched.add(row.id)
+                        self._erased[row.id] = row.owner
                     yield from self._clear(row)
                 return
             belongs = erased_whole(self._core, each, target)
@@ -235,15 +238,18 @@ class _Work:
             self._add("sessions", int(row.id in self.whole))
             self._add("keys", len(each.keys))
         else:
-            yield from self._clear(row)
+            yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
     def _went_before(self, row: SessionRow) -> bool:
         """Whether this erasure took a session away before it was interrupted, perhaps just then."""
         return self._resumed and row.end_reason == "erased" and (row.ended_at or 0) >= self._record.began_at
 
     def _clear(self, row: SessionRow) -> Flow[None]:
-        """Remove what an erased session had beside its messages; it may have been removed before."""
-        if not self._dry_run:
+        """Remove what an erased session had beside its messages, where this erasure may have been interrupted before.
+
+        No clock can tell which of them it was: it may have been set back, or another machine's.
+        """
+        if self._resumed and not self._dry_run and row.end_reason == "erased":
             yield from write(ClearErased(at=self._core.at(), erasure_id=self._record.id, session_id=row.id))
 
     def _purged(self, each: Erasable) -> Flow[None]:
@@ -271,6 +277,7 @@ class _Work:
 
     def _subagents(self) -> Flow[None]:
         """Sessions of subagents of what was erased, and of theirs, wherever they stand."""
+        scope, known = self._record.scope, -1
         below: dict[str, list[str]] = {}
 
         def visit(each: Erasable) -> Flow[None]:
@@ -278,21 +285,22 @@ class _Work:
                 below.setdefault(each.row.parent, []).append(each.row.id)
             yield from ()
 
-        scope = self._record.scope
-        yield from self._walk(visit, scope, None)
-        for parent in (waiting := list(self._erased)):  # it grows
-            for session_id in (each for each in below.get(parent, ()) if each not in self._erased):
-                [found] = yield from call(self._core.store.erasable, 0, limit=1, owner=scope, session_id=session_id)
-                if found.row.owner != self._erased[parent]:
-                    continue
-                waiting.append(session_id)
-                if found.row.end_reason in ("erased", "purged") and found.first_kind is None:
-                    self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
-                    self._erased[session_id] = found.row.owner
-                    if self._went_before(found.row):
-                        yield from self._clear(found.row)
-                else:
-                    yield from self._session(found)
+        while known != len(self._erased):  # one may have begun another before it was erased itself
+            known = len(self._erased)
+            below.clear()
+            yield from self._walk(visit, scope, later=True)
+            for parent in (waiting := list(self._erased)):  # it grows
+                for session_id in (each for each in below.get(parent, ()) if each not in self._erased):
+                    found = yield from call(self._core.store.erasable, 0, limit=1, owner=scope, session_id=session_id)
+                    if not found or found[0].row.owner != self._erased[parent]:  # nobody's: its owner was erased
+                        continue
+                    waiting.append(session_id)
+                    if found[0].row.end_reason in ("erased", "purged") and found[0].first_kind is None:
+                        self._touched.add(session_id)  # by an erasure that was interrupted behind it, or long ago
+                        self._erased[session_id] = found[0].row.owner
+                        yield from self._clear(found[0].row)
+                    else:
+                        yield from self._session(found[0])
 
     # ------------------------------------------------------------------ parts of sessions
     def _part(self, each: Erasable, person: Person) -> Flow[None]:
@@ -339,7 +347,7 @@ class _Work:
         if session in erased or owner in before or theirs:
             if row.end_reason != "erased" or each.first_kind is not None:
                 yield from self._session(each)
-            elif self._went_before(row):
+            else:
                 yield from self._clear(row)
             return
         gone = 0

@@ -62,11 +62,11 @@ _FARTHEST = 100_000
 def find(core: Core, target: Target) -> Flow[str]:
     """The id of the session that an origin or key points at, or SessionNotFound."""
     key = core.key(target)
-    current = yield from call(core.store.current, core.key_owner, key, core.now())
-    if current is None:
+    bound = yield from call(core.store.bound, core.key_owner, key)
+    if bound is None:
         msg = f"no session under key {key!r}: get_or_create makes one"
         raise SessionNotFound(msg)
-    return current.id
+    return bound
 
 
 def known(core: Core, reference: str) -> Flow[str]:
@@ -86,12 +86,10 @@ def promised(core: Core, target: Target, *, origin: Origin | None = None) -> Flo
 
     `origin` is where that one then comes from; None: from the target, if that is one.
     """
-    key = core.key(target)
-    now = core.now()
-    current = yield from call(core.store.current, core.key_owner, key, now)
-    if current is not None:
-        return current.id, None
-    new = core.new_session(target, now)
+    bound = yield from call(core.store.bound, core.key_owner, core.key(target))
+    if bound is not None:
+        return bound, None
+    new = core.new_session(target, core.now())
     if origin is not None:
         new = msgspec.structs.replace(new, origin=msgspec.json.encode(origin).decode())
     return new.id, new

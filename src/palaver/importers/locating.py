@@ -13,7 +13,7 @@ from palaver.info import SessionInfo
 from palaver.keys import explicit_key
 from palaver.rows import SUBAGENT
 
-__all__ = ["Located", "deleted", "free_key", "held", "live_positions", "located"]
+__all__ = ["Located", "deleted", "free_key", "held", "is_there", "live_positions", "located"]
 
 Located = tuple[str, SessionInfo | None, dict[str, int]]
 """The alias that is the session's, the session if there is one, and the positions of its messages by their ids."""
@@ -72,6 +72,11 @@ def _deleted(core: Core, alias: str) -> str | None:
     """
     session_id = core.store.named(core.owner, alias)
     return session_id if session_id is not None and _info(core, session_id) is None else None
+
+
+def is_there(core: Core, session_id: str) -> bool:
+    """Whether a session was not deleted since it was stored."""
+    return _info(core, session_id) is not None
 
 
 def held(core: Core, session_id: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from palaver import codec
 from palaver.core import Core
 from palaver.importers import commits
 from palaver.importers.at_once import at_once, is_simple
-from palaver.importers.locating import free_key, held
+from palaver.importers.locating import free_key, held, is_there
 from palaver.importers.overlays import Overlays
 from palaver.importers.provenance import digest, metadata, says_otherwise, undone_in
 from palaver.importers.reviving import went_back
@@ -104,7 +104,7 @@ class Storing:
         origin = msgspec.json.encode(session.origin).decode() if session.origin is not None else None
         now = core.now()
         parent = self._parent()
-        bound = core.store.current(core.key_owner, key, now) if key is not None else None
+        bound = core.store.bound(core.key_owner, key) if key is not None else None
         made = NewSession(
             id=core.new_id(now),
             explicit=True,
@@ -124,8 +124,9 @@ class Storing:
         parent = self._stored.get((session.system, session.place, session.parent))
         # Perhaps an import before this one brought it.
         parent = parent or self._core.store.named(self._core.owner, f"{session.system}:{session.parent}")
-        if parent is None:
+        if parent is None or (session.parent_kind == SUBAGENT and not is_there(self._core, parent)):
             self._note(f"it follows {session.parent!r}, which is not there; it stands by itself")
+            return None
         return parent
 
     # -- the messages -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 from palaver import codec
 from palaver.core import Core
-from palaver.errors import ContentErased, InvalidMessage, SessionConflict, SessionEnded
+from palaver.errors import ContentErased, InvalidMessage, SessionConflict, SessionEnded, SessionNotFound
 from palaver.formats.wire import is_object
 from palaver.importers.erased import keep_unerased
 from palaver.importers.locating import deleted, free_key, located
@@ -53,7 +53,8 @@ class Writer:
         _keep_storable(session, notes)
         for _ in range(_TRIES):
             # Another process that imports the same may store it between our look and our commit: then it is there.
-            with suppress(SessionConflict):
+            # One that deletes, purges or erases it then is looked at again too, and told of.
+            with suppress(SessionConflict, SessionNotFound):
                 return self._write(session, list(notes))
         return self._write(session, notes)
 

@@ -62,13 +62,15 @@ class Import(Operation, frozen=True, kw_only=True, tag="import"):
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
-    """What of a record could not be had, because it is another session's here."""
+    """What was new, and what of a record could not be had, because it is another session's here."""
 
     session_id: str
     title: str | None = None
     """The title that it got instead of its own."""
     keys: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    new: int = 0
+    """How many messages of its chunk were new, as `Import` tells."""
 
 
 class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
@@ -87,8 +89,7 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
 
     def apply(self, ledger: Ledger) -> Settled:
         record = self.record
-        if self.chunk is not None:
-            Import(at=self.at, row=record.row, chunk=self.chunk).apply(ledger)
+        new = 0 if self.chunk is None else Import(at=self.at, row=record.row, chunk=self.chunk).apply(ledger)
         was = _opened(ledger, record.row, self.at, empty=True)
         number, owner = was.number, was.owner
         before = ledger.import_mark(number)
@@ -131,7 +132,7 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
         if changed:
             ledger.add_change(number, row.rev, ChangeKind.IMPORTED, 1, record.head.last_seq)
         ledger.put_import(number, settled)
-        return Settled(row.id, title if title != record.row.title else None, lost, taken)
+        return Settled(row.id, title if title != record.row.title else None, lost, taken, new)
 
 
 def _is_gone(row: SessionRow) -> bool:

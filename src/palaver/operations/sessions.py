@@ -99,7 +99,8 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
     """Point a key, or all keys of its session, at a new session. The old one stays, linked as the parent.
 
     It ends with its last key. A turn that runs in a session that ends is closed as interrupted. Raises
-    SessionConflict unless the key (or, without a key, some key) still points at `session_id`.
+    SessionConflict unless the key (or, without a key, some key) still points at `session_id`, and where a summary is
+    carried over that is its newest no more.
     """
 
     owner: str | None = None
@@ -128,6 +129,8 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
                 raise KeyMoved(msg, expected=self.expected_seq, actual=ledger.head(old.number).last_seq)
         if old is not None and self._redelivered(ledger, old):
             return Rotated(None, old.id)
+        if old is not None and self.new.summary is not None:
+            self._require_summary(ledger, old)
         owner = (self.owner or "") if old is None else old.owner
         keys: tuple[tuple[str, str], ...]
         if old is None:
@@ -145,6 +148,13 @@ class Rotate(Operation, frozen=True, kw_only=True, tag="rotate"):
             if left.ended_at is not None:  # else it goes on under another key
                 add_todo(ledger, left, self.new.reset_reason or "manual", self.at)
         return Rotated(old.id if old is not None else None, row.id)
+
+    def _require_summary(self, ledger: Ledger, old: SessionRow) -> None:
+        """What is carried over is what stands now: what a summary tells of may have been erased since it was read."""
+        newest = next((c for c in ledger.compactions(old.number) if c.id == old.compaction), None)
+        if newest is None or newest.text != self.new.summary:
+            msg = f"the summary of session {old.id!r} was taken away or made anew: read it again and retry"
+            raise KeyMoved(msg, expected=self.new.summary, actual=newest.text if newest is not None else None)
 
     def _redelivered(self, ledger: Ledger, old: SessionRow) -> bool:
         if self.unless_message is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -21,16 +22,29 @@ async def alive(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Whether requests should come here: 503 while it stops, and where the store cannot be read."""
+    """Whether requests should come here: 503 while it stops, and where the store cannot be read.
+
+    It is asked without a key, so it says what was asked of the store and what came of that, and not which store it is.
+    """
     state = request.app.state
     if getattr(state, "draining", False) or getattr(state, "closing", False):
-        return PlainTextResponse("stopping\n", 503)
+        return _told(f"stopping\nturns that began here and have not ended: {len(state.turns)}\nstore: not asked", 503)
+    began = time.monotonic()
     try:
         with contextlib.suppress(SessionNotFound):  # nobody's key: that it is not found was read from the store
             await state.sessions.resolve("palaver:health")
     except PalaverError as error:
-        return PlainTextResponse(f"{type(error).__name__}\n", 503)
-    return PlainTextResponse("ok\n")
+        what = "it may be back in a moment" if error.retryable else "it will not come back by itself: see the log"
+        return _told(f"not ready\nstore: asked for a key, {type(error).__name__} after {_since(began)}; {what}", 503)
+    return _told(f"ok\nstore: asked for a key, and answered in {_since(began)}")
+
+
+def _told(text: str, status: int = 200) -> Response:
+    return PlainTextResponse(f"{text}\n", status, headers={"Cache-Control": "no-store"})
+
+
+def _since(began: float) -> str:
+    return f"{(time.monotonic() - began) * 1000:.1f} ms"
 
 
 async def metrics(request: Request) -> Response:

@@ -133,6 +133,7 @@ def serve(
     names = allowed_hosts if host in {"", "0.0.0.0", "::"} else (host, *allowed_hosts)  # noqa: S104 - compared, not bound
     listener = _listener(host, port)
     with contextlib.closing(listener):
+        log_to_stderr(log_level, json=log_json)  # before the store is opened: its server may have to be waited for
         store = url if isinstance(url, Store) else open_store(url)
         with contextlib.closing(store):
             application = app(
@@ -158,7 +159,6 @@ def serve(
                 tell(f"and look: {look}")
                 tell(_who(file.path, known))
 
-            log_to_stderr(log_level, json=log_json)
             allowed = limits or Limits()
             config = uvicorn.Config(
                 application,

@@ -117,6 +117,10 @@ class Store(StoreUpkeep, ABC):
         """The session that a key points at; None if there is none. `keys` and `usage` are not filled in."""
 
     @abstractmethod
+    def bound(self, owner: str, key: str) -> str | None:
+        """The id of the session that a key points at; None if there is none. Cheaper than `current`."""
+
+    @abstractmethod
     def named(self, owner: str | None, alias: str) -> str | None:
         """The id of the session with this alias, or None. `owner` None: the alias of the empty owner."""
 

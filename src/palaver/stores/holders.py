@@ -13,7 +13,7 @@ from pathlib import Path
 
 from palaver.rows import Holder
 
-__all__ = ["alive", "boot", "closed", "current", "of", "opened"]
+__all__ = ["alive", "closed", "current", "of", "opened"]
 
 _instances: set[str] = set()
 _cached: tuple[int, Holder] | None = None
@@ -61,26 +61,15 @@ def alive(holder: Holder | None) -> bool:
 
 
 @lru_cache(maxsize=1)
-def boot() -> str | None:
-    """Since when the machine runs, as a name that no other start of any machine has; None: the system does not tell."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=1)
 def _host() -> str:
     """The same for every process that can see this one's pid, and for no other."""
-    since = boot()
     try:
-        if since is not None:
-            return f"{since}/{Path('/proc/self/ns/pid').readlink()}"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        pass  # as where the system does not tell
-    from uuid import getnode  # slow to import, and for systems without /proc only
+        from uuid import getnode  # slow to import, and for systems without /proc only
 
-    return f"{sys.platform}-{getnode():x}"
+        return f"{sys.platform}-{getnode():x}"
 
 
 def _started(pid: int) -> str | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from palaver.errors import StoreUnavailable
+from palaver.errors import StoreBusy, StoreUnavailable
 from palaver.stores.base import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_at_once", "open_store", "require_path"]
 
 _ALMOST_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_PLAIN = re.compile(r"sqlite:///([^?#%\s]+)")
+"""What is as it is written: most URLs of files."""
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _MODES = {"ro": {"read_only": True}, "rw": {"make": False}}
 
@@ -28,11 +31,30 @@ def open_store(url: str | os.PathLike[str]) -> Store:
 
     Raises ValueError for a URL that names no store or has a wrong option; StoreError where the store cannot be opened.
     """
+    return _open(os.fspath(url))
+
+
+def open_at_once(url: str | os.PathLike[str]) -> Store | None:
+    """The store behind a URL, if that takes no longer than a few short reads; None: open it in a thread.
+
+    So it is with a SQLite file that needs nothing done, once the process has opened one. Raises as `open_store` does.
+    """
     text = os.fspath(url)
+    if "palaver.stores.sqlite.store" not in sys.modules or text.partition("://")[0] not in {"sqlite", text}:
+        return None
+    try:
+        return _open(text, at_once=True)
+    except StoreBusy:
+        return None
+
+
+def _open(text: str, **known: Any) -> Store:
+    if plain := _PLAIN.fullmatch(text):
+        return _sqlite(plain[1], {}, **known)
     scheme, separator, _ = text.partition("://")
     if not separator:
-        _require_path(text)
-        return _sqlite(str(Path(text).expanduser()), {})
+        require_path(text)
+        return _sqlite(str(Path(text).expanduser()), {}, **known)
     if scheme in {"postgresql", "postgres"}:
         return _postgres(text)
     parts = urlsplit(text)
@@ -47,7 +69,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         path = unquote(parts.path[1:])
         if not path:
             raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
-        return _sqlite(path, options)
+        return _sqlite(path, options, **known)
     if scheme == "jsonl":
         return _jsonl(text, parts.netloc, unquote(parts.path[1:]), options)
     raise ValueError(
@@ -56,8 +78,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     )
 
 
-def _require_path(text: str) -> None:
-    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store."""
+def require_path(text: str) -> None:
+    """Refuse what is neither a URL nor meant as a path: it would quietly make a second store. Raises ValueError."""
     if not text:
         raise ValueError("'' names no file; write chat.db, sqlite:///chat.db, or memory:// to keep nothing")
     if _ALMOST_URL.match(text) and not Path(text).exists():
@@ -75,11 +97,10 @@ def _memory(url: str, options: dict[str, str]) -> Store:
     return MemoryStore()
 
 
-def _sqlite(path: str, options: dict[str, str]) -> Store:
+def _sqlite(path: str, options: dict[str, str], **known: Any) -> Store:
     from palaver.stores.sqlite import SqliteStore
 
     url = f"sqlite:///{path}"
-    known: dict[str, Any] = {}
     try:
         if "timeout" in options:
             known["timeout"] = float(options.pop("timeout"))

@@ -15,6 +15,7 @@ from palaver.operations import (
     Delete,
     Edit,
     Finish,
+    KeyMoved,
     Operation,
     Purge,
     Redo,
@@ -260,6 +261,20 @@ class Withdrawals(StoreCase):
         do(store, Redo(at=AT, session_id="s"))
         assert _current(store) is None
         refused(store, Withdraw(at=AT, session_id="s", expected=1), SessionConflict)
+
+    def test_no_reset_carries_it_on(self, store: Store) -> None:
+        """A reset that has read a summary takes it along only while it stands: what it tells of may be gone."""
+        create(store, "s", *"abcdef", key="k")
+        do(store, _compact(4))
+        reset = Rotate(at=AT, key="k", session_id="s", new=new("next", summary="so far"))
+        do(store, Withdraw(at=AT, session_id="s", expected=1))
+        refused(store, reset, KeyMoved)
+        do(store, _compact(4, text="anew"))
+        refused(store, reset, KeyMoved)
+        do(store, Rotate(at=AT, key="k", session_id="s", new=new("next", summary="anew")))
+        summary = store.tail("next", None, NOW, limit=9).summary
+        assert summary is not None
+        assert summary.text == "anew"
 
     def test_without_a_summary_there_is_nothing_to_take_back(self, store: Store) -> None:
         """Whatever is expected."""

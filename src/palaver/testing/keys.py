@@ -43,7 +43,9 @@ class Bindings(StoreCase):
             current = store.current("ann", key, NOW)
             assert current is not None
             assert current.id == "s"
+            assert store.bound("ann", key) == "s"
         assert store.current("", "a", NOW) is None
+        assert store.bound("", "a") is None
 
     def test_the_session_that_is_left_ends_with_its_last_key(self, store: Store) -> None:
         """A switch moves the key; a session that no key points at any more has ended."""
@@ -102,7 +104,7 @@ class Bindings(StoreCase):
             do(store, Bind(at=AT + n, key="k", session_id=target))
             current = store.current("", "k", NOW)
             assert current is not None
-            assert current.id == target
+            assert current.id == target == store.bound("", "k")
             assert store.info(other, None, NOW).ended_at == later(n)
 
 

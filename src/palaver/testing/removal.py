@@ -108,6 +108,7 @@ class Deletions(StoreCase):
         do(store, Bind(at=AT, key="l", session_id="s"))
         do(store, DELETE)
         assert [store.current("", key, NOW) for key in "kl"] == [None, None]
+        assert [store.bound("", key) for key in "kl"] == [None, None]
         begun = do(store, Begin(at=AT, key="k", create=new("t"), message=drafts("b")[0], lease=lease("t1")))
         assert (begun.session_id, begun.seq) == ("t", 1)
 

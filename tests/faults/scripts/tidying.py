@@ -14,8 +14,7 @@ from typing import Any
 import apsw
 
 import palaver
-from palaver.stores.sqlite import SqliteStore
-from palaver.stores.sqlite import store as sqlite_store
+from palaver.stores.sqlite import SqliteStore, checkpoints
 
 copying = threading.Event()
 let_go = threading.Event()
@@ -100,7 +99,7 @@ def fork(store: SqliteStore) -> None:
 
 
 disk = SlowDisk()
-sqlite_store.CHECKPOINT_PAGES_BESIDE = 20
+checkpoints.CHECKPOINT_PAGES_BESIDE = 20
 store = SqliteStore(sys.argv[1], vfs="slow")
 if sys.argv[2] == "fork":
     fork(store)

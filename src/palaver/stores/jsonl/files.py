@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import hashlib
 import itertools
 import logging
 import os
+import re
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -21,9 +21,8 @@ from palaver.errors import Outcome, StoreFull, StoreUnavailable
 from palaver.ids import token
 from palaver.stores.jsonl.foreign import WORKSPACE
 from palaver.stores.jsonl.journal import Entry, Journal, has_lost_sectors, record_of, sync_all
-from palaver.stores.jsonl.names import SUFFIX
+from palaver.stores.jsonl.names import SUFFIX, torn_name, whose_aside
 from palaver.stores.jsonl.underway import Underway
-from palaver.stores.jsonl.unsynced import Unsynced
 from palaver.stores.sqlite.filesystem import sync_folder
 
 __all__ = ["Directory", "make_folder"]
@@ -31,6 +30,7 @@ __all__ = ["Directory", "make_folder"]
 _log = logging.getLogger(__name__)
 JOURNAL = "~journal"
 """How names of what was set aside of it begin; those of no session's file begin so."""
+_RECORD = re.compile(rf"{JOURNAL}-\d+-[0-9a-f]{{8}}\.record")
 _OPEN = 128
 """Files that are kept open."""
 _JOURNAL = 8 * 1024 * 1024
@@ -38,8 +38,6 @@ _JOURNAL = 8 * 1024 * 1024
 _MUCH = 256 * 1024
 """A commit that appends more than that to one file syncs that file."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS}
-"""Errors of who may only read."""
 
 
 class Directory:
@@ -56,7 +54,6 @@ class Directory:
         self._end = 0
         """Where the journal ends, as of the last look."""
         self._underway = Underway(self.hidden / "underway")
-        self.unsynced = Unsynced(self.index)
         self.name = name
         self._fds: OrderedDict[str, int] = OrderedDict()
         self._appended: list[Entry] = []
@@ -78,15 +75,6 @@ class Directory:
             for folder in (self.root, self.sessions, self.media, self.hidden):
                 make_folder(folder)
         except OSError as exc:
-            raise self._error(exc, "not_written") from exc
-
-    def mark(self) -> tuple[bool, bool]:
-        """See `Unsynced.take`; who may only read marks nothing. Raises StoreFull, StoreUnavailable."""
-        try:
-            return self.unsynced.take()
-        except OSError as exc:
-            if exc.errno in _NOT_OURS:
-                return False, False
             raise self._error(exc, "not_written") from exc
 
     # ------------------------------------------------------------------ lines
@@ -378,7 +366,7 @@ class Directory:
         fd = self._fd(file)
         torn = os.pread(fd, max(0, os.fstat(fd).st_size - size), size)
         if torn:
-            self.set_aside(f"{file.removesuffix(SUFFIX)}-{size}.torn", torn)
+            self.set_aside(torn_name(file, size), torn)
             os.ftruncate(fd, size)
             os.fsync(fd)
 
@@ -392,13 +380,21 @@ class Directory:
         if not path.exists():
             self._put(path, data)
 
-    def drop_aside(self, file: str) -> None:
-        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is."""
-        stem = file.removesuffix(SUFFIX)
-        if self.quarantine.is_dir():
-            for pattern in (f"{glob.escape(stem)}[-.]*", f"{JOURNAL}-*.record"):
-                for path in self.quarantine.glob(pattern):
+    def drop_aside(self, file: str, *, lost: bool = True) -> None:
+        """Remove what of a file was kept aside, and what may be of it: nobody knows whose a damaged record is.
+
+        `lost`: also what can still be put back.
+        """
+        if not self.quarantine.is_dir():
+            return
+        try:
+            for path in self.quarantine.iterdir():
+                if whose_aside(path.name) != file and not _RECORD.fullmatch(path.name):
+                    continue
+                if lost or path.suffix != ".lost":
                     path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise self._error(exc, "unknown") from exc
 
     # ------------------------------------------------------------------ the rest
     def listed(self) -> dict[str, tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 from palaver.erasure import Erasure
 from palaver.errors import StoreUnavailable
 from palaver.operations import Ledger, Operation
-from palaver.stores.jsonl import lost
+from palaver.stores.jsonl import aside
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.journal import Entry
 from palaver.stores.jsonl.lines import line_of, number_of
@@ -57,12 +57,15 @@ class JsonlLedger(SqliteLedger):
         """Files by session, and the bytes of each that are in the index."""
         self.unneeded: list[str] = []
         """Addresses of content that no message refers to, once the commit has come to its end."""
-        self._number_known: int | None = None
-        """The commit that the index has last, while nobody else can have written to it."""
 
     @property
     def changed(self) -> bool:
         return self.anew is not None or super().changed
+
+    @property
+    def is_mending(self) -> bool:
+        """Whether the commit under way is a repair's: it purges what is gone, and nothing that can still be read."""
+        return self._mended
 
     @property
     def directory(self) -> Directory:
@@ -70,17 +73,16 @@ class JsonlLedger(SqliteLedger):
         return self._directory
 
     def put_erasure(self, row: Erasure) -> None:
-        """Refused where an erasure begins or ends beside what it would not reach; see `lost.require_none`."""
+        """Refused where an erasure begins or ends beside what it would not reach; see `aside.require_none`."""
         before = self.erasure(row.id)
         if before is None or (before.ended_at is None and row.ended_at is not None):
-            lost.require_none(self._directory)
+            aside.require_none(self._directory)
         super().put_erasure(row)
 
     def forget(self) -> None:
         super().forget()
         self.anew = None
         self._known.clear()
-        self._number_known = None
 
     def doubt(self) -> None:
         super().doubt()
@@ -110,7 +112,7 @@ class JsonlLedger(SqliteLedger):
         for session in sessions:
             known = sql.one("file", (session,))
             if known is not None and directory.size(known[0])[0] != known[1]:
-                raise Behind
+                raise Behind(known[0])
         directory.fold()
         self.is_replaced = True
         for session in sessions:
@@ -122,7 +124,6 @@ class JsonlLedger(SqliteLedger):
                 sql.run("put_examined", (session, len(text)))
         sql.many("put_examined", wanted.examined)
         sql.run("put_commit_number", (number,))
-        self._number_known = number
         self.anew = None
         self._known.clear()
 
@@ -132,8 +133,6 @@ class JsonlLedger(SqliteLedger):
         return self._directory.begun() > self._newest()
 
     def _newest(self) -> int:
-        if self._number_known is not None:
-            return self._number_known
         row = self._recording.one("commit_number")
         return row[0] if row is not None else 0
 
@@ -157,7 +156,7 @@ class JsonlLedger(SqliteLedger):
                 known = file_name(self._id(session)) if session else STORE, 0
             file, size = known
             if directory.length(file) != size:
-                raise Behind
+                raise Behind(file)
             files[session] = file
             text = lines_of(statements, number)
             if text:
@@ -169,9 +168,10 @@ class JsonlLedger(SqliteLedger):
         for session in {number_of(name, values) for name, values in recorded if removes(name, values)}:
             # What they said is in their lines still, and in what was set aside.
             directory.fold()
-            directory.replace(files[session], snapshot(sql, session, number))
-            directory.drop_aside(files[session])
             self.is_replaced = True
+            directory.replace(files[session], snapshot(sql, session, number))
+            if session:
+                directory.drop_aside(files[session], lost=not self.is_mending)
         told = directory.stamp if len(files) < _MANY else directory.size
         sizes = {session: told(file) for session, file in files.items()}
         if fresh:
@@ -180,7 +180,6 @@ class JsonlLedger(SqliteLedger):
         for session, (size, _) in sizes.items():
             self._known[session] = files[session], size
         sql.run("put_commit_number", (number,))
-        self._number_known = number
         directory.secure()
 
     def _file(self, session: int) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from palaver.rows import MOST
+from palaver.stores.jsonl.columns import NULLABLE, value_of
 from palaver.stores.sqlite.queries import queries
 from palaver.times import SECOND, from_micros, to_micros
 
@@ -166,7 +167,7 @@ def line_of(name: str, values: Any, *, message_id: str | None = None) -> bytes:
             body = bytes(value)
         elif isinstance(value, bytes):
             fields[column] = value.hex()
-        elif value is not None and (column in _NULLABLE or value):
+        elif value is not None and (column in NULLABLE or value):
             fields[column] = value
     text = msgspec.json.encode(fields)[:-1]
     return text if body is None else text + _body(body)
@@ -234,95 +235,42 @@ def statement_of(line: bytes, number: int) -> tuple[Statement, dict[str, Any]]:
         if logged.kind == "purge":
             values.append(number << 32 | _int(fields, f"{column}_seq"))
         elif place == logged.place:
+            if logged.kind == "session":
+                _int(fields, "number")  # the file's first line of this kind says which it is here
             values.append(number << 32 | _int(fields, "seq") if logged.shifted else number)
         elif column == "body":
             values.append(body)
         elif column == "mark":
             values.append(bytes.fromhex(fields["mark"]))
         else:
-            values.append(fields.get(column, _absent(name, column)))
+            values.append(value_of(name, column, fields))
     return (name, tuple(values)), fields
 
 
 def _message_values(fields: dict[str, Any], number: int, body: bytes) -> tuple[Any, ...]:
     seq, kind = _int(fields, "seq"), _int(fields, "kind")
-    user_seq, turn_seq = fields.get("user_seq"), fields.get("turn_seq")
     return (
         number << 32 | seq,
         kind,
-        seq - int(user_seq) if user_seq is not None else -1,
-        seq - int(turn_seq) + 1 if turn_seq is not None else 0,
+        seq - _int(fields, "user_seq") if "user_seq" in fields else -1,
+        seq - _int(fields, "turn_seq") + 1 if "turn_seq" in fields else 0,
         to_micros(datetime.fromisoformat(cast("str", fields["time"]))),
         body,
     )
 
 
 def _body_of(line: bytes, fields: dict[str, Any]) -> bytes:
-    coded = fields.get("bytes")
-    if isinstance(coded, str):
-        return base64.b64decode(coded)
+    if "bytes" in fields:
+        return base64.b64decode(fields["bytes"], validate=True)
+    if not isinstance(fields.get("message"), dict):
+        msg = "it has no message"
+        raise ValueError(msg)
     return bytes(_bodied.decode(line).message)
 
 
 def _int(fields: dict[str, Any], name: str) -> int:
     value = fields.get(name)
-    if not isinstance(value, int) or not 0 <= value <= LAST:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST:
         msg = f"{name} is {value!r}: a number from 0 to {LAST}"
         raise ValueError(msg)
     return value
-
-
-@cache
-def _absent(name: str, column: str) -> Any:
-    """What a column has where a line does not name it."""
-    return None if column in _NULLABLE else "" if (name, column) in _TEXTS else 0
-
-
-_TEXTS = {
-    ("put_session", "owner"),
-    ("put_binding", "owner"),
-    ("put_binding", "key"),
-    ("drop_binding", "owner"),
-    ("drop_binding", "key"),
-    ("put_alias", "owner"),
-    ("put_alias", "alias"),
-    ("put_turn", "token"),
-    ("put_usage", "model"),
-    ("put_compaction", "summary"),
-    ("drop_alias", "owner"),
-    ("drop_alias", "alias"),
-    ("put_todo", "token"),
-    ("put_erasure", "counts"),
-    ("put_meta", "value"),
-    ("put_pruned", "value"),
-}
-"""Columns of text that may be empty, and are then left out."""
-_NULLABLE = {
-    "parent",
-    "parent_kind",
-    "reset_reason",
-    "notice",
-    "origin",
-    "title",
-    "preview",
-    "metadata",
-    "tags",
-    "holds",
-    "ended_at",
-    "end_reason",
-    "deleted_at",
-    "holder",
-    "reason",
-    "taken",
-    "budget",
-    "calibration",
-    "error",
-    "title_source",
-    "settings",
-    "title_key",
-    "target",
-    "scope",
-    "scrubbed_at",
-    "cost_source",
-    "usage",
-}

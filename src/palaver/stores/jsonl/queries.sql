@@ -101,7 +101,7 @@ SELECT mark, at FROM erased WHERE :number = 0 ORDER BY mark;
 SELECT name, value FROM meta WHERE :number = 0 AND name = 'erasure_secret';
 
 -- name: snapshot_put_pruned
-SELECT value, value AS below FROM meta WHERE :number = 0 AND name = 'pruned' AND value <> '0';
+SELECT value, CAST(value AS INTEGER) AS below FROM meta WHERE :number = 0 AND name = 'pruned' AND value <> '0';
 
 -- name: places
 -- Where the messages of a session are.

@@ -6,7 +6,6 @@ stands after the last whole commit was never answered for, and is cut off before
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any, TypeAlias
 
@@ -19,12 +18,12 @@ from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import begins_as_nanobot
 from palaver.stores.jsonl.journal import has_lost_sectors
 from palaver.stores.jsonl.lines import LAST, WITH_GONE, WITH_PURGE, number_of, statement_of
-from palaver.stores.jsonl.names import STORE, SUFFIX
+from palaver.stores.jsonl.names import STORE, line_name, unreadable_name
 from palaver.stores.jsonl.snapshots import removes, snapshot
 from palaver.stores.sqlite.statements import Statements
 from palaver.times import SECOND
 
-__all__ = ["catch_up", "forget"]
+__all__ = ["catch_up", "end_of_feed", "forget", "keep_positions"]
 
 _log = logging.getLogger(__name__)
 _FORGET = (
@@ -33,7 +32,11 @@ _FORGET = (
 )
 Bound: TypeAlias = tuple[int, int, str, Any, bool]
 """A key's line: its commit, its place there, the statement, and whether no commit after it can be in the index."""
+_NO_LINE = (msgspec.MsgspecError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a damaged line raises."""
 _MARK = b'"n":'
+_DIGITS = 18
+"""A commit's number has no more, or it is none that the index could keep."""
 _LAST_BYTES = 64
 """More than the mark of a commit's last line has."""
 
@@ -44,6 +47,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
     known = {name: (session, size, changed) for session, name, size, changed in sql.all("files")}
     listed = directory.listed()
     newest = max(_commit_number(sql), directory.begun())
+    end = end_of_feed(sql)
     keys: list[Bound] = []
     read = 0
     renumbered = False
@@ -71,6 +75,7 @@ def catch_up(sql: Statements, directory: Directory) -> int:
         if data is not None and address_of(data) == row[0]:
             sql.run("put_blob", (row[0], data))
     if read:
+        keep_positions(sql, end)
         _prune(sql, everything=renumbered)
     sql.run("put_commit_number", (newest,))
     return read
@@ -91,6 +96,22 @@ def _prune(sql: Statements, *, everything: bool) -> None:
 def _commit_number(sql: Statements) -> int:
     row = sql.one("commit_number")
     return row[0] if row is not None else 0
+
+
+def end_of_feed(sql: Statements) -> int:
+    """The last position of the feed that was given out."""
+    [(highest,)] = sql.all("highest_change")
+    return highest or 0
+
+
+def keep_positions(sql: Statements, end: int) -> None:
+    """Where the feed ends before this position by now, it goes on after it: none is given out twice.
+
+    Readers of it begin anew.
+    """
+    if end_of_feed(sql) < end:
+        sql.run("put_pruned", (str(end), end))
+        sql.run("prune_changes", (end,))
 
 
 def forget(sql: Statements, session: int) -> None:
@@ -146,7 +167,7 @@ class _Reader:
             if begins_as_nanobot(data):  # it stays as it is: opening the store says what to do with it
                 self._directory.foreign.append(self._directory.sessions / self._file)
             elif data:
-                self._directory.set_aside(f"{self._file}.unreadable", data)
+                self._directory.set_aside(unreadable_name(self._file), data)
             return 0
         place = whole = 0
         group: list[tuple[int, bytes]] = []
@@ -171,13 +192,15 @@ class _Reader:
         if self._purged:
             self._directory.fold()
             self._directory.replace(self._file, snapshot(self._sql, session, self._newest))
-        if was is not None and kept < self._known and not self._anew:
+        if was is not None and not self._anew:
             lost.keep(self._sql, self._directory, self._file, session, was, kept)
         self._sql.run("put_file", (session, self._file, *self._directory.size(self._file)))
 
     def _before(self, data: bytes) -> lost.Before | None:
-        """What the index has, if the file may end before it did."""
-        if self._session is None or self._offset or (len(data) >= self._known and b"\0" not in data):
+        """What the index has, if the file may end before it did, or somebody put another one in its place."""
+        if self._session is None or self._offset:
+            return None
+        if len(data) >= self._known and b"\0" not in data and lost.has_newest(self._sql, self._session, data):
             return None
         return lost.before(self._sql, self._session, self._known)
 
@@ -199,9 +222,9 @@ class _Reader:
                 continue
             try:
                 number = msgspec.json.decode(line).get("number")
-            except msgspec.MsgspecError:
+            except _NO_LINE:
                 continue
-            if isinstance(number, int) and 0 < number <= LAST:
+            if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= LAST:
                 taken = self._sql.one("number_taken", (number,))
                 if taken is None or number == self._session:
                     self._session = number
@@ -219,7 +242,7 @@ class _Reader:
         for order, (offset, line) in enumerate(group):
             try:
                 (name, values), fields = statement_of(line, number)
-            except (msgspec.MsgspecError, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError) as exc:
+            except _NO_LINE as exc:
                 self._set_aside(offset, line, exc)
                 continue
             if name in ("put_binding", "drop_binding"):
@@ -294,8 +317,7 @@ class _Reader:
     def _keep_damage(self) -> None:
         """Put damaged lines aside, as they are: the file keeps them until it is written anew."""
         for offset, line in self._damaged:
-            name = f"{self._file.removesuffix(SUFFIX)}-{offset}-{hashlib.sha256(line).hexdigest()[:8]}.line"
-            self._directory.set_aside(name, line)
+            self._directory.set_aside(line_name(self._file, offset, line), line)
 
 
 def _went_on(directory: Directory, file: str, size: int) -> bool:
@@ -310,4 +332,5 @@ def _went_on(directory: Directory, file: str, size: int) -> bool:
 def _ends(line: bytes) -> bool:
     """Whether a line is the last one of a commit."""
     place = line.rfind(_MARK)
-    return place > 0 and line.endswith(b"}") and line[place + len(_MARK) : -1].isdigit()
+    digits = line[place + len(_MARK) : -1]
+    return place > 0 and line.endswith(b"}") and digits.isdigit() and len(digits) <= _DIGITS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from datetime import datetime
 from pathlib import Path
@@ -12,37 +11,33 @@ from typing import Any
 import apsw
 import msgspec
 
-from palaver.backups import Backup
 from palaver.clock import utc_now
 from palaver.erasure import ScrubReport
 from palaver.errors import StoreError, StoreUnavailable
-from palaver.findings import Finding, Progress, Repaired, finding
+from palaver.findings import Finding, Progress, Repaired
 from palaver.operations import Operation
 from palaver.stores.base import Stats
-from palaver.stores.jsonl import lost
+from palaver.stores.jsonl import aside, lost
 from palaver.stores.jsonl.files import Directory
 from palaver.stores.jsonl.foreign import nanobot_files, refusal
 from palaver.stores.jsonl.ledger import Behind, JsonlLedger, WriteAnew
 from palaver.stores.jsonl.putting_back import PutBack
 from palaver.stores.jsonl.queries import schema
 from palaver.stores.jsonl.recording import PACKAGE, RecordingStatements
+from palaver.stores.jsonl.remainder import opened, remainder
 from palaver.stores.jsonl.replay import catch_up
 from palaver.stores.jsonl.snapshots import snapshot
 from palaver.stores.jsonl.standing import settle
 from palaver.stores.sqlite.errors import translate
+from palaver.stores.sqlite.spots import Sink, Spot
 from palaver.stores.sqlite.statements import Statements
 from palaver.stores.sqlite.store import SqliteStore
 from palaver.times import to_micros
 
 __all__ = ["JsonlStore"]
 
-_log = logging.getLogger(__name__)
-
 LEAST = 256 * 1024
 """Files that are smaller than that may have what nobody needs."""
-_SET_ASIDE = (("message_undecodable", "*.line", "a line"), ("journal_damaged", "*.record", "a part of the journal"))
-"""What is found in quarantine, by the names of its files."""
-_DROPPED = {"action": "index_dropped"}
 FILES = 16
 """How many files one cleaning looks at."""
 
@@ -103,14 +98,6 @@ class JsonlStore(SqliteStore):
 
     def _connect(self) -> None:
         try:
-            self._mark()
-            self._connect_marked()
-        except BaseException:
-            self._directory.unsynced.let_go()
-            raise
-
-    def _connect_marked(self) -> None:
-        try:
             super()._connect()
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, apsw.NotADBError | apsw.CorruptError) or self._opener.read_only:
@@ -126,16 +113,6 @@ class JsonlStore(SqliteStore):
                 self._close_connections()
                 raise refusal(self._directory.root, foreign[0])
 
-    def _mark(self) -> None:
-        """Say that the index is written without syncs; what a machine left half written that stopped is dropped."""
-        taken, dropped = (False, False) if self._opener.read_only else self._directory.mark()
-        self._opener.synced = not taken
-        if dropped:
-            _log.warning("%s: the machine stopped; the index is made anew from the files", self.name, extra=_DROPPED)
-        elif self._directory.unsynced.is_doubtful:
-            msg = f"{self.name}: the machine stopped while the index was written: open the store once to write to it"
-            raise StoreUnavailable(msg)
-
     def _open_ledger(self, writer: apsw.Connection) -> JsonlLedger:
         recording = RecordingStatements(writer)
         self._writes = recording
@@ -145,8 +122,8 @@ class JsonlStore(SqliteStore):
     def _catch_up(self) -> None:
         writes = self._writes
         self._directory.forget()
-        self._tails.clear()  # files may have been changed by hand
-        self._lines.clear()
+        self._lending.tails.clear()  # files may have been changed by hand
+        self._lending.lines.clear()
         try:
             writes.script("BEGIN IMMEDIATE")
             try:
@@ -170,13 +147,17 @@ class JsonlStore(SqliteStore):
                 self._catch_up()
                 results = super()._transact(operations)
         except Behind as exc:
-            msg = f"{self.name}: the files change while they are read; is another program writing to them?"
+            file = f"sessions/{exc}" if exc.args else "the files"
+            msg = (
+                f"{self.name}: {file} holds something else than what is known of it, also when read again: is another "
+                "program writing there? A file that is no session's (see `palaver check`) has to be moved away"
+            )
             raise StoreUnavailable(msg) from exc
         except StoreError as error:
             self._failed(error)
             raise
         except BaseException:
-            self._take_back()
+            self._interrupted()
             raise
         self._directory.settle()
         ledger = self._jsonl
@@ -193,6 +174,15 @@ class JsonlStore(SqliteStore):
                 # A failed sync may have dropped what a second one would report as safe.
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
 
+    def _interrupted(self) -> None:
+        """What broke the commit off, Ctrl-C for one, may have come before the index had it, or after."""
+        if self._writer.in_transaction:
+            self._roll_back()
+        if self._jsonl.is_behind:
+            self._take_back()
+        else:
+            self._directory.settle()
+
     def _take_back(self) -> bool:
         return not self._jsonl.is_replaced and self._directory.take_back()
 
@@ -204,6 +194,11 @@ class JsonlStore(SqliteStore):
         """
         found = super().clean(limit=limit, dry_run=dry_run)
         return found + self._shrink(min(limit - len(found), FILES), dry_run=dry_run)
+
+    def _garbage(self, limit: int) -> list[tuple[str, str | int]]:
+        """As another store has it; what no message shows stays while messages may be put back that do."""
+        found = super()._garbage(limit)
+        return [each for each in found if each[0] != "media"] if aside.kept_aside(self._directory) else found
 
     def _shrink(self, limit: int, *, dry_run: bool) -> list[str]:
         told: list[str] = []
@@ -244,36 +239,43 @@ class JsonlStore(SqliteStore):
     ) -> list[Finding]:
         found = super().check(owner, session_id=session_id, notes=notes, progress=progress)
         if owner is None:
-            found += lost.findings(self._directory, session_id)
-        if owner is None and session_id is None:
-            found += lost.unread(self._shorter())
-        if owner is None and session_id is None and self._directory.quarantine.is_dir():
-            found += [
-                finding(problem, f"quarantine/{path.name}", f"{what} that could not be read was set aside")
-                for problem, pattern, what in _SET_ASIDE
-                for path in sorted(self._directory.quarantine.glob(pattern))
-            ]
-        return found
+            with self._opener.lent() as connection:
+                sql = Statements(connection, PACKAGE)
+                lacking = aside.findings(sql, self._directory, session_id)
+                cut = lost.shorter(sql, self._directory) if session_id is None else []
+            found = aside.explained(found, lacking) + lacking + lost.unread(cut)
+        return found + aside.unread(self._directory) if owner is None and session_id is None else found
 
     def repair(self, now: datetime) -> list[Repaired]:
-        cut = tuple(number for number, _, _, _ in self._shorter())
+        with self._opener.lent() as connection:
+            cut = lost.shorter(Statements(connection, PACKAGE), self._directory)
         if cut:  # while the store is open: they are read before they are written
-            self._write_anew(WriteAnew(at=to_micros(now), sessions=cut))
-        done = [self._put_back(name, now) for name, _ in lost.kept_aside(self._directory)]
+            self._write_anew(WriteAnew(at=to_micros(now), sessions=tuple(number for number, _, _, _ in cut)))
+        done = [self._put_back(path, now) for path in aside.kept_aside(self._directory)]
         done += super().repair(now)
         if any(each.count for each in done):  # it mended the index
             self.rewrite(now)
         return done
 
-    def _shorter(self) -> list[tuple[int, str, int, int]]:
+    def _look(self, sink: Sink) -> None:
+        """As another store does, but for what is missing and may still be put back: that is not marked as purged."""
         with self._opener.lent() as connection:
-            return lost.shorter(Statements(connection, PACKAGE), self._directory)
+            left = aside.sessions_aside(Statements(connection, PACKAGE), self._directory)
+        kept = bool(aside.kept_aside(self._directory))
 
-    def _put_back(self, name: str, now: datetime) -> Repaired:
+        def may_come_back(spot: Spot) -> bool:
+            return (spot.problem == "gap" and spot.number in left) or (spot.problem == "media_unheld" and kept)
+
+        super()._look(lambda spot: None if may_come_back(spot) else sink(spot))
+
+    def _put_back(self, path: Path, now: datetime) -> Repaired:
         """What a file lost, from what was set aside of it, which is needed no more then."""
-        done = self._mend(PutBack(at=to_micros(now), problem="lines_lost", places=(), name=name))
+        done = self._mend(PutBack(at=to_micros(now), problem="lines_lost", places=(), name=path.name))
         if done.failed is None:
-            (self._directory.quarantine / name).unlink()
+            with self._opener.lent() as connection:
+                left = remainder(Statements(connection, PACKAGE), opened(path))
+            if not left.taken:
+                path.unlink()
         return done
 
     def rewrite(self, now: datetime) -> None:
@@ -283,18 +285,11 @@ class JsonlStore(SqliteStore):
         """
         self._write_anew(WriteAnew(at=to_micros(now)))
 
-    def backup(
-        self,
-        path: str | None,
-        now: datetime,
-        *,
-        keep: int | None = None,
-        sound: bool = True,
-        progress: Progress | None = None,
-    ) -> Backup:
-        """See `Store.backup`; it goes to `backups` in the directory if nothing is said: the index may be deleted."""
-        place = path if path is not None else f"{self._directory.root.absolute()}/backups/"
-        return super().backup(place, now, keep=keep, sound=sound, progress=progress)
+    @property
+    def _backups_of(self) -> str:
+        """As if the directory were a file in itself: its index, which backups are made of, may be deleted."""
+        root = self._directory.root.absolute()
+        return str(root / f"{root.name}.db")
 
     def scrub(self) -> ScrubReport:
         for path in self._directory.hidden.glob("damaged-*"):
@@ -307,7 +302,6 @@ class JsonlStore(SqliteStore):
     def before_fork(self) -> None:
         super().before_fork()
         self._directory.forget()
-        self._directory.unsynced.let_go()
 
     def close(self) -> None:
         if self._closed:
@@ -318,9 +312,6 @@ class JsonlStore(SqliteStore):
         finally:
             super().close()
             self._directory.forget()
-            if self._broken is None:
-                self._directory.unsynced.leave()
-            self._directory.unsynced.let_go()
 
     def _fold(self) -> None:
         """Leave files that are complete without the journal, unless another process writes: then it will.

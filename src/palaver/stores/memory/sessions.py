@@ -12,7 +12,7 @@ from palaver.stores.memory.ledger import MemoryLedger
 from palaver.times import from_micros, to_micros
 from palaver.titles import folded
 
-__all__ = ["beginning", "current", "info", "named", "open_turns", "sessions"]
+__all__ = ["beginning", "bound", "current", "info", "named", "open_turns", "sessions"]
 
 
 def current(ledger: MemoryLedger, owner: str, key: str, now: datetime) -> SessionInfo | None:
@@ -28,6 +28,12 @@ def current(ledger: MemoryLedger, owner: str, key: str, now: datetime) -> Sessio
         turn=ledger.last_turn(number),
         bound_at=binding.since,
     )
+
+
+def bound(ledger: MemoryLedger, owner: str, key: str) -> str | None:
+    """See `Store.bound`."""
+    binding = ledger.binding(owner, key)
+    return ledger.session(binding.session).id if binding is not None else None
 
 
 def named(ledger: MemoryLedger, owner: str | None, alias: str) -> str | None:

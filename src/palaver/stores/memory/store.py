@@ -81,6 +81,10 @@ class MemoryStore(Store):
         with self._open() as ledger:
             return sessions.current(ledger, owner, key, now)
 
+    def bound(self, owner: str, key: str) -> str | None:
+        with self._open() as ledger:
+            return sessions.bound(ledger, owner, key)
+
     def named(self, owner: str | None, alias: str) -> str | None:
         with self._open() as ledger:
             return sessions.named(ledger, owner, alias)

@@ -181,7 +181,7 @@ class Opener:
         """The same from a server that may be away for a moment: it is tried for some seconds from when it was missed.
 
         Once these are over, all who come are told at once, by trying it one more time. A server that has no connection
-        left is tried for `timeout`.
+        left is tried for `timeout`; one that lets nobody in with this URL is not tried again.
         """
         busy_until = time.monotonic() + self.place.timeout
         pause = _PAUSE
@@ -193,6 +193,8 @@ class Opener:
                 if time.monotonic() + pause >= busy_until:
                     raise
             except StoreUnavailable as error:
+                if not error.retryable:
+                    raise
                 if self.outage.missed(began, said(error.__cause__)) + pause >= self.outage.patience:
                     raise
             else:
@@ -261,7 +263,8 @@ class Outage:
             now = time.monotonic()
             if self._since is None or now - self._last > _FORGOTTEN:
                 self._since = self.began = at
-                _log.warning("%s is away: %s", self._name, why, extra={"action": "store_away"})
+                text = "%s is away, and is tried for %g s: %s"
+                _log.warning(text, self._name, self.patience, why, extra={"action": "store_away"})
             self._last = now
             return now - self._since
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 import psycopg
 from psycopg import errors
@@ -27,7 +28,29 @@ _FULL = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
 _NO_ROOM = os.strerror(errno.ENOSPC)
 """What a server said last that ended before its class was read."""
 _BUSY = (errors.LockNotAvailable, errors.TooManyConnections, errors.QueryCanceled)
-_CROWDED = ("too many clients", "too many connections", "remaining connection slots", "no more connections allowed")
+_CROWDED = "53300"
+_WORDS = (
+    ("57P03", re.compile("is starting up|is shutting down|in recovery mode|not yet accepting connections")),
+    (_CROWDED, re.compile("too many c(?:lient|onnection)s|remaining connection slots|no more connections allowed")),
+    (
+        "28000",
+        re.compile(
+            "authentication failed|no password supplied|no pg_hba.conf entry|requires a valid client certificate|"
+            'role ".*" (?:does not exist|is not permitted to log in)|no such user'
+        ),
+    ),
+    ("3D000", re.compile('database ".*" does not exist|no such database')),
+    ("42501", re.compile("permission denied for database")),
+)
+"""libpq does not pass on the class of what a server says to a new client, so its words are looked at, where these are
+English, or a pooler's."""
+_ANSWERED = re.compile(r"failed: \S+:  \S")
+"""libpq's way to write what a server said, in whatever language."""
+_REMEDIES = {
+    "28": "look at the user and the password (in the URL, PGPASSWORD or ~/.pgpass), and at the server's pg_hba.conf",
+    "3D000": "create this database, or look at its name in the URL",
+    "42501": "let this user connect (GRANT CONNECT ON DATABASE), or look at the user and the database in the URL",
+}
 
 
 def is_unknown(exc: Exception) -> bool:
@@ -84,11 +107,23 @@ def translate(exc: Exception, name: str, outcome: Outcome = "not_written") -> St
 def unreachable(exc: psycopg.Error, name: str) -> StoreError:
     """The StoreError for a connection that could not be made; chain it `from` the error.
 
-    libpq does not pass on the class of what a server says to a new client: whether it has too many is known by its
-    words, where these are English, or a pooler's.
+    Only what may be otherwise in a moment is `retryable`: a server that is away, starts or has no room for one more. A
+    wrong password, or a database that is not there, is somebody's to mend.
     """
     why = said(exc)
-    if any(each in why for each in _CROWDED):
+    state = exc.sqlstate or _state_said(why)
+    if state == _CROWDED:
         return StoreBusy(f"{name}: the server takes no more connections: {why}; try again, or raise its limits")
+    remedy = _REMEDIES.get(state or "") or _REMEDIES.get((state or "")[:2])
+    if remedy is not None:
+        return StoreUnavailable(f"{name}: the server lets nobody in with this URL: {why}; {remedy}")
+    if state is None and _ANSWERED.search(str(exc)):
+        what = "look at the user, the password and the database, and where the server just starts, try again"
+        return StoreUnavailable(f"{name}: the server refuses the connection: {why}; {what}", retryable=True)
     msg = f"{name}: the server cannot be reached: {why}; start it, or look at the URL and the way there, and try again"
     return StoreUnavailable(msg, retryable=True)
+
+
+def _state_said(why: str) -> str | None:
+    """The class of what a server, or one of several, says to a new client. That one of them only starts counts most."""
+    return next((state for state, words in _WORDS if words.search(why)), None)

@@ -17,9 +17,9 @@ from palaver.stores.postgres.rows import session_values
 from palaver.stores.postgres.searching import indexed_rows
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.sqlite.fields import sound
+from palaver.stores.sqlite.indexing import State, Step
 from palaver.stores.sqlite.ledger import SqliteLedger
 from palaver.stores.sqlite.rows import SESSION_COLUMNS, head_row
-from palaver.stores.sqlite.searching import State, Step
 from palaver.stores.statements import Row
 from palaver.times import SECOND
 

@@ -51,13 +51,13 @@ WHERE k.owner = $1 AND k.key = $2;
 -- What tells whether a tail that was read before still holds: version, newest message, newest turn; whether anything waits;
 -- and what came after it, if that is no more than a limit. All of it in one round trip.
 -- $1: its number, $2: where it ended, $3: its version, $4: the limit, $5: its id; a number may be another's after a failover
--- to a server that lacks the newest commits.
+-- to a server that lacks the newest commits. The file of the table of sessions tells of a backup that was restored.
 SELECT s.rev, s.deleted_at, s.number << 32 | h.last_seq,
        t.session << 32 | t.first_seq, t.state, t.token, t.holder, t.expires_at, t.began_at, t.ended_at, t.end_seq, t.anchor,
        t.reason, t.session_is_new, t.first_contact, t.taken, t.notice, t.message_seq, t.steps_from, t.budget,
        t.calibration, t.usage,
        EXISTS (SELECT 1 FROM palaver.queue q WHERE q.session = $1::bigint),
-       extract(epoch FROM pg_postmaster_start_time())::float8,
+       extract(epoch FROM pg_postmaster_start_time())::float8, pg_relation_filenode('palaver.sessions')::bigint,
        b.seqs, b.kinds, b.ats, b.bodies, b.turns
 FROM palaver.sessions s
 JOIN palaver.heads h ON h.session = s.number
@@ -74,6 +74,10 @@ CROSS JOIN LATERAL (
     ) m
 ) b
 WHERE s.number = $1::bigint AND s.id = $5;
+
+-- name: sessions_file
+-- The file that the table of sessions is in: another one after it was emptied, made anew or written anew.
+SELECT pg_relation_filenode('palaver.sessions')::bigint;
 
 -- name: server_started
 -- When the server was started that answers, in seconds.
@@ -237,6 +241,9 @@ ON CONFLICT (number) DO UPDATE SET
 
 -- name: binding
 SELECT session, previous, since FROM palaver.keys WHERE owner = $1 AND key = $2;
+
+-- name: key_to_id
+SELECT s.id FROM palaver.keys k JOIN palaver.sessions s ON s.number = k.session WHERE k.owner = $1 AND k.key = $2;
 
 -- name: keys_of
 SELECT owner, key FROM palaver.keys WHERE session = $1 ORDER BY since, key;

@@ -16,11 +16,12 @@ from palaver.stores.postgres.feed import Settling, feed_lag, read_changes
 from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.queries import migrations
 from palaver.stores.postgres.searching import TsvectorIndex
+from palaver.stores.postgres.standing import Standing
 from palaver.stores.postgres.statements import Statements
 from palaver.stores.postgres.upkeep import PostgresUpkeep
+from palaver.stores.sqlite.indexing import Reindex, State, Step
 from palaver.stores.sqlite.reads import Lines, RowReads
 from palaver.stores.sqlite.rows import TURN_COLUMNS
-from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.tails import KeptTail, TailCache
 from palaver.stores.statements import Ask, Row
 
@@ -46,6 +47,7 @@ class PostgresReads(RowReads):
         lines: Lines,
         settling: Settling | None = None,
         clock: ServerClock | None = None,
+        standing: Standing | None = None,
     ) -> None:
         super().__init__(sql, place.name, tails, lines, TsvectorIndex(sql, place.name))
         self._statements = sql
@@ -53,6 +55,7 @@ class PostgresReads(RowReads):
         self._inside = False
         self._settling = settling or Settling()
         self._clock = clock or ServerClock()
+        self._standing = standing or Standing()
         self._ahead: tuple[bool, list[Row]] = False, []
         """What came with the state of a kept tail: whether messages wait, and those that are new."""
         self.schema = len(migrations(place.schema))
@@ -83,18 +86,20 @@ class PostgresReads(RowReads):
         """The server's, as for writes, unless the URL says that the callers' clocks judge."""
         return now if self._place.clock == "caller" else self._clock.now() or now
 
-    def _mark(self) -> float | None:
-        """When the server was started, where a pooler hides that it is another one than before."""
+    def _mark(self) -> tuple[float | None, int]:
+        """When the server was started, where a pooler hides that it is another one than before; and `Standing`."""
+        file = self._standing.known(self._statements)
         if not self._place.pooled:
-            return None
+            return None, file
         [(started,)] = self.sql.all("server_started")
-        return float(started)
+        return float(started), file
 
     def _tail_state(self, session_id: str, kept: KeptTail, limit: int) -> Row | None:
         state = self.sql.one("tail_state", (kept.number, kept.last_seq, kept.rev, limit, session_id))
         if state is not None:
-            waits, started, *new = state[_WAITS:]
-            if kept.mark is not None and kept.mark != started:
+            waits, started, file, *new = state[_WAITS:]
+            self._standing.told(file)
+            if kept.mark != (started if self._place.pooled else None, file):
                 return None
             self._ahead = bool(waits), list(zip(*new, strict=True)) if new[0] is not None else []
         return state

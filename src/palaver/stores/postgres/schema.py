@@ -44,6 +44,7 @@ class Schema:
     def prepare(self) -> None:
         """Make or migrate it. Raises SchemaMismatch, StoreUnavailable, or psycopg's errors."""
         place = self._place
+        self._require_encoding()
         known = len(migrations(place.schema))
         version, oldest = self._version()
         if not version and (place.read_only or not place.make):
@@ -62,6 +63,16 @@ class Schema:
         if codec > CODEC_VERSION:
             msg = f"{place.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
             raise SchemaMismatch(msg, found=codec, supported=CODEC_VERSION)
+
+    def _require_encoding(self) -> None:
+        """Refuse a database that could not hold all text; what its encoding is the server says to each new client."""
+        encoding = self._connection.info.parameter_status("server_encoding")
+        if encoding not in {None, "UTF8"}:
+            msg = (
+                f"{self._place.name}: the database has the encoding {encoding}, and text needs UTF8: make another one "
+                "(CREATE DATABASE agents TEMPLATE template0 ENCODING 'UTF8')"
+            )
+            raise StoreUnavailable(msg)
 
     def _version(self) -> tuple[int, int]:
         """How many migrations the schema has had, and how many who uses it must know; 0: there is none."""

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from palaver.search import SearchQuery, Term, points
 from palaver.stores.searching import Candidate
-from palaver.stores.sqlite.searching import BEGINNINGS, STEP_BYTES, Index, State, Step, narrowed, says, tag
+from palaver.stores.sqlite.indexing import BEGINNINGS, STEP_BYTES, Index, State, Step, says, tag
+from palaver.stores.sqlite.searching import narrowed
 from palaver.stores.statements import Row
 
 __all__ = ["TsvectorIndex", "expression", "indexed_rows"]

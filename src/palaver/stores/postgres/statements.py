@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
@@ -43,9 +43,25 @@ class Statements:
         else:
             self.script(text)
 
-    def pipeline(self) -> AbstractContextManager[Any]:
-        """Statements inside are sent without waiting for each other's answers; errors come at its end."""
-        return self.connection.pipeline()
+    @contextmanager
+    def pipeline(self) -> Generator[None]:
+        """Statements inside are sent without waiting for each other's answers; errors come at its end.
+
+        The first error is the one that is told. psycopg's own pipeline would log what follows from it, if it heard of
+        it: where a connection is lost, that is the same once more.
+        """
+        first: BaseException | None = None
+        try:
+            with self.connection.pipeline():
+                try:
+                    yield
+                except BaseException as exc:  # noqa: BLE001 - raised below
+                    first = exc
+        except psycopg.Error:
+            if first is None:
+                raise
+        if first is not None:
+            raise first
 
     def run(self, name: str, values: Values = ()) -> None:
         """Run a statement that gives no rows. Inside a pipeline its answer is not waited for."""
@@ -106,7 +122,7 @@ class Statements:
             self._changed = cursor.rowcount
             return cursor
         begin, self._begin = self._begin, None
-        with self.connection.pipeline():
+        with self.pipeline():
             self.script(begin)
             cursor.execute(cast("Any", statement.text), statement.values(values), prepare=self.prepare, binary=True)
         return cursor

@@ -33,12 +33,13 @@ from palaver.stores.postgres.place import Place
 from palaver.stores.postgres.reads import PostgresReads
 from palaver.stores.postgres.schema import Schema
 from palaver.stores.postgres.scrubbing import scrub
+from palaver.stores.postgres.standing import Standing
 from palaver.stores.postgres.writing import Writer
 from palaver.stores.sqlite.backup import RecordBackup, backup_of, to_drop
+from palaver.stores.sqlite.indexing import Reindex, Step
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
 from palaver.stores.sqlite.reads import Lines, RowReads
-from palaver.stores.sqlite.searching import Reindex, Step
 from palaver.stores.sqlite.tails import TailCache
 from palaver.times import to_micros
 
@@ -46,7 +47,7 @@ __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
 _MOST_TRIES = 3
-"""How often a read is run whose connection is lost."""
+"""How often a read is run, or the schema looked at, whose connection is lost."""
 _opened: weakref.WeakSet[PostgresStore] = weakref.WeakSet()
 _inherited: list[object] = []
 
@@ -69,9 +70,9 @@ class PostgresStore(RowStore):
     local = False
 
     def __init__(self, url: str) -> None:
-        """Connect, and make or migrate the schema.
+        """Connect, and make or migrate the schema. A server that is away for a moment is waited for.
 
-        Raises ValueError for a URL that cannot be used; StoreUnavailable, SchemaMismatch.
+        Raises ValueError for a URL that cannot be used; StoreUnavailable, StoreBusy, SchemaMismatch.
         """
         self._place = Place.of(url)
         self.name = self._place.name
@@ -83,13 +84,20 @@ class PostgresStore(RowStore):
         _opened.add(self)
 
     def _prepare(self) -> None:
-        connection = self._opener.connect()
-        try:
-            Schema(self._place, connection, self._opener.statements(connection), self._clock).prepare()
-        except psycopg.Error as exc:
-            raise translate(exc, self.name) from exc
-        finally:
-            connection.close()
+        """Make or migrate the schema; begun again where the server is restarted meanwhile."""
+        tries = 0
+        while True:
+            connection = self._opener.reach()
+            try:
+                Schema(self._place, connection, self._opener.statements(connection), self._clock).prepare()
+            except psycopg.Error as exc:
+                tries += 1
+                if tries >= _MOST_TRIES or not is_unknown(exc):
+                    raise translate(exc, self.name) from exc
+            else:
+                return
+            finally:
+                connection.close()
 
     def _open(self) -> None:
         """Begin with nothing: connections are made when they are needed."""
@@ -101,6 +109,7 @@ class PostgresStore(RowStore):
         self._indexing = threading.Lock()
         self._known_damage: set[str] = set()
         self._settling = Settling()
+        self._standing = Standing()
         self._remember_nothing()
 
     def _remember_nothing(self) -> None:
@@ -184,7 +193,7 @@ class PostgresStore(RowStore):
         with self._lender.lend() as connection:
             sql = self._opener.statements(connection)
             lines = {} if self._place.pooled else self._lines  # a pooler does not tell of a server that is another one
-            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock)
+            reads = PostgresReads(sql, self._place, self._tails, lines, self._settling, self._clock, self._standing)
             try:
                 yield reads
             except FORGOTTEN:
@@ -196,6 +205,9 @@ class PostgresStore(RowStore):
         if new and self._writable:
             self._known_damage.update(new)
             self._quarantine(new)
+
+    def _kept_tails(self) -> TailCache:
+        return self._tails
 
     def _require_open(self) -> None:
         if self._closed:

@@ -9,8 +9,8 @@ from palaver.errors import CorruptRecord
 from palaver.model import Message
 from palaver.rows import Kind, kind_of
 from palaver.search import is_searchable, searched_text, words_of
+from palaver.stores.sqlite.indexing import read_state
 from palaver.stores.sqlite.rows import LAST
-from palaver.stores.sqlite.searching import read_state
 from palaver.stores.sqlite.spots import Sink, Source, Spot
 from palaver.stores.statements import Row, Statements
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 
 from palaver.codec import CODEC_VERSION
-from palaver.errors import SchemaMismatch, StoreUnavailable
+from palaver.errors import SchemaMismatch, StoreBusy, StoreUnavailable
 from palaver.stores.schema import oldest_code, require_usable
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.filesystem import filesystem_type, is_network
@@ -32,6 +32,7 @@ _HURRIED_WAIT = 0.002
 """An event loop may stand still that long; see Store.commit_at_once."""
 _LONGEST_WAIT = 0.005
 _CHECKPOINT_WAIT = 0.05
+_SHORT_LOG = 1 << 20
 _INDEX = f"{os.sep}.palaver{os.sep}index.db"
 """Where a store of JSONL files has its index."""
 
@@ -41,8 +42,7 @@ class Opener:
 
     `exclusive`: one process only, with a rollback journal: safe on a network file system.
     `read_only`: never writes, and refuses to. Not `make`: only where there is a file.
-    Not `durable`: a power loss may take the newest commits, and no others; where `synced` is set to False before the
-    first connection is made, it may take anything.
+    Not `durable`: a power loss may take the newest commits, and no others.
     """
 
     def __init__(
@@ -65,10 +65,21 @@ class Opener:
         self.exclusive = exclusive
         self.vfs = vfs
         self.durable = durable
-        self.synced = True
         self.impatient = False
         self._hurried: set[int] = set()
         """Threads that must not wait long for another process."""
+
+    def require_quick(self) -> None:
+        """Raise StoreBusy unless the file is there and has no long log: one that a process left has to be read back."""
+        log = f"{self.path}-wal"
+        try:
+            quick = os.stat(self.path).st_size > 0  # noqa: PTH116
+            if quick and os.access(log, os.F_OK):  # there is none, mostly
+                quick = os.stat(log).st_size <= _SHORT_LOG  # noqa: PTH116
+        except OSError:  # told of where it is opened
+            quick = False
+        if not quick:
+            raise StoreBusy(f"{self.name}: opening the file may take long: open it in a thread")
 
     def prepare(self) -> None:
         """Make the directory and the file, for this user alone, or say why it cannot be."""
@@ -119,7 +130,7 @@ class Opener:
                 sql.pragma("PRAGMA journal_mode=DELETE")
             else:
                 self._enable_wal(connection)
-            sql.pragma(f"PRAGMA synchronous={'OFF' if not self.synced else 'FULL' if self.durable else 'NORMAL'}")
+            sql.pragma("PRAGMA synchronous=FULL" if self.durable else "PRAGMA synchronous=NORMAL")
             sql.pragma("PRAGMA journal_size_limit=67108864")
             self._migrate(connection)
         except apsw.Error as exc:
@@ -135,7 +146,15 @@ class Opener:
 
         Who only reads then parses the schema once and opens one connection, not two. It may write by its flags, so that
         the last one to close tidies the log up as ever, and by a pragma it does not.
+
+        Raises StoreBusy for one that needs more, in a thread that must not wait for that.
         """
+        connection = self._ready()
+        if connection is None and threading.get_ident() in self._hurried:
+            raise StoreBusy(f"{self.name}: the file has to be made ready first: open it in a thread")
+        return connection
+
+    def _ready(self) -> apsw.Connection | None:
         if self.exclusive or self.read_only or not self.durable or not os.stat(self.path).st_size:  # noqa: PTH116
             return None
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
@@ -253,26 +272,26 @@ class Opener:
         sql = Statements(connection)
         sql.script("BEGIN")
         try:
-            return self._check_schema(connection)
+            return self._check_schema(sql)
         finally:
             if connection.in_transaction:
                 sql.script("ROLLBACK")
 
-    def _check_schema(self, connection: apsw.Connection) -> int:
-        version, oldest = _version(connection)
-        application = _number(connection, "PRAGMA application_id")
+    def _check_schema(self, sql: Statements) -> int:
+        version, oldest = _version(sql)
+        application = _number(sql, "PRAGMA application_id")
         foreign = application != APPLICATION_ID
-        if foreign and (version or _number(connection, "SELECT count(*) FROM sqlite_master")):
+        if foreign and (version or _number(sql, "SELECT count(*) FROM sqlite_master")):
             msg = f"{self.name} is the SQLite database of another program; choose another path"
             raise StoreUnavailable(msg)
         known = len(migrations())
         if version > known:
             require_usable(self.name, version, oldest, known)
-        if connection.readonly("main") and version < known:
+        if version < known and sql.connection.readonly("main"):
             msg = f"{self.name} has schema {version} and is read-only; this version of Palaver needs {known}"
             raise SchemaMismatch(msg, found=version, supported=known)
         if version:
-            codec = _number(connection, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'codec'")
+            codec = _number(sql, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'codec'")
             if codec > CODEC_VERSION:
                 msg = (
                     f"{self.name} holds messages of codec {codec}; this version of Palaver reads up to {CODEC_VERSION}"
@@ -281,13 +300,13 @@ class Opener:
         return version
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        if _version(connection)[0] >= len(migrations()):
-            return
         sql = Statements(connection)
+        if _version(sql)[0] >= len(migrations()):
+            return
         for number, script in enumerate(migrations(), 1):
             sql.script("BEGIN IMMEDIATE")
             try:
-                if _version(connection)[0] < number:  # another process may have been faster
+                if _version(sql)[0] < number:  # another process may have been faster
                     sql.script(script)
                     sql.script(f"PRAGMA application_id={APPLICATION_ID}")
                     oldest = oldest_code(migrations()[:number])
@@ -300,15 +319,15 @@ class Opener:
                 raise
 
 
-def _version(connection: apsw.Connection) -> tuple[int, int]:
+def _version(sql: Statements) -> tuple[int, int]:
     """How many migrations a file has had, and how many who uses it must know.
 
     Both are in its header, which can be read without making files beside it.
     """
-    said = _number(connection, "PRAGMA user_version")
+    said = _number(sql, "PRAGMA user_version")
     version = said & ((1 << _OLDEST) - 1)
     return version, said >> _OLDEST or version
 
 
-def _number(connection: apsw.Connection, statement: str) -> int:
-    return int(Statements(connection).pragma(statement) or 0)
+def _number(sql: Statements, statement: str) -> int:
+    return int(sql.pragma(statement) or 0)

@@ -12,6 +12,7 @@ from palaver.rows import (
 from palaver.search import WORDS_VERSION
 from palaver.stores.sqlite import upkeep
 from palaver.stores.sqlite.fields import TURN_FIELDS, turn_place
+from palaver.stores.sqlite.indexing import State, Step, read_state
 from palaver.stores.sqlite.loading import LoadedLedger
 from palaver.stores.sqlite.rows import (
     LAST,
@@ -20,7 +21,6 @@ from palaver.stores.sqlite.rows import (
     todo_values,
     usage_values,
 )
-from palaver.stores.sqlite.searching import State, Step, read_state
 from palaver.stores.statements import Statements
 from palaver.times import SECOND, to_micros
 

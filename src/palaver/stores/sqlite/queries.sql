@@ -218,6 +218,9 @@ UPDATE sessions SET last_seq = ?, message_count = ?, last_active = ?, user_seq =
 -- name: binding
 SELECT session, previous, since FROM keys WHERE owner = ? AND key = ?;
 
+-- name: key_to_id
+SELECT s.id FROM keys k JOIN sessions s ON s.number = k.session WHERE k.owner = ? AND k.key = ?;
+
 -- name: keys_of
 SELECT owner, key FROM keys WHERE session = ? ORDER BY since, key;
 

@@ -23,10 +23,10 @@ from palaver.search.values import CATCH_UP
 from palaver.stores.base import ChangePage, Erasable, OpenTurn, SessionQuery, Stats, Store, UsageLine, WholeTurn
 from palaver.stores.pieces import pieces_of
 from palaver.stores.sqlite.checking import Scope
+from palaver.stores.sqlite.indexing import Reindex, State, Step
 from palaver.stores.sqlite.ledger import Quarantine
 from palaver.stores.sqlite.mending import Mend, repaired
 from palaver.stores.sqlite.reads import RowReads
-from palaver.stores.sqlite.searching import Reindex, State, Step
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.tails import TailCache
 from palaver.stores.sqlite.upkeep import Clean, Prune, Upkeep, told
@@ -44,8 +44,6 @@ _NOT_INDEXED = {"action": "index_failed"}
 class RowStore(Store):
     """The reads of a store, and the writes that are the store's own business. See `palaver.stores.base.Store`."""
 
-    _tails: TailCache
-    """The tails that were read last."""
     _writable: bool
     _indexing: threading.Lock
     """Held by the one thread that brings the search index further."""
@@ -53,6 +51,10 @@ class RowStore(Store):
     @abstractmethod
     def _reading(self) -> AbstractContextManager[RowReads]:
         """A connection to read by; what it finds damaged is set aside afterwards, and errors are translated."""
+
+    @abstractmethod
+    def _kept_tails(self) -> TailCache:
+        """The tails that were read last."""
 
     @abstractmethod
     def _mend(self, mend: Mend) -> Repaired:
@@ -80,6 +82,9 @@ class RowStore(Store):
     def current(self, owner: str, key: str, now: datetime) -> SessionInfo | None:
         return self._read(lambda r: r.current(owner, key, now))
 
+    def bound(self, owner: str, key: str) -> str | None:
+        return self._read(lambda r: r.bound(owner, key))
+
     def named(self, owner: str | None, alias: str) -> str | None:
         return self._read(lambda r: r.named(owner, alias))
 
@@ -94,7 +99,7 @@ class RowStore(Store):
     ) -> Tail:
         if begun is not None:
             self._require_open()
-            tail = self._tails.begun(session_id, limit, begun)
+            tail = self._kept_tails().begun(session_id, limit, begun)
             if tail is not None:
                 return tail
         return self._read(lambda r: r.tail(session_id, owner, now, limit=limit))
@@ -217,10 +222,14 @@ class RowStore(Store):
         return self._tend(lambda upkeep: upkeep.todos(owner, state, now, limit))
 
     def clean(self, *, limit: int = 500, dry_run: bool = False) -> list[str]:
-        found = self._tend(lambda upkeep: upkeep.garbage(limit))
+        found = self._garbage(limit)
         if found and not dry_run:
             self.commit([Clean(at=to_micros(utc_now()), found=tuple(found))])
         return [told(kind, what) for kind, what in found]
+
+    def _garbage(self, limit: int) -> list[tuple[str, str | int]]:
+        """Rows that belong to nothing, by their kind."""
+        return self._tend(lambda upkeep: upkeep.garbage(limit))
 
     def prune(self, keep: int, *, dry_run: bool = False) -> int:
         through, count = self._tend(lambda upkeep: upkeep.prunable(keep))

@@ -26,12 +26,13 @@ from palaver.stores.sqlite import recording
 from palaver.stores.sqlite.checking import Checking, Report, Scope
 from palaver.stores.sqlite.feed import read_changes
 from palaver.stores.sqlite.fields import legible, sound
+from palaver.stores.sqlite.indexing import Index, Reindex, State, Step
 from palaver.stores.sqlite.parts import Parts
 from palaver.stores.sqlite.queries import migrations
 from palaver.stores.sqlite.recording import Wanted
 from palaver.stores.sqlite.rows import DELETED, erasure_row, usage_row
 from palaver.stores.sqlite.salvage import integrity
-from palaver.stores.sqlite.searching import FullText, Index, Reindex, Searched, State, Step
+from palaver.stores.sqlite.searching import FullText, Searched
 from palaver.stores.sqlite.sessions import Lines, SessionReads, listed_head
 from palaver.stores.sqlite.spots import Sink
 from palaver.stores.sqlite.statements import Statements as SqliteStatements

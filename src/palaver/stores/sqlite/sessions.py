@@ -60,6 +60,10 @@ class SessionReads(RowSource):
             row, lambda session: views.info(session, head, now, turn=turn, bound_at=row[-1], lease_time=judged)
         )
 
+    def bound(self, owner: str, key: str) -> str | None:
+        row = self.sql.one("key_to_id", (owner, key))
+        return row[0] if row is not None else None
+
     def named(self, owner: str | None, alias: str) -> str | None:
         row = self.sql.one("alias_to_id", (owner or "", alias))
         return row[0] if row is not None else None

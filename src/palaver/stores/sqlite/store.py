@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 import time
-import weakref
-from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +19,16 @@ from palaver.findings import Progress, Repaired
 from palaver.operations import Operation
 from palaver.stores.commit import GroupCommitter
 from palaver.stores.ledger import refused
-from palaver.stores.sqlite import backup
+from palaver.stores.sqlite import backup, forking
 from palaver.stores.sqlite.backup import RecordBackup
+from palaver.stores.sqlite.checkpoints import Checkpoints
 from palaver.stores.sqlite.connection import Opener
 from palaver.stores.sqlite.errors import translate
 from palaver.stores.sqlite.ledger import SqliteLedger
+from palaver.stores.sqlite.lending import Lending, Loan, SoleLending
 from palaver.stores.sqlite.mending import Mend
 from palaver.stores.sqlite.reading import RowStore
-from palaver.stores.sqlite.reads import Lines, Reads
+from palaver.stores.sqlite.reads import Reads
 from palaver.stores.sqlite.salvage import is_damage
 from palaver.stores.sqlite.scrubbing import Scrubbing
 from palaver.stores.sqlite.statements import Row, Statements
@@ -39,49 +37,6 @@ from palaver.stores.waking import Wakes
 from palaver.times import to_micros
 
 __all__ = ["SqliteStore"]
-
-_log = logging.getLogger(__name__)
-
-CHECKPOINT_PAGES = 1_000
-"""When nobody commits, the WAL is copied into the database from this many pages on."""
-CHECKPOINT_PAGES_BESIDE = 300
-"""The same where no caller waits for it: a portion that is done before the next commit is there."""
-CHECKPOINT_PAGES_BUSY = 4_000
-"""From here on a commit does it itself: somebody commits all the time."""
-MAX_WAL_PAGES = 16_000
-"""From here on readers are waited for, so that the WAL can start over: 64 MiB."""
-MAX_IDLE_READERS = 16
-_NOT_INDEXED = {"action": "index_failed"}
-
-
-class _Forking:
-    """Closes every open store before a fork and opens it again after, on both sides."""
-
-    def __init__(self) -> None:
-        self.stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-        self._one_at_a_time = threading.Lock()
-        self._held: list[SqliteStore] = []
-
-    def before(self) -> None:
-        self._one_at_a_time.acquire()
-        for store in list(self.stores):
-            store.before_fork()
-            self._held.append(store)
-
-    def in_parent(self) -> None:
-        while self._held:
-            self._held.pop().after_fork_in_parent()
-        self._one_at_a_time.release()
-
-    def in_child(self) -> None:
-        self._one_at_a_time = threading.Lock()
-        while self._held:
-            self._held.pop().after_fork_in_child()
-
-
-_forking = _Forking()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_forking.before, after_in_parent=_forking.in_parent, after_in_child=_forking.in_child)
 
 
 class SqliteStore(RowStore):
@@ -104,13 +59,14 @@ class SqliteStore(RowStore):
         vfs: str | None = None,
         name: str | None = None,
         durable: bool = True,
+        at_once: bool = False,
     ) -> None:
         """Open the file, or make it.
 
         `timeout`: seconds to wait for another process's lock. `read_only`: refuse to write. Not `make`: only where
         there is one. `exclusive`: one process, on a network file system. `max_pages`: the file's greatest size, in
         pages of 4 KiB; beyond it is StoreFull. `name`: what to call it in messages. `durable`: sync each commit; False
-        for what can be made anew.
+        for what can be made anew. `at_once`: refuse with StoreBusy what may take longer than a few short reads.
 
         Raises StoreUnavailable or SchemaMismatch, and leaves a file it cannot use as it was.
         """
@@ -130,27 +86,32 @@ class SqliteStore(RowStore):
         self._broken: StoreError | None = None
         self._known_damage: set[str] = set()
         self._commit_seconds = 0.0
-        self._gate = threading.Condition()
-        self._reads_under_way = 0
+        if at_once:
+            self._opener.require_quick()
         self._opener.prepare()
-        self._open()
-        _forking.stores.add(self)
+        with self._opener.without_waiting() if at_once else nullcontext():
+            self._open()
+        forking.watch(self)
 
     def _open(self) -> None:
-        self._connect()
         self._committer = GroupCommitter(self._run, self.name)
         self._exclusive_lock = threading.Lock()
         self._indexing = threading.Lock()
         self.wakes = Wakes()
+        self._lending = self._lender()
+        self._connect()
+
+    def _lender(self) -> Lending:
+        if not self._opener.exclusive:
+            return Lending(self._opener, self.name, self._set_aside)
+        return SoleLending(
+            self._opener, self.name, self._set_aside, connection=lambda: self._writer, lock=self._exclusive_lock
+        )
 
     def _connect(self) -> None:
-        self._readers: deque[Reads] = deque()
-        self._tails = TailCache()
-        self._lines: Lines = {}
+        self._lending.forget()
         self._connected: apsw.Connection | None = None
-        self._wal_pages = 0
-        self._tried_at = 0
-        """How many pages the WAL had when it was last tried to copy it; 0 once it has begun anew."""
+        self._checkpoints = Checkpoints(self._opener)
         first = self._opener.ready()
         if first is None:
             self._open_writer()
@@ -158,7 +119,7 @@ class SqliteStore(RowStore):
             self._writable = not self._opener.read_only and not self._writer.readonly("main")
         else:
             self._writable = True
-            self._readers.append(Reads(first, self.name, self._tails, self._lines))
+            self._lending.keep(first)
 
     @property
     def _writer(self) -> apsw.Connection:
@@ -170,17 +131,14 @@ class SqliteStore(RowStore):
         self._writes = Statements(writer)
         if self._max_pages is not None:
             self._writes.pragma(f"PRAGMA max_page_count={int(self._max_pages)}")
-        writer.set_wal_hook(self._on_wal)
+        self._checkpoints.follow(writer)
         self._headroom = self._opener.headroom()
         self._data_version: Row | None = None
-        self._shared = False
-        """Whether another process had written before the last commit: small portions would not be whole."""
         self._ledger = self._open_ledger(writer)
         return writer
 
     def _close_connections(self) -> None:
-        while self._readers:
-            self._readers.pop().close()
+        self._lending.drop()
         if self._connected is not None:
             if self._headroom is not None:
                 self._headroom.close()
@@ -199,10 +157,7 @@ class SqliteStore(RowStore):
             return self._committer.commit(operations, alone=True)
 
     def tidy(self, *, beside: bool = False) -> None:
-        portion = CHECKPOINT_PAGES
-        if beside and self._wal_pages and not self._shared:
-            portion = min(CHECKPOINT_PAGES, CHECKPOINT_PAGES_BESIDE)
-        if self._wal_pages >= self._tried_at + portion:
+        if self._checkpoints.are_due(beside=beside):
             self._committer.when_idle(self._checkpoint_alone)
 
     @property
@@ -257,10 +212,10 @@ class SqliteStore(RowStore):
             writes.script("BEGIN IMMEDIATE")
             began = time.perf_counter()
             if self._headroom is not None:
-                self._headroom.keep(self._wal_pages)
+                self._headroom.keep(self._checkpoints.pages)
             version = writes.one("data_version")
-            self._shared = version != self._data_version
-            if self._shared:  # somebody else has written: what was remembered may be wrong
+            self._checkpoints.shared = version != self._data_version
+            if self._checkpoints.shared:  # somebody else has written: what was remembered may be wrong
                 ledger.doubt()
                 self._data_version = version
             results = ledger.run(operations)
@@ -281,12 +236,17 @@ class SqliteStore(RowStore):
                 # A failed sync may have dropped pages that a second sync would report as safe.
                 self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again", outcome="unknown")
             raise error from exc
-        self._tails.note(ledger.messages)
-        ledger.flushed()
-        self.wakes.wake()
-        ledger.trim()
-        if self._wal_pages >= max(CHECKPOINT_PAGES_BUSY, self._tried_at + CHECKPOINT_PAGES):
-            self._checkpoint(alone=len(operations) == 1 and not self._committer.waiting)
+        try:
+            self._lending.tails.note(ledger.messages)
+            ledger.flushed()
+            self.wakes.wake()
+            ledger.trim()
+            if self._checkpoints.are_overdue:
+                self._checkpoint(alone=len(operations) == 1 and not self._committer.waiting)
+        except BaseException:  # an interrupt: it is committed, and the next commit must not write it again
+            ledger.forget()
+            self._lending.tails.clear()
+            raise
         return results
 
     def _roll_back(self) -> None:
@@ -297,93 +257,37 @@ class SqliteStore(RowStore):
             except apsw.Error as exc:
                 self._broken = translate(exc, self.name)
 
-    def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        if pages < self._wal_pages:  # it has begun anew
-            self._tried_at = 0
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
-
     def _checkpoint_alone(self) -> None:
         if self._broken is None:
             self._checkpoint(alone=True)
 
     def _checkpoint(self, *, alone: bool) -> None:
-        """Copy the WAL into the database. Failing to is no failure: the WAL holds everything and is tried again.
-
-        `alone`: nobody of this process waits for the next commit.
-        """
-        pages = self._wal_pages
-        mode = apsw.SQLITE_CHECKPOINT_PASSIVE
-        if pages >= MAX_WAL_PAGES:
-            mode = apsw.SQLITE_CHECKPOINT_RESTART
-        elif pages >= CHECKPOINT_PAGES_BUSY and alone:  # other processes write: they would never let it be whole
-            mode = apsw.SQLITE_CHECKPOINT_FULL
-        # Where it could not be whole, or a reader still needs the WAL, the next commit would find as much as this one.
-        self._tried_at = pages
-        self._opener.impatient = mode != apsw.SQLITE_CHECKPOINT_PASSIVE
+        """Copy the WAL into the database; see `Checkpoints.make`."""
         try:
-            self._writer.wal_checkpoint(mode=mode)
-        except (apsw.BusyError, apsw.LockedError, apsw.FullError):
-            return
+            self._checkpoints.make(self._writer, alone=alone)
         except apsw.Error as exc:
             # As after a failed commit: what is on disk is not known any more.
             error = translate(exc, self.name)
             self._broken = StoreUnavailable(f"{error}; the store writes no more: open it again")
-        finally:
-            self._opener.impatient = False
 
     # ------------------------------------------------------------------ reading
-    @contextmanager
-    def _reading(self) -> Generator[Reads]:
+    def _reading(self) -> AbstractContextManager[Reads]:
         self._require_open()
-        with self._gate:
-            self._reads_under_way += 1
-        damaged: dict[str, bytes] = {}
-        try:
-            with self._lent() as reads:
-                try:
-                    yield reads
-                except apsw.Error as exc:
-                    raise translate(exc, self.name) from exc
-                except UnicodeDecodeError as exc:  # a TEXT column that is none any more
-                    raise translate(apsw.CorruptError(str(exc)), self.name) from exc
-                finally:
-                    damaged = reads.take_damaged()
-        finally:
-            with self._gate:
-                self._reads_under_way -= 1
-                if not self._reads_under_way:
-                    self._gate.notify_all()
+        return Loan(self._lending)
+
+    def _kept_tails(self) -> TailCache:
+        return self._lending.tails
+
+    def _set_aside(self, damaged: dict[str, bytes]) -> None:
+        """Keep what a read could not decode, once for each place."""
         new = {location: body for location, body in damaged.items() if location not in self._known_damage}
         if new and self._writable:
             self._known_damage.update(new)
             self._quarantine(new)
 
-    @contextmanager
-    def _lent(self) -> Generator[Reads]:
-        """A connection to read by. With exclusive locking there is but one: reads and commits take turns with it."""
-        if self._opener.exclusive:
-            with self._exclusive_lock:
-                yield Reads(self._writer, self.name, self._tails, self._lines)
-            return
-        try:
-            reads = self._readers.pop()
-        except IndexError:
-            reads = Reads(self._opener.reader(), self.name, self._tails, self._lines)
-        try:
-            yield reads
-        finally:
-            self._give_back(reads)
-
     def _require_open(self) -> None:
         if self._closed:
             raise StoreClosed(f"{self.name} is closed: open it again")
-
-    def _give_back(self, reads: Reads) -> None:
-        if self._closed or len(self._readers) >= MAX_IDLE_READERS:
-            reads.close()
-        else:
-            self._readers.append(reads)
 
     # ------------------------------------------------------------------ erasing
     def scrub(self) -> ScrubReport:
@@ -405,9 +309,7 @@ class SqliteStore(RowStore):
             [answer] = self._committer.commit([mend], alone=True)
         except StoreError as error:
             answer = error
-        self._tails, self._lines = TailCache(), {}
-        while self._readers:  # they know the old ones
-            self._readers.pop().close()
+        self._lending.forget()  # readers know what was
         return answer if isinstance(answer, Repaired) else mend.failed(answer)
 
     # ------------------------------------------------------------------ copies
@@ -422,7 +324,7 @@ class SqliteStore(RowStore):
     ) -> Backup:
         self._require_open()
         lent = self._lent_alone if self._opener.exclusive else self._opener.lent
-        made = backup.made(lent, self._opener.path, path, now, sound=sound, progress=progress)
+        made = backup.made(lent, self._backups_of, path, now, sound=sound, progress=progress)
         if self._writable:
             dropped = backup.to_drop(self.backups(), made, keep)
             [answer] = self._committer.commit(
@@ -431,6 +333,11 @@ class SqliteStore(RowStore):
             if isinstance(answer, Exception):
                 raise answer
         return made
+
+    @property
+    def _backups_of(self) -> str:
+        """The path that backups are named after, and beside which they go."""
+        return self._opener.path
 
     @contextmanager
     def _lent_alone(self) -> Generator[apsw.Connection]:
@@ -450,9 +357,7 @@ class SqliteStore(RowStore):
         does not have.
         """
         self._committer.hold()
-        self._gate.acquire()
-        while self._reads_under_way:
-            self._gate.wait()
+        self._lending.hold()
         self._close_connections()
 
     def after_fork_in_parent(self) -> None:
@@ -461,20 +366,15 @@ class SqliteStore(RowStore):
             self._connect()
         except StoreError as error:
             self._broken = error
-        self._gate.release()
+        self._lending.release()
         self._committer.release()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: of the parent's threads none is here, and whatever they held is free."""
-        self._gate = threading.Condition()
         self._broken = None
         try:
             self._open()
         except StoreError as error:
-            self._committer = GroupCommitter(self._run, self.name)
-            self._exclusive_lock = threading.Lock()
-            self._indexing = threading.Lock()
-            self.wakes = Wakes()
             self._broken = error
 
     # ------------------------------------------------------------------ life
@@ -484,8 +384,9 @@ class SqliteStore(RowStore):
         self._committer.close()
         self._closed = True
         self.wakes.wake()
-        _forking.stores.discard(self)
+        forking.forget(self)
         try:
+            self._lending.close()
             self._close_connections()
         except apsw.Error as exc:
             raise translate(exc, self.name, "unknown") from exc

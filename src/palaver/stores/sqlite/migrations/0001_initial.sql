@@ -212,7 +212,7 @@ CREATE TABLE changes (
     through_seq INTEGER NOT NULL
 ) STRICT;
 
--- The search index: words of messages by their ids, no text; see palaver.stores.sqlite.searching. It follows `changes`.
+-- The search index: words of messages by their ids, no text; see palaver.stores.sqlite.indexing. It follows `changes`.
 CREATE VIRTUAL TABLE search_index USING fts5 (
     tags, text, content = '', contentless_delete = 1, tokenize = 'ascii'
 );
