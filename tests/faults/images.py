@@ -28,7 +28,7 @@ def images_of(act: Callable[[], object], root: Path, folder: Path, monkeypatch: 
 
     def take() -> None:
         nonlocal state
-        now = [(str(p), s.st_size, s.st_mtime_ns) for p in sorted(root.rglob("*")) if (s := p.lstat())]
+        now = [(str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in sorted(root.rglob("*"))]
         if now != state:
             state = now
             found.append(folder / str(len(found)) / root.name)

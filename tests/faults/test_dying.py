@@ -124,6 +124,12 @@ def todos(sessions: SessionManager) -> None:
         sessions.acknowledge(sessions.claim(todo))
 
 
+def turn_and_todos(sessions: SessionManager) -> None:
+    """A turn, and what it left to be done."""
+    turn(sessions)
+    todos(sessions)
+
+
 def swept(policy: SweepPolicy) -> Callable[[SessionManager], None]:
     """Sweeps, until there is nothing to do."""
 
@@ -137,7 +143,7 @@ def swept(policy: SweepPolicy) -> Callable[[SessionManager], None]:
     return sweep
 
 
-def erased(sessions: SessionManager, **target: str) -> None:
+def erased(sessions: SessionManager, **target: Any) -> None:
     """An erasure; where one was begun, another one, which goes on with that."""
     if sessions.erasures():
         sessions.erase(session=sessions.create("later").id)
@@ -173,7 +179,7 @@ AGAIN = {
     "sweep with to-dos": Case(swept(ALL), DUE, DAYS),
     "turn": Case(turn),
     "turn that resets": Case(turn, {"reset_policy": RESETS}, DAYS),
-    "turn that resets, with to-dos": Case(lambda s: (turn(s), todos(s)), DUE, DAYS),
+    "turn that resets, with to-dos": Case(turn_and_todos, DUE, DAYS),
     "turn in a new thread": Case(partial(turn, target=THREAD)),
     "turn under a new key": Case(partial(turn, target=Origin("telegram", chat_id="new", user_id="6"))),
     "queue": Case(queue),

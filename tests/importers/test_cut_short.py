@@ -53,11 +53,10 @@ def nanobot(root: Path) -> Grow:
 
 
 def hermes(root: Path) -> Grow:
-    """Sessions of hermes's that follow each other, with summaries, a subagent's, keys, and what they used."""
+    """Sessions of hermes's that follow each other, with summaries, keys, and what they used."""
     home = Home(root)
     home.session("s1", "hi", "hello", ended_at=1_772_000_100.0, end_reason="compression", input_tokens=5, model="m")
     home.session("s2", SUMMARY + "they met", "and now?", "Yes?", parent_session_id="s1", title="Tea", input_tokens=9)
-    home.session("s3", "do", "done", parent_session_id="s2", source="subagent", archived=1, pinned=1) if 0 else None
     home.index(**{"agent:main:telegram:dm:42": "s2"})
 
     def grow() -> None:
