@@ -5,13 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
+import pytest
+
 from palaver import codec
+from palaver.errors import StoreBusy
 from palaver.model import Message, assistant, user
 from palaver.operations import Append, Begin, Finish, Lease, NewSession, Operation, Rotate
 from palaver.rows import Draft
 from palaver.search import SearchQuery
 from palaver.stores import open_store
 from palaver.stores.base import Store
+from palaver.times import from_micros
 
 NOON = 1_800_000_000_000_000
 DAY = 86_400_000_000
@@ -153,3 +158,22 @@ def test_the_index_takes_whatever_a_step_cuts(postgres_url: str) -> None:
             query = SearchQuery(text=word, limit=2_000, catch_up=5_000)
             found, expected = (len(each.search(query)) for each in both.stores)
             assert found == expected == min(count, expected)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_lock_that_is_not_given_up(postgres_url: str, count: int) -> None:
+    """One append and several, on a connection that has been in use: StoreBusy in time, and nothing is written."""
+    with open_store(f"{postgres_url}?clock=caller&timeout=0.3") as store:
+        store.commit([_begin(NOON, "t", user("hello"), None, key="k", owner=None, create=NewSession(id="a"))])
+        store.commit([Finish(at=NOON, session_id="a", token="t", messages=(_draft(assistant("hi")),))])
+        appends = [Append(at=NOON, session_id="a", messages=(_draft(user(f"{nth}")),)) for nth in range(count)]
+        for _ in range(8):  # until its statements are prepared
+            store.commit(appends)
+        before = store.info("a", None, from_micros(NOON)).message_count
+        with psycopg.connect(postgres_url) as other:
+            other.execute("LOCK TABLE palaver.heads IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StoreBusy):
+                store.commit(appends)
+            other.rollback()
+        assert store.info("a", None, from_micros(NOON)).message_count == before
+        store.commit(appends)

@@ -591,8 +591,11 @@ BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    IF p_timeout IS NOT NULL THEN  -- NULL would be the server's default, which is to wait for ever
+        PERFORM set_config('lock_timeout', p_timeout, true);
+    END IF;
     -- Else the server plans these statements anew for every batch, as arrays have lengths.
-    PERFORM set_config('lock_timeout', p_timeout, true), set_config('plan_cache_mode', 'force_generic_plan', true);
+    PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     PERFORM pg_advisory_xact_lock_shared(p_store);
     PERFORM pg_advisory_xact_lock(l.key) FROM unnest(p_locks) l (key);
     SELECT count(*), bool_or(g.most / 1000000 > s.last_active / 1000000), array_agg(h.last_seq ORDER BY g.place),
