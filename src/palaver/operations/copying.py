@@ -177,7 +177,7 @@ def _opened(ledger: Ledger, given: SessionRow, at: int, *, empty: bool) -> Sessi
     # Who erased an owner there left a pseudonym: it is the same session all the same.
     if not as_imported or (row.owner != given.owner and not _is_gone(given)):
         why = "was changed here since it was imported" if marked is not None else "was not imported"
-        msg = f"session {row.id!r} is here already and {why}: import into another store"
+        msg = f"session {row.id!r} is here already and {why}: import or copy it into another store"
         raise SessionConflict(msg, expected=marked and (marked.last_seq, marked.rev), actual=now)
     return row
 
