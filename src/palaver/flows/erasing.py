@@ -375,9 +375,8 @@ class _Work:
         """Copies of what was erased, and a summary that the session began with. Children come after their parents."""
         row = each.row
         after = row.parent in self._touched
-        if (
-            self._went_before(row) and row.id not in self._erased
-        ):  # it had nothing but copies, and it was interrupted there
+        # It had nothing but copies, and it was interrupted there.
+        if self._went_before(row) and row.id not in self._erased:
             self._emptied = True
             yield from self._session(each)
             return

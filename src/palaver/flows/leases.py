@@ -19,6 +19,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 
 def lease_of(core: Core, lease: timedelta | None) -> Lease:
     """A new lease of that length, or of the settings'. Raises TypeError, ValueError."""
+    # Who does not check types gives seconds, as elsewhere.
     if lease is not None and not isinstance(lease, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"lease is {lease!r}; give a timedelta, such as timedelta(minutes=10)")
     if lease is not None and lease <= timedelta(0):

@@ -73,9 +73,9 @@ class Opener:
         """Raise StoreBusy unless the file is there and has no long log: one that a process left has to be read back."""
         log = f"{self.path}-wal"
         try:
-            quick = os.stat(self.path).st_size > 0  # noqa: PTH116
+            quick = os.stat(self.path).st_size > 0  # noqa: PTH116 - as quick as it gets
             if quick and os.access(log, os.F_OK):  # there is none, mostly
-                quick = os.stat(log).st_size <= _SHORT_LOG  # noqa: PTH116
+                quick = os.stat(log).st_size <= _SHORT_LOG  # noqa: PTH116 - the same
         except OSError:  # told of where it is opened
             quick = False
         if not quick:

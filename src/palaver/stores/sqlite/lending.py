@@ -69,7 +69,7 @@ class Lending:
         idle = self._idle
         try:
             return self._taken(idle), idle
-        except BaseException:
+        except BaseException:  # or whoever waits for the reads under way would wait for ever
             self._end()
             raise
 
@@ -136,7 +136,7 @@ class SoleLending(Lending):
         self._lock.acquire()
         try:
             return self._reads(self._connection())
-        except BaseException:
+        except BaseException:  # nobody else would give it back
             self._lock.release()
             raise
 
